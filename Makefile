@@ -1,0 +1,62 @@
+# `make` lists what there is. Everything happens in .venv, which `make clean` removes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(LOCK_FLAGS)
+
+.DELETE_ON_ERROR:
+.PHONY: help setup dev run test lint lock clean
+
+help: ## list the commands
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+
+setup: $(VENV)/.run ## make .venv with what the gateway runs on
+
+run: setup ## start the gateway with config.toml
+	@exec $(BIN)/python gateway.py serve
+
+dev: $(VENV)/.dev ## make .venv with what development needs, too
+
+lint: dev ## check format, style, import contracts and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy gateway
+	$(BIN)/mypy gateway.py
+
+test: lint ## run everything: lint, then the tests with coverage
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+
+lock: $(VENV)/.made ## resolve the lock files again (LOCK_FLAGS=--upgrade for newer versions)
+	$(INSTALL) uv
+	$(COMPILE) pyproject.toml requirements/run.in --output-file requirements/run.txt
+	$(COMPILE) --constraints requirements/run.txt pyproject.toml requirements/run.in requirements/dev.in \
+		--output-file requirements/dev.txt
+
+clean: ## remove .venv and all that the tools leave; never var/
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache \
+		.mypy_cache .pytest_cache .ruff_cache
+	find gateway tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp is made last, so that what was interrupted is done again and what is done is not.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, and $(PYTHON) is not that. Name one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+		echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.locked: requirements/run.txt $(VENV)/.made
+	$(INSTALL) --require-hashes --requirement requirements/run.txt
+	@touch $@
+
+$(VENV)/.run: pyproject.toml $(VENV)/.locked
+	$(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	$(INSTALL) --require-hashes --requirement requirements/dev.txt
+	@touch $@

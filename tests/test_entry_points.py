@@ -1,0 +1,95 @@
+"""The three doors (checkout, module, console script) lead to one `main`."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+
+import gateway
+from gateway.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "gateway.py"
+IN_CI = "CI" in os.environ
+
+MODULE_DOOR = [sys.executable, "-m", "gateway"]
+SCRIPT_DOOR = [sys.executable, "gateway.py"]
+
+
+def enter(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture
+def installed_door() -> str:
+    door = shutil.which("scim-gateway", path=str(Path(sys.executable).parent))
+    if door is None and not IN_CI:
+        pytest.skip("the project is not installed beside this Python")
+    assert door is not None
+    return door
+
+
+def statements(path: Path) -> str:
+    """Return the syntax of a script without its docstring."""
+    return ast.dump(ast.Module(ast.parse(path.read_text()).body[1:], type_ignores=[]))
+
+
+@pytest.mark.parametrize(
+    "door", [pytest.param(SCRIPT_DOOR, id="checkout"), pytest.param(MODULE_DOOR, id="module")]
+)
+def test_a_door_lists_the_commands(door):
+    entered = enter(*door, "--help")
+
+    assert entered.returncode == 0, entered.stderr
+    assert {"serve", "check", "explain", "audit", "token"} <= set(entered.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "door", [pytest.param(SCRIPT_DOOR, id="checkout"), pytest.param(MODULE_DOOR, id="module")]
+)
+def test_a_door_passes_the_exit_status_on(door):
+    assert enter(*door, "no-such-command").returncode == 2
+
+
+def test_the_checkout_s_door_opens_from_any_directory(tmp_path):
+    entered = enter(sys.executable, str(SCRIPT), "--help", cwd=tmp_path)
+
+    assert entered.returncode == 0, entered.stderr
+
+
+def test_the_console_script_lists_the_commands_from_any_directory(installed_door, tmp_path):
+    entered = enter(installed_door, "--help", cwd=tmp_path)
+
+    assert entered.returncode == 0, entered.stderr
+    assert {"serve", "check", "explain", "audit", "token"} <= set(entered.stdout.split())
+
+
+def test_the_console_script_is_the_same_main():
+    try:
+        scripts = distribution("scim-gateway").entry_points.select(group="console_scripts")
+    except PackageNotFoundError:
+        if IN_CI:
+            raise
+        pytest.skip("the project is not installed beside this Python")
+
+    assert scripts["scim-gateway"].load() is main
+
+
+def test_the_two_scripts_hold_nothing_but_a_call_of_main():
+    door = 'from gateway.cli import main\nif __name__ == "__main__":\n    raise SystemExit(main())'
+
+    assert statements(SCRIPT) == ast.dump(ast.parse(door))
+    assert statements(ROOT / "gateway" / "__main__.py") == ast.dump(ast.parse(door))
+
+
+def test_the_package_is_found_before_the_script():
+    assert Path(str(gateway.__file__)) == ROOT / "gateway" / "__init__.py"
+    assert gateway.__version__
