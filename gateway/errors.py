@@ -1,0 +1,149 @@
+"""What can go wrong, as types: each knows the SCIM answer it becomes (RFC 7644 section 3.12). Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class GatewayError(Exception):
+    """Base of every error that becomes a SCIM answer; its text is the `detail` an administrator reads.
+
+    The text names attributes, rules and keys, never a value or a secret.
+    """
+
+    status = 500
+    scim_type: str | None = None
+
+    @property
+    def detail(self) -> str:
+        return str(self)
+
+
+class InvalidSyntax(GatewayError):
+    """The body is not the JSON message its endpoint takes."""
+
+    status = 400
+    scim_type = "invalidSyntax"
+
+
+class InvalidValue(GatewayError):
+    """An attribute is missing or has a value that cannot be used."""
+
+    status = 400
+    scim_type = "invalidValue"
+
+
+class InvalidPath(GatewayError):
+    """A PATCH path is malformed or names nothing."""
+
+    status = 400
+    scim_type = "invalidPath"
+
+
+class InvalidFilter(GatewayError):
+    """A filter is malformed, too large, or names an unknown attribute."""
+
+    status = 400
+    scim_type = "invalidFilter"
+
+
+class NoTarget(GatewayError):
+    """A PATCH path selects nothing that could be changed (RFC 7644 section 3.5.2)."""
+
+    status = 400
+    scim_type = "noTarget"
+
+
+class Mutability(GatewayError):
+    """A read-only attribute was to be changed."""
+
+    status = 400
+    scim_type = "mutability"
+
+
+class Unauthorized(GatewayError):
+    """No token, or one that is unknown, expired or revoked."""
+
+    status = 401
+
+
+class Forbidden(GatewayError):
+    """A good token for something else."""
+
+    status = 403
+
+
+class NotFound(GatewayError):
+    """No such resource, target or path."""
+
+    status = 404
+
+
+class MethodNotAllowed(GatewayError):
+    """The path is served, the method is not."""
+
+    status = 405
+
+
+class Uniqueness(GatewayError):
+    """The name or externalId belongs to somebody else, or the person exists already."""
+
+    status = 409
+    scim_type = "uniqueness"
+
+
+class TooLarge(GatewayError):
+    """The body is larger than the server takes."""
+
+    status = 413
+
+
+class UnsupportedMedia(GatewayError):
+    """The body is encoded in a way the server does not read."""
+
+    status = 415
+
+
+class NotSupported(GatewayError):
+    """The target cannot do this at all."""
+
+    status = 501
+
+
+class BadTarget(GatewayError):
+    """The target answered a read with something that cannot be passed on."""
+
+    status = 502
+
+
+class Busy(GatewayError):
+    """Not now: the provider should come again after `retry_after` seconds.
+
+    `status` None means the target's `busy_status`, 429 or 503.
+    """
+
+    status = 503
+
+    def __init__(self, detail: str, retry_after: float = 30.0, status: int | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        self.asked_status = status
+
+
+class JournalUnavailable(Busy):
+    """The journal cannot be read or written, so nothing is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault of the configuration: where in the file, and what to do about it."""
+
+    path: str  # TOML path: targets.dialpad.rules[2].via[0].format
+    reason: str
+
+
+class ConfigError(Exception):
+    """Every fault of a configuration at once."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(f"{len(faults)} fault(s) in the configuration")
+        self.faults = tuple(faults)

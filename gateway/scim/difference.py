@@ -1,0 +1,154 @@
+"""What differs between two documents, attribute by attribute, and laying that over a third. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.scim.names import key_of
+
+NOT_COMPARED: Final = frozenset({"schemas", "id", "meta", "groups", "password"})  # not a provider's to see
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Picks the element of a list that has this value in this sub-attribute."""
+
+    name: str
+    value: Any
+
+    def __str__(self) -> str:
+        literal = str(self.value).lower() if isinstance(self.value, bool) else f'"{self.value}"'
+        return f"[{self.name} eq {literal}]"
+
+
+Step = str | Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One attribute, sub-attribute or element that differs; `before` or `after` is None where absent."""
+
+    steps: tuple[Step, ...]
+    before: Any
+    after: Any
+
+    @property
+    def path(self) -> str:
+        """The path as an administrator writes it: phoneNumbers[type eq "work"].value."""
+        return path_text(self.steps)
+
+    @property
+    def op(self) -> str:
+        """add, replace or remove, as in PATCH."""
+        if self.before is None:
+            return "add"
+        return "remove" if self.after is None else "replace"
+
+
+def path_text(steps: Sequence[Step]) -> str:
+    """Return steps as a path in RFC 7644 notation."""
+    text = ""
+    for step in steps:
+        if isinstance(step, Selector):
+            text += str(step)
+        else:
+            joint = "" if not text else ":" if text == steps[0] and ":" in text else "."
+            text += joint + step
+    return text
+
+
+def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """Return what must be done to `before` to have `after`, in a stable order."""
+    return tuple(
+        difference
+        for difference in _compare_objects((), before, after)
+        if difference.steps[0] not in NOT_COMPARED
+    )
+
+
+def overlay(base: Mapping[str, Any], differences: Iterable[Difference]) -> dict[str, Any]:
+    """Return `base` with the differences laid over it; what they do not name stays."""
+    result = dict(base)
+    for difference in differences:
+        result = _lay(result, difference.steps, difference.after)
+    return result
+
+
+def _compare_objects(
+    prefix: tuple[Step, ...], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[Difference]:
+    for name in dict.fromkeys((*before, *after)):
+        old, new = before.get(name), after.get(name)
+        if old != new:
+            yield from _compare_values((*prefix, name), old, new)
+
+
+def _compare_values(steps: tuple[Step, ...], old: Any, new: Any) -> Iterator[Difference]:
+    if _is_object(old) and _is_object(new) and (old or new):
+        yield from _compare_objects(steps, old or {}, new or {})
+    elif (by := _element_key(old, new)) is not None:
+        yield from _compare_elements(steps, by, old or [], new or [])
+    else:
+        yield Difference(steps, old, new)
+
+
+def _compare_elements(
+    steps: tuple[Step, ...], by: str, old: Sequence[Any], new: Sequence[Any]
+) -> Iterator[Difference]:
+    olds = {element[by]: element for element in old}
+    news = {element[by]: element for element in new}
+    for key in dict.fromkeys((*olds, *news)):
+        here = (*steps, Selector(by, key))
+        if key in olds and key in news:
+            yield from _compare_objects(here, olds[key], news[key])
+        else:
+            yield Difference(here, olds.get(key), news.get(key))
+
+
+def _element_key(old: Any, new: Any) -> str | None:
+    """Return the sub-attribute that names the elements of both lists, or None where none does."""
+    lists = [value for value in (old, new) if value is not None]
+    if not lists or not all(isinstance(value, list) for value in lists):
+        return None
+    return next(
+        (name for name in ("type", "value") if all(_is_named_by(name, value) for value in lists)), None
+    )
+
+
+def _is_named_by(name: str, elements: Sequence[Any]) -> bool:
+    keys = [element.get(name) if isinstance(element, dict) else None for element in elements]
+    return all(isinstance(key, str) for key in keys) and len(set(keys)) == len(keys)
+
+
+def _is_object(value: Any) -> bool:
+    return value is None or isinstance(value, dict)
+
+
+def _lay(holder: Any, steps: Sequence[Step], value: Any) -> Any:
+    if not steps:
+        return value
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, Selector):
+        return _lay_element(holder if isinstance(holder, list) else [], step, rest, value)
+    document = holder if isinstance(holder, dict) else {}
+    key = key_of(document, step) or step
+    inner = _lay(document.get(key), rest, value)
+    if inner in (None, {}, []):
+        return {name: kept for name, kept in document.items() if name != key}
+    return {**document, key: inner}
+
+
+def _lay_element(elements: list[Any], selector: Selector, rest: Sequence[Step], value: Any) -> list[Any]:
+    wanted = _folded(selector.value)
+    for index, element in enumerate(elements):
+        if isinstance(element, dict) and _folded(element.get(selector.name)) == wanted:
+            laid = _lay(element, rest, value)
+            return [*elements[:index], *([laid] if laid else []), *elements[index + 1 :]]
+    if value is None:
+        return elements
+    laid = _lay({selector.name: selector.value}, rest, value)
+    return [*elements, laid]
+
+
+def _folded(value: Any) -> Any:
+    return value.casefold() if isinstance(value, str) else value

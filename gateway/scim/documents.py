@@ -1,0 +1,212 @@
+"""What the gateway knows of whole documents: their canonical form, their types, who they are. Pure."""
+
+import unicodedata
+from collections.abc import Callable, Collection, Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+import orjson
+
+from gateway.errors import InvalidValue
+from gateway.scim.names import CORE_URNS, READ_ONLY, UNKNOWN, Attribute, get, is_urn, key_of, resource
+
+BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "false": False}
+
+# Absent from a PUT they mean unchanged, so a PUT that empties them must still show it (DESIGN section 6).
+ABSENT_IS_UNCHANGED: Final = ("externalId", "members")
+_KEPT: Final = (*ABSENT_IS_UNCHANGED, "active")  # taken from the view where a PUT leaves them out
+
+
+def fold(name: str) -> str:
+    """Return a name as names are compared: NFC of its casefold (DESIGN section 6)."""
+    if name.isascii():
+        return name.casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def truth(value: Any) -> Any:
+    """Return "True", "false" and their like as booleans, anything else as it is."""
+    return BOOLEANS.get(value.casefold(), value) if isinstance(value, str) else value
+
+
+def booleans(value: Any, known: Attribute) -> Any:
+    """Return a value with "True" and "false" as booleans wherever the standard has one."""
+    if known.boolean:
+        return truth(value)
+    if isinstance(value, list):
+        return [booleans(item, known) for item in value]
+    if isinstance(value, dict):
+        return {name: booleans(inner, known.find(name) or UNKNOWN) for name, inner in value.items()}
+    return value
+
+
+def as_object(value: Any) -> Any:
+    """Return what stands for one object as that object: text is its `value`, a list of one its item."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return {"value": value} if isinstance(value, str) and value else value
+
+
+def canonical(document: Mapping[str, Any], kind: str, *, keep: Collection[str] = ()) -> dict[str, Any]:
+    """Return the document with the standard's spelling, without null, "", [] and {} (RFC 7643 section 2.5).
+
+    Top-level attributes named in `keep` stay when they are empty, as None: for a PUT, `ABSENT_IS_UNCHANGED`.
+    """
+    known = resource(kind)
+    cleaned = clean(document, known) or {}
+    emptied = {name: None for name in keep if key_of(document, name) and name not in cleaned}
+    return {**cleaned, **emptied}
+
+
+def clean(value: Any, known: Attribute) -> Any:
+    """Return a value with known names spelled out and what is empty left out; None where nothing is left."""
+    if isinstance(value, dict):
+        return _clean_object(value, known) or None
+    if isinstance(value, list):
+        return [kept for item in value if (kept := clean(item, known)) is not None] or None
+    return None if value == "" else value
+
+
+def _clean_object(value: Mapping[str, Any], known: Attribute) -> dict[str, Any]:
+    cleaned = {}
+    for key, inner in value.items():
+        attribute = known.find(key)
+        if (kept := clean(inner, attribute or UNKNOWN)) is not None:
+            cleaned[attribute.name if attribute else key] = kept
+    return cleaned
+
+
+def check(document: Mapping[str, Any], kind: str, names: Collection[str] | None = None) -> None:
+    """Check the types of what the gateway acts on; raises InvalidValue.
+
+    `names` are the top-level attributes to look at; None means all, mandatory ones included.
+    """
+    asked = None if names is None else {name.casefold() for name in names}
+    for name, is_right, wanted in _CHECKS.get(kind, ()):
+        if asked is None or name.casefold() in asked:
+            _check_value(name, get(document, name), is_right, wanted)
+
+
+def _check_value(name: str, value: Any, is_right: Callable[[Any], bool], wanted: str) -> None:
+    if value is None and name in _MANDATORY:
+        raise InvalidValue(f"{name} is missing")
+    if value is not None and not is_right(value):
+        raise InvalidValue(f"{name} must be {wanted}")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_boolean(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_object_of_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(inner is None or _is_text(inner) for inner in value.values())
+
+
+def _are_values(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_value(element) for element in value)
+
+
+def _is_value(element: Any) -> bool:
+    return (
+        isinstance(element, dict)
+        and isinstance(element.get("value"), str | None)
+        and isinstance(truth(element.get("primary")), bool | None)
+    )
+
+
+def _are_members(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(member, dict) and _is_name(member.get("value")) for member in value
+    )
+
+
+_Check = tuple[str, Callable[[Any], bool], str]  # attribute, what makes it right, how it must be
+_MANDATORY: Final = frozenset({"userName", "displayName"})
+_VALUES_WANTED: Final = "a list of objects, each value text and each primary true or false"
+_SCHEMAS: Final[_Check] = ("schemas", _are_texts, "a list of URNs")
+_EXTERNAL_ID: Final[_Check] = ("externalId", _is_text, "text")
+_CHECKS: Final[Mapping[str, tuple[_Check, ...]]] = {
+    "User": (
+        _SCHEMAS,
+        ("userName", _is_name, "text that is not empty"),
+        _EXTERNAL_ID,
+        ("active", _is_boolean, "true or false"),
+        ("name", _is_object_of_texts, "an object of texts"),
+        ("emails", _are_values, _VALUES_WANTED),
+        ("phoneNumbers", _are_values, _VALUES_WANTED),
+    ),
+    "Group": (
+        _SCHEMAS,
+        ("displayName", _is_name, "text that is not empty"),
+        _EXTERNAL_ID,
+        ("members", _are_members, "a list of objects, each with a value that is text"),
+    ),
+}
+
+
+def replacement(view: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a PUT of `body` makes of `view` (DESIGN section 6).
+
+    Absent externalId, members and active are unchanged; null, "" and [] clear the first two.
+    """
+    wanted = {name: value for name, value in without_read_only(body).items() if value not in _EMPTY}
+    for name in _KEPT:
+        present = get(view, name)
+        cleared = name in ABSENT_IS_UNCHANGED and key_of(body, name) is not None
+        if present is not None and not cleared and key_of(wanted, name) is None:
+            wanted[name] = present
+    return wanted
+
+
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
+
+
+def without_read_only(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document without id, meta and groups."""
+    return {name: value for name, value in document.items() if name.casefold() not in READ_ONLY}
+
+
+def take_password(document: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Return the document without a password in any spelling, and the password where it is text."""
+    left = {name: value for name, value in document.items() if name.casefold() != "password"}
+    password = get(document, "password") if len(left) != len(document) else None
+    return left, password if isinstance(password, str) and password else None
+
+
+def identity(document: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the folded userName and the exact externalId, each None where there is none."""
+    name, external = get(document, "userName"), get(document, "externalId")
+    return (
+        fold(name) if isinstance(name, str) and name else None,
+        external if isinstance(external, str) and external else None,
+    )
+
+
+def is_active(document: Mapping[str, Any]) -> bool:
+    """Say whether the person is active, as everybody is of whom it is not denied."""
+    return truth(get(document, "active")) is not False
+
+
+def schemas_of(document: Mapping[str, Any], kind: str = "User") -> list[str]:
+    """Return the `schemas` a document needs: the core's, then the extensions it holds, in its order."""
+    core = CORE_URNS[kind]
+    return [core, *(key for key in document if is_urn(key) and key != core and document[key])]
+
+
+def version(document: Mapping[str, Any]) -> str:
+    """Return the weak ETag of a document: a hash of all but its meta."""
+    content = {name: value for name, value in document.items() if name != "meta"}
+    digest = sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return f'W/"{digest[:16]}"'

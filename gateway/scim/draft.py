@@ -1,0 +1,245 @@
+"""A document while a PATCH changes it: what is touched is copied once, the rest is shared. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from gateway.errors import InvalidValue, NoTarget
+from gateway.scim.documents import as_object, booleans, clean
+from gateway.scim.elements import Elements, merged
+from gateway.scim.grammar import CompareOperator, Comparison, Filter, LogicalExpr, LogicalOperator
+from gateway.scim.names import CORE_URNS, UNKNOWN, Attribute, get, key_of
+
+_CORE: Final = frozenset(urn.casefold() for urn in CORE_URNS.values())
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
+
+
+class Op(StrEnum):
+    """What an operation does."""
+
+    ADD = "add"
+    REPLACE = "replace"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a path points: an attribute of the core, or of an extension."""
+
+    urn: str | None
+    name: str
+    where: Filter | None = None
+    sub: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A place found in a document: an attribute there, or where it would be."""
+
+    holder: dict[str, Any]
+    key: str
+    known: Attribute
+
+    @property
+    def present(self) -> Any:
+        return self.holder.get(self.key)
+
+    @property
+    def is_list(self) -> bool:
+        return self.known.multi_valued or isinstance(self.present, list | Elements)
+
+
+class Draft:
+    """Takes one change after the other."""
+
+    def __init__(self, document: Mapping[str, Any], known: Attribute) -> None:
+        self._document = dict(document)
+        self._known = known
+        self._ours: dict[int, dict[str, Any]] = {}  # objects copied or made here, by id
+
+    def knows(self, urn: str) -> bool:
+        """Say whether a URN is the core's, a known extension's, or one the document holds."""
+        if urn.casefold() in _CORE or self._known.find(urn) is not None:
+            return True
+        return key_of(self._document, urn) is not None
+
+    def change(self, op: Op, place: Place, value: Any, *, partial: bool = False) -> None:
+        """Do one change; with `partial` an object is laid over the present one, never put in its place."""
+        spot = self._find(place)
+        if place.where is not None or (place.sub is not None and spot.is_list):
+            self._change_elements(spot, op, place, value)
+        elif place.sub is not None:
+            self._change_sub(spot, place.sub, None if op is Op.REMOVE else value)
+        elif op is Op.REMOVE and value is not None and spot.is_list:
+            self._remove_listed(spot, value if isinstance(value, list) else [value])
+        else:
+            self._change_attribute(spot, op, value, partial)
+
+    def drop_extension(self, urn: str) -> None:
+        """Take away an extension with all its attributes."""
+        self._document.pop(key_of(self._document, urn) or urn, None)
+
+    def finished(self) -> dict[str, Any]:
+        """Return the document as it is now, without what the changes left empty."""
+        return self._plain(self._document)
+
+    def _find(self, place: Place) -> _Spot:
+        holder, attributes = self._document, self._known
+        if place.urn is not None:
+            attributes = self._known.find(place.urn) or UNKNOWN
+            holder = self._object(
+                _Spot(self._document, _key(self._document, place.urn, attributes), attributes)
+            )
+        known = attributes.find(place.name) or UNKNOWN
+        return _Spot(holder, _key(holder, place.name, known), known)
+
+    def _object(self, spot: _Spot) -> dict[str, Any]:
+        """Return the object at a spot as ours; an absent one is made."""
+        if id(spot.present) not in self._ours:
+            present = as_object(spot.present)
+            ours = dict(present) if isinstance(present, dict) else {}
+            spot.holder[spot.key] = self._ours[id(ours)] = ours
+        return self._ours[id(spot.present)]
+
+    def _elements(self, spot: _Spot) -> Elements:
+        present = spot.present
+        if not isinstance(present, Elements):
+            spot.holder[spot.key] = present = Elements(present, spot.known)
+        return present
+
+    def _change_attribute(self, spot: _Spot, op: Op, raw: Any, partial: bool) -> None:
+        value = None if op is Op.REMOVE else _ready(raw, spot.known)
+        if value is None:
+            self._clear(spot, op)
+        elif op is Op.ADD and (spot.is_list or isinstance(value, list)):
+            self._add_elements(spot, value if isinstance(value, list) else [value])
+        elif spot.is_list and isinstance(value, dict):
+            spot.holder[spot.key] = [value]
+        elif isinstance(value, dict) and isinstance(spot.present, dict) and (partial or op is Op.ADD):
+            spot.holder[spot.key] = merged(spot.present, value)
+        else:
+            spot.holder[spot.key] = value
+
+    def _clear(self, spot: _Spot, op: Op) -> None:
+        if spot.known.boolean:  # without `active` a person counts as active: nobody comes back by accident
+            raise InvalidValue(f"{spot.key} must be true or false")
+        if not (op is Op.ADD and spot.is_list):  # to add nothing to a list takes nothing away
+            spot.holder.pop(spot.key, None)
+
+    def _add_elements(self, spot: _Spot, values: list[Any]) -> None:
+        elements = self._elements(spot)
+        places = [(elements.add(value), value) for value in values]
+        elements.demote_others(place for place, value in places if _is_primary(value))
+
+    def _change_sub(self, spot: _Spot, sub: str, raw: Any) -> None:
+        known = spot.known.find(sub) or UNKNOWN
+        value = _ready(raw, known)
+        if value is None and spot.present is None:
+            return
+        ours = self._object(spot)
+        key = _key(ours, sub, known)
+        if value is None:
+            ours.pop(key, None)
+        else:
+            ours[key] = value
+
+    def _change_elements(self, spot: _Spot, op: Op, place: Place, raw: Any) -> None:
+        elements = self._elements(spot)
+        found = elements.select(place.where)
+        fresh = None if op is Op.REMOVE else _fresh(spot.known, place.sub, raw)
+        if fresh is None:
+            for at in found:
+                elements.drop(at) if place.sub is None else elements.drop_sub(at, place.sub)
+            return
+        if not found:
+            found = [elements.add(merged(_made_from(place.where, spot.known), fresh))]
+        else:
+            self._lay_over(elements, found, fresh, place if op is Op.REPLACE and place.sub is None else None)
+        if _is_primary(fresh):
+            elements.demote_others(found)
+
+    def _lay_over(
+        self, elements: Elements, found: list[int], fresh: Mapping[str, Any], replaced: Place | None
+    ) -> None:
+        """Give the elements fresh values; a replaced one keeps only what its path says of it."""
+        terms = None if replaced is None else _terms(replaced.where, elements.known) or {}
+        for at in found:
+            present = elements[at] if isinstance(elements[at], dict) else {"value": elements[at]}
+            elements.put(at, merged(present if terms is None else terms, fresh))
+
+    def _remove_listed(self, spot: _Spot, listed: list[Any]) -> None:
+        """Take away the elements that are listed, and no others: Entra ID's way to remove members."""
+        elements = self._elements(spot)
+        for part in listed:
+            for at in _listed(elements, part):
+                elements.drop(at)
+
+    def _plain(self, holder: Mapping[str, Any]) -> dict[str, Any]:
+        plain = {name: self._plain_value(value) for name, value in holder.items()}
+        return {name: value for name, value in plain.items() if value is not None}
+
+    def _plain_value(self, value: Any) -> Any:
+        if isinstance(value, Elements):
+            return value.plain()
+        return self._plain(value) or None if id(value) in self._ours else value
+
+
+def _key(holder: Mapping[str, Any], name: str, known: Attribute) -> str:
+    """Return the name under which an attribute stands or would stand."""
+    return key_of(holder, name) or known.name or name
+
+
+def _ready(raw: Any, known: Attribute) -> Any:
+    """Return a value of a message as a document holds it, None where it is empty."""
+    is_single_object = bool(known.sub) and not known.multi_valued
+    return booleans(clean(as_object(raw) if is_single_object else raw, known), known)
+
+
+def _fresh(known: Attribute, sub: str | None, raw: Any) -> dict[str, Any] | None:
+    """Return what an operation gives an element; None where it takes away."""
+    if sub is not None:
+        attribute = known.find(sub) or UNKNOWN
+        value = _ready(raw, attribute)
+        return None if value is None else {attribute.name or sub: value}
+    value = booleans(clean(as_object(raw), known), known)
+    if value is None or isinstance(value, dict):
+        return value
+    raise InvalidValue("value must be one object where the path picks elements")
+
+
+def _is_primary(value: Any) -> bool:
+    return isinstance(value, dict) and get(value, "primary") is True
+
+
+def _made_from(where: Filter | None, known: Attribute) -> dict[str, Any]:
+    """Return the element that a filter describes; raises NoTarget where it describes none."""
+    terms = _terms(where, known)
+    if terms is None or key_of(terms, "value") is not None:  # a `value` names one that should be there
+        raise NoTarget("no value matches the filter, and it does not say what to make")
+    return terms
+
+
+def _terms(where: Filter | None, known: Attribute) -> dict[str, Any] | None:
+    """Return the `eq` terms of a filter as an object; None where it has others."""
+    if where is None:
+        return {}
+    if isinstance(where, Comparison) and where.op is CompareOperator.eq and where.value is not None:
+        sub = known.find(where.attr_path.attr) or UNKNOWN
+        return {sub.name or where.attr_path.attr: booleans(where.value, sub)}
+    if isinstance(where, LogicalExpr) and where.op is LogicalOperator.and_:
+        parts = [_terms(term, known) for term in where.terms]
+        known_parts = [part for part in parts if part is not None]
+        return {name: value for part in known_parts for name, value in part.items()} if all(parts) else None
+    return None
+
+
+def _listed(elements: Elements, part: Any) -> list[int]:
+    """Return the places of the elements that a listed value means; null means absent, where that decides."""
+    if not isinstance(part, dict):
+        return [] if part in _EMPTY else elements.alike(part)
+    wanted = {name: value for name, value in part.items() if value not in _EMPTY}
+    found = elements.alike(wanted) if wanted else []
+    absent = [name for name in part if name not in wanted]
+    bare = [at for at in found if all(get(elements[at], name) in _EMPTY for name in absent)]
+    return bare or found

@@ -1,0 +1,118 @@
+"""JSON bytes to a document and back, with every bound that keeps the inside safe. Pure."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import orjson
+
+from gateway.errors import InvalidSyntax, InvalidValue
+
+MAX_NAMES: Final = 1000  # attributes in one object: names are looked up in any case, one by one
+_SHOWN: Final = 64  # characters of a key in an error
+_LONG_NUMBER: Final = re.compile(rb"\d{19}")
+_NUL: Final = b"\\u0000"  # orjson refuses it unescaped
+_LEAST, _MOST = -(2**63), 2**64 - 1  # beyond these orjson makes floats of whole numbers, in silence
+
+
+def parse_json(body: bytes, *, max_depth: int = 32, refuse_duplicates: bool) -> dict[str, Any]:
+    """Return the JSON object in a body; raises InvalidSyntax or InvalidValue, which never quote a value."""
+    document = _loads(body, max_depth)
+    if not isinstance(document, dict):
+        raise InvalidSyntax("the body is not a JSON object")
+    if body.count(b"{") + body.count(b"[") > max_depth or body.count(b":") > MAX_NAMES:
+        _check_shape(document, max_depth)
+    if refuse_duplicates or _LONG_NUMBER.search(body):
+        _check_text(body, refuse_duplicates)
+    if _NUL in body:
+        _check_nul(document)
+    return document
+
+
+def dump(document: Any) -> bytes:
+    """Return a document as JSON bytes."""
+    return orjson.dumps(document)
+
+
+def _loads(body: bytes, max_depth: int) -> Any:
+    if not body.strip():
+        raise InvalidSyntax("the body is empty")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidSyntax(_reason(body, error, max_depth)) from None  # its `doc` is the whole body
+
+
+def _reason(body: bytes, error: orjson.JSONDecodeError, max_depth: int) -> str:
+    try:
+        body.decode()
+    except UnicodeDecodeError as broken:
+        return f"the body is not UTF-8: wrong byte at position {broken.start}"
+    if "depth" in error.msg:
+        return _too_deep(max_depth)
+    return f"the body is not JSON: error at line {error.lineno}, column {error.colno}"
+
+
+def _too_deep(max_depth: int) -> str:
+    return f"the body is nested deeper than {max_depth} levels"
+
+
+def _check_shape(document: dict[str, Any], max_depth: int) -> None:
+    """Go down level by level, so that depth costs no stack."""
+    level: list[Any] = [document]
+    depth = 0
+    while level:
+        depth += 1
+        if depth > max_depth:
+            raise InvalidSyntax(_too_deep(max_depth))
+        if any(isinstance(holder, dict) and len(holder) > MAX_NAMES for holder in level):
+            raise InvalidSyntax(f"the body has an object of more than {MAX_NAMES} attributes")
+        level = [
+            inner
+            for holder in level
+            for inner in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(inner, dict | list)
+        ]
+
+
+def _check_text(body: bytes, refuse_duplicates: bool) -> None:
+    """Read the body again with the standard library, which can show what orjson hides."""
+    json.loads(
+        body.decode(),
+        object_pairs_hook=_refuse_duplicates if refuse_duplicates else None,
+        parse_int=_check_number,
+    )
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name.casefold() in seen:
+            raise InvalidSyntax(f"the body has the attribute {name[:_SHOWN]!r} twice in one object")
+        seen.add(name.casefold())
+
+
+def _check_number(digits: str) -> None:
+    if len(digits) > 20 or not _LEAST <= int(digits) <= _MOST:
+        raise InvalidValue("a number has more than 64 bits: send it as a string")
+
+
+def _check_nul(document: dict[str, Any]) -> None:
+    for path, text in _strings("", document):
+        if "\0" in text:
+            raise InvalidValue(f"{path[:_SHOWN]!r} contains a NUL character")
+
+
+def _strings(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield every string with its path, names of attributes as well; depth is bounded by now."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            here = f"{path}.{name}" if path else name
+            yield here, name
+            yield from _strings(here, inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(path, inner)

@@ -1,0 +1,164 @@
+"""The standard's names: URNs, attributes and sub-attributes, and how a name is found in a document. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+CORE_USER: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
+CORE_GROUP: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
+ENTERPRISE_USER: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:Schema"
+RESOURCE_TYPE: Final = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
+SERVICE_PROVIDER_CONFIG: Final = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
+LIST_RESPONSE: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+SEARCH_REQUEST: Final = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+PATCH_OP: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+ERROR: Final = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+CORE_URNS: Final[Mapping[str, str]] = {"User": CORE_USER, "Group": CORE_GROUP}  # by resource type
+STANDARD_URNS: Final = frozenset({CORE_USER, CORE_GROUP, ENTERPRISE_USER})
+READ_ONLY: Final = frozenset({"id", "meta", "groups"})  # the server's own; a provider's are ignored
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What the standard says of an attribute; `sub` holds its sub-attributes by folded name."""
+
+    name: str
+    sub: Mapping[str, "Attribute"] = field(default_factory=dict)
+    multi_valued: bool = False
+    case_exact: bool = False
+    read_only: bool = False
+    boolean: bool = False
+
+    def find(self, name: str) -> "Attribute | None":
+        """Return the sub-attribute of that name in any case, or None where the standard has none."""
+        return self.sub.get(name.casefold())
+
+
+def _by_name(attributes: Iterable[Attribute]) -> dict[str, Attribute]:
+    return {attribute.name.casefold(): attribute for attribute in attributes}
+
+
+def _texts(names: str) -> list[Attribute]:
+    return [Attribute(name) for name in names.split()]
+
+
+def _exact(names: str) -> list[Attribute]:
+    return [Attribute(name, case_exact=True) for name in names.split()]
+
+
+def _one(name: str, *sub: Attribute) -> Attribute:
+    return Attribute(name, _by_name(sub))
+
+
+def _many(name: str, *sub: Attribute, read_only: bool = False) -> Attribute:
+    return Attribute(name, _by_name(sub), multi_valued=True, read_only=read_only)
+
+
+_PRIMARY: Final = Attribute("primary", boolean=True)
+_VALUE: Final = (*_texts("value display type"), _PRIMARY)  # RFC 7643 section 2.4
+_EXACT_VALUE: Final = (*_exact("value"), *_texts("display type"), _PRIMARY)
+_MEMBERSHIP: Final = (*_exact("value $ref"), *_texts("display type"))
+_ADDRESS: Final = (
+    *_texts("formatted streetAddress locality region postalCode country type"),
+    _PRIMARY,
+)
+
+_COMMON: Final = (  # RFC 7643 section 3.1
+    _many("schemas"),
+    Attribute("id", case_exact=True, read_only=True),
+    Attribute("externalId", case_exact=True),
+    Attribute(
+        "meta",
+        _by_name((*_exact("resourceType location version"), *_texts("created lastModified"))),
+        read_only=True,
+    ),
+)
+_ENTERPRISE: Final = Attribute(  # RFC 7643 section 4.3
+    ENTERPRISE_USER,
+    _by_name(
+        (
+            *_texts("employeeNumber costCenter organization division department"),
+            _one("manager", *_exact("value $ref"), Attribute("displayName", read_only=True)),
+        )
+    ),
+)
+_USER: Final = Attribute(  # RFC 7643 section 4.1
+    "User",
+    _by_name(
+        (
+            *_COMMON,
+            *_texts("userName displayName nickName title userType preferredLanguage locale timezone"),
+            *_exact("profileUrl password"),
+            Attribute("active", boolean=True),
+            _one(
+                "name",
+                *_texts("formatted familyName givenName middleName honorificPrefix honorificSuffix"),
+            ),
+            *(_many(name, *_VALUE) for name in ("emails", "phoneNumbers", "ims", "entitlements", "roles")),
+            *(_many(name, *_EXACT_VALUE) for name in ("photos", "x509Certificates")),
+            _many("addresses", *_ADDRESS),
+            _many("groups", *_MEMBERSHIP, read_only=True),
+            _ENTERPRISE,
+        )
+    ),
+)
+_GROUP: Final = Attribute(  # RFC 7643 section 4.2
+    "Group",
+    _by_name((*_COMMON, Attribute("displayName"), _many("members", *_MEMBERSHIP))),
+)
+
+RESOURCES: Final[Mapping[str, Attribute]] = {"User": _USER, "Group": _GROUP}
+UNKNOWN: Final = Attribute("")  # a resource type or attribute that the standard does not have
+
+
+def key_of(document: Mapping[str, Any], name: str) -> str | None:
+    """Return the document's own spelling of a name, exact first, then in any case; None where absent."""
+    if name in document:
+        return name
+    folded = name.casefold()
+    return next((key for key in document if key.casefold() == folded), None)
+
+
+def get(document: Mapping[str, Any], name: str) -> Any:
+    """Return the value of a name in any case, or None."""
+    key = key_of(document, name)
+    return None if key is None else document[key]
+
+
+def resource(kind: str) -> Attribute:
+    """Return what the standard says of a resource type: its attributes are `sub`, extensions by URN."""
+    return RESOURCES.get(kind, UNKNOWN)
+
+
+def is_multi_valued(attribute: str) -> bool:
+    """Say whether the standard has a multi-valued attribute of this name at the core level."""
+    return any(known.multi_valued for known in _core(attribute))
+
+
+def is_standard(urn: str | None, attribute: str, sub: str | None = None) -> bool:
+    """Say whether the standard has this attribute, and this sub-attribute of it."""
+    if urn is None or urn.casefold() in _CORE_FOLDED:
+        found = _core(attribute)
+    else:
+        found = [known for known in (_in_extension(urn, attribute),) if known is not None]
+    return any(sub is None or known.find(sub) is not None for known in found)
+
+
+def is_urn(name: str) -> bool:
+    """Say whether a name is a URN, as the keys of extensions are."""
+    return name[:4].casefold() == "urn:"
+
+
+_CORE_FOLDED: Final = frozenset(urn.casefold() for urn in CORE_URNS.values())
+
+
+def _core(attribute: str) -> list[Attribute]:
+    found = (kind.find(attribute) for kind in RESOURCES.values())
+    return [known for known in found if known is not None]
+
+
+def _in_extension(urn: str, attribute: str) -> Attribute | None:
+    extension = next((known for known in _core(urn) if is_urn(known.name)), None)
+    return None if extension is None else extension.find(attribute)

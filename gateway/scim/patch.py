@@ -1,0 +1,172 @@
+"""PATCH (RFC 7644 section 3.5.2) on plain dicts: all operations or an error, the input untouched. Pure.
+
+Wider than the RFC where Okta, Entra ID and SailPoint need it: operations in any case, pathless values with
+dotted and URN-qualified names, a filtered path that makes the element it does not find, removal by value.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.errors import GatewayError, InvalidPath, InvalidSyntax, InvalidValue, Mutability, NoTarget
+from gateway.scim.documents import check
+from gateway.scim.draft import Draft, Op, Place
+from gateway.scim.grammar import AttrPath, ValuePath, parse_path
+from gateway.scim.names import CORE_URNS, READ_ONLY, get, is_urn, key_of, resource
+
+MAX_OPERATIONS: Final = 1000  # and as many attributes in pathless values
+
+_OPS: Final = {op.value: op for op in Op}
+_CORE: Final = frozenset(urn.casefold() for urn in CORE_URNS.values())
+_PLAIN: Final = re.compile(r"[^.:\[\s]*")  # a name that needs no grammar
+_SHOWN: Final = re.compile(r"([\w:.$-]*)(\[)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a message."""
+
+    op: Op
+    path: str | None
+    value: Any
+
+
+def apply_patch(
+    document: Mapping[str, Any], message: Mapping[str, Any], kind: str = "User"
+) -> dict[str, Any]:
+    """Return the document after a PATCH; raises a GatewayError that names the operation and its path.
+
+    Id, meta, groups and schemas stay as they are; what was changed has the types that `check` wants.
+    """
+    patch = _Patch(document, kind)
+    for number, raw in enumerate(_operations(message), start=1):
+        patch.label = f"operation {number}"
+        try:
+            patch.apply(_operation(raw))
+        except GatewayError as error:
+            raise type(error)(f"{patch.label}: {error}") from error
+    return patch.finished()
+
+
+def _operations(message: Mapping[str, Any]) -> list[Any]:
+    operations = get(message, "Operations")
+    if not isinstance(operations, list) or not operations:
+        raise InvalidSyntax("Operations must be a list with at least one operation")
+    if len(operations) > MAX_OPERATIONS:
+        raise InvalidValue(f"more than {MAX_OPERATIONS} operations: send fewer at once")
+    return operations
+
+
+def _operation(raw: Any) -> Operation:
+    if not isinstance(raw, dict):
+        raise InvalidSyntax("must be an object with op, path and value")
+    op, path = get(raw, "op"), get(raw, "path")
+    known = _OPS.get(op.casefold()) if isinstance(op, str) else None
+    if known is None:
+        raise InvalidSyntax("op must be add, replace or remove")
+    if path is not None and not isinstance(path, str):
+        raise InvalidPath("path must be text")
+    operation = Operation(known, path or None, get(raw, "value"))
+    if operation.op is not Op.REMOVE and key_of(raw, "value") is None:
+        raise InvalidValue("value is missing")
+    return operation
+
+
+def _shown(operation: Operation) -> str:
+    """Return an operation for an error, without what a filter compares: replace emails[…]."""
+    if operation.path is None:
+        return f"{operation.op} without a path"
+    found = _SHOWN.match(operation.path)
+    name, bracket = found.groups() if found else ("", None)
+    return f"{operation.op} {name[:100]}{'[…]' if bracket else ''}"
+
+
+class _Patch:
+    """The operations of one message, at work on a draft."""
+
+    def __init__(self, document: Mapping[str, Any], kind: str) -> None:
+        self.label = ""
+        self._kind = kind
+        self._draft = Draft(document, resource(kind))
+        self._changed_by: dict[str, str] = {}  # core attribute -> the last operation that changed it
+        self._set = 0  # attributes set by pathless values
+
+    def apply(self, operation: Operation) -> None:
+        self.label = f"{self.label} ({_shown(operation)})"
+        if operation.path is None:
+            if operation.op is Op.REMOVE:
+                raise NoTarget("remove needs a path")
+            self._set_all(operation.op, None, operation.value)
+            return
+        place = self._place(operation.path, operation.value)
+        if isinstance(place, Place) and place.urn is None and place.name.casefold() in READ_ONLY:
+            raise Mutability(f"{place.name} is read-only")
+        self._change(operation.op, place, operation.value, partial=False)
+
+    def finished(self) -> dict[str, Any]:
+        """Return the changed document; raises InvalidValue where a changed attribute has a wrong type."""
+        result = self._draft.finished()
+        for name, label in self._changed_by.items():
+            try:
+                check(result, self._kind, (name,))
+            except InvalidValue as error:
+                raise InvalidValue(f"{label}: {error}") from error
+        return result
+
+    def _set_all(self, op: Op, urn: str | None, value: Any) -> None:
+        """Set every attribute of a value, of the document or of one extension."""
+        if not isinstance(value, dict):
+            raise InvalidValue("value must be an object of attributes where the path names none")
+        for name, inner in value.items():
+            self._set += 1
+            if self._set > MAX_OPERATIONS:
+                raise InvalidValue(f"more than {MAX_OPERATIONS} attributes are set: send fewer at once")
+            place = self._place(name, inner) if urn is None else Place(urn, name)
+            if isinstance(place, str) or place.urn is not None or place.name.casefold() not in READ_ONLY:
+                self._change(op, place, inner, partial=True)
+
+    def _change(self, op: Op, place: Place | str, value: Any, *, partial: bool) -> None:
+        if isinstance(place, str):
+            self._change_extension(op, place, value, partial)
+        elif place.urn is not None:
+            self._draft.change(op, place, value, partial=partial)
+        elif place.name.casefold() != "schemas":  # derived from what the document holds
+            self._changed_by[place.name] = self.label
+            self._draft.change(op, place, value, partial=partial)
+
+    def _change_extension(self, op: Op, urn: str, value: Any, partial: bool) -> None:
+        if urn.casefold() in _CORE:
+            if op is Op.REMOVE:
+                raise InvalidPath("PATCH cannot remove the whole resource")
+            self._set_all(op, None, value)
+            return
+        is_empty = value in (None, "", [])
+        if op is Op.REMOVE or (op is Op.REPLACE and (is_empty or not partial)):
+            self._draft.drop_extension(urn)
+        if op is not Op.REMOVE and not is_empty:
+            self._set_all(op, urn, value)
+
+    def _place(self, text: str, value: Any) -> Place | str:
+        """Return where a path points; a URN alone stands for all of its attributes."""
+        if is_urn(text) and self._is_extension(text, value):
+            return text
+        if _PLAIN.fullmatch(text):
+            return Place(None, text)
+        path = parse_path(text)
+        if isinstance(path, AttrPath):
+            return Place(_extension(path.uri), path.attr, None, path.sub_attr)
+        if isinstance(path, ValuePath):
+            return Place(_extension(path.attr_path.uri), path.attr_path.attr, path.val_filter, path.sub_attr)
+        raise InvalidPath("a comparison is no path")
+
+    def _is_extension(self, text: str, value: Any) -> bool:
+        """Say whether a URN names an extension, not an attribute of one: the longest known name wins."""
+        if self._draft.knows(text):
+            return True
+        is_attribute = self._draft.knows(text.rpartition(":")[0]) or "[" in text
+        return not is_attribute and isinstance(value, dict)
+
+
+def _extension(uri: str | None) -> str | None:
+    return None if uri is None or uri.casefold() in _CORE else uri

@@ -1,0 +1,161 @@
+"""The discovery documents of a target (RFC 7644 section 4): abilities, types, attributes. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+from gateway.scim.names import (
+    CORE_GROUP,
+    CORE_USER,
+    ENTERPRISE_USER,
+    RESOURCE_TYPE,
+    SCHEMA,
+    SERVICE_PROVIDER_CONFIG,
+)
+
+Document = dict[str, Any]
+
+_BEARER: Final = {
+    "type": "oauthbearertoken",
+    "name": "Bearer token",
+    "description": "Authorization: Bearer and a token of this gateway",
+    "specUri": "https://www.rfc-editor.org/info/rfc6750",
+    "primary": True,
+}
+_BASIC: Final = {
+    "type": "httpbasic",
+    "name": "HTTP Basic",
+    "description": "Any user name, with a token of this gateway as the password",
+    "specUri": "https://www.rfc-editor.org/info/rfc7617",
+}
+_READ_WRITE: Final = {
+    "type": "string",
+    "multiValued": False,
+    "required": False,
+    "caseExact": False,
+    "mutability": "readWrite",
+    "returned": "default",
+    "uniqueness": "none",
+}
+# RFC 7643 section 3.1 has it in every resource; providers offer for mapping only what a schema lists.
+_EXTERNAL_ID: Final = {
+    **_READ_WRITE,
+    "name": "externalId",
+    "description": "The provider's own identifier of the resource.",
+    "caseExact": True,
+}
+
+
+def service_provider_config(base_url: str, *, patch: bool = True, filter_max: int = 200) -> Document:
+    """Return what is supported; `filter_max` is the most resources one page holds."""
+    return {
+        "schemas": [SERVICE_PROVIDER_CONFIG],
+        "patch": {"supported": patch},
+        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "filter": {"supported": True, "maxResults": filter_max},
+        "changePassword": {"supported": False},
+        "sort": {"supported": False},
+        "etag": {"supported": False},
+        "authenticationSchemes": [dict(_BEARER), dict(_BASIC)],
+        "meta": _meta(base_url, "ServiceProviderConfig", None),
+    }
+
+
+def resource_types(
+    base_url: str, has_groups: bool = True, extensions: Iterable[str] = (ENTERPRISE_USER,)
+) -> list[Document]:
+    """Return the resource types, User with these extensions."""
+    types = [_resource_type(base_url, "User", CORE_USER, extensions)]
+    return [*types, _resource_type(base_url, "Group", CORE_GROUP, ())] if has_groups else types
+
+
+def schemas(
+    base_url: str, has_groups: bool = True, extra: Sequence[Mapping[str, Any]] = ()
+) -> list[Document]:
+    """Return the standard's schemas and the `extra` ones, made by `extension_schema`."""
+    standard = [schema for schema in _standard() if has_groups or schema["id"] != CORE_GROUP]
+    return [{**schema, "meta": _meta(base_url, "Schema", schema["id"])} for schema in (*standard, *extra)]
+
+
+def extension_schema(urn: str, attributes: Iterable[str]) -> Document:
+    """Return the schema of an extension with these attributes; `name.sub` makes a complex one."""
+    subs: dict[str, list[str]] = {}
+    for path in attributes:
+        name, _, sub = path.partition(".")
+        subs.setdefault(name, []).extend([sub] if sub else [])
+    return {
+        "schemas": [SCHEMA],
+        "id": urn,
+        "name": urn.rpartition(":")[2],
+        "description": f"Extension {urn}",
+        "attributes": [_attribute(name, inner) for name, inner in subs.items()],
+    }
+
+
+def narrowed(schema: Mapping[str, Any], names: Collection[str]) -> Document:
+    """Return a schema with those of its attributes that are named, in any case."""
+    folded = {name.casefold() for name in names}
+    shown = [attribute for attribute in schema["attributes"] if attribute["name"].casefold() in folded]
+    return {**schema, "attributes": shown}
+
+
+def find(documents: Iterable[Document], id: str) -> Document | None:
+    """Return the document of that id in any case, or None."""
+    folded = id.casefold()
+    return next((document for document in documents if document["id"].casefold() == folded), None)
+
+
+def _attribute(name: str, subs: Sequence[str]) -> Document:
+    plain = {**_READ_WRITE, "name": name, "description": name}
+    if not subs:
+        return plain
+    return {**plain, "type": "complex", "subAttributes": [_attribute(sub, ()) for sub in dict.fromkeys(subs)]}
+
+
+def _resource_type(base_url: str, kind: str, schema: str, extensions: Iterable[str]) -> Document:
+    return {
+        "schemas": [RESOURCE_TYPE],
+        "id": kind,
+        "name": kind,
+        "description": f"{kind}s of this target",
+        "endpoint": f"/{kind}s",
+        "schema": schema,
+        "schemaExtensions": [{"schema": urn, "required": False} for urn in extensions],
+        "meta": _meta(base_url, "ResourceType", kind),
+    }
+
+
+_ENDPOINTS: Final = {
+    "ServiceProviderConfig": "ServiceProviderConfig",
+    "ResourceType": "ResourceTypes",
+    "Schema": "Schemas",
+}
+
+
+def _meta(base_url: str, kind: str, id: str | None) -> Document:
+    location = f"{base_url.rstrip('/')}/{_ENDPOINTS[kind]}"
+    return {"resourceType": kind, "location": location if id is None else f"{location}/{id}"}
+
+
+@cache
+def _standard() -> tuple[Document, ...]:
+    """Return User, Group and the enterprise extension as scim2-models knows them; slow the first time."""
+    from scim2_models import EnterpriseUser, Group, User  # 0.6 s, and only discovery needs it
+
+    user, group, enterprise = (
+        _tidy(model.to_schema().model_dump(mode="json", exclude_none=True))
+        for model in (User, Group, EnterpriseUser)
+    )
+    enterprise["name"] = "Enterprise User"
+    user["attributes"].insert(0, dict(_EXTERNAL_ID))
+    group["attributes"].insert(0, dict(_EXTERNAL_ID))
+    return user, group, enterprise
+
+
+def _tidy(value: Any) -> Any:
+    """Return a schema whose descriptions are single lines."""
+    if isinstance(value, dict):
+        return {name: _tidy(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_tidy(item) for item in value]
+    return " ".join(value.split()) if isinstance(value, str) else value
