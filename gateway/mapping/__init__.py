@@ -1,0 +1,1 @@
+"""Per-target rules: transforms, rules, reverse, explain. Pure."""

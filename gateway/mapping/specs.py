@@ -1,0 +1,141 @@
+"""What a transform is to those who write a configuration: its name, options and faults. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import StrEnum
+from math import isfinite
+from typing import Any, Final
+
+from gateway.mapping.values import Office, Transform
+
+Options = Mapping[str, Any]
+Offices = Mapping[str, Office]
+Build = Callable[[Options, Offices], Transform]
+
+
+class BadTransform(Exception):
+    """An entry of `via` is wrong. `where` is "" or the option's key, `faults` holds every (where, reason)."""
+
+    def __init__(self, where: str, reason: str, *more: tuple[str, str]) -> None:
+        super().__init__(f"{where}: {reason}" if where else reason)
+        self.where = where
+        self.reason = reason
+        self.faults = ((where, reason), *more)
+
+
+class Kind(StrEnum):
+    """What an option takes."""
+
+    TEXT = "text"  # maybe empty
+    SOME_TEXT = "non-empty text"
+    COUNT = "count"  # a whole number from 1
+    BOOLEAN = "boolean"
+    TEXTS = "list of texts"
+    TABLE = "table"  # text to text, number or boolean
+    ANY = "any value"
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSpec:
+    """One option of a transform; where there are choices it takes nothing else."""
+
+    doc: str
+    kind: Kind = Kind.TEXT
+    choices: tuple[str, ...] = ()
+    default: Any = None
+    required: bool = False
+
+    def fault(self, value: Any) -> str | None:
+        """Say what is wrong with a value, or None."""
+        if not self.choices:
+            is_good, sentence = _KINDS[self.kind]
+            return None if is_good(value) else sentence
+        if isinstance(value, str) and value in self.choices:
+            return None
+        return f"must be one of {', '.join(self.choices)}{nearest(value, self.choices)}"
+
+
+@dataclass(frozen=True, slots=True)
+class TransformSpec:
+    """One transform that a rule may name.
+
+    `idempotent` says that twice is once, as built without options that have a default.
+    """
+
+    name: str
+    doc: str
+    build: Build  # takes complete options; raises BadTransform
+    options: Mapping[str, OptionSpec] = field(default_factory=dict)
+    idempotent: bool = True
+
+    def complete(self, given: Options) -> Options:
+        """Return the options with their defaults; raises BadTransform with every fault of them."""
+        if faults := [*self._unknown(given), *self._wrong(given), *self._missing(given)]:
+            (where, reason), *more = faults
+            raise BadTransform(where, reason, *more)
+        return {name: option.default for name, option in self.options.items()} | dict(given)
+
+    def _unknown(self, given: Options) -> list[tuple[str, str]]:
+        reason = f"is not an option of {self.name}"
+        return [(name, reason + nearest(name, self.options)) for name in given if name not in self.options]
+
+    def _wrong(self, given: Options) -> list[tuple[str, str]]:
+        known = [
+            (name, self.options[name].fault(value)) for name, value in given.items() if name in self.options
+        ]
+        return [(name, reason) for name, reason in known if reason is not None]
+
+    def _missing(self, given: Options) -> list[tuple[str, str]]:
+        required = [name for name, option in self.options.items() if option.required]
+        return [(name, "is required") for name in required if name not in given]
+
+
+def choice(doc: str, *choices: str) -> OptionSpec:
+    """Describe an option that takes one of several words, the first by default."""
+    return OptionSpec(doc, choices=choices, default=choices[0])
+
+
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` with the known name that is most like this one, or ""."""
+    found = get_close_matches(str(name).casefold(), list(known), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | bool | int) or (isinstance(value, float) and isfinite(value))
+
+
+def _is_table(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(key, str) and _is_scalar(inner) for key, inner in value.items())
+    )
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_json(inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return all(_is_json(inner) for inner in value)
+    return _is_scalar(value)
+
+
+_KINDS: Final[Mapping[Kind, tuple[Callable[[Any], bool], str]]] = {
+    Kind.TEXT: (lambda value: isinstance(value, str), "must be text"),
+    Kind.SOME_TEXT: (lambda value: isinstance(value, str) and value != "", "must be text, and not empty"),
+    Kind.COUNT: (
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
+        "must be a whole number from 1",
+    ),
+    Kind.BOOLEAN: (lambda value: isinstance(value, bool), "must be true or false"),
+    Kind.TEXTS: (
+        lambda value: (
+            isinstance(value, list) and value != [] and all(isinstance(item, str) for item in value)
+        ),
+        "must be a list of texts, and not empty",
+    ),
+    Kind.TABLE: (_is_table, "must be a table of texts, and not empty"),
+    Kind.ANY: (_is_json, "must be text, a number, true, false, a list or a table"),
+}
