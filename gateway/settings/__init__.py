@@ -1,0 +1,31 @@
+"""config.toml to frozen, typed settings: every fault at once, each with its path."""
+
+from gateway.settings.load import load_settings
+from gateway.settings.model import (
+    AuditorSettings,
+    Auth,
+    JournalSettings,
+    PresetPin,
+    ProviderSettings,
+    RuleSettings,
+    Secret,
+    ServerSettings,
+    Settings,
+    TargetSettings,
+    Tls,
+)
+
+__all__ = [
+    "AuditorSettings",
+    "Auth",
+    "JournalSettings",
+    "PresetPin",
+    "ProviderSettings",
+    "RuleSettings",
+    "Secret",
+    "ServerSettings",
+    "Settings",
+    "TargetSettings",
+    "Tls",
+    "load_settings",
+]

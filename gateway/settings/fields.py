@@ -1,0 +1,154 @@
+"""Texts of the configuration to values: durations, rates, addresses, URLs, regions, filters. Pure.
+
+Each function raises ValueError with a sentence in a user's words.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from phonenumbers import SUPPORTED_REGIONS
+from pydantic import PlainValidator
+
+from gateway.errors import InvalidFilter
+from gateway.scim.grammar import Filter, parse_filter
+from gateway.settings.model import Network
+
+UNITS: Final[Mapping[str, float]] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # seconds
+LONGEST: Final = 3650 * 86400.0  # seconds; nothing here is meant to outlast ten years
+
+_DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?) ?(ms|s|m|h|d)")
+_RATE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?/ ?(s|m|h|d)")
+_ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
+_NAME: Final = re.compile(r"[a-z0-9-]+")
+_WORD: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2 token
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f]")
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_seconds(value: Any) -> float:
+    """Return seconds of "10s", "500ms", "5m", "1h", "400d" or a number."""
+    if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
+        seconds = float(found[1]) * UNITS[found[2]]
+    elif isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST:
+        seconds = float(value)
+    else:
+        seconds = math.nan
+    if not seconds <= LONGEST:
+        raise ValueError(
+            'must be a duration such as "500ms", "10s", "5m", "1h", "400d", or a number of seconds'
+        )
+    return seconds
+
+
+def parse_some_seconds(value: Any) -> float:
+    """Return seconds, more than none."""
+    if (seconds := parse_seconds(value)) == 0:
+        raise ValueError("must be longer than 0 seconds")
+    return seconds
+
+
+def parse_rate(value: Any) -> float:
+    """Return calls a second of "20/s", "1200/m", "5/h"."""
+    found = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not float(found[1]):
+        raise ValueError('must be a rate such as "20/s" or "1200/m"')
+    return float(found[1]) / UNITS[found[2]]
+
+
+def parse_address(value: Any) -> Address:
+    """Return host and port of "127.0.0.1:8080", "[::1]:8080" or "localhost:0"."""
+    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if found is None or int(found[2]) > 65535:
+        raise ValueError('must be HOST:PORT such as "127.0.0.1:8080"')
+    return Address(found[1].strip("[]"), int(found[2]))
+
+
+def parse_network(text: str) -> Network:
+    """Return the network of a CIDR or of a single address."""
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError('must be a network such as "10.0.0.0/8", or an address') from None
+
+
+def parse_region(value: Any) -> str:
+    """Return the two letters of a country whose phone numbers are known."""
+    if not isinstance(value, str) or value.upper() not in SUPPORTED_REGIONS:
+        raise ValueError('must be the two letters of a country (ISO 3166), such as "GB" or "JP"')
+    return value.upper()
+
+
+def parse_text_filter(value: Any) -> Filter:
+    """Return the tree of a SCIM filter."""
+    if not isinstance(value, str):
+        raise ValueError('must be a SCIM filter in quotes, such as "userType eq \\"Employee\\""')  # noqa: TRY004
+    try:
+        return parse_filter(value)
+    except InvalidFilter as error:
+        raise ValueError(error.detail) from error
+
+
+def parse_name(text: str) -> str:
+    """Return a name that can stand in a URL; Okta refuses the underscore."""
+    if not _NAME.fullmatch(text):
+        raise ValueError("a name here has only a-z, 0-9 and -")
+    return text
+
+
+def parse_word(value: Any) -> str:
+    """Return a header's name or an authorization scheme."""
+    if not isinstance(value, str) or not _WORD.fullmatch(value):
+        raise ValueError("must be one word, as HTTP headers take it")
+    return value
+
+
+def parse_web_url(value: Any) -> str:
+    """Return an http(s) address without a slash at its end."""
+    if not isinstance(value, str) or _UNPRINTABLE.search(value) or not _is_web(value):
+        raise ValueError('must be a web address: "https://host/path"')
+    parts = urlsplit(value)
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or password; that is what auth is for")
+    if parts.query or parts.fragment:
+        raise ValueError("must end with its path, without ? and #")
+    return value.rstrip("/?#")
+
+
+def _is_web(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bad port or IPv6 address
+        return False
+
+
+def parse_sqlite_url(value: Any, base: Path) -> Path:
+    """Return the absolute file of "sqlite:PATH", relative to `base`."""
+    scheme, _, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if scheme != "sqlite" or not rest.strip() or "\0" in rest or rest.startswith(":"):
+        raise ValueError('must be "sqlite:" and a file, such as "sqlite:var/phonebook.db"')
+    return base / rest
+
+
+Seconds = Annotated[float, PlainValidator(parse_seconds)]
+SomeSeconds = Annotated[float, PlainValidator(parse_some_seconds)]
+Rate = Annotated[float, PlainValidator(parse_rate)]
+ListenAddress = Annotated[Address, PlainValidator(parse_address)]
+WebUrl = Annotated[str, PlainValidator(parse_web_url)]
+Region = Annotated[str, PlainValidator(parse_region)]
+TextFilter = Annotated[Filter, PlainValidator(parse_text_filter)]
+Word = Annotated[str, PlainValidator(parse_word)]

@@ -1,0 +1,213 @@
+"""Reads config.toml: every fault at once, or frozen settings."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from gateway.errors import ConfigError, Fault
+from gateway.settings.faults import Faults, at, hint, read
+from gateway.settings.fields import Address, parse_name, parse_network, parse_sqlite_url
+from gateway.settings.model import (
+    AuditorSettings,
+    JournalSettings,
+    Network,
+    ProviderSettings,
+    ServerSettings,
+    Settings,
+    TargetSettings,
+    Tls,
+    frozen,
+)
+from gateway.settings.secrets import Secrets
+from gateway.settings.tables import (
+    AuditorTable,
+    JournalTable,
+    ProviderTable,
+    RootTable,
+    ServerTable,
+    TlsTable,
+)
+from gateway.settings.targets import World, load_target
+
+S = TypeVar("S")
+
+_TOML_FAULT: Final = re.compile(r"(?P<what>.*) \(at (?P<where>.*)\)", re.DOTALL)
+
+
+def load_settings(
+    path: Path, connectors: Collection[str], *, make_tokens: bool = False, read_secrets: bool = True
+) -> Settings:
+    """Read the file; raises ConfigError with every fault.
+
+    `make_tokens` makes inbound token files that are missing. Without `read_secrets` no secret has to be
+    there, and `auth` and digests are left out: enough to explain, or to read the trail.
+    """
+    content = _read_file(path)
+    raw = _parse(content, path)
+    faults = Faults()
+    base = path.absolute().parent
+    secrets = Secrets(base, faults, make_tokens=make_tokens, read=read_secrets)
+    loader = Loader(World(base, connectors, faults, secrets))
+    try:
+        return loader.load(raw, hashlib.sha256(content).hexdigest())
+    except RecursionError:  # a dotted key of a thousand parts
+        raise _broken(path, "is nested too deep") from None
+
+
+class Loader:
+    """Makes settings of one parsed file."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._faults = world.faults
+
+    def load(self, raw: dict[str, Any], digest: str) -> Settings:
+        root = read(RootTable, raw, "", self._faults) or RootTable()
+        server = self._server(root.server)
+        journal = self._journal(root.journal)
+        targets = self._named("targets", root.targets, self._target)
+        providers = self._named(
+            "providers", root.providers, lambda name, table: self._provider(name, table, root.targets)
+        )
+        auditors = self._named("auditors", root.auditors, self._auditor)
+        self._check_writers(providers, targets)
+        self._check_files(journal, targets)
+        self._warn_of_nothing(providers, targets)
+        self._faults.raise_all()
+        made = self._world.secrets.make()
+        return Settings(server, journal, providers, auditors, targets, self._faults.warnings, made, digest)
+
+    def _named(
+        self, section: str, tables: Mapping[str, Any], load: Callable[[str, object], S | None]
+    ) -> Mapping[str, S]:
+        found: dict[str, S] = {}
+        for name, raw in tables.items():
+            self._faults.attempt(parse_name, name, at(section, name))
+            if (loaded := load(name, raw)) is not None:
+                found[name] = loaded
+        return frozen(found)
+
+    def _server(self, raw: object) -> ServerSettings:
+        table = read(ServerTable, raw, "server", self._faults) or ServerTable()
+        listen = table.listen or Address("127.0.0.1", 8080)
+        scheme = "http" if table.tls is None else "https"
+        return ServerSettings(
+            host=listen.host,
+            port=listen.port,
+            public_url=table.public_url or f"{scheme}://{listen}",
+            tls=None if table.tls is None else self._tls(table.tls),
+            trusted_proxies=tuple(self._networks(table.trusted_proxies, "server.trusted_proxies")),
+        )
+
+    def _networks(self, texts: list[str], path: str) -> Iterator[Network]:
+        for index, text in enumerate(texts):
+            if network := self._faults.attempt(parse_network, text, at(path, index)):
+                yield network
+
+    def _tls(self, raw: object) -> Tls | None:
+        table = read(TlsTable, raw, "server.tls", self._faults)
+        if table is None:
+            return None
+        cert, key = self._file(table.cert, "server.tls.cert"), self._file(table.key, "server.tls.key")
+        if key is not None:
+            self._world.secrets.warn_of_readers(key, "server.tls.key")
+        return Tls(cert, key) if cert and key else None
+
+    def _file(self, name: str, path: str) -> Path | None:
+        file = self._world.base / name
+        if not _is_file(file):
+            self._faults.add(path, "there is no such file")
+            return None
+        return file
+
+    def _journal(self, raw: object) -> JournalSettings:
+        table = read(JournalTable, raw, "journal", self._faults) or JournalTable()
+        if table.url.startswith(("postgres:", "postgresql:")):
+            self._faults.add("journal.url", 'PostgreSQL is not in this release; use "sqlite:" and a file')
+        base = self._world.base
+        file = self._faults.attempt(lambda url: parse_sqlite_url(url, base), table.url, "journal.url")
+        return JournalSettings(file or base, table.durability)
+
+    def _target(self, name: str, raw: object) -> TargetSettings | None:
+        return load_target(name, raw, self._world)
+
+    def _provider(self, name: str, raw: object, targets: Collection[str]) -> ProviderSettings | None:
+        path = at("providers", name)
+        table = read(ProviderTable, raw, path, self._faults)
+        if table is None:
+            return None
+        named = targets if table.targets is None else dict.fromkeys(table.targets)
+        for index, target in enumerate(table.targets or ()):
+            if target not in targets:
+                self._faults.add(
+                    at(path, "targets", index), f"there is no such target{hint(target, targets)}"
+                )
+        return ProviderSettings(name, table.dialect, self._tokens(path, table.token, name), tuple(named))
+
+    def _auditor(self, name: str, raw: object) -> AuditorSettings | None:
+        path = at("auditors", name)
+        table = read(AuditorTable, raw, path, self._faults)
+        return None if table is None else AuditorSettings(name, self._tokens(path, table.token, name))
+
+    def _tokens(self, path: str, raw: object, name: str) -> tuple[bytes, ...]:
+        if raw is None:
+            self._faults.warn(path, f"no token here; only those of `token new {name}` are taken")
+            return ()
+        return self._world.secrets.inbound(raw, at(path, "token"))
+
+    def _check_writers(
+        self, providers: Mapping[str, ProviderSettings], targets: Mapping[str, TargetSettings]
+    ) -> None:
+        """Two providers would undo each other's changes, unless a target says that they may."""
+        for name, target in targets.items():
+            writers = [provider.name for provider in providers.values() if name in provider.targets]
+            if len(writers) > 1 and not target.shared:
+                reason = f"written by {' and '.join(writers)}; if that is meant, say shared = true"
+                self._faults.add(at("targets", name, "shared"), reason)
+
+    def _check_files(self, journal: JournalSettings, targets: Mapping[str, TargetSettings]) -> None:
+        for name, target in targets.items():
+            if target.url == f"sqlite:{journal.path}":
+                self._faults.add(at("targets", name, "url"), "is the journal's file; give it one of its own")
+
+    def _warn_of_nothing(self, *sections: Mapping[str, object]) -> None:
+        for section, what in zip(sections, ("providers", "targets"), strict=True):
+            if not section:
+                self._faults.warn(what, "there is none, so there is nothing to do")
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # a name no file can have
+        return False
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise _broken(path, "there is no such file") from None
+    except OSError as error:
+        raise _broken(path, f"cannot be read: {error.strerror}") from error
+
+
+def _parse(content: bytes, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _broken(path, f"line {line}: is not UTF-8 text") from error
+    except RecursionError:
+        raise _broken(path, "is nested too deep") from None
+    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
+        found = _TOML_FAULT.fullmatch(str(error))
+        what = f"{found['where']}: {found['what']}" if found else str(error)
+        raise _broken(path, f"is no TOML: {what}") from error
+
+
+def _broken(path: Path, reason: str) -> ConfigError:
+    return ConfigError([Fault(path.name, reason)])

@@ -1,0 +1,172 @@
+"""What a configuration says, as frozen values with every default. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+from gateway.mapping.values import Office, Transform
+from gateway.scim.grammar import Filter
+
+Dialect = Literal["rfc", "okta", "entra"]
+Durability = Literal["full", "normal"]
+Unlisted = Literal["send", "hold", "drop"]
+OnInvalid = Literal["reject", "drop", "keep"]
+OnDeactivate = Literal["send", "delete"]
+OnMissing = Literal["recreate", "error"]
+ReuseName = Literal["refuse", "take"]
+AdoptKey = Literal["externalId", "userName"]
+BusyStatus = Literal[429, 503]
+Network = IPv4Network | IPv6Network
+
+V = TypeVar("V")
+
+
+def frozen(table: Mapping[str, V]) -> Mapping[str, V]:
+    """Return a read-only copy."""
+    return MappingProxyType(dict(table))
+
+
+class Secret:
+    """A value that shows itself only to who calls `reveal`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(hidden)"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files of the server's certificate and key."""
+
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where the gateway listens, and how it is called from outside."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080  # 0: any free one
+    public_url: str = "http://127.0.0.1:8080"  # without a slash at its end
+    tls: Tls | None = None
+    trusted_proxies: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSettings:
+    """The file of the journal, and what a write must survive."""
+
+    path: Path
+    durability: Durability = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """An identity provider: SHA-256 digests of its tokens, and the targets it may write."""
+
+    name: str
+    dialect: Dialect
+    digests: tuple[bytes, ...]
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditorSettings:
+    """Somebody who may read the audit trail: SHA-256 digests of their tokens."""
+
+    name: str
+    digests: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """How calls to a target are signed; `secret` is the token, the password or the header's value."""
+
+    kind: Literal["bearer", "basic", "header"]
+    secret: Secret
+    scheme: str = "Bearer"  # the word before a bearer token
+    user: str = ""  # of basic
+    header: str = "Authorization"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSettings:
+    """One rule, its paths in RFC notation and its transforms compiled."""
+
+    to: str
+    from_: tuple[str, ...]  # `*:name` is the core level or any extension
+    via: tuple[Transform, ...] = ()
+    when: Filter | None = None
+    default: Any = None
+    on_invalid: OnInvalid = "reject"
+    source: str = "config"  # or the preset: dialpad@1
+    path: str = ""  # where it is written: targets.dialpad.rules[0], dialpad@1.rules[0]
+
+
+@dataclass(frozen=True, slots=True)
+class PresetPin:
+    """A preset and the revision of its rules."""
+
+    name: str
+    revision: int
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings:
+    """A target with all that its preset and the file say about it. Times are seconds."""
+
+    name: str
+    connector: str
+    url: str  # web addresses without a slash at the end; sqlite: with an absolute path
+    preset: PresetPin | None = None
+    auth: Auth | None = None
+    rules: tuple[RuleSettings, ...] = ()
+    offices: Mapping[str, Office] = field(default_factory=lambda: frozen({}))
+    options: Mapping[str, str] = field(default_factory=lambda: frozen({}))
+    region: str | None = None
+    unlisted: Unlisted = "send"  # with a preset: hold
+    require: tuple[tuple[str, ...], ...] = ()  # of each group of paths one must be present
+    on_deactivate: OnDeactivate = "send"
+    on_missing: OnMissing = "recreate"
+    adopt_by: tuple[AdoptKey, ...] = ("externalId", "userName")
+    reuse_name: ReuseName = "refuse"
+    protect: Filter | None = None
+    shared: bool = False
+    unique_names: bool = True
+    trust: float = 5.0
+    timeout: float = 10.0  # of one attempt
+    deadline: float = 50.0
+    settle: float = 10.0  # unless said: timeout
+    rate: float | None = None  # calls a second
+    concurrency: int | None = None
+    busy_status: BusyStatus | None = None  # None: what the provider's dialect understands
+    patch: bool | None = None  # None: found out
+    page_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole configuration without a fault."""
+
+    server: ServerSettings
+    journal: JournalSettings
+    providers: Mapping[str, ProviderSettings]
+    auditors: Mapping[str, AuditorSettings]
+    targets: Mapping[str, TargetSettings]
+    warnings: tuple[str, ...]
+    made_tokens: tuple[Path, ...]  # token files that were missing and were made
+    digest: str  # SHA-256 of the file, in hex

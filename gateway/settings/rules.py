@@ -1,0 +1,120 @@
+"""A target's rules: the preset's and the file's, merged and compiled. Pure."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from gateway.errors import InvalidPath
+from gateway.mapping.transforms import BadTransform, compile_transform
+from gateway.mapping.values import Office, Transform
+from gateway.scim.paths import place
+from gateway.settings.faults import Faults, at, hint, parts, read
+from gateway.settings.model import RuleSettings
+from gateway.settings.paths import read_path
+from gateway.settings.presets import Preset
+from gateway.settings.tables import RuleTable
+
+ANYWHERE: Final = "*:"
+
+Key = tuple[str, str]  # a rule's `to` and `when`, by which a later one replaces it
+
+
+class Rules:
+    """Compiles the rules of one target."""
+
+    def __init__(self, offices: Mapping[str, Office], faults: Faults) -> None:
+        self._offices = offices
+        self._faults = faults
+        self._rules: dict[Key, RuleSettings] = {}
+
+    def add_preset(self, preset: Preset, options: Mapping[str, str]) -> None:
+        """Begin with the preset's rules."""
+        for path, table in preset.rules(options, self._faults):
+            self._lay(self._compile(table, path, str(preset.pin)), table)
+
+    def add_written(self, written: list[Any], path: str) -> None:
+        """Lay the file's rules over them: replace in place, take away, or append."""
+        seen: dict[Key, str] = {}
+        for index, raw in enumerate(written):
+            where = at(path, index)
+            if (table := read(RuleTable, raw, where, self._faults)) is None:
+                continue
+            rule = self._compile(table, where, "config")
+            if (first := seen.setdefault(_key(rule.to, table), where)) != where:
+                self._faults.add(at(where, "to"), f"{first} has the same `to` and `when`")
+            elif table.off:
+                self._take_away(rule.to, table, where)
+            else:
+                self._lay(rule, table)
+
+    def compiled(self) -> tuple[RuleSettings, ...]:
+        return tuple(self._rules.values())
+
+    def _lay(self, rule: RuleSettings, table: RuleTable) -> None:
+        self._rules[_key(rule.to, table)] = rule
+
+    def _take_away(self, to: str, table: RuleTable, path: str) -> None:
+        if self._rules.pop(_key(to, table), None) is None:
+            known = {rule.to for rule in self._rules.values()}
+            reason = f"the preset has no rule with this `to` and `when` to turn off{hint(to, known)}"
+            self._faults.add(at(path, "to"), reason)
+
+    def _compile(self, table: RuleTable, path: str, source: str) -> RuleSettings:
+        """Return the rule; where it has faults, what is left of it."""
+        to = self._to(table.to, at(path, "to"))
+        if not _is_json(table.default):
+            self._faults.add(at(path, "default"), "must be text, a number, true, false, a list or a table")
+        sources = tuple(self._sources(table.from_, at(path, "from")))
+        via = tuple(self._transforms(table.via, at(path, "via")))
+        return RuleSettings(
+            to, sources or (to,), via, table.when, table.default, table.on_invalid, source, path
+        )
+
+    def _to(self, text: str, path: str) -> str:
+        if not text:
+            self._faults.add(path, "is required")
+        if text.startswith(ANYWHERE):
+            self._faults.add(path, "`*:` can stand in `from` only: a target needs one place")
+        return read_path(text, path, self._faults) or text
+
+    def _sources(self, raw: object, path: str) -> Iterator[str]:
+        if isinstance(raw, list) and not raw:
+            self._faults.add(path, "must not be empty")
+        for where, text in parts(raw, path):
+            if (source := read_path(text, where, self._faults)) is not None:
+                yield source
+
+    def _transforms(self, entries: list[Any], path: str) -> Iterator[Transform]:
+        for index, entry in enumerate(entries):
+            where = at(path, index)
+            if not isinstance(entry, str | dict):
+                self._faults.add(where, 'must be a transform\'s name, or { name = "…", … }')
+                continue
+            try:
+                yield compile_transform(entry, self._offices)
+            except BadTransform as error:
+                for option, reason in error.faults:
+                    self._faults.add(at(where, option) if option else where, reason)
+
+
+def _key(to: str, table: RuleTable) -> Key:
+    try:
+        where = place(to)
+    except InvalidPath:  # reported already
+        return to, repr(table.when)
+    spot = (where.urn, where.attribute, where.where, where.sub)
+    return repr(spot).casefold(), repr(table.when)
+
+
+def _is_json(value: object) -> bool:
+    match value:
+        case dict():
+            return all(_is_json(inner) for inner in value.values())
+        case list():
+            return all(_is_json(inner) for inner in value)
+        case float():
+            return math.isfinite(value)
+        case int():
+            return abs(value) < 2**63
+        case _:
+            return value is None or isinstance(value, str)

@@ -1,0 +1,144 @@
+"""Secrets from environment and files, and the tokens that are made where none is yet."""
+
+import hashlib
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Final
+
+from gateway.settings.faults import Faults, at, parts, read
+from gateway.settings.model import Secret
+from gateway.settings.tables import SecretTable
+
+LONGEST: Final = 64 * 1024  # bytes of a secret's file
+
+_SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
+_BARE: Final = (
+    'is a secret, and secrets never stand in this file: write { env = "NAME" } or { file = "PATH" }'
+)
+
+
+class Secrets:
+    """Reads the secrets of one configuration; what is missing becomes a fault at its path.
+
+    Without `read` it checks how they are written and looks at none.
+    """
+
+    def __init__(self, base: Path, faults: Faults, *, make_tokens: bool, read: bool) -> None:
+        self._base = base
+        self._faults = faults
+        self._make_tokens = make_tokens
+        self._read = read
+        self._to_make: dict[Path, tuple[str, str]] = {}  # file -> TOML path, token
+        self._holders: dict[bytes, str] = {}  # digest -> TOML path of who has it
+
+    def outbound(self, raw: object, path: str) -> Secret | None:
+        """Return a secret that the gateway shows to a target."""
+        table = self._table(raw, path)
+        if table is None:
+            return None
+        if table.sha256 is not None:
+            self._faults.add(at(path, "sha256"), "a target needs the secret itself: use env or file")
+            return None
+        value = self._value(table, path) if self._read else None
+        return None if value is None else Secret(value)
+
+    def inbound(self, raw: object, path: str) -> tuple[bytes, ...]:
+        """Return the digests of tokens that somebody shows to the gateway: one table, or a list of them."""
+        digests = []
+        for where, entry in parts(raw, path):
+            table = self._table(entry, where)
+            digest = None if table is None else self._digest(table, where)
+            if digest is not None and self._is_new(digest, where):
+                digests.append(digest)
+        return tuple(digests)
+
+    def make(self) -> tuple[Path, ...]:
+        """Write the token files that were missing, readable by their owner alone, and name them."""
+        for file, (path, token) in self._to_make.items():
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+                    stream.write(token + "\n")
+            except OSError as error:
+                self._faults.add(path, f"cannot be made: {error.strerror}")
+        self._faults.raise_all()
+        return tuple(self._to_make)
+
+    def warn_of_readers(self, file: Path, path: str) -> None:
+        """Warn where others than its owner can use a secret's file."""
+        if file.stat().st_mode & 0o077:
+            self._faults.warn(path, f"others can read {file}; close it with: chmod 600 {file}")
+
+    def _table(self, raw: object, path: str) -> SecretTable | None:
+        if isinstance(raw, str):
+            self._faults.add(path, _BARE)
+            return None
+        table = read(SecretTable, raw, path, self._faults)
+        if table is not None and len(table.model_fields_set) != 1:
+            self._faults.add(path, "needs one of env or file, and only one")
+            return None
+        return table
+
+    def _digest(self, table: SecretTable, path: str) -> bytes | None:
+        if table.sha256 is not None:
+            if _SHA256.fullmatch(table.sha256):
+                return bytes.fromhex(table.sha256)
+            self._faults.add(at(path, "sha256"), "must be a SHA-256 in hex, 64 digits")
+            return None
+        if not self._read:
+            return None
+        file = None if table.file is None else self._base / table.file
+        if file is not None and self._make_tokens and not _exists(file):
+            _, value = self._to_make.setdefault(file, (path, f"gw_{secrets.token_urlsafe(32)}"))
+            return hashlib.sha256(value.encode()).digest()
+        found = self._value(table, path)
+        return None if found is None else hashlib.sha256(found.encode()).digest()
+
+    def _is_new(self, digest: bytes, path: str) -> bool:
+        holder = self._holders.setdefault(digest, path)
+        if holder != path:
+            self._faults.add(path, f"is the same token as {holder}: nobody could tell who calls")
+        return holder == path
+
+    def _value(self, table: SecretTable, path: str) -> str | None:
+        if table.env is not None:
+            return self._faults.attempt(_from_environment, table.env, at(path, "env"))
+        value = self._faults.attempt(self._from_file, table.file or "", at(path, "file"))
+        if value is not None:
+            self.warn_of_readers(self._base / (table.file or ""), path)
+        return value
+
+    def _from_file(self, name: str) -> str:
+        try:
+            with (self._base / name).open("rb") as stream:
+                content = stream.read(LONGEST)
+            return _usable(content.decode())
+        except UnicodeDecodeError:
+            raise ValueError("the file is no text (UTF-8)") from None
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from error
+
+
+def _from_environment(name: str) -> str:
+    value = os.environ.get(name)
+    if value is None:
+        raise ValueError(f"the environment has no {name}")
+    return _usable(value)
+
+
+def _usable(value: str) -> str:
+    value = value.rstrip("\r\n")
+    if not value.strip():
+        raise ValueError("the secret is empty")
+    if not value.isprintable():
+        raise ValueError("the secret holds a line break or another control character")
+    return value
+
+
+def _exists(file: Path) -> bool:
+    try:
+        return "\0" in str(file) or file.exists()
+    except OSError:  # a name or a folder that cannot be used: reading it says so
+        return True

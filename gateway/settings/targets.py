@@ -1,0 +1,186 @@
+"""One [targets.NAME] table and its preset to settings."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.mapping.values import Office
+from gateway.settings.faults import Faults, at, hint, parts, read
+from gateway.settings.fields import parse_sqlite_url, parse_web_url
+from gateway.settings.model import Auth, TargetSettings, frozen
+from gateway.settings.paths import read_path
+from gateway.settings.presets import Preset, load_preset
+from gateway.settings.rules import Rules
+from gateway.settings.secrets import Secrets
+from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OfficeTable, TargetTable
+
+URLS: Final[Mapping[str, Callable[[str, Path], str]]] = {  # connector -> its form of `url`
+    "embedded": lambda url, base: f"sqlite:{parse_sqlite_url(url, base)}",
+    "scim": lambda url, _: parse_web_url(url),
+}
+AUTH_KINDS: Final = ("bearer", "basic", "header", "oauth2")
+SPELLED_OUT: Final = (
+    "preset",
+    "connector",
+    "url",
+    "auth",
+    "rules",
+    "offices",
+    "options",
+    "require",
+    "adopt_by",
+)
+PLAIN: Final = frozenset(field.name for field in fields(TargetSettings)) - {"name", *SPELLED_OUT}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What every target is read with."""
+
+    base: Path  # what relative paths are relative to
+    connectors: Collection[str]
+    faults: Faults
+    secrets: Secrets
+
+
+def load_target(name: str, raw: object, world: World) -> TargetSettings | None:
+    """Return the target; None where it has faults that leave nothing to return."""
+    path = at("targets", name)
+    table = read(TargetTable, raw, path, world.faults)
+    if table is None:
+        return None
+    preset = None
+    if table.preset is not None:
+        preset = load_preset(table.preset, at(path, "preset"), world.faults)
+    return Target(path, table, preset, world).resolve(name)
+
+
+class Target:
+    """A target's table over its preset's."""
+
+    def __init__(self, path: str, table: TargetTable, preset: Preset | None, world: World) -> None:
+        self._path = path
+        self._table = table
+        self._preset = preset
+        self._world = world
+        self._faults = world.faults
+        self._keys = (_written(preset.table) if preset else {}) | _written(table)
+
+    def resolve(self, name: str) -> TargetSettings | None:
+        offices = self._offices()
+        options = self._options()
+        connector = self._connector()
+        rest: dict[str, Any] = {
+            "preset": self._preset.pin if self._preset else None,
+            "auth": self._auth(connector),
+            "rules": self._rules(offices, options),
+            "offices": frozen(offices),
+            "options": options,
+            "require": tuple(self._require()),
+        }
+        url = self._url(connector)
+        if connector is None or url is None:
+            return None
+        return TargetSettings(name, connector, url, **self._plain(), **rest)
+
+    def _plain(self) -> dict[str, Any]:
+        """Return what is taken as written, and the defaults that depend on other keys."""
+        plain = {key: value for key, value in self._keys.items() if key in PLAIN}
+        if self._preset:
+            plain.setdefault("unlisted", "hold")
+        if "timeout" in plain:
+            plain.setdefault("settle", plain["timeout"])
+        if "adopt_by" in self._keys:
+            plain["adopt_by"] = tuple(self._keys["adopt_by"])
+        return plain
+
+    def _connector(self) -> str | None:
+        connector: str | None = self._keys.get("connector")
+        path = at(self._path, "connector")
+        if connector is None:
+            if self._table.preset is None:
+                self._faults.add(path, f"is required{hint('', self._world.connectors)}")
+            return None
+        if connector not in self._world.connectors:
+            self._faults.add(path, f"there is no such connector{hint(connector, self._world.connectors)}")
+        return connector
+
+    def _url(self, connector: str | None) -> str | None:
+        url: str | None = self._keys.get("url")
+        path = at(self._path, "url")
+        if url is None:
+            if connector is not None:
+                self._faults.add(path, "is required")
+            return None
+        parse = URLS.get(connector or "")
+        return self._faults.attempt(lambda text: parse(text, self._world.base), url, path) if parse else url
+
+    def _offices(self) -> dict[str, Office]:
+        offices = {}
+        for key, raw in self._table.offices.items():
+            table = read(OfficeTable, raw, at(self._path, "offices", key), self._faults)
+            if table is not None:
+                offices[key] = Office(table.name, table.country)
+        return offices
+
+    def _options(self) -> Mapping[str, str]:
+        path = at(self._path, "options")
+        if self._preset is not None:
+            return self._preset.choose(self._table.options, path, self._faults)
+        for name in self._table.options if self._table.preset is None else ():
+            self._faults.add(at(path, name), "there are options with a preset only")
+        return frozen({})
+
+    def _rules(self, offices: Mapping[str, Office], options: Mapping[str, str]) -> Any:
+        rules = Rules(offices, self._faults)
+        if self._preset is not None:
+            rules.add_preset(self._preset, options)
+        rules.add_written(self._table.rules, at(self._path, "rules"))
+        return rules.compiled()
+
+    def _require(self) -> Iterator[tuple[str, ...]]:
+        """Yield groups of paths; one alone is a group of one."""
+        for index, group in enumerate(self._keys.get("require", ())):
+            path = at(self._path, "require", index)
+            if group == []:
+                self._faults.add(path, "must not be empty")
+            found = [read_path(text, where, self._faults) for where, text in parts(group, path)]
+            yield tuple(text for text in found if text is not None)
+
+    def _auth(self, connector: str | None) -> Auth | None:
+        written = self._table.auth
+        path = at(self._path, "auth")
+        if written is None:
+            if connector == "scim":
+                self._faults.warn(path, "not set, so calls carry no credentials")
+            return None
+        preset_auth = (self._preset.table.auth or {}) if self._preset else {}
+        table = read(AuthTable, preset_auth | written, path, self._faults) or AuthTable()
+        kinds = [kind for kind in AUTH_KINDS if getattr(table, kind) is not None]
+        if len(kinds) != 1:
+            self._faults.add(path, "needs one of bearer, basic or header, and only one")
+            return None
+        return self._signing(kinds[0], table, at(path, kinds[0]))
+
+    def _signing(self, kind: str, table: AuthTable, path: str) -> Auth | None:
+        secrets = self._world.secrets
+        match kind:
+            case "bearer":
+                secret = secrets.outbound(table.bearer, path)
+                return Auth("bearer", secret, scheme=table.scheme) if secret else None
+            case "basic":
+                basic = read(BasicTable, table.basic, path, self._faults)
+                secret = secrets.outbound(basic.password, at(path, "password")) if basic else None
+                return Auth("basic", secret, user=basic.user) if basic and secret else None
+            case "header":
+                header = read(HeaderTable, table.header, path, self._faults)
+                secret = secrets.outbound(header.value, at(path, "value")) if header else None
+                return Auth("header", secret, header=header.name) if header and secret else None
+            case _:
+                self._faults.add(path, "is not in this release; use bearer, basic or header")
+                return None
+
+
+def _written(table: TargetTable) -> dict[str, Any]:
+    return {key: getattr(table, key) for key in table.model_fields_set}

@@ -1,0 +1,242 @@
+"""Targets: every default, every key, every fault."""
+
+import pytest
+
+from gateway.mapping.values import Office
+from gateway.scim.grammar import parse_filter
+from gateway.settings import Auth, TargetSettings
+
+SCIM = '[targets.t]\nconnector = "scim"\nurl = "https://t.example.com/scim"\n'
+
+
+def target(load, text: str) -> TargetSettings:
+    return load(SCIM + text).targets["t"]
+
+
+def test_a_target_without_more_has_every_default(load):
+    assert target(load, "") == TargetSettings(
+        name="t",
+        connector="scim",
+        url="https://t.example.com/scim",
+        preset=None,
+        auth=None,
+        rules=(),
+        offices={},
+        options={},
+        region=None,
+        unlisted="send",
+        require=(),
+        on_deactivate="send",
+        on_missing="recreate",
+        adopt_by=("externalId", "userName"),
+        reuse_name="refuse",
+        protect=None,
+        shared=False,
+        unique_names=True,
+        trust=5.0,
+        timeout=10.0,
+        deadline=50.0,
+        settle=10.0,
+        rate=None,
+        concurrency=None,
+        busy_status=None,
+        patch=None,
+        page_size=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        pytest.param('region = "jp"', "region", "JP", id="region"),
+        pytest.param('unlisted = "drop"', "unlisted", "drop", id="unlisted"),
+        pytest.param('on_deactivate = "delete"', "on_deactivate", "delete", id="on_deactivate"),
+        pytest.param('on_missing = "error"', "on_missing", "error", id="on_missing"),
+        pytest.param('adopt_by = ["userName"]', "adopt_by", ("userName",), id="adopt_by"),
+        pytest.param("adopt_by = []", "adopt_by", (), id="adopt_by nothing"),
+        pytest.param('reuse_name = "take"', "reuse_name", "take", id="reuse_name"),
+        pytest.param("shared = true", "shared", True, id="shared"),
+        pytest.param("unique_names = false", "unique_names", False, id="unique_names"),
+        pytest.param("trust = 0", "trust", 0.0, id="trust"),
+        pytest.param('timeout = "500ms"', "timeout", 0.5, id="timeout"),
+        pytest.param('timeout = "3s"', "settle", 3.0, id="settle follows timeout"),
+        pytest.param('timeout = "3s"\nsettle = "1m"', "settle", 60.0, id="settle"),
+        pytest.param('deadline = "1h"', "deadline", 3600.0, id="deadline"),
+        pytest.param('rate = "120/m"', "rate", 2.0, id="rate"),
+        pytest.param("concurrency = 8", "concurrency", 8, id="concurrency"),
+        pytest.param("busy_status = 429", "busy_status", 429, id="busy_status"),
+        pytest.param("patch = false", "patch", False, id="patch"),
+        pytest.param("page_size = 50", "page_size", 50, id="page_size"),
+        pytest.param(
+            'protect = "userType eq \\"svc\\""', "protect", parse_filter('userType eq "svc"'), id="protect"
+        ),
+        pytest.param(
+            'require = ["userName", ["name.givenName", "emails.^[type==\'work\'].value"]]',
+            "require",
+            (("userName",), ("name.givenName", 'emails[type eq "work"].value')),
+            id="require",
+        ),
+        pytest.param(
+            'offices = { LDN = { name = "London", country = "gb" }, "X Y" = { name = "X" } }',
+            "offices",
+            {"LDN": Office("London", "GB"), "X Y": Office("X")},
+            id="offices",
+        ),
+    ],
+)
+def test_a_key_says_what_it_says(load, line, key, value):
+    assert getattr(target(load, line), key) == value
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "words"),
+    [
+        pytest.param('regoin = "GB"', "regoin", 'did you mean "region"?', id="near miss"),
+        pytest.param("max_removals = false", "max_removals", "unknown key", id="later release"),
+        pytest.param('region = "UK"', "region", '"GB"', id="region"),
+        pytest.param("region = 44", "region", '"GB"', id="region type"),
+        pytest.param('unlisted = "keep"', "unlisted", '"send", "hold" or "drop"', id="unlisted"),
+        pytest.param('shared = "yes"', "shared", "true or false", id="boolean"),
+        pytest.param("concurrency = 0", "concurrency", "at least 1", id="too small"),
+        pytest.param("page_size = 1000000", "page_size", "at most 100000", id="too large"),
+        pytest.param("concurrency = 1.5", "concurrency", "whole number", id="fraction"),
+        pytest.param("busy_status = 500", "busy_status", "429 or 503", id="busy status"),
+        pytest.param('timeout = "10 parsecs"', "timeout", "must be a duration", id="duration"),
+        pytest.param("timeout = -1", "timeout", "must be a duration", id="negative"),
+        pytest.param("timeout = 0", "timeout", "longer than 0", id="no time"),
+        pytest.param("trust = nan", "trust", "must be a duration", id="nan"),
+        pytest.param("trust = true", "trust", "must be a duration", id="duration type"),
+        pytest.param('trust = "9999d"', "trust", "must be a duration", id="too long"),
+        pytest.param("trust = 1" + "0" * 400, "trust", "must be a duration", id="huge"),
+        pytest.param('rate = "20"', "rate", "must be a rate", id="rate"),
+        pytest.param('rate = "0/s"', "rate", "must be a rate", id="no rate"),
+        pytest.param("rate = 20", "rate", "must be a rate", id="rate type"),
+        pytest.param('adopt_by = ["userName", "mail"]', "adopt_by[1]", '"externalId"', id="adopt_by"),
+        pytest.param('protect = "userType eq"', "protect", "filter", id="filter"),
+        pytest.param("protect = 1", "protect", "filter", id="filter type"),
+        pytest.param('require = "userName"', "require", "must be a list", id="require type"),
+        pytest.param('require = ["a", ["b", "c..d"]]', "require[1][1]", "path", id="require path"),
+        pytest.param("require = [[]]", "require[0]", "must not be empty", id="require nothing"),
+        pytest.param("require = [7]", "require[0]", "path in quotes", id="require element"),
+        pytest.param("offices = { LDN = 1 }", "offices.LDN", "must be a table", id="office type"),
+        pytest.param("offices = { LDN = {} }", "offices.LDN.name", "is required", id="office name"),
+        pytest.param(
+            'offices = { "St. Ives" = { name = "S", country = "England" } }',
+            'offices."St. Ives".country',
+            "two letters",
+            id="office country",
+        ),
+        pytest.param("options = { a = 1 }", "options.a", "with a preset only", id="options"),
+        pytest.param('preset = "dialpat"', "preset", 'did you mean "dialpad"?', id="preset"),
+        pytest.param('preset = "dialpad@x"', "preset", "no such preset", id="preset revision"),
+        pytest.param('preset = "dialpad@99"', "preset", "known: dialpad@1", id="unknown revision"),
+        pytest.param("auth = 1", "auth", "must be a table", id="auth type"),
+        pytest.param("auth = {}", "auth", "needs one of", id="auth nothing"),
+        pytest.param(
+            'auth = { bearer = { env = "A" }, header = {} }', "auth", "only one", id="auth two kinds"
+        ),
+        pytest.param("auth = { oauth2 = {} }", "auth.oauth2", "not in this release", id="oauth2"),
+        pytest.param('auth = { baerer = "x" }', "auth.baerer", 'did you mean "bearer"?', id="auth near miss"),
+        pytest.param('auth = { scheme = "a b" }', "auth.scheme", "one word", id="scheme"),
+        pytest.param('auth = { basic = { user = "u" } }', "auth.basic.password", "is required", id="basic"),
+        pytest.param(
+            'auth = { basic = { user = "u", password = "p" } }',
+            "auth.basic.password",
+            "never stand in this file",
+            id="password",
+        ),
+        pytest.param(
+            'auth = { header = { name = "X Y", value = { env = "DIALPAD_TOKEN" } } }',
+            "auth.header.name",
+            "one word",
+            id="header name",
+        ),
+    ],
+)
+def test_a_fault_of_a_target_has_its_path(faults_of, line, path, words):
+    assert words in faults_of(SCIM + line)[f"targets.t.{path}"]
+
+
+@pytest.mark.parametrize(
+    ("auth", "kind", "shape"),
+    [
+        pytest.param(
+            'bearer = { env = "DIALPAD_TOKEN" }', "bearer", ("Bearer", "", "Authorization"), id="bearer"
+        ),
+        pytest.param(
+            'bearer = { env = "DIALPAD_TOKEN" }, scheme = "token"',
+            "bearer",
+            ("token", "", "Authorization"),
+            id="scheme",
+        ),
+        pytest.param(
+            'basic = { user = "gw", password = { env = "DIALPAD_TOKEN" } }',
+            "basic",
+            ("Bearer", "gw", "Authorization"),
+            id="basic",
+        ),
+        pytest.param(
+            'header = { name = "X-Key", value = { env = "DIALPAD_TOKEN" } }',
+            "header",
+            ("Bearer", "", "X-Key"),
+            id="header",
+        ),
+    ],
+)
+def test_calls_are_signed_as_auth_says(load, auth, kind, shape):
+    found = target(load, f"auth = {{ {auth} }}").auth
+
+    assert isinstance(found, Auth)
+    assert (found.kind, found.secret.reveal()) == (kind, "dp-secret-1")
+    assert (found.scheme, found.user, found.header) == shape
+
+
+def test_calls_without_credentials_are_warned_about(load):
+    assert "targets.t.auth: not set, so calls carry no credentials" in load(SCIM).warnings
+
+
+@pytest.mark.parametrize(
+    ("connector", "url", "words"),
+    [
+        pytest.param("embedded", "https://t.example.com", 'must be "sqlite:"', id="embedded over http"),
+        pytest.param("embedded", "sqlite:", 'must be "sqlite:"', id="no file"),
+        pytest.param("scim", "sqlite:x.db", "web address", id="scim in a file"),
+        pytest.param("scim", "https://", "web address", id="no host"),
+        pytest.param("scim", "https://a:99999", "web address", id="bad port"),
+        pytest.param("scim", "https://[::1", "web address", id="bad IPv6"),
+        pytest.param("scim", "https://a/b c", "web address", id="space"),
+        pytest.param("scim", "https://u:p@a", "what auth is for", id="password"),
+        pytest.param("scim", "https://a?x=1", "without ? and #", id="query"),
+    ],
+)
+def test_an_address_that_a_connector_cannot_use_is_a_fault(faults_of, connector, url, words):
+    found = faults_of(f'[targets.t]\nconnector = "{connector}"\nurl = "{url}"')
+
+    assert words in found["targets.t.url"]
+
+
+def test_addresses_lose_their_slash_and_files_are_beside_the_configuration(load, tmp_path):
+    targets = load(
+        '[targets.a]\nconnector = "scim"\nurl = "https://a.example.com/scim/"\n'
+        '[targets.b]\nconnector = "embedded"\nurl = "sqlite:var/b.db"\n'
+        '[targets.c]\nconnector = "ldap"\nurl = "ldaps://c.example.com"\n'
+    ).targets
+
+    assert targets["a"].url == "https://a.example.com/scim"
+    assert targets["b"].url == f"sqlite:{tmp_path}/var/b.db"
+    assert targets["c"].url == "ldaps://c.example.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "words"),
+    [
+        pytest.param('connector = "sciim"', "connector", 'did you mean "scim"?', id="unknown"),
+        pytest.param('url = "x"', "connector", "known: embedded, ldap, scim", id="none"),
+        pytest.param('connector = "scim"', "url", "is required", id="no url"),
+        pytest.param('preset = "cx"', "url", "is required", id="preset without url"),
+        pytest.param('preset = "c_x"', "preset", 'did you mean "cx"?', id="unknown preset alone"),
+        pytest.param("connector = 1", "connector", "text in quotes", id="type"),
+    ],
+)
+def test_a_target_needs_a_connector_and_an_address(faults_of, text, path, words):
+    assert words in faults_of(f"[targets.t]\n{text}")[f"targets.t.{path}"]
