@@ -1,0 +1,1 @@
+"""What must survive: operations, originals and links, the audit trail."""

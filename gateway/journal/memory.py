@@ -1,0 +1,217 @@
+"""A journal that forgets: the same ports on dicts, for tests and dry runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from gateway.errors import Uniqueness
+from gateway.flow.ports import (
+    Event,
+    Intent,
+    Key,
+    KeysTaken,
+    Operation,
+    Resource,
+    ResourceType,
+    Settlement,
+    StaleFence,
+    State,
+)
+from gateway.flow.tokens import Token
+from gateway.journal.chain import Head, Sealed, join, seal, stamp
+from gateway.journal.resources import folded_name
+from gateway.journal.store import Clock
+
+
+class MemoryTrail:
+    """The audit trail as a list."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._events: list[Sealed] = []
+
+    async def append(self, events: Sequence[Event]) -> None:
+        self.add(events)
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Add all the events, or none where one of them cannot be written."""
+        added: list[Sealed] = []
+        for event in events:
+            head = added[-1].head if added else self._head()
+            added.append(seal(event, head, self._clock(), bytes))
+        self._events.extend(added)
+
+    async def page(
+        self, before: int | None, count: int, since: str | None, until: str | None
+    ) -> tuple[Mapping[str, Any], ...]:
+        def is_asked(sealed: Sealed) -> bool:
+            head = sealed.head
+            return (
+                (before is None or head.seq < before)
+                and (since is None or head.published >= stamp(datetime.fromisoformat(since)))
+                and (until is None or head.published < stamp(datetime.fromisoformat(until)))
+            )
+
+        asked = [sealed for sealed in reversed(self._events) if is_asked(sealed)]
+        return tuple(self._joined(sealed) for sealed in asked[:count])
+
+    async def head(self) -> tuple[int, str]:
+        return self._head().seq, self._head().hash
+
+    def _head(self) -> Head:
+        return self._events[-1].head if self._events else Head()
+
+    def _joined(self, sealed: Sealed) -> dict[str, Any]:
+        before = sealed.head.seq - 2
+        previous = self._events[before].head.hash if before >= 0 else ""
+        return join(sealed.body, [value.json for value in sealed.values], previous, sealed.head.hash)
+
+
+class MemoryResources:
+    """Originals and links in a dict."""
+
+    def __init__(self) -> None:
+        self._resources: dict[tuple[str, ResourceType, str], Resource] = {}
+
+    async def find(self, base: str, type: ResourceType, keys: Sequence[Key]) -> tuple[Resource, ...]:
+        return tuple(r for r in self._of(base, type) if any(_is_known_by(r, key) for key in keys))
+
+    async def page(self, base: str, type: ResourceType, after: str, count: int) -> tuple[Resource, ...]:
+        return tuple(r for r in self._of(base, type) if r.id > after and r.state is not State.DELETED)[:count]
+
+    async def read(
+        self, base: str, type: ResourceType, target: str, target_ids: Sequence[str]
+    ) -> Mapping[str, Resource]:
+        live = [r for r in self._of(base, type) if r.state is not State.DELETED and target in r.links]
+        by_target_id = {r.links[target].target_id: r for r in live}
+        return {id: by_target_id[id] for id in target_ids if id in by_target_id}
+
+    async def note_replied(self, base: str, type: ResourceType, id: str) -> None:
+        if found := self._resources.get((base, type, id)):
+            self._resources[base, type, id] = replace(found, replied=True)
+
+    def store(self, resource: Resource) -> None:
+        """Keep the resource; links it does not name stay."""
+        place = (resource.base, resource.type, resource.id)
+        known = self._resources.get(place)
+        links = {**known.links, **resource.links} if known else dict(resource.links)
+        self._resources[place] = replace(resource, links=links)
+
+    def refuse_taken_name(self, resource: Resource) -> None:
+        """Raise `Uniqueness` where another resource has the name."""
+        name = folded_name(resource)
+        if name is None or resource.state is State.DELETED:
+            return
+        others = [r for r in self._of(resource.base, resource.type) if r.id != resource.id]
+        if any(_is_known_by(other, Key("name", name)) for other in others):
+            raise Uniqueness("another resource has this name already")
+
+    def _of(self, base: str, type: ResourceType) -> list[Resource]:
+        found = [r for place, r in self._resources.items() if place[:2] == (base, type)]
+        return sorted(found, key=lambda resource: resource.id)
+
+
+def _is_known_by(resource: Resource, key: Key) -> bool:
+    if key.kind == "id":
+        return resource.id == key.value
+    names = {"name": folded_name(resource), "external": resource.original.get("externalId")}
+    return resource.state is not State.DELETED and names[key.kind] == key.value
+
+
+class MemoryOperations:
+    """Unsettled operations in a dict, in the order of their claims. Nobody else is there, so no lease."""
+
+    def __init__(self, resources: MemoryResources, trail: MemoryTrail, clock: Clock) -> None:
+        self._resources = resources
+        self._trail = trail
+        self._clock = clock
+        self._open: dict[str, Operation] = {}
+
+    async def claim(self, intent: Intent) -> Operation:
+        if any(_collide(intent, other.intent) for other in self._open.values()):
+            raise KeysTaken
+        operation = Operation(intent, 1, doubtful=False, attempts=1, opened=stamp(self._clock()))
+        self._open[intent.op_id] = operation
+        return operation
+
+    async def settle(self, operation: Operation | None, settlement: Settlement) -> None:
+        if operation is not None:
+            self._refuse_stale(operation)
+        if settlement.resource is not None:
+            self._resources.refuse_taken_name(settlement.resource)
+        self._trail.add([settlement.event])
+        if settlement.resource is not None:
+            self._resources.store(settlement.resource)
+        if operation is not None:
+            del self._open[operation.intent.op_id]
+
+    async def doubt(self, operation: Operation, event: Event | None = None) -> Operation:
+        self._refuse_stale(operation)
+        self._trail.add([] if event is None else [event])
+        return self._keep(replace(operation, doubtful=True))
+
+    async def open(self, base: str, keys: Sequence[Key]) -> tuple[Operation, ...]:
+        asked = set(keys)
+        mine = [operation for operation in self._open.values() if operation.intent.base == base]
+        return tuple(o for o in mine if not asked or asked & set(o.intent.keys))
+
+    async def take_over(self, operation: Operation) -> Operation:
+        self._refuse_stale(operation)
+        fence, attempts = operation.fence + 1, operation.attempts + 1
+        return self._keep(replace(operation, fence=fence, doubtful=True, attempts=attempts))
+
+    def _refuse_stale(self, operation: Operation) -> None:
+        held = self._open.get(operation.intent.op_id)
+        if held is None or held.fence != operation.fence:
+            raise StaleFence
+
+    def _keep(self, operation: Operation) -> Operation:
+        self._open[operation.intent.op_id] = operation
+        return operation
+
+
+def _collide(one: Intent, other: Intent) -> bool:
+    same = (one.target, one.type) == (other.target, other.type)
+    return same and bool(set(one.keys) & set(other.keys))
+
+
+class MemoryTokens:
+    """Tokens in a dict."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tokens: dict[str, Token] = {}
+
+    async def add(self, token: Token) -> None:
+        self._tokens[token.id] = token
+
+    async def list(self) -> tuple[Token, ...]:
+        return tuple(sorted(self._tokens.values(), key=lambda token: (token.created, token.id)))
+
+    async def active(self) -> tuple[Token, ...]:
+        now = stamp(self._clock())
+        return tuple(token for token in await self.list() if token.is_active(now))
+
+    async def revoke(self, id: str) -> bool:
+        token = self._tokens.get(id)
+        if token is None or token.revoked is not None:
+            return False
+        self._tokens[id] = replace(token, revoked=stamp(self._clock()))
+        return True
+
+
+class MemoryJournal:
+    """The ports of `SqliteJournal`, without a file."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.trail = MemoryTrail(clock)
+        self.resources = MemoryResources()
+        self.operations = MemoryOperations(self.resources, self.trail, clock)
+        self.tokens = MemoryTokens(clock)
+
+    async def health(self) -> str | None:
+        return None
+
+    async def close(self) -> None:
+        """Nothing is open."""

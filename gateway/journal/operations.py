@@ -1,0 +1,185 @@
+"""Operations in SQLite: recorded before they are sent, settled with all they changed in one transaction."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final
+
+import orjson
+
+from gateway.flow.ports import (
+    Event,
+    Intent,
+    Key,
+    KeysTaken,
+    Operation,
+    ResourceType,
+    Settlement,
+    StaleFence,
+    State,
+)
+from gateway.journal.chain import stamp
+from gateway.journal.lines import Appender
+from gateway.journal.resources import Record, dumps
+from gateway.journal.store import Clock, Store
+
+OVER: Final = ""  # a lease that is over: earlier than any time
+
+ADD: Final = """
+    INSERT INTO op (id, base, target, type, operation, resource, target_id, correlation_id, becomes,
+                    keys, wanted, original, state, fence, owner, lease_until, attempts, opened)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', 1, ?, ?, 1, ?)"""
+REMOVE: Final = "DELETE FROM op WHERE id = ?"
+HOLD: Final = "INSERT OR IGNORE INTO op_key (key, target, type, op) VALUES (?, ?, ?, ?)"
+FREE: Final = "DELETE FROM op_key WHERE key = ? AND target = ? AND type = ? AND op = ?"
+CLOSE: Final = """
+    UPDATE op SET state = 'closed', outcome = ?, closed = ?, keys = NULL, wanted = NULL, original = NULL
+    WHERE id = ? AND fence = ? AND state <> 'closed'"""
+DOUBT: Final = """
+    UPDATE op SET state = 'doubt', lease_until = '' WHERE id = ? AND fence = ? AND state <> 'closed'"""
+TAKE: Final = """
+    UPDATE op SET owner = ?, lease_until = ?, fence = fence + 1, attempts = attempts + 1, state = 'doubt'
+    WHERE id = ? AND fence = ? AND state <> 'closed' AND (owner = ? OR lease_until <= ?)"""
+IS_AT: Final = "SELECT 1 FROM op WHERE id = ? AND fence = ? AND state <> 'closed'"
+ORPHAN: Final = "UPDATE op SET state = 'doubt', lease_until = '' WHERE state <> 'closed'"
+UNSETTLED: Final = """
+    SELECT id, base, target, type, operation, keys, resource, target_id, wanted, original, becomes,
+           correlation_id, fence, state, attempts, opened
+    FROM op WHERE base = ? AND state <> 'closed'"""
+HOLDING: Final = UNSETTLED + " AND id IN (SELECT op FROM op_key WHERE key IN ({keys}))"  # noqa: S608 - question marks
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who holds operations, and for how long it is trusted to be alive."""
+
+    name: str  # unique to this run of the process
+    lease: timedelta
+
+
+class SqliteOperations:
+    """Remembers every change before it is sent, and what became of it."""
+
+    def __init__(self, store: Store, appender: Appender, clock: Clock, owner: Owner) -> None:
+        self._store = store
+        self._appender = appender
+        self._clock = clock
+        self._owner = owner
+
+    async def claim(self, intent: Intent) -> Operation:
+        """Record the intent durably under all its keys; raises `KeysTaken` while another holds one."""
+        opened, lease = self._times()
+        row = (*_row(intent), self._owner.name, lease, opened)
+        places = [(*place, intent.op_id) for place in _places(intent)]
+
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute(ADD, row)
+            if not places or connection.executemany(HOLD, places).rowcount == len(places):
+                return True
+            connection.executemany(FREE, places)
+            connection.execute(REMOVE, (intent.op_id,))
+            return False
+
+        if not await self._store.write(work):
+            raise KeysTaken
+        return Operation(intent, fence=1, doubtful=False, attempts=1, opened=opened)
+
+    async def settle(self, operation: Operation | None, settlement: Settlement) -> None:
+        """Close the operation and store resource, links and event in one transaction.
+
+        None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over,
+        `Uniqueness` where another resource has the name.
+        """
+        record = None if settlement.resource is None else Record.of(settlement.resource)
+        closed = stamp(self._clock())
+
+        def work(connection: sqlite3.Connection) -> bool:
+            if operation is not None and not _close(connection, operation, settlement.outcome, closed):
+                return False
+            if record is not None:
+                record.write(connection)
+            self._appender.write(connection, [settlement.event])
+            return True
+
+        if not await self._store.write(work):
+            raise StaleFence
+
+    async def doubt(self, operation: Operation, event: Event | None = None) -> Operation:
+        """Record that the result is unknown, and end the lease; raises `StaleFence`."""
+        events = [] if event is None else [event]
+
+        def work(connection: sqlite3.Connection) -> bool:
+            if not connection.execute(DOUBT, (operation.intent.op_id, operation.fence)).rowcount:
+                return False
+            self._appender.write(connection, events)
+            return True
+
+        if not await self._store.write(work):
+            raise StaleFence
+        return replace(operation, doubtful=True)
+
+    async def open(self, base: str, keys: Sequence[Key]) -> tuple[Operation, ...]:
+        """Return the unsettled operations that hold one of the keys; all of the base where keys are empty."""
+        sql = HOLDING.format(keys=", ".join("?" * len(keys))) if keys else UNSETTLED
+        parameters = (base, *(_text(key) for key in keys))
+        rows = await self._store.read(lambda connection: connection.execute(sql, parameters).fetchall())
+        return tuple(_operation(row) for row in rows)
+
+    async def take_over(self, operation: Operation) -> Operation:
+        """Become the owner of another's unsettled operation, with the next fence.
+
+        Raises `KeysTaken` while its owner's lease lasts, `StaleFence` where it is settled or was taken over.
+        """
+        at = (operation.intent.op_id, operation.fence)
+        now, lease = self._times()
+
+        def work(connection: sqlite3.Connection) -> type[Exception] | None:
+            if connection.execute(TAKE, (self._owner.name, lease, *at, self._owner.name, now)).rowcount:
+                return None
+            return KeysTaken if connection.execute(IS_AT, at).fetchone() else StaleFence
+
+        if refusal := await self._store.write(work):
+            raise refusal
+        return replace(operation, fence=operation.fence + 1, attempts=operation.attempts + 1, doubtful=True)
+
+    async def orphan(self) -> None:
+        """Doubt every operation that an earlier run left open: for the start, under the journal's lock."""
+        await self._store.write(lambda connection: connection.execute(ORPHAN).rowcount)
+
+    def _times(self) -> tuple[str, str]:
+        now = self._clock()
+        return stamp(now), stamp(now + self._owner.lease)
+
+
+def _row(intent: Intent) -> tuple[Any, ...]:
+    i = intent
+    keys = dumps([[key.kind, key.value] for key in i.keys])
+    what = (i.op_id, i.base, i.target, i.type, i.operation, i.resource_id, i.target_id, i.correlation_id)
+    return (*what, i.state, keys, dumps(i.wanted), dumps(i.original))
+
+
+def _operation(row: Sequence[Any]) -> Operation:
+    op_id, base, target, type, operation, keys, resource, target_id, wanted, original, becomes, cid = row[:12]
+    fence, state, attempts, opened = row[12:]
+    held = tuple(Key(kind, value) for kind, value in orjson.loads(keys))
+    what = (op_id, base, target, ResourceType(type), operation, held, resource, target_id)
+    intent = Intent(*what, orjson.loads(wanted), orjson.loads(original), State(becomes), cid)
+    return Operation(intent, fence, state == "doubt", attempts, opened)
+
+
+def _places(intent: Intent) -> list[tuple[str, str, str]]:
+    texts = dict.fromkeys(_text(key) for key in intent.keys)
+    return [(text, intent.target, intent.type) for text in texts]
+
+
+def _text(key: Key) -> str:
+    return f"{key.kind}:{key.value}"
+
+
+def _close(connection: sqlite3.Connection, operation: Operation, outcome: str, closed: str) -> bool:
+    intent = operation.intent
+    if not connection.execute(CLOSE, (outcome, closed, intent.op_id, operation.fence)).rowcount:
+        return False
+    connection.executemany(FREE, [(*place, intent.op_id) for place in _places(intent)])
+    return True

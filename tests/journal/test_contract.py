@@ -1,0 +1,438 @@
+"""What every journal promises, whatever it is kept in."""
+
+import asyncio
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from gateway.errors import Uniqueness
+from gateway.flow.ports import (
+    Event,
+    Key,
+    KeysTaken,
+    Link,
+    Outcome,
+    Personal,
+    ResourceType,
+    Settlement,
+    StaleFence,
+    State,
+)
+from gateway.flow.tokens import Token
+
+USER, GROUP = ResourceType.USER, ResourceType.GROUP
+NAME, EXTERNAL, ID = Key("name", "ann"), Key("external", "x-1"), Key("id", "id-1")
+
+
+@pytest.fixture
+def store(journal, event):
+    """Settle resources as if a change had made them."""
+
+    async def settle(*resources):
+        for n, resource in enumerate(resources):
+            await journal.operations.settle(
+                None, Settlement(Outcome.APPLIED, event(f"s-{resource.id}-{n}"), resource)
+            )
+
+    return settle
+
+
+# --- operations
+
+
+async def test_a_claimed_operation_is_open_under_each_of_its_keys(journal, intent):
+    claimed = await journal.operations.claim(intent(keys=(NAME, EXTERNAL, ID)))
+
+    for keys in ([NAME], [EXTERNAL, Key("name", "bob")], [ID], []):
+        assert await journal.operations.open("cx", keys) == (claimed,)
+    assert (claimed.fence, claimed.attempts, claimed.doubtful) == (1, 1, False)
+    assert claimed.opened == "2026-11-22T01:04:09.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("base", "keys"),
+    [
+        pytest.param("cx", [Key("name", "bob")], id="another name"),
+        pytest.param("cx", [Key("external", "ann")], id="another kind of key"),
+        pytest.param("dialpad", [NAME], id="another base"),
+        pytest.param("dialpad", [], id="all of another base"),
+    ],
+)
+async def test_an_operation_is_not_open_elsewhere(journal, intent, base, keys):
+    await journal.operations.claim(intent())
+
+    assert await journal.operations.open(base, keys) == ()
+
+
+@pytest.mark.parametrize(
+    ("other", "is_free"),
+    [
+        pytest.param({"keys": (ID, NAME)}, False, id="one key of two"),
+        pytest.param({"keys": (ID, Key("name", "bob"))}, True, id="other keys"),
+        pytest.param({"base": "route"}, False, id="same target by another base"),
+        pytest.param({"target": "dialpad"}, True, id="another target"),
+        pytest.param({"type": GROUP}, True, id="another type"),
+    ],
+)
+async def test_a_key_is_held_by_one_operation(journal, intent, other, is_free):
+    await journal.operations.claim(intent())
+
+    refused = False
+    try:
+        await journal.operations.claim(intent("op-2", **other))
+    except KeysTaken:
+        refused = True
+    assert refused is not is_free
+    assert len(await journal.operations.open(other.get("base", "cx"), [])) == 1 + is_free - ("base" in other)
+
+
+async def test_of_many_claims_of_a_key_one_wins(journal, intent):
+    claims = [journal.operations.claim(intent(f"op-{n}", "ann", f"only-{n}")) for n in range(50)]
+    results = await asyncio.gather(*claims, return_exceptions=True)
+
+    assert [type(result) for result in results].count(KeysTaken) == 49
+    assert len(await journal.operations.open("cx", [])) == 1
+
+
+async def test_a_claim_that_is_refused_holds_nothing(journal, intent):
+    await journal.operations.claim(intent())
+    with pytest.raises(KeysTaken):
+        await journal.operations.claim(intent("op-2", "bob", "ann", "eve"))
+
+    assert (await journal.operations.claim(intent("op-3", "bob", "eve"))).fence == 1
+    with pytest.raises(KeysTaken):
+        await journal.operations.claim(intent("op-4"))
+
+
+async def test_an_operation_without_keys_is_in_nobodys_way(journal, intent):
+    claimed = [await journal.operations.claim(intent(f"op-{n}", keys=())) for n in range(2)]
+
+    assert await journal.operations.open("cx", []) == tuple(claimed)
+
+
+async def test_a_key_named_twice_is_held_once(journal, intent):
+    operation = await journal.operations.claim(intent(keys=(NAME, NAME)))
+
+    assert await journal.operations.open("cx", [NAME]) == (operation,)
+
+
+async def test_settling_frees_the_keys_and_forgets_the_intent(journal, intent, event):
+    operation = await journal.operations.claim(intent())
+
+    await journal.operations.settle(operation, Settlement(Outcome.APPLIED, event()))
+    assert await journal.operations.open("cx", []) == ()
+    assert (await journal.operations.claim(intent("op-2"))).fence == 1
+
+
+async def test_settling_stores_resource_links_and_event(journal, intent, event, resource):
+    operation = await journal.operations.claim(intent())
+    made = resource(links={"cx": "t-1"})
+
+    await journal.operations.settle(operation, Settlement(Outcome.APPLIED, event("e-9"), made))
+    assert await journal.resources.find("cx", USER, [ID]) == (made,)
+    assert [told["id"] for told in await journal.trail.page(None, 9, None, None)] == ["e-9"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(Event("e", {"reason": object()}), id="no JSON"),
+        pytest.param(Event("e", {"reason": Personal(object())}), id="a personal value that is no JSON"),
+        pytest.param(Event("e", {"target": {"#": "0" * 64}}), id="a forged digest"),
+    ],
+)
+async def test_a_settlement_is_stored_whole_or_not_at_all(journal, intent, resource, bad):
+    operation = await journal.operations.claim(intent())
+
+    with pytest.raises((TypeError, ValueError)):
+        await journal.operations.settle(operation, Settlement(Outcome.APPLIED, bad, resource()))
+    assert await journal.operations.open("cx", [NAME]) == (operation,)
+    assert await journal.resources.find("cx", USER, [ID]) == ()
+    assert await journal.trail.head() == (0, "")
+
+
+async def test_an_operation_is_settled_once(journal, intent, event, resource):
+    operation = await journal.operations.claim(intent())
+    await journal.operations.settle(operation, Settlement(Outcome.FAILED, event()))
+
+    with pytest.raises(StaleFence):
+        await journal.operations.settle(operation, Settlement(Outcome.APPLIED, event("e-2"), resource()))
+    assert (await journal.trail.head())[0] == 1
+    assert await journal.resources.find("cx", USER, [ID]) == ()
+
+
+async def test_a_doubt_keeps_keys_and_intent(journal, intent, event):
+    operation = await journal.operations.claim(intent())
+
+    doubtful = await journal.operations.doubt(operation, event())
+    assert doubtful == replace(operation, doubtful=True)
+    assert await journal.operations.open("cx", [NAME]) == (doubtful,)
+    assert (await journal.trail.head())[0] == 1
+    with pytest.raises(KeysTaken):
+        await journal.operations.claim(intent("op-2"))
+
+
+async def test_a_doubt_may_have_no_event(journal, intent):
+    await journal.operations.doubt(await journal.operations.claim(intent()))
+
+    assert (await journal.trail.head())[0] == 0
+
+
+async def test_taking_over_gives_the_next_fence(journal, intent):
+    operation = await journal.operations.doubt(await journal.operations.claim(intent()))
+
+    taken = await journal.operations.take_over(operation)
+    assert taken == replace(operation, fence=2, attempts=2)
+    assert await journal.operations.open("cx", []) == (taken,)
+
+
+async def test_who_was_taken_over_from_can_do_nothing(journal, intent, event, resource):
+    old = await journal.operations.claim(intent())
+    new = await journal.operations.take_over(old)
+
+    with pytest.raises(StaleFence):
+        await journal.operations.settle(old, Settlement(Outcome.APPLIED, event(), resource()))
+    with pytest.raises(StaleFence):
+        await journal.operations.doubt(old, event())
+    with pytest.raises(StaleFence):
+        await journal.operations.take_over(old)
+    assert (await journal.trail.head())[0] == 0
+    await journal.operations.settle(new, Settlement(Outcome.APPLIED, event(), resource()))
+
+
+async def test_what_is_settled_is_not_taken_over(journal, intent, event):
+    operation = await journal.operations.claim(intent())
+    await journal.operations.settle(operation, Settlement(Outcome.APPLIED, event()))
+
+    with pytest.raises(StaleFence):
+        await journal.operations.take_over(operation)
+
+
+# --- resources
+
+
+@pytest.mark.parametrize("key", [NAME, EXTERNAL, ID], ids=lambda key: key.kind)
+@pytest.mark.parametrize("state", State)
+async def test_a_resource_is_found_by_its_keys_and_a_deleted_one_by_id_only(
+    journal, store, resource, key, state
+):
+    made = resource(external="x-1", state=state, links={"cx": "t-1", "dialpad": None})
+    await store(made)
+
+    is_found = state is not State.DELETED or key.kind == "id"
+    assert await journal.resources.find("cx", USER, [key]) == ((made,) if is_found else ())
+
+
+@pytest.mark.parametrize(
+    ("base", "type", "key"),
+    [
+        pytest.param("dialpad", USER, ID, id="another base"),
+        pytest.param("cx", GROUP, ID, id="another type"),
+        pytest.param("cx", USER, Key("id", "ID-1"), id="another id"),
+        pytest.param("cx", USER, Key("external", "X-1"), id="externalId is exact"),
+        pytest.param("cx", USER, Key("name", "Ann"), id="names come folded"),
+    ],
+)
+async def test_a_resource_is_not_found_elsewhere(journal, store, resource, base, type, key):
+    await store(resource(external="x-1"))
+
+    assert await journal.resources.find(base, type, [key]) == ()
+
+
+async def test_a_resource_found_by_several_keys_is_returned_once(journal, store, resource):
+    ann, bob = resource(external="x-1"), resource("id-2", "Bob")
+    await store(ann, bob)
+
+    assert await journal.resources.find("cx", USER, [NAME, EXTERNAL, ID, Key("name", "bob")]) == (ann, bob)
+    assert await journal.resources.find("cx", USER, []) == ()
+
+
+async def test_a_name_is_folded_in_python(journal, store, resource):
+    await store(resource(name="STRASSE\u0301 İ"))
+
+    assert await journal.resources.find("cx", USER, [Key("name", "strass\u00e9 i̇")])
+
+
+async def test_a_group_is_found_by_its_display_name(journal, store, resource):
+    made = replace(resource(type=GROUP), original={"displayName": "Sales"})
+    await store(made)
+
+    assert await journal.resources.find("cx", GROUP, [Key("name", "sales")]) == (made,)
+
+
+async def test_two_people_cannot_have_one_name(journal, store, resource):
+    await store(resource())
+
+    with pytest.raises(Uniqueness):
+        await store(resource("id-2", "ANN"))
+    assert await journal.resources.find("cx", USER, [Key("id", "id-2")]) == ()
+    assert (await journal.trail.head())[0] == 1
+
+
+async def test_a_name_is_free_again_after_a_rename_or_a_deletion(journal, store, resource):
+    await store(resource(), resource(name="Bob"), resource("id-2"))
+    await store(resource("id-2", state=State.DELETED), resource("id-3"), resource("id-4", None))
+
+    assert [found.id for found in await journal.resources.find("cx", USER, [NAME])] == ["id-3"]
+
+
+async def test_links_that_a_settlement_does_not_name_stay(journal, store, resource):
+    await store(resource(links={"cx": "t-1", "dialpad": "d-1"}), resource(links={"cx": None}))
+
+    (found,) = await journal.resources.find("cx", USER, [ID])
+    assert {name: link.target_id for name, link in found.links.items()} == {"cx": None, "dialpad": "d-1"}
+
+
+async def test_a_link_may_not_have_been_seen(journal, store, resource):
+    made = replace(resource(), links={"cx": Link("cx", "t-1", {}, None)})
+    await store(made)
+
+    assert await journal.resources.find("cx", USER, [ID]) == (made,)
+
+
+async def test_resources_are_paged_in_order_of_id_without_tombstones(journal, store, resource):
+    people = [resource(id, id, links={"cx": id}) for id in ("b", "a", "c", "e")]
+    await store(*people, resource("d", "d", state=State.DELETED), resource("z", "z", base="dialpad"))
+
+    pages = [await journal.resources.page("cx", USER, after, 2) for after in ("", "b", "e")]
+    assert [[found.id for found in page] for page in pages] == [["a", "b"], ["c", "e"], []]
+
+
+async def test_resources_are_read_by_the_ids_of_a_target(journal, store, resource):
+    linked, elsewhere = resource(links={"cx": "t-1"}), resource("id-2", "Bob", links={"dialpad": "t-2"})
+    gone = resource("id-3", "Eve", links={"cx": "t-3"}, state=State.DELETED)
+    removed = resource("id-4", "Dan", links={"cx": None})
+    await store(linked, elsewhere, gone, removed)
+
+    found = await journal.resources.read("cx", USER, "cx", ["t-1", "t-2", "t-3", "t-9"])
+    assert found == {"t-1": linked}
+    assert await journal.resources.read("dialpad", USER, "cx", ["t-1"]) == {}
+
+
+async def test_a_delivered_answer_is_known_at_once(journal, store, resource):
+    await store(resource())
+
+    await journal.resources.note_replied("cx", USER, "id-1")
+    await journal.resources.note_replied("cx", USER, "nobody")
+    assert [found.replied for found in await journal.resources.find("cx", USER, [ID])] == [True]
+
+
+async def test_a_new_creation_is_not_answered_yet(journal, store, resource):
+    await store(resource(replied=True), resource(replied=False))
+
+    assert [found.replied for found in await journal.resources.find("cx", USER, [ID])] == [False]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("Zoë 田中 \U0001f600", id="four bytes"),
+        pytest.param("a\x00b", id="NUL"),
+        pytest.param("x" * 256 * 1024, id="256 KiB"),
+        pytest.param("'; DROP TABLE op; --", id="SQL"),
+    ],
+)
+async def test_any_text_is_kept_as_it_is(journal, intent, store, resource, event, text):
+    claimed = await journal.operations.claim(intent(keys=(Key("external", text),), wanted={text[:9]: text}))
+    await store(resource(name=text, external=text, links={"cx": text}))
+    await journal.trail.append([event(name=text)])
+
+    assert await journal.operations.open("cx", [Key("external", text)]) == (claimed,)
+    (found,) = await journal.resources.find("cx", USER, [Key("external", text)])
+    assert await journal.resources.read("cx", USER, "cx", [text]) == {text: found}
+    assert (await journal.trail.page(None, 1, None, None))[0]["target"]["user_name"] == text
+
+
+# --- the trail
+
+
+async def test_an_event_is_read_back_with_its_place_in_the_chain(journal, event):
+    await journal.trail.append([event("e-1"), event("e-2")])
+
+    newest, first = await journal.trail.page(None, 9, None, None)
+    assert list(newest)[:3] == ["id", "seq", "published"]
+    assert (first["seq"], first["prev"], first["published"]) == (1, "", "2026-11-22T01:04:09.000000Z")
+    assert (newest["seq"], newest["prev"]) == (2, first["hash"])
+    assert newest["target"]["user_name"] == "Ann"
+    assert newest["diff"] == [{"path": "title", "before": None, "after": {"b": [1], "a": "Ag€nt"}}]
+    assert await journal.trail.head() == (2, newest["hash"])
+
+
+async def test_an_empty_trail_has_no_head_and_no_page(journal):
+    assert await journal.trail.head() == (0, "")
+    assert await journal.trail.page(None, 9, None, None) == ()
+
+
+async def test_concurrent_events_are_numbered_without_gaps(journal, event):
+    bad = Event("bad", {"reason": object()})
+    events = [bad if n % 20 == 3 else event(f"e-{n}") for n in range(200)]
+    results = await asyncio.gather(*(journal.trail.append([e]) for e in events), return_exceptions=True)
+
+    assert [type(result) for result in results].count(TypeError) == 10
+    told = await journal.trail.page(None, 500, None, None)
+    assert [line["seq"] for line in told] == list(range(190, 0, -1))
+    assert all(newer["prev"] == older["hash"] for newer, older in pairwise(told))
+
+
+async def test_events_given_together_are_added_together(journal, event):
+    with pytest.raises(TypeError):
+        await journal.trail.append([event(), Event("bad", {"reason": object()})])
+
+    assert await journal.trail.page(None, 9, None, None) == ()
+
+
+async def test_time_in_the_trail_never_goes_back(journal, event, clock):
+    for seconds in (0, -86400, 86400, 1):
+        clock.turn(seconds)
+        await journal.trail.append([event(f"e{clock.now}{seconds}")])
+
+    times = [told["published"][17:] for told in await journal.trail.page(None, 9, None, None)]
+    assert times == ["10.000000Z", "09.000002Z", "09.000001Z", "09.000000Z"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seqs"),
+    [
+        pytest.param((None, 3, None, None), [6, 5, 4], id="newest"),
+        pytest.param((4, 2, None, None), [3, 2], id="before"),
+        pytest.param((None, 9, "2026-11-22T01:04:11Z", None), [6, 5, 4, 3], id="since, included"),
+        pytest.param((None, 9, None, "2026-11-22T01:04:11Z"), [2, 1], id="until, not included"),
+        pytest.param((4, 9, "2026-11-22T02:04:10+01:00", "2027-01-01"), [3, 2], id="all of them"),
+        pytest.param((None, 9, "2027-01-01T00:00:00", None), [], id="since later than all"),
+        pytest.param((None, 9, None, "2026-01-01"), [], id="until earlier than all"),
+        pytest.param((1, 9, None, None), [], id="before the first"),
+    ],
+)
+async def test_the_trail_is_paged_newest_first_within_bounds(journal, event, clock, asked, seqs):
+    for n in range(6):
+        await journal.trail.append([event(f"e-{n}")])
+        clock.turn(1)
+
+    assert [told["seq"] for told in await journal.trail.page(*asked)] == seqs
+
+
+# --- tokens, and the whole
+
+
+async def test_a_token_is_active_until_it_expires_or_is_revoked(journal, clock):
+    made = [
+        Token(f"t-{n}", "okta", f"{n}" * 64, f"2026-0{n}", expires)
+        for n, expires in ((2, None), (1, "2026-12"))
+    ]
+    for token in made:
+        await journal.tokens.add(token)
+
+    assert await journal.tokens.active() == tuple(reversed(made))
+    clock.turn(30 * 86400)
+    assert await journal.tokens.active() == (made[0],)
+    assert [await journal.tokens.revoke(id) for id in ("t-2", "t-2", "t-9")] == [True, False, False]
+    assert await journal.tokens.active() == ()
+    assert [token.revoked for token in await journal.tokens.list()] == [None, "2026-12-22T01:04:09.000000Z"]
+
+
+async def test_a_new_journal_is_well_and_closes(journal):
+    assert await journal.health() is None
+
+    await journal.close()
+    await journal.close()

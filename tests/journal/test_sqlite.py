@@ -1,0 +1,307 @@
+"""What the journal in SQLite promises beyond the ports: restarts, full disks, hops, the file."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from gateway.errors import JournalUnavailable
+from gateway.flow.ports import Key, KeysTaken, Outcome, ResourceType, Settlement
+from gateway.flow.tokens import Token
+from gateway.journal.lock import JournalLocked
+from gateway.journal.operations import Owner, SqliteOperations
+from gateway.journal.sqlite import SqliteJournal
+from gateway.journal.store import Store
+from gateway.journal.tokens import list_tokens
+from gateway.sqlite import QUEUE, StoreUnavailable, read_only
+
+USER = ResourceType.USER
+
+
+def hops_of(journal):
+    """Count how often the writing thread is asked for something."""
+    writer, hops = journal.database._writer, []
+    execute = writer._execute
+
+    def counted(*arguments):
+        hops.append(arguments)
+        return execute(*arguments)
+
+    writer._execute = counted
+    return hops
+
+
+async def test_an_operation_open_at_a_crash_is_doubtful_afterwards(reopen, intent, event):
+    journal = await reopen()
+    operations = [await journal.operations.claim(intent(f"op-{n}", f"name-{n}")) for n in range(3)]
+    await journal.operations.doubt(operations[1])
+    await journal.operations.settle(operations[2], Settlement(Outcome.APPLIED, event()))
+
+    found = await (await reopen()).operations.open("cx", [])
+    assert [(operation.intent, operation.doubtful) for operation in found] == [
+        (operations[0].intent, True),
+        (operations[1].intent, True),
+    ]
+
+
+async def test_everything_survives_a_restart(reopen, resource, event):
+    journal = await reopen()
+    made = resource(links={"cx": "t-1"})
+    await journal.operations.settle(None, Settlement(Outcome.APPLIED, event(), made))
+    told, head = await journal.trail.page(None, 9, None, None), await journal.trail.head()
+
+    journal = await reopen()
+    assert await journal.resources.find("cx", USER, [Key("id", "id-1")]) == (made,)
+    assert (await journal.trail.page(None, 9, None, None), await journal.trail.head()) == (told, head)
+
+
+async def test_a_delivered_answer_is_on_disk_with_the_next_batch_or_at_close(reopen, resource, event):
+    journal = await reopen()
+    people = [resource(id, id) for id in ("a", "b")]
+    for person in people:
+        await journal.operations.settle(None, Settlement(Outcome.APPLIED, event(person.id), person))
+    hops = hops_of(journal)
+    await journal.resources.note_replied("cx", USER, "a")
+    await journal.trail.append([event("next")])
+    await journal.resources.note_replied("cx", USER, "b")
+    assert (len(hops), journal.resources._replied) == (1, {("cx", USER, "b")})
+
+    found = await (await reopen()).resources.page("cx", USER, "", 9)
+    assert [person.replied for person in found] == [True, True]
+
+
+async def test_a_delivered_answer_is_remembered_when_the_disk_fails(sqlite, resource, event):
+    await sqlite.operations.settle(None, Settlement(Outcome.APPLIED, event(), resource()))
+    await sqlite.database._writer.execute("PRAGMA query_only = ON")
+    await sqlite.resources.note_replied("cx", USER, "id-1")
+    with pytest.raises(JournalUnavailable):
+        await sqlite.trail.append([event("next")])
+
+    (found,) = await sqlite.resources.find("cx", USER, [Key("id", "id-1")])
+    assert found.replied
+    await sqlite.close()
+    await sqlite.resources.note_replied("cx", USER, "id-1")
+
+
+async def test_a_page_may_be_larger_than_a_statement_takes(sqlite, resource, event):
+    people = [resource(f"{n:04}", f"p{n}", links={"cx": f"t{n}"}) for n in range(600)]
+    settlements = [Settlement(Outcome.APPLIED, event(person.id), person) for person in people]
+    await asyncio.gather(*(sqlite.operations.settle(None, settlement) for settlement in settlements))
+
+    assert await sqlite.resources.page("cx", USER, "", 1000) == tuple(people)
+    assert len(await sqlite.resources.read("cx", USER, "cx", [f"t{n}" for n in range(1000)])) == 600
+
+
+async def test_many_changes_at_once_are_two_hops_a_batch(sqlite, intent, event):
+    hops = hops_of(sqlite)
+    intents = [intent(f"op-{n}", f"name-{n}") for n in range(64)]
+    claimed = await asyncio.gather(*(sqlite.operations.claim(made) for made in intents))
+    settlements = [Settlement(Outcome.APPLIED, event(made.op_id)) for made in intents]
+    pairs = zip(claimed, settlements, strict=True)
+
+    await asyncio.gather(*(sqlite.operations.settle(*pair) for pair in pairs))
+    assert len(hops) <= 4
+    assert (await sqlite.trail.head())[0] == 64
+
+
+async def test_a_settled_operation_names_nobody(sqlite, intent, event, path):
+    operation = await sqlite.operations.claim(intent())
+    await sqlite.operations.settle(operation, Settlement(Outcome.APPLIED, event()))
+
+    with closing(read_only(path)) as connection:
+        row = connection.execute("SELECT state, outcome, keys, wanted, original FROM op").fetchone()
+        body = connection.execute("SELECT body FROM event").fetchone()[0]
+        assert connection.execute("SELECT count(*) FROM op_key").fetchone() == (0,)
+    assert row == ("closed", "applied", None, None, None)
+    assert "Ann" not in body
+    assert "Ag€nt" not in body
+
+
+@pytest.mark.parametrize(
+    ("lease", "owner", "is_taken"),
+    [
+        pytest.param(90, "other run", False, id="another whose lease lasts"),
+        pytest.param(0, "other run", True, id="another whose lease is over"),
+        pytest.param(90, "this run", True, id="its own"),
+    ],
+)
+async def test_an_operation_is_taken_over_from_who_is_no_longer_there(
+    sqlite, intent, clock, lease, owner, is_taken
+):
+    other = SqliteOperations(
+        Store(sqlite.database), sqlite.operations._appender, clock, Owner(owner, timedelta(seconds=lease))
+    )
+    operation = await other.claim(intent())
+
+    if not is_taken:
+        with pytest.raises(KeysTaken):
+            await sqlite.operations.take_over(operation)
+        clock.turn(lease)
+    assert (await sqlite.operations.take_over(operation)).fence == 2
+
+
+async def test_an_operation_claimed_twice_keeps_its_keys(sqlite, intent):
+    operation = await sqlite.operations.claim(intent())
+    with pytest.raises(sqlite3.IntegrityError):
+        await sqlite.operations.claim(intent())
+
+    assert await sqlite.operations.open("cx", [Key("name", "ann")]) == (operation,)
+
+
+async def test_a_doubt_ends_the_lease(sqlite, intent, clock):
+    other = SqliteOperations(
+        Store(sqlite.database), sqlite.operations._appender, clock, Owner("other run", timedelta(90))
+    )
+    operation = await other.doubt(await other.claim(intent()))
+
+    assert (await sqlite.operations.take_over(operation)).fence == 2
+
+
+async def test_a_full_disk_sends_nothing_and_comes_back(sqlite, intent):
+    database = sqlite.database
+    (pages,) = await database.write(lambda c: c.execute("PRAGMA page_count").fetchone())
+    await database.write(lambda c: c.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    large = intent(wanted={"title": "x" * 100_000})
+
+    with pytest.raises(JournalUnavailable, match="the disk is full"):
+        await sqlite.operations.claim(large)
+    assert await sqlite.operations.open("cx", []) == ()
+    await database.write(lambda c: c.execute("PRAGMA max_page_count = 100000").fetchone())
+    assert (await sqlite.operations.claim(large)).fence == 1
+
+
+async def test_health_tells_a_failure_until_writing_works_again(sqlite, event):
+    writer = sqlite.database._writer
+    await writer.execute("PRAGMA query_only = ON")
+    with pytest.raises(JournalUnavailable):
+        await sqlite.trail.append([event()])
+    assert await sqlite.health() == "the file is read-only"
+    await writer.execute("PRAGMA query_only = OFF")
+    assert await sqlite.health() is None
+
+
+async def test_a_queue_that_is_full_is_busy_not_broken(sqlite, event):
+    waiting = [asyncio.create_task(sqlite.trail.append([event(f"e-{n}")])) for n in range(QUEUE + 1)]
+
+    refused = [e for e in await asyncio.gather(*waiting, return_exceptions=True) if e is not None]
+    assert [type(error) for error in refused] == [JournalUnavailable]
+    assert "too many writes are waiting" in str(refused[0])
+    assert await sqlite.health() is None
+
+
+async def test_a_second_gateway_is_refused_and_harms_nothing(sqlite, path, clock, event):
+    with pytest.raises(JournalLocked):
+        await SqliteJournal.open(path, "full", clock, print, owner="second")
+
+    await sqlite.trail.append([event()])
+    assert path.with_name("gateway.db.lock").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_journal_that_cannot_be_opened_lets_the_lock_go(path, clock):
+    path.parent.mkdir()
+    path.write_bytes(b"no database at all, but long enough to have a header of one hundred bytes" * 9)
+    for _ in range(2):
+        with pytest.raises(JournalUnavailable, match="no SQLite database"):
+            await SqliteJournal.open(path, "full", clock, print, owner="this run")
+
+
+async def test_a_lock_that_cannot_be_made_is_said(tmp_path, clock):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(JournalUnavailable, match="lock"):
+        await SqliteJournal.open(tmp_path / "file" / "gateway.db", "full", clock, print, owner="this run")
+
+
+async def test_a_closed_journal_is_unavailable(sqlite, intent):
+    await sqlite.close()
+
+    for refused in (sqlite.operations.claim(intent()), sqlite.operations.open("cx", []), sqlite.trail.head()):
+        with pytest.raises(JournalUnavailable, match="closed"):
+            await refused
+    assert await sqlite.health() == "closed"
+
+
+async def test_tokens_are_read_beside_a_running_gateway(sqlite, path):
+    token = Token("t-1", "okta", "0" * 64, "2026")
+    await sqlite.tokens.add(token)
+
+    with closing(read_only(path)) as connection:
+        assert list_tokens(connection) == (token,)
+
+
+async def test_a_token_is_known_once(sqlite):
+    await sqlite.tokens.add(Token("t-1", "okta", "0" * 64, "2026"))
+
+    with pytest.raises(sqlite3.IntegrityError):
+        await sqlite.tokens.add(Token("t-2", "okta", "0" * 64, "2026"))
+
+
+@pytest.mark.parametrize(
+    ("sql", "index"),
+    [
+        pytest.param(
+            "SELECT * FROM event WHERE correlation_id = ?", "event_correlation", id="correlation id"
+        ),
+        pytest.param("SELECT * FROM event WHERE subject = ?", "event_subject", id="person"),
+        pytest.param("SELECT * FROM event WHERE id = ?", "event_id", id="event id"),
+        pytest.param("SELECT * FROM event WHERE published >= ?", "event_published", id="time"),
+        pytest.param("SELECT * FROM event WHERE event = ?", "event_event", id="event type"),
+        pytest.param("SELECT * FROM event WHERE target = ? ORDER BY seq DESC", "event_target", id="target"),
+        pytest.param("SELECT * FROM event WHERE result = ? ORDER BY seq DESC", "event_result", id="result"),
+        pytest.param("SELECT * FROM event WHERE actor = ? ORDER BY seq DESC", "event_actor", id="actor"),
+    ],
+)
+async def test_what_an_auditor_asks_for_is_indexed(sqlite, path, sql, index):
+    with closing(read_only(path)) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", ("x",)).fetchall()
+
+    assert [index in step[3] for step in plan] == [True]
+
+
+async def test_no_port_scans_a_table(sqlite, intent, resource, event):
+    plans = []
+
+    def explained(connection):
+        connection.set_trace_callback(statements.append)
+
+    statements = []
+    await sqlite.database.write(explained)
+    operation = await sqlite.operations.claim(intent())
+    await sqlite.operations.settle(
+        operation, Settlement(Outcome.APPLIED, event(), resource(links={"cx": "1"}))
+    )
+    await sqlite.database.write(lambda connection: connection.set_trace_callback(None))
+    asked = [sql for sql in statements if sql.split()[0] in ("SELECT", "UPDATE", "DELETE")]
+    for sql in asked:
+        plans += await sqlite.database.read(
+            lambda c, sql=sql: c.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+        )
+    assert [step[3] for step in plans if step[3].startswith("SCAN")] == ["SCAN trail_head"] * 2
+
+
+async def test_the_subject_of_an_event_is_no_plain_digest_of_the_name(sqlite, path, event, tmp_path, clock):
+    other = await SqliteJournal.open(tmp_path / "other.db", "full", clock, print, owner="other")
+    subjects = []
+    for journal, file in ((sqlite, path), (other, tmp_path / "other.db")):
+        await journal.trail.append([event("e-1", "Ann"), event("e-2", "ANN"), event("e-3", "Bob")])
+        with closing(read_only(file)) as connection:
+            subjects.append([row[0] for row in connection.execute("SELECT subject FROM event ORDER BY seq")])
+    await other.close()
+
+    assert [(one == two, one == three) for one, two, three in subjects] == [(True, False)] * 2
+    assert subjects[0] != subjects[1]
+
+
+async def test_the_body_of_an_event_is_canonical_json(sqlite, path, event):
+    await sqlite.trail.append([event()])
+
+    with closing(read_only(path)) as connection:
+        body = connection.execute("SELECT body FROM event").fetchone()[0]
+    assert body.encode() == orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
+
+
+def test_a_store_is_unavailable_for_a_reason():
+    assert StoreUnavailable("the disk is full").reason == "the disk is full"

@@ -1,0 +1,392 @@
+"""One writer with group commit: durable when it returns, one hop a batch, each caller its own error."""
+
+import asyncio
+import sqlite3
+import stat
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.sqlite import BATCH, QUEUE, Database, QueueFull, StoreUnavailable, load_migrations, read_only
+
+MIGRATIONS = ((1, "CREATE TABLE note (text TEXT UNIQUE NOT NULL);"),)
+Opener = Callable[..., AbstractAsyncContextManager[Database]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "made" / "notes #1?.db"
+
+
+@pytest.fixture
+def fatal() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def opened(path: Path, fatal: list[str]) -> Opener:
+    @asynccontextmanager
+    async def open_database(migrations: Any = MIGRATIONS) -> AsyncIterator[Database]:
+        database = await Database.open(path, "full", fatal.append, migrations)
+        try:
+            yield database
+        finally:
+            await database.close()
+
+    return open_database
+
+
+@pytest.fixture
+async def database(opened: Opener) -> AsyncIterator[Database]:
+    async with opened() as database:
+        yield database
+
+
+def add(text: str | None, connection: sqlite3.Connection) -> str | None:
+    connection.execute("INSERT INTO note VALUES (?)", (text,))
+    return text
+
+
+def notes(connection: sqlite3.Connection) -> list[str]:
+    return [text for (text,) in connection.execute("SELECT text FROM note ORDER BY rowid")]
+
+
+def sql(statement: str) -> Callable[[sqlite3.Connection], Any]:
+    return lambda connection: connection.execute(statement).fetchall()
+
+
+def failing(code: int) -> Callable[[sqlite3.Connection], None]:
+    def work(connection: sqlite3.Connection) -> None:
+        error = sqlite3.OperationalError("as SQLite says it")
+        error.sqlite_errorcode = code
+        raise error
+
+    return work
+
+
+def hops_of(database: Database) -> list[Any]:
+    """Count how often the writing thread is asked for something."""
+    writer, hops = database._writer, []
+    execute = writer._execute
+
+    def counted(fn: Callable[..., Any], *arguments: Any, **options: Any) -> Coroutine[Any, Any, Any]:
+        hops.append(fn)
+        return execute(fn, *arguments, **options)
+
+    writer._execute = counted
+    return hops
+
+
+class Gate:
+    """Holds the writing thread inside a batch, so that the next one fills itself."""
+
+    def __init__(self) -> None:
+        self._entered = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._go = threading.Event()
+
+    def work(self, connection: sqlite3.Connection) -> None:
+        self._loop.call_soon_threadsafe(self._entered.set)
+        assert self._go.wait(10)
+
+    async def held(self, database: Database) -> "asyncio.Task[None]":
+        task = asyncio.create_task(database.write(self.work))
+        await self._entered.wait()
+        return task
+
+    def open(self) -> None:
+        self._go.set()
+
+
+async def test_what_was_written_is_read_back_and_survives_reopening(opened):
+    async with opened() as database:
+        assert await database.write(partial(add, "a")) == "a"
+        assert await database.read(notes) == ["a"]
+
+    async with opened() as database:
+        assert await database.read(notes) == ["a"]
+
+
+async def test_folder_and_file_are_for_the_owner_only(database, path):
+    await database.write(partial(add, "a"))
+
+    files = {file.suffix: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert files == {".db": 0o600, ".db-wal": 0o600, ".db-shm": 0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("durability", "synchronous"),
+    [pytest.param("full", 2, id="full"), pytest.param("normal", 1, id="normal")],
+)
+async def test_durability_says_when_the_disk_is_flushed(path, durability, synchronous):
+    database = await Database.open(path, durability, print)
+
+    pragmas = [await database.write(sql(f"PRAGMA {name}")) for name in ("synchronous", "journal_mode")]
+    await database.close()
+    assert pragmas == [[(synchronous,)], [("wal",)]]
+
+
+async def test_a_batch_is_one_hop_on_the_writing_thread(database):
+    hops, gate = hops_of(database), Gate()
+    held = await gate.held(database)
+    writes = [asyncio.create_task(database.write(partial(add, str(n)))) for n in range(100)]
+    await asyncio.sleep(0)
+
+    gate.open()
+    await asyncio.gather(held, *writes)
+    assert len(hops) == 2
+    assert await database.read(notes) == [str(n) for n in range(100)]
+
+
+async def test_a_batch_has_a_most(database):
+    hops, gate = hops_of(database), Gate()
+    held = await gate.held(database)
+    writes = [asyncio.create_task(database.write(partial(add, str(n)))) for n in range(BATCH + 1)]
+    await asyncio.sleep(0)
+
+    gate.open()
+    await asyncio.gather(held, *writes)
+    assert len(hops) == 3
+
+
+async def test_nobody_hears_of_a_write_before_it_is_committed(database, path):
+    with closing(read_only(path)) as other:
+        await asyncio.gather(*(database.write(partial(add, str(n))) for n in range(5)))
+
+        assert len(notes(other)) == 5
+
+
+async def test_only_the_guilty_caller_gets_the_error(database):
+    hops, gate = hops_of(database), Gate()
+    held = await gate.held(database)
+    texts = ["a", "b", "a", None, "c"]
+    writes = [asyncio.create_task(database.write(partial(add, text))) for text in texts]
+    await asyncio.sleep(0)
+
+    gate.open()
+    results = await asyncio.gather(held, *writes, return_exceptions=True)
+    assert [type(result).__name__ for result in results[1:]] == ["str", "str"] + ["IntegrityError"] * 2 + [
+        "str"
+    ]
+    assert await database.read(notes) == ["a", "b", "c"]
+    assert len(hops) == 2
+
+
+async def test_an_error_undoes_all_of_its_own_function(database):
+    def half(connection: sqlite3.Connection) -> None:
+        add("half", connection)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.write(half)
+    assert await database.read(notes) == []
+    assert database.failure is None
+
+
+async def test_a_cancelled_caller_does_not_stop_its_write(database):
+    gate = Gate()
+    held = await gate.held(database)
+    cancelled = asyncio.create_task(database.write(partial(add, "kept")))
+    await asyncio.sleep(0)
+
+    cancelled.cancel()
+    gate.open()
+    await asyncio.gather(held, cancelled, return_exceptions=True)
+    await database.write(partial(add, "next"))
+    assert cancelled.cancelled()
+    assert await database.read(notes) == ["kept", "next"]
+
+
+async def test_a_full_queue_refuses(database):
+    gate = Gate()
+    held = await gate.held(database)
+    waiting = [database.later(partial(add, str(n))) for n in range(QUEUE)]
+
+    with pytest.raises(QueueFull):
+        await database.write(notes)
+    gate.open()
+    await asyncio.gather(held, *waiting)
+    assert len(await database.read(notes)) == QUEUE
+
+
+async def test_what_can_wait_goes_with_the_next_write(database):
+    hops = hops_of(database)
+
+    waiting = database.later(partial(add, "later"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await database.write(partial(add, "now"))
+    assert (await waiting, len(hops)) == ("later", 1)
+
+
+async def test_what_can_wait_does_not_wait_for_ever(database):
+    waiting = [database.later(partial(add, str(n))) for n in range(BATCH)]
+
+    assert len(await asyncio.gather(*waiting)) == BATCH
+
+
+async def test_what_can_wait_is_written_at_close(opened):
+    async with opened() as database:
+        database.later(partial(add, "later"))
+
+    async with opened() as database:
+        assert await database.read(notes) == ["later"]
+
+
+async def test_reading_sees_one_state_and_cannot_write(database):
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        await database.read(partial(add, "a"))
+    with pytest.raises(LookupError):
+        await database.read(lambda connection: {}["a"])
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        await database.read(sql("SELECT * FROM absent"))
+    assert await database.read(lambda connection: connection.in_transaction)
+
+
+async def test_a_closed_database_refuses_and_leaves_no_wal(opened, path):
+    async with opened() as database:
+        await database.write(partial(add, "a"))
+
+    await database.close()
+    for use in (database.write, database.read):
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await use(notes)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+async def test_a_full_disk_refuses_and_comes_back(database, fatal):
+    (pages,) = (await database.write(sql("PRAGMA page_count")))[0]
+    await database.write(sql(f"PRAGMA max_page_count = {pages}"))
+
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="full"):
+            await database.write(partial(add, "x" * 100_000))
+    assert database.failure == "the disk is full"
+    await database.write(sql("PRAGMA max_page_count = 100000"))
+    await database.write(partial(add, "x" * 100_000))
+    assert (database.failure, fatal) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "is_fatal"),
+    [
+        pytest.param(sqlite3.SQLITE_IOERR_FSYNC, "disk failed", True, id="failed fsync"),
+        pytest.param(sqlite3.SQLITE_IOERR, "disk failed", True, id="input/output error"),
+        pytest.param(sqlite3.SQLITE_CORRUPT, "damaged", True, id="damaged"),
+        pytest.param(sqlite3.SQLITE_IOERR_SHMSIZE, "full", False, id="no space for shared memory"),
+        pytest.param(sqlite3.SQLITE_READONLY_DBMOVED, "read-only", False, id="read-only"),
+        pytest.param(sqlite3.SQLITE_BUSY_SNAPSHOT, "locked", False, id="locked"),
+    ],
+)
+async def test_a_fault_of_the_disk_is_named_and_a_fatal_one_is_told(database, fatal, code, reason, is_fatal):
+    with pytest.raises(StoreUnavailable, match=reason) as caught:
+        await database.write(failing(code))
+
+    assert caught.value.fatal == is_fatal
+    assert [reason in told for told in fatal] == [True] * is_fatal
+
+
+async def test_after_a_fatal_fault_nothing_is_written_any_more(database, fatal):
+    waiting = [database.later(partial(add, str(n))) for n in range(BATCH - 1)]
+    with pytest.raises(StoreUnavailable):
+        await asyncio.gather(database.write(failing(sqlite3.SQLITE_IOERR)), database.write(notes))
+
+    with pytest.raises(StoreUnavailable, match="disk failed"):
+        await database.write(partial(add, "a"))
+    assert {type(job.exception()) for job in waiting} == {StoreUnavailable}
+    assert len(fatal) == 1
+
+
+async def test_a_lock_of_another_process_is_named(database, path):
+    await database.write(sql("PRAGMA busy_timeout = 0"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await database.write(partial(add, "a"))
+
+
+async def test_what_is_no_database_is_refused(path):
+    path.parent.mkdir()
+    path.write_bytes(b"no database at all, but long enough to have a header of one hundred bytes" * 9)
+
+    with pytest.raises(StoreUnavailable, match="no SQLite database"):
+        await Database.open(path, "full", print)
+    with pytest.raises(StoreUnavailable, match="no SQLite database"):
+        read_only(path)
+
+
+async def test_a_file_that_cannot_be_made_is_refused(tmp_path):
+    with pytest.raises(StoreUnavailable, match="directory"):
+        await Database.open(tmp_path, "full", print)
+
+
+def test_reading_alone_does_not_make_a_file(path):
+    with pytest.raises(StoreUnavailable, match="cannot be opened"):
+        read_only(path)
+    assert not path.exists()
+
+
+async def test_reading_alone_needs_no_gateway_and_cannot_write(opened, path):
+    async with opened() as database:
+        await database.write(partial(add, "a"))
+
+    with closing(read_only(path)) as connection:
+        assert notes(connection) == ["a"]
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            add("b", connection)
+
+
+async def test_migrations_are_applied_once_and_in_order(opened):
+    more = (*MIGRATIONS, (2, "ALTER TABLE note ADD COLUMN more TEXT; CREATE TABLE other (x);"))
+    for migrations in (MIGRATIONS, more, more):
+        async with opened(migrations) as database:
+            versions = await database.read(sql("SELECT version FROM schema_version ORDER BY version"))
+
+            assert versions == [(version,) for version, _ in migrations]
+
+
+async def test_a_broken_migration_leaves_nothing(opened):
+    broken = ((1, "CREATE TABLE note (text TEXT); CREATE TABLE note (text TEXT);"),)
+    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+        async with opened(broken):
+            pass
+
+    async with opened() as database:
+        assert await database.read(notes) == []
+
+
+async def test_a_file_of_a_newer_release_is_refused(opened):
+    async with opened(((7, "CREATE TABLE note (text TEXT);"),)):
+        pass
+
+    with pytest.raises(StoreUnavailable, match="schema version 7, this release knows 1"):
+        async with opened():
+            pass
+
+
+def test_migrations_are_the_numbered_scripts_of_a_folder(tmp_path):
+    for name, text in {"002.sql": "B", "001.sql": "A", "__init__.py": "C"}.items():
+        (tmp_path / name).write_text(text)
+
+    assert load_migrations(tmp_path) == ((1, "A"), (2, "B"))
+
+
+async def test_no_thread_is_left_behind(opened):
+    before = set(threading.enumerate())
+    async with opened():
+        threads = set(threading.enumerate()) - before
+
+    with pytest.raises(StoreUnavailable):
+        async with opened(()):
+            pass
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    assert len(threads) == 2
+    assert set(threading.enumerate()) == before
