@@ -1,0 +1,1 @@
+"""Requests out: one connector for each kind of target."""

@@ -1,0 +1,87 @@
+"""Where a target is and how to sign in there: the values connectors are made of. Pure."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.flow.ports import Connector
+
+
+class Auth(Protocol):
+    """Says who we are, in one header."""
+
+    def header(self) -> tuple[str, str]:
+        """Return the header's name and value."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every text that must never be seen elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A token after a word; some targets want the word in lower case."""
+
+    token: str = field(repr=False)
+    scheme: str = "Bearer"
+
+    def header(self) -> tuple[str, str]:
+        return "Authorization", f"{self.scheme} {self.token}"
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.token,)
+
+
+@dataclass(frozen=True, slots=True)
+class Basic:
+    """A user and a password (RFC 7617, in UTF-8)."""
+
+    user: str
+    password: str = field(repr=False)
+
+    def header(self) -> tuple[str, str]:
+        return "Authorization", f"Basic {self._credentials()}"
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.password, self._credentials())
+
+    def _credentials(self) -> str:
+        return b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header of the target's own."""
+
+    name: str
+    value: str = field(repr=False)
+
+    def header(self) -> tuple[str, str]:
+        return self.name, self.value
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.value,)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetAddress:
+    """All that a connector needs to know of its target."""
+
+    name: str
+    url: str
+    auth: Auth | None = None
+    timeout: float = 10.0  # seconds for one attempt
+    patch: bool | None = None  # None: ask the target once
+    rate: float | None = None  # calls per second
+    concurrency: int | None = None  # calls at a time
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class OpenTarget(Connector, Protocol):
+    """A connector as the application holds it: it can be tried out, and is closed at the end."""
+
+    async def check(self) -> None:
+        """Ask the target for something small, with the credentials; raises `TargetError`."""
+
+    async def close(self) -> None:
+        """Give back what the connector alone holds."""

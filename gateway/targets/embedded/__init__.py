@@ -1,0 +1,1 @@
+"""A SCIM directory of our own, in an SQLite file."""

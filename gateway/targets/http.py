@@ -1,0 +1,103 @@
+"""Carries one call to a target over HTTP and back; one attempt, bounded in time and size."""
+
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from gateway import __version__
+from gateway.flow.ports import Nonsense, Silent, Unreachable
+from gateway.log import correlation_id
+from gateway.targets.address import Auth
+from gateway.targets.call import Call, Reply
+from gateway.targets.replies import readable
+
+MAX_BYTES: Final = 8 * 1024 * 1024  # of an answer, after decompression
+CHUNK: Final = 64 * 1024
+CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later than that is none
+KEEP_ALIVE: Final = 4.0  # seconds; many services close after 5, and a call into that gap is in doubt
+MIN_SECRET: Final = 8  # characters; to blot out shorter texts would garble answers
+MEDIA_TYPE: Final = "application/scim+json"
+
+
+def open_session() -> aiohttp.ClientSession:
+    """Return the session all carriers share: no cookies, no proxies from the environment."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
+
+
+class Carrier:
+    """Reaches one HTTP target with its credentials."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        auth: Auth | None = None,
+        timeout: float = 10.0,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._session = session
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout * CONNECT_SHARE)
+        self._max_bytes = max_bytes
+        self._headers = {"Accept": MEDIA_TYPE, "User-Agent": f"scim-gateway/{__version__}"}
+        self._headers |= dict([auth.header()]) if auth else {}
+        secrets = auth.secrets() if auth else ()
+        self._secrets = tuple(secret.encode() for secret in secrets if len(secret) >= MIN_SECRET)
+
+    async def carry(self, call: Call) -> Reply:
+        """Send the call once; raises Unreachable, Silent or Nonsense where no whole answer came back."""
+        try:
+            async with self._session.request(
+                call.method,
+                URL(call.url, encoded=True),
+                data=call.body,
+                headers=self._headers_for(call),
+                timeout=self._timeout,
+                allow_redirects=False,
+                middlewares=(_once,),
+            ) as response:
+                return await self._reply(response)
+        except TimeoutError as error:
+            raise Silent("the target did not answer in time") from error
+        except aiohttp.ClientResponseError as error:
+            raise Nonsense("the target's answer is not HTTP") from error
+        except aiohttp.ClientError as error:
+            raise Silent("the connection to the target broke before its answer was whole") from error
+
+    def _headers_for(self, call: Call) -> dict[str, str]:
+        headers = dict(self._headers)
+        if call.body is not None:
+            headers["Content-Type"] = MEDIA_TYPE
+        if found := correlation_id.get():
+            headers["X-Correlation-Id"] = found
+        return headers
+
+    async def _reply(self, response: aiohttp.ClientResponse) -> Reply:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(CHUNK):
+            body += chunk
+            if len(body) > self._max_bytes:
+                response.close()
+                raise Nonsense(f"the target's answer is larger than {self._max_bytes} bytes", response.status)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status, headers, self._without_secrets(bytes(body)))
+
+    def _without_secrets(self, body: bytes) -> bytes:
+        for secret in self._secrets:
+            body = body.replace(secret, b"***")
+        return body
+
+
+async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Say at once what went wrong: aiohttp by itself would send a GET, PUT or DELETE a second time."""
+    try:
+        return await send(request)
+    except aiohttp.ConnectionTimeoutError as error:
+        raise Unreachable("the target took no connection in time") from error
+    except aiohttp.ClientConnectorError as error:
+        raise Unreachable(readable(str(error))) from error
+    except aiohttp.ClientConnectionError as error:
+        raise Silent("the target closed the connection without an answer") from error

@@ -1,0 +1,78 @@
+"""How much a target takes: calls at a time, and calls per second."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from gateway.flow.ports import Attributes, Page, Query, ResourceType, Update
+from gateway.targets.address import OpenTarget
+
+
+class Limits:
+    """A gate before a target: `async with limits.turn()` waits for a turn and holds it."""
+
+    def __init__(
+        self,
+        rate: float | None = None,  # turns per second, evenly spaced
+        concurrency: int | None = None,  # turns held at a time
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._gap = 1.0 / rate if rate else 0.0
+        self._places = asyncio.Semaphore(concurrency) if concurrency else None
+        self._clock = clock
+        self._sleep = sleep
+        self._next = 0.0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        if self._places is None:
+            await self._wait()
+            yield
+            return
+        async with self._places:
+            await self._wait()
+            yield
+
+    async def _wait(self) -> None:
+        now = self._clock()
+        mine = max(now, self._next)
+        self._next = mine + self._gap
+        if mine > now:
+            await self._sleep(mine - now)
+
+
+class Limited:
+    """A connector whose every call waits for its turn."""
+
+    def __init__(self, target: OpenTarget, limits: Limits) -> None:
+        self._target = target
+        self._limits = limits
+
+    async def get(self, kind: ResourceType, id: str) -> Attributes | None:
+        async with self._limits.turn():
+            return await self._target.get(kind, id)
+
+    async def query(self, kind: ResourceType, query: Query) -> Page:
+        async with self._limits.turn():
+            return await self._target.query(kind, query)
+
+    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
+        async with self._limits.turn():
+            return await self._target.create(kind, wanted)
+
+    async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
+        async with self._limits.turn():
+            return await self._target.change(kind, id, update)
+
+    async def delete(self, kind: ResourceType, id: str) -> None:
+        async with self._limits.turn():
+            await self._target.delete(kind, id)
+
+    async def check(self) -> None:
+        async with self._limits.turn():
+            await self._target.check()
+
+    async def close(self) -> None:
+        await self._target.close()

@@ -1,0 +1,122 @@
+"""What to say to a SCIM 2.0 service (RFC 7644 section 3). Pure."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from gateway.flow.ports import Attributes, Missing, Query, ResourceType
+from gateway.scim.documents import without_read_only
+from gateway.scim.grammar import Filter
+from gateway.scim.names import PATCH_OP, is_urn
+from gateway.targets.call import Call
+
+COLLECTIONS: Final[Mapping[ResourceType, str]] = {ResourceType.USER: "Users", ResourceType.GROUP: "Groups"}
+DOTS: Final = {".": "%2E", "..": "%2E%2E"}  # quote() leaves them, and a URL parser would walk them
+_LITERAL: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+class Endpoints:
+    """The calls one service takes; its URLs are made once."""
+
+    def __init__(self, base_url: str) -> None:
+        base = base_url.rstrip("/")
+        self._collections = {kind: f"{base}/{name}" for kind, name in COLLECTIONS.items()}
+        self._config = f"{base}/ServiceProviderConfig"
+
+    def config(self) -> Call:
+        """Ask what the service supports."""
+        return Call("GET", self._config)
+
+    def get(self, kind: ResourceType, id: str) -> Call:
+        return Call("GET", self._entry(kind, id))
+
+    def query(self, kind: ResourceType, query: Query) -> Call:
+        asked = {} if query.filter is None else {"filter": render_filter(query.filter)}
+        asked |= {"startIndex": str(query.start), "count": str(query.count)}
+        return Call("GET", f"{self._collections[kind]}?{_encoded(asked)}")
+
+    def create(self, kind: ResourceType, wanted: Attributes) -> Call:
+        return Call("POST", self._collections[kind], orjson.dumps(without_read_only(wanted)))
+
+    def replace(self, kind: ResourceType, id: str, wanted: Attributes) -> Call:
+        body = without_read_only(wanted) | {"id": id}
+        return Call("PUT", self._entry(kind, id), orjson.dumps(body))
+
+    def patch(self, kind: ResourceType, id: str, operations: list[Attributes]) -> Call:
+        body = {"schemas": [PATCH_OP], "Operations": operations}
+        return Call("PATCH", self._entry(kind, id), orjson.dumps(body))
+
+    def delete(self, kind: ResourceType, id: str) -> Call:
+        return Call("DELETE", self._entry(kind, id))
+
+    def _entry(self, kind: ResourceType, id: str) -> str:
+        if not id:  # would name the whole collection
+            raise Missing("an entry without an id does not exist")
+        return f"{self._collections[kind]}/{DOTS.get(id) or _percent(id)}"
+
+
+def _percent(text: str) -> str:
+    return quote(text, safe="", errors="surrogatepass")
+
+
+def _encoded(asked: Mapping[str, str]) -> str:
+    return "&".join(f"{name}={_percent(value)}" for name, value in asked.items())
+
+
+def render_filter(tree: Filter) -> str:
+    """Return a filter with its literals in plain Unicode: not every service reads JSON's escapes."""
+    return _LITERAL.sub(lambda found: json.dumps(json.loads(found[0]), ensure_ascii=False), str(tree))
+
+
+def patch_operations(present: Attributes, wanted: Attributes) -> list[Attributes]:
+    """Return the operations that turn `present` into `wanted`, one for each attribute that differs.
+
+    Null, "", [] and {} mean absent. Objects are changed by sub-attribute, lists as a whole.
+    """
+    operations: list[Attributes] = []
+    for name, before, after in _changes(without_read_only(present), without_read_only(wanted)):
+        if name == "schemas":  # a service derives it from what an entry holds
+            continue
+        if is_urn(name):
+            operations.extend(_extension_operations(name, before or {}, after or {}))
+        else:
+            operations.extend(_operations(name, before, after))
+    return operations
+
+
+def _extension_operations(urn: str, before: Attributes, after: Attributes) -> Iterator[Attributes]:
+    """Name every attribute with its URN (RFC 7644 section 3.10), objects by their sub-attributes.
+
+    A service that does not know the URN would take `URN:attribute` with an object for an extension.
+    """
+    for name, old, new in _changes(before, after):
+        yield from _operations(f"{urn}:{name}", {} if old is None and isinstance(new, dict) else old, new)
+
+
+def _operations(path: str, before: Any, after: Any) -> Iterator[Attributes]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for sub, old, new in _changes(before, after):
+            yield _operation(f"{path}.{sub}", old, new)
+    else:
+        yield _operation(path, before, after)
+
+
+def _operation(path: str, before: Any, after: Any) -> Attributes:
+    if after is None:
+        return {"op": "remove", "path": path}
+    return {"op": "add" if before is None else "replace", "path": path, "value": after}
+
+
+def _changes(present: Attributes, wanted: Attributes) -> Iterator[tuple[str, Any, Any]]:
+    for name in dict.fromkeys((*present, *wanted)):
+        before, after = _value(present.get(name)), _value(wanted.get(name))
+        if before != after:
+            yield name, before, after
+
+
+def _value(value: Any) -> Any:
+    return None if value in (None, "", [], {}) else value

@@ -1,0 +1,316 @@
+"""Calls over real connections, and all that can happen to them."""
+
+import asyncio
+import gzip
+import os
+import socket
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from gateway import __version__
+from gateway.flow.ports import Nonsense, Silent, TargetError, Unreachable
+from gateway.log import correlation_id
+from gateway.targets.call import Call, Reply
+from gateway.targets.http import Carrier
+from gateway.targets.registry import Auth, Basic, Bearer, Header
+
+Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
+SECRET = "s3cret-s3cret"
+MIB = 1024 * 1024
+BOMB = gzip.compress(bytes(64 * MIB))
+
+
+class Service:
+    """A target that behaves as told and remembers what it was asked."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.asked: list[web.Request] = []
+        self._behaviour = behaviour
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self.server = TestServer(app)
+
+    def call(self, method: str = "GET", path: str = "/scim/Users/1", body: bytes | None = None) -> Call:
+        return Call(method, f"http://127.0.0.1:{self.server.port}{path}", body)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request)
+        return await self._behaviour(request)
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[[Behaviour], Awaitable[Service]]]:
+    started = []
+
+    async def start(behaviour: Behaviour) -> Service:
+        service = Service(behaviour)
+        started.append(service.server)
+        await service.server.start_server()
+        return service
+
+    yield start
+    for server in started:
+        await server.close()
+
+
+def answer(status: int = 200, body: bytes = b"{}", **headers: str) -> Behaviour:
+    async def behaviour(request: web.Request) -> web.StreamResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return web.Response(status=status, body=body, headers=named)
+
+    return behaviour
+
+
+def raw(data: bytes, *, then_hang: bool = False) -> Behaviour:
+    async def behaviour(request: web.Request) -> web.StreamResponse:
+        request.transport.write(data)
+        if then_hang:
+            await asyncio.Event().wait()
+        request.transport.close()
+        return web.Response()
+
+    return behaviour
+
+
+async def reset(request: web.Request) -> web.StreamResponse:
+    linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # on, for 0 seconds: close sends RST
+    request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    request.transport.abort()
+    return web.Response()
+
+
+async def test_a_call_is_carried_there_and_its_answer_back(serve, session):
+    service = await serve(answer(409, b'{"detail": "x"}', Retry_After="7"))
+
+    reply = await Carrier(session).carry(service.call("PUT", body=b'{"a":1}'))
+
+    assert (reply.status, reply.body, reply.headers["retry-after"]) == (409, b'{"detail": "x"}', "7")
+    (asked,) = service.asked
+    assert asked.method == "PUT"
+    assert asked.headers["Content-Type"] == asked.headers["Accept"] == "application/scim+json"
+    assert asked.headers["User-Agent"] == f"scim-gateway/{__version__}"
+    assert asked.headers["Content-Length"] == "7"
+
+
+async def test_a_call_without_body_has_no_content_type(serve, session):
+    service = await serve(answer())
+
+    await Carrier(session).carry(service.call())
+
+    assert "Content-Type" not in service.asked[0].headers
+    assert "Authorization" not in service.asked[0].headers
+
+
+@pytest.mark.parametrize(
+    "path", ["/Users/%2E%2E", "/Users/a%2Fb%3Fc%23d", "/Users/%252e", "/Users?filter=a%20eq%20%22b%26c%2B%22"]
+)
+async def test_the_url_goes_out_as_it_was_encoded(serve, session, path):
+    service = await serve(answer())
+
+    await Carrier(session).carry(service.call(path=path))
+
+    assert service.asked[0].raw_path == path
+
+
+@pytest.mark.parametrize(
+    ("auth", "name", "value"),
+    [
+        pytest.param(Bearer(SECRET), "Authorization", f"Bearer {SECRET}", id="bearer"),
+        pytest.param(Bearer(SECRET, "bearer"), "Authorization", f"bearer {SECRET}", id="a word of its own"),
+        pytest.param(Basic("ann", "pä:ss"), "Authorization", "Basic YW5uOnDDpDpzcw==", id="basic"),
+        pytest.param(Header("X-Api-Key", SECRET), "X-Api-Key", SECRET, id="a header"),
+    ],
+)
+async def test_credentials_go_into_one_header(serve, session, auth: Auth, name, value):
+    service = await serve(answer())
+
+    await Carrier(session, auth).carry(service.call())
+
+    assert service.asked[0].headers.getall(name) == [value]
+
+
+@pytest.mark.parametrize("auth", [Bearer(SECRET), Basic("ann", SECRET), Header("X-Api-Key", SECRET)])
+def test_credentials_are_never_shown(auth: Auth):
+    assert SECRET not in repr(auth)
+
+
+@pytest.mark.parametrize("auth", [Bearer(SECRET), Basic("ann", SECRET), Header("X-Api-Key", SECRET)])
+async def test_a_target_that_repeats_our_credentials_is_not_repeated(serve, session, auth: Auth):
+    said = f'{{"detail": "unknown: {SECRET} in {auth.header()[1]}"}}'.encode()
+    service = await serve(answer(401, said))
+
+    reply = await Carrier(session, auth).carry(service.call())
+
+    assert not any(secret.encode() in reply.body for secret in auth.secrets())
+
+
+async def test_the_target_learns_the_correlation_id(serve, session):
+    service = await serve(answer())
+    token = correlation_id.set("c-1")
+
+    await Carrier(session).carry(service.call())
+
+    correlation_id.reset(token)
+    assert service.asked[0].headers["X-Correlation-Id"] == "c-1"
+
+
+async def test_cookies_are_not_kept(serve, session):
+    service = await serve(answer(Set_Cookie="session=1"))
+    carrier = Carrier(session)
+
+    url = service.call().url.replace("127.0.0.1", "localhost")  # cookies of bare addresses are never kept
+
+    for _ in range(2):
+        await carrier.carry(Call("GET", url))
+
+    assert [request.headers.get("Cookie") for request in service.asked] == [None, None]
+
+
+async def test_a_proxy_of_the_environment_is_not_used(serve, session, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    service = await serve(answer())
+
+    assert (await Carrier(session).carry(service.call())).status == 200
+
+
+async def test_a_redirect_is_not_followed(serve, session):
+    service = await serve(answer(307, b"", Location="/elsewhere"))
+
+    assert (await Carrier(session, Bearer(SECRET)).carry(service.call("POST", body=b"{}"))).status == 307
+    assert len(service.asked) == 1
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        pytest.param(reset, Silent, id="reset"),
+        pytest.param(raw(b""), Silent, id="closed without a word"),
+        pytest.param(raw(HEAD + b"Content-Length: 9\r\n\r\n{"), Silent, id="half a body"),
+        pytest.param(
+            raw(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"), Silent, id="no gzip"
+        ),
+        pytest.param(raw(b"SSH-2.0-OpenSSH_9.2\r\n"), Nonsense, id="no HTTP"),
+        pytest.param(answer(200, bytes(MIB + 1)), Nonsense, id="a huge body"),
+        pytest.param(answer(200, BOMB, Content_Encoding="gzip"), Nonsense, id="a gzip bomb"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def test_what_breaks_after_it_was_sent_may_have_been_done_and_is_sent_once(
+    serve, session, behaviour, error, method
+):
+    service = await serve(behaviour)
+
+    with pytest.raises(error) as raised:
+        await Carrier(session, Bearer(SECRET), max_bytes=MIB).carry(service.call(method, body=b"{}"))
+
+    assert raised.value.maybe_applied
+    assert SECRET not in str(raised.value)
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(HEAD, id="half a header"),
+        pytest.param(HEAD + b"Content-Length: 9\r\n\r\n{", id="half a body"),
+    ],
+)
+async def test_a_slow_target_is_not_waited_for(serve, session, said):
+    service = await serve(raw(said, then_hang=True))
+
+    with pytest.raises(Silent, match="in time"):
+        await Carrier(session, timeout=0.5).carry(service.call("POST", body=b"{}"))
+
+    assert len(service.asked) == 1
+
+
+async def test_a_gzip_bomb_does_not_fill_the_memory(serve, session):
+    service = await serve(answer(200, BOMB, Content_Encoding="gzip"))
+    tracemalloc.start()
+
+    with pytest.raises(Nonsense):
+        await Carrier(session, max_bytes=MIB).carry(service.call())
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * MIB
+
+
+async def test_an_answer_of_just_the_allowed_size_is_read(serve, session):
+    service = await serve(answer(200, bytes(MIB)))
+
+    assert await _size(Carrier(session, max_bytes=MIB), service.call()) == MIB
+
+
+async def test_a_refused_port_means_that_nothing_was_sent(session):
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        call = Call("POST", f"http://127.0.0.1:{unused.getsockname()[1]}/Users", b"{}")
+
+        with pytest.raises(Unreachable) as raised:
+            await Carrier(session).carry(call)
+
+    assert not raised.value.maybe_applied
+
+
+async def test_a_target_that_speaks_no_tls_is_sent_nothing(serve, session):
+    service = await serve(answer())
+    call = Call("POST", service.call().url.replace("http:", "https:"), b"{}")
+
+    with pytest.raises(Unreachable):
+        await Carrier(session).carry(call)
+
+    assert service.asked == []
+
+
+@pytest.mark.skipif(os.uname().sysname != "Linux", reason="only Linux drops what a full backlog cannot take")
+async def test_a_connection_that_nobody_takes_means_that_nothing_was_sent(session):
+    with (
+        closing(socket.socket()) as full,
+        closing(socket.socket()) as first,
+        closing(socket.socket()) as second,
+    ):
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for waiting in (first, second):
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+
+        with pytest.raises(Unreachable):
+            await Carrier(session, timeout=0.2).carry(
+                Call("GET", f"http://127.0.0.1:{full.getsockname()[1]}/")
+            )
+
+
+async def test_a_connection_is_used_again(serve, session):
+    service = await serve(answer())
+
+    for _ in range(2):
+        await Carrier(session).carry(service.call())
+
+    first, second = service.asked
+    assert first.transport is second.transport is not None
+
+
+async def test_errors_are_target_errors_with_their_cause(serve, session):
+    service = await serve(reset)
+
+    with pytest.raises(TargetError) as raised:
+        await Carrier(session).carry(service.call())
+
+    assert isinstance(raised.value.__cause__, aiohttp.ClientError)
+
+
+async def _size(carrier: Carrier, call: Call) -> int:
+    reply: Reply = await carrier.carry(call)
+    return len(reply.body)

@@ -1,0 +1,52 @@
+"""Connectors are found by name and opened within their limits."""
+
+import pytest
+
+from gateway.flow.ports import ResourceType, Unreachable
+from gateway.targets.embedded.connector import EmbeddedConnector
+from gateway.targets.limits import Limited
+from gateway.targets.registry import CONNECTORS, Bearer, Surroundings, TargetAddress, open_connector
+from gateway.targets.scim_connector import ScimConnector
+
+
+@pytest.mark.parametrize(
+    ("name", "schemes"), [("embedded", ("sqlite",)), ("scim", ("http", "https"))], ids=["embedded", "scim"]
+)
+def test_a_connector_says_which_urls_it_takes(name, schemes):
+    assert CONNECTORS[name].needs_url_scheme == schemes
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "kind"),
+    [
+        ("embedded", "sqlite:{}/var/book.db", EmbeddedConnector),
+        ("scim", "https://target.test", ScimConnector),
+    ],
+    ids=["embedded", "scim"],
+)
+async def test_a_connector_is_opened_by_its_name(name, url, kind, around: Surroundings, tmp_path):
+    target = await open_connector(name, TargetAddress("book", url.format(tmp_path)), around)
+
+    assert isinstance(target, kind)
+    await target.close()
+
+
+@pytest.mark.parametrize("limit", [{"rate": 1000.0}, {"concurrency": 2}], ids=["rate", "concurrency"])
+async def test_a_target_with_limits_is_used_within_them(limit, around: Surroundings, tmp_path):
+    address = TargetAddress("book", f"sqlite:{tmp_path}/book.db", **limit)
+    target = await open_connector("embedded", address, around)
+
+    assert isinstance(target, Limited)
+    assert await target.get(ResourceType.USER, "1") is None
+    await target.close()
+
+
+async def test_a_directory_that_cannot_be_opened_is_unreachable(around: Surroundings, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(Unreachable):
+        await open_connector("embedded", TargetAddress("book", f"sqlite:{tmp_path}/file/book.db"), around)
+
+
+def test_an_address_shows_no_secret():
+    assert "s3cret" not in repr(TargetAddress("cx", "https://target.test", Bearer("s3cret")))
