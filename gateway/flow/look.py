@@ -1,0 +1,93 @@
+"""Reading what a change starts from: the journal's resource and the target's entry."""
+
+from collections.abc import Iterable
+
+from gateway.errors import NotFound, Uniqueness
+from gateway.flow.decide import Situation, may_adopt
+from gateway.flow.lookup import find_entry
+from gateway.flow.model import Change, Services, Target
+from gateway.flow.ports import Attributes, Key, Resource, ResourceType, State
+
+
+async def look(services: Services, change: Change, keys: Iterable[Key]) -> Situation:
+    """Return all that is known under these keys, read now.
+
+    Raises NotFound for an id that is of no use any more, and what the connector raises.
+    """
+    known = await services.resources.find(change.target.name, change.type, tuple(keys))
+    if change.id is None:
+        return await _look_for_create(services, change, known)
+    own = next((resource for resource in known if resource.id == change.id), None)
+    rivals = tuple(resource for resource in known if resource is not own)
+    if own is None:
+        return Situation(None, rivals, await foreign_entry(services, change.target, change.type, change.id))
+    if own.state is State.DELETED:
+        raise NotFound(f"this {change.type.lower()} was deleted")
+    return Situation(own, rivals, await entry_of(services, change.target, own, change.target.policy.trust))
+
+
+async def _look_for_create(services: Services, change: Change, known: tuple[Resource, ...]) -> Situation:
+    external = change.body.get("externalId")
+    by_external = (r for r in known if external and r.original.get("externalId") == external)
+    own = next(by_external, known[0] if known else None)
+    rivals = tuple(resource for resource in known if resource is not own)
+    if own is not None:
+        return Situation(
+            own, rivals, await entry_of(services, change.target, own, change.target.policy.trust)
+        )
+    if change.target.policy.unique_names:
+        return Situation()
+    entry = await find_entry(change.target, change.type, change.target.mapping.forward(change.body).form)
+    if entry is not None and await _is_taken(services, change.target, change.type, entry):
+        raise Uniqueness(f"{change.target.name} holds an entry of that name which may not be adopted")
+    return Situation(present=entry)
+
+
+async def foreign_entry(
+    services: Services, target: Target, kind: ResourceType, target_id: str
+) -> Attributes | None:
+    """Return an entry that the journal does not know, by the target's own id, None where there is none."""
+    if await services.resources.read(target.name, kind, target.name, (target_id,)):
+        return None  # known under another id: this one never was the provider's
+    entry = services.sights.recall(target.name, kind, target_id, target.policy.trust)
+    entry = entry or await target.connector.get(kind, target_id)
+    if entry is None or is_protected(target, entry):
+        return None
+    services.sights.note(target.name, kind, entry)
+    return entry
+
+
+async def entry_of(services: Services, target: Target, resource: Resource, trust: float) -> Attributes | None:
+    """Return what the target shows of a resource of ours, at most `trust` seconds old; None: nothing."""
+    link = resource.links.get(target.name)
+    if link is None or link.target_id is None:
+        return None
+    entry = services.sights.recall(target.name, resource.type, link.target_id, trust)
+    if entry is not None:
+        return entry
+    entry = await target.connector.get(resource.type, link.target_id)
+    if entry is None and resource.state is State.ACTIVE:
+        entry = await _made_again(services, target, resource)
+    if entry is None or is_protected(target, entry):
+        return None
+    services.sights.note(target.name, resource.type, entry)
+    return entry
+
+
+def is_protected(target: Target, entry: Attributes) -> bool:
+    """Say whether the target's administrator keeps this entry from us."""
+    return target.policy.protect is not None and target.policy.protect(entry)
+
+
+async def _made_again(services: Services, target: Target, resource: Resource) -> Attributes | None:
+    """Look for an entry that the target's administrator made anew, under another id, for the same person."""
+    entry = await find_entry(target, resource.type, resource.links[target.name].sent)
+    if entry is None or await _is_taken(services, target, resource.type, entry):
+        return None
+    mine = may_adopt(target.policy, resource.original, target.mapping.reverse(entry))
+    return entry if mine else None
+
+
+async def _is_taken(services: Services, target: Target, kind: ResourceType, entry: Attributes) -> bool:
+    linked = await services.resources.read(target.name, kind, target.name, (entry["id"],))
+    return bool(linked) or is_protected(target, entry)

@@ -1,0 +1,117 @@
+"""What the flow works on: providers, targets, changes, replies. Frozen values."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.flow.locks import KeyedLocks
+from gateway.flow.ports import (
+    Attributes,
+    Connector,
+    Key,
+    Operations,
+    Resource,
+    Resources,
+    ResourceType,
+    Trail,
+)
+from gateway.flow.sight import Sights
+from gateway.mapping.target import TargetMapping
+from gateway.scim.documents import fold, identity
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a target is to be treated (DESIGN section 4, target keys); times in seconds."""
+
+    on_deactivate: str = "send"  # send | delete
+    on_missing: str = "recreate"  # recreate | error
+    adopt_by: tuple[str, ...] = ("externalId", "userName")
+    reuse_name: str = "refuse"  # refuse | take
+    protect: Callable[[Mapping[str, object]], bool] | None = None
+    unique_names: bool = True
+    trust: float = 5.0
+    deadline: float = 50.0
+    settle: float = 10.0
+    page_size: int = 100
+    attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A system we provision, with all that is known about it."""
+
+    name: str
+    connector: Connector
+    mapping: TargetMapping
+    policy: Policy = field(default_factory=Policy)
+    location: str = ""  # base of meta.location: https://gateway.example.com/scim/phonebook/v2
+    busy_status: int | None = None  # None: what the provider understands
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose word a request came: for the audit trail."""
+
+    provider: str
+    token: str = ""  # which of its tokens, never the token
+    ip: str = ""
+    user_agent: str = ""
+    busy_status: int = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One inbound request that may alter a target."""
+
+    operation: str  # create | replace | patch | delete
+    type: ResourceType
+    target: Target
+    caller: Caller
+    correlation_id: str
+    id: str | None = None
+    body: Attributes = field(default_factory=dict)  # canonical, without password
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the provider gets: a status and a document, None for none."""
+
+    status: int
+    document: Attributes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the flow is given: the journal's ports, and the world it may not touch itself."""
+
+    operations: Operations
+    resources: Resources
+    trail: Trail
+    locks: KeyedLocks
+    sights: Sights
+    monotonic: Callable[[], float]  # seconds
+    now: Callable[[], str]  # RFC 3339, UTC
+    sleep: Callable[[float], Awaitable[None]]
+    new_id: Callable[[], str]
+
+
+def keys_of(document: Mapping[str, object]) -> frozenset[Key]:
+    """Return the names a document is known by, apart from its id."""
+    name, external = identity(document)
+    keys = []
+    if name:
+        keys.append(Key("name", name))
+    if external:
+        keys.append(Key("external", external))
+    return frozenset(keys)
+
+
+def keys_of_resource(resource: Resource) -> frozenset[Key]:
+    """Return all names a resource of ours is known by."""
+    return keys_of(resource.original) | {Key("id", resource.id)}
+
+
+def is_same_name(left: object, right: object) -> bool:
+    """Compare two userNames as SCIM does: NFC and casefolded; absent ones are not alike."""
+    return isinstance(left, str) and isinstance(right, str) and bool(left) and fold(left) == fold(right)

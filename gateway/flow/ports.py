@@ -1,0 +1,308 @@
+"""What the core needs of the outside, and the frozen values that cross: targets and the journal."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from gateway.scim.difference import Difference
+from gateway.scim.grammar import Filter
+
+Attributes = dict[str, Any]  # a SCIM document or part of one: names are not ours, so a dict
+
+
+class ResourceType(StrEnum):
+    """A SCIM resource type (RFC 7643 section 6)."""
+
+    USER = "User"
+    GROUP = "Group"
+
+
+class Outcome(StrEnum):
+    """What became of an operation (DESIGN section 2)."""
+
+    APPLIED = "applied"  # the target took it
+    ADOPTED = "adopted"  # an entry the journal did not know became ours
+    REPLAYED = "replayed"  # done before; its answer was given again
+    UNCHANGED = "unchanged"  # the target holds it already
+    REJECTED = "rejected"  # the data or the request cannot be taken
+    FAILED = "failed"  # the target or the gateway could not
+    PENDING = "pending"  # may still happen
+
+
+class State(StrEnum):
+    """What a resource is to the provider."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    DELETED = "deleted"  # a tombstone: its id is never given again
+
+
+# --- targets
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question for a page of a target's entries, in the target's own names."""
+
+    filter: Filter | None = None
+    start: int = 1  # 1-based (RFC 7644 section 3.4.2.4)
+    count: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of entries and how many there are in all."""
+
+    total: int
+    entries: tuple[Attributes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A change of one entry: what it shows now, what it shall be, and the difference between the two."""
+
+    present: Attributes
+    wanted: Attributes  # present with the differences laid over it
+    differences: tuple[Difference, ...]
+
+
+class Connector(Protocol):
+    """Reaches one target. Every method is one attempt and raises only a `TargetError`.
+
+    Entries are dicts in the target's form, `id` always present. An answer without a body is None.
+    """
+
+    async def get(self, kind: ResourceType, id: str) -> Attributes | None:
+        """Return the entry, or None where the target says in SCIM that there is none."""
+
+    async def query(self, kind: ResourceType, query: Query) -> Page:
+        """Return one page in a stable order; raises `CannotFilter` where the filter is beyond the target."""
+
+    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
+        """Create the entry; raises `Conflict` where the target has such a one."""
+
+    async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
+        """Change the entry; raises `Missing` where there is none."""
+
+    async def delete(self, kind: ResourceType, id: str) -> None:
+        """Remove the entry; raises `Missing` where there is none."""
+
+
+class TargetError(Exception):
+    """A target did not do as asked. `reason` is the target's own readable text, shortened, never a secret.
+
+    `maybe_applied` says whether the request may have taken effect all the same.
+    """
+
+    maybe_applied = False
+
+    def __init__(self, reason: str, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status  # the HTTP status, where there was one
+        self.retry_after = retry_after  # seconds, where the target asked
+
+
+class Refused(TargetError):
+    """4xx because of the data."""
+
+
+class Conflict(TargetError):
+    """409: there is such an entry already."""
+
+
+class Missing(TargetError):
+    """404, said as a SCIM Error."""
+
+
+class CannotFilter(TargetError):
+    """The target cannot evaluate this filter; its pages can still be read."""
+
+
+class Denied(TargetError):
+    """401 or 403: our credentials."""
+
+
+class Throttled(TargetError):
+    """429."""
+
+
+class Unreachable(TargetError):
+    """No connection, so nothing was sent."""
+
+
+class Silent(TargetError):
+    """Timed out or cut off after the request went out."""
+
+    maybe_applied = True
+
+
+class Broken(TargetError):
+    """5xx."""
+
+    maybe_applied = True
+
+
+class Nonsense(TargetError):
+    """HTML, a redirect, a 404 that is no SCIM Error, or another answer no SCIM service gives."""
+
+    maybe_applied = True
+
+
+# --- the journal
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What ties an original to its entry on a target."""
+
+    target: str
+    target_id: str | None  # None: removed there, by deactivation
+    sent: Attributes  # our target form
+    seen: Attributes | None  # the target's first answer after it
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """An original and its links, as the journal keeps them."""
+
+    base: str  # the target or route the provider addressed
+    type: ResourceType
+    id: str  # ours
+    original: Attributes  # as the provider sent it, without id, meta, groups, password
+    state: State
+    created: str  # RFC 3339, UTC
+    modified: str
+    replied: bool = False  # an answer that carried the id was delivered
+    links: Mapping[str, Link] = field(default_factory=dict)  # by target name
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One name a resource is known by: ("name", folded userName), ("external", externalId), ("id", id)."""
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be sent, recorded before it is."""
+
+    op_id: str
+    base: str
+    target: str
+    type: ResourceType
+    operation: str  # create | replace | patch | delete
+    keys: tuple[Key, ...]
+    resource_id: str  # ours
+    target_id: str | None
+    wanted: Attributes  # the target form; emptied at settle
+    original: Attributes  # what the original will be
+    state: State
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An intent in the journal, not settled yet."""
+
+    intent: Intent
+    fence: int
+    doubtful: bool  # its result is unknown: time-out, reset, crash
+    attempts: int
+    opened: str  # RFC 3339, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the audit trail (DESIGN section 9), before it has a seq and a hash.
+
+    `fields` is the event without personal values; a value in it that is personal is given as `Personal`.
+    """
+
+    id: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """A value kept apart from the event, erasable; the event holds only its salted digest."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """All that becomes true at once when an operation ends."""
+
+    outcome: Outcome
+    event: Event
+    resource: Resource | None = None  # to be stored, with its links; None: nothing learnt
+
+
+class Operations(Protocol):
+    """Remembers every change before it is sent, and what became of it.
+
+    Raises `JournalUnavailable` where it cannot write: then nothing may be sent.
+    """
+
+    async def claim(self, intent: Intent) -> Operation:
+        """Record the intent durably under all its keys; raises `KeysTaken` while another holds one."""
+
+    async def settle(self, operation: Operation | None, settlement: Settlement) -> None:
+        """Close the operation and store resource, links and event in one transaction.
+
+        None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over.
+        """
+
+    async def doubt(self, operation: Operation, event: Event | None = None) -> Operation:
+        """Record that the result is unknown."""
+
+    async def open(self, base: str, keys: Sequence[Key]) -> tuple[Operation, ...]:
+        """Return the unsettled operations that hold one of the keys; all of the base where keys are empty."""
+
+    async def take_over(self, operation: Operation) -> Operation:
+        """Become the owner of another's unsettled operation, with the next fence."""
+
+
+class Resources(Protocol):
+    """Originals and links."""
+
+    async def find(self, base: str, type: ResourceType, keys: Sequence[Key]) -> tuple[Resource, ...]:
+        """Return the resources known by any of the keys, tombstones by id only."""
+
+    async def page(self, base: str, type: ResourceType, after: str, count: int) -> tuple[Resource, ...]:
+        """Return up to `count` resources in order of id, after the id `after` ("" = from the start)."""
+
+    async def read(
+        self, base: str, type: ResourceType, target: str, target_ids: Sequence[str]
+    ) -> Mapping[str, Resource]:
+        """Return the resources linked to these entries of a target, by target id."""
+
+    async def note_replied(self, base: str, type: ResourceType, id: str) -> None:
+        """Know from now on that an answer with this id was delivered; on disk with a later batch."""
+
+
+class Trail(Protocol):
+    """The audit trail."""
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Add events durably, in order."""
+
+    async def page(
+        self, before: int | None, count: int, since: str | None, until: str | None
+    ) -> tuple[Mapping[str, Any], ...]:
+        """Return up to `count` events with seq < `before`, newest first, personal values in place."""
+
+    async def head(self) -> tuple[int, str]:
+        """Return the newest seq and hash; (0, "") for an empty trail."""
+
+
+class KeysTaken(Exception):
+    """Another operation holds one of the keys."""
+
+
+class StaleFence(Exception):
+    """The operation was taken over; what this owner knows is no longer the truth."""

@@ -1,0 +1,118 @@
+"""What the audit trail will say of one change, gathered while it goes its way (DESIGN section 9)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.errors import Busy, GatewayError
+from gateway.flow.decide import Plan
+from gateway.flow.model import Caller, Change, Target
+from gateway.flow.ports import Event, Outcome, Personal, TargetError
+from gateway.scim.difference import Difference
+
+
+@dataclass(slots=True)
+class Record:
+    """The one thing that a change writes while it is handled."""
+
+    change: Change
+    event_id: str
+    clock: Callable[[], float]  # monotonic seconds
+    started: float
+    plan: Plan | None = None
+    target_id: str | None = None
+    differences: tuple[Difference, ...] = ()
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    is_written: bool = False
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Time one call to the target and note what it said."""
+        begun = self.clock()
+        status: int | None = None
+        try:
+            yield
+            status = 200
+        except TargetError as error:
+            status = error.status
+            raise
+        finally:
+            took = round((self.clock() - begun) * 1000, 1)
+            self.attempts.append({"n": len(self.attempts) + 1, "status": status, "ms": took})
+
+    def seconds(self) -> float:
+        """Return how long the change has been under way."""
+        return self.clock() - self.started
+
+    def event(self, outcome: Outcome, status: int, reason: str | None = None) -> Event:
+        """Return the event as things stand now."""
+        change, plan = self.change, self.plan
+        original = plan.original if plan else change.body
+        fields: dict[str, Any] = {
+            "event": plan.event if plan else f"{change.type.lower()}.{change.operation}",
+            "outcome": {"result": outcome.value, "status": status, "reason": reason},
+            **caller_fields(change.caller),
+            "target": {
+                "name": change.target.name,
+                "type": change.type.value,
+                "id": change.id or self.target_id,
+                "user_name": _personal(original.get("userName")),
+            },
+            "diff": [self._line(difference) for difference in self.differences] + self._secret_lines(),
+            "held": list(plan.mapped.held) if plan else [],
+            "dropped": list(plan.mapped.dropped) if plan else [],
+            "attempts": self.attempts,
+            "correlation_id": change.correlation_id,
+            "timing": {"total_ms": round(self.seconds() * 1000, 1)},
+        }
+        return Event(self.event_id, fields)
+
+    def refusal(self, error: GatewayError, status: int) -> Event:
+        """Return the event of a change that was not made."""
+        outcome = Outcome.PENDING if isinstance(error, Busy) else _outcome_of(status)
+        return self.event(outcome, status, error.detail)
+
+    def _line(self, difference: Difference) -> dict[str, Any]:
+        rule = self.change.target.mapping.rule_of(difference)
+        return {
+            "path": difference.path,
+            "op": difference.op,
+            "before": _personal(difference.before),
+            "after": _personal(difference.after),
+            "rule": rule.label if rule else None,
+        }
+
+    def _secret_lines(self) -> list[dict[str, Any]]:
+        line = {"path": "password", "op": "replace", "before": None, "after": None, "rule": None}
+        return [line] if self.plan is not None and self.plan.secret else []
+
+
+def caller_fields(caller: Caller) -> dict[str, Any]:
+    """Return who asked, as an event names it."""
+    return {
+        "actor": {"type": "provider", "name": caller.provider, "token": caller.token},
+        "client": {"ip": caller.ip, "user_agent": caller.user_agent},
+    }
+
+
+def refused_event(
+    event_id: str, caller: Caller, target: Target | None, correlation_id: str, status: int, reason: str
+) -> Event:
+    """Return the event of a request refused before it was known what it would change."""
+    fields: dict[str, Any] = {
+        "event": "auth.refused" if status in (401, 403) else "request.refused",
+        "outcome": {"result": _outcome_of(status).value, "status": status, "reason": reason},
+        **caller_fields(caller),
+        "target": {"name": target.name if target else None, "type": None, "id": None, "user_name": None},
+        "correlation_id": correlation_id,
+    }
+    return Event(event_id, fields)
+
+
+def _outcome_of(status: int) -> Outcome:
+    return Outcome.REJECTED if status < 500 else Outcome.FAILED
+
+
+def _personal(value: Any) -> Personal | None:
+    return None if value is None else Personal(value)

@@ -1,0 +1,33 @@
+"""How long to wait before the next attempt, and whether there is one. Pure."""
+
+from dataclasses import dataclass
+
+from gateway.flow.ports import Broken, Silent, TargetError, Unreachable
+
+_WORTH_ANOTHER = (Broken, Silent, Unreachable)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The rule of one target: attempts in all, and the back-off in seconds."""
+
+    attempts: int = 3
+    base: float = 0.5
+    ceiling: float = 10.0
+
+    def pause(self, attempt: int, error: TargetError, left: float) -> float | None:
+        """Return the seconds to wait after `attempt` (from 1), None for no further one.
+
+        `left` are the seconds to the deadline.
+        """
+        if attempt >= self.attempts or not isinstance(error, _WORTH_ANOTHER):
+            return None
+        backoff = min(self.base * 2.0 ** (attempt - 1), self.ceiling)
+        pause = error.retry_after if error.retry_after is not None else backoff
+        return pause if pause < left else None
+
+    def quiet(self, error: TargetError, settle: float) -> float:
+        """Return the seconds after which a request that got no answer can no longer take effect."""
+        if isinstance(error, Silent) or error.status in (502, 504):
+            return settle
+        return 0.0

@@ -1,0 +1,554 @@
+"""What becomes of a change: once, in order, remembered, explained."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.errors import Busy, InvalidValue, JournalUnavailable, NotFound, NotSupported, Uniqueness
+from gateway.flow.ports import (
+    Broken,
+    Denied,
+    Nonsense,
+    Operation,
+    Refused,
+    ResourceType,
+    Silent,
+    TargetError,
+    Throttled,
+    Unreachable,
+)
+from gateway.mapping.rules import make_rule
+from gateway.mapping.target import TargetMapping
+from gateway.mapping.transforms import compile_transform
+from gateway.scim.grammar import parse_filter
+from gateway.scim.predicate import predicate
+
+ANN: dict[str, Any] = {
+    "userName": "ann@example.com",
+    "externalId": "00u1",
+    "name": {"givenName": "Ann", "familyName": "Lee"},
+    "title": "Agent",
+    "phoneNumbers": [{"type": "work", "value": "+44 20 7946 0123"}],
+}
+BOB = ANN | {"userName": "bob@example.com", "externalId": "00u2"}
+LEAVE = {"Operations": [{"op": "replace", "value": {"active": False}}]}
+RETURN = {"Operations": [{"op": "replace", "value": {"active": True}}]}
+
+
+def title(text: str) -> dict[str, Any]:
+    return {"Operations": [{"op": "replace", "path": "title", "value": text}]}
+
+
+@pytest.fixture
+def phones() -> TargetMapping:
+    via = [compile_transform("phone", {})]
+    return TargetMapping([make_rule('phoneNumbers[type eq "work"].value', via=via)], region="GB")
+
+
+async def test_a_create_reaches_the_target_and_answers_with_its_id(house, phones) -> None:
+    gateway = house(phones)
+
+    reply = await gateway.send("create", ANN)
+
+    assert (reply.status, reply.document["id"]) == (201, "t1")
+    assert reply.document["phoneNumbers"] == ANN["phoneNumbers"]
+    assert gateway.fake.entries["t1"]["phoneNumbers"] == [{"type": "work", "value": "+442079460123"}]
+    assert reply.document["active"] is True
+
+
+async def test_a_repeated_create_is_refused_once_the_answer_was_delivered(house) -> None:
+    gateway = house()
+    created = await gateway.send("create", ANN)
+    await gateway.replied(created.document["id"])
+
+    with pytest.raises(Uniqueness):
+        await gateway.send("create", ANN)
+
+    assert gateway.fake.writes == ["create"]
+
+
+async def test_a_create_whose_answer_was_lost_is_answered_again_with_the_same_id(house) -> None:
+    gateway = house()
+    first = await gateway.send("create", ANN)
+
+    again = await gateway.send("create", ANN)
+
+    assert (again.status, again.document["id"]) == (201, first.document["id"])
+    assert gateway.fake.writes == ["create"]
+    assert [event["outcome"]["result"] for event in await gateway.events()] == ["applied", "replayed"]
+
+
+async def test_a_value_changed_there_and_back_reaches_the_target_three_times(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN | {"title": "Z"})).document["id"]
+
+    for text in ("A", "B", "A"):
+        await gateway.send("replace", ANN | {"title": text}, id)
+
+    assert gateway.fake.writes == ["create", "change", "change", "change"]
+    assert gateway.fake.entries["t1"]["title"] == "A"
+
+
+async def test_a_push_of_what_the_target_has_sends_nothing_and_stores_the_new_original(house, phones) -> None:
+    gateway = house(phones)
+    id = (await gateway.send("create", ANN)).document["id"]
+    respelt = ANN | {"phoneNumbers": [{"type": "work", "value": "020 7946 0123"}]}
+
+    reply = await gateway.send("replace", respelt, id)
+
+    assert gateway.fake.writes == ["create"]
+    assert reply.document["phoneNumbers"] == respelt["phoneNumbers"]
+    assert (await gateway.get(id))["phoneNumbers"] == respelt["phoneNumbers"]
+    assert (await gateway.events())[-1]["outcome"]["result"] == "unchanged"
+
+
+async def test_a_put_leaves_absent_external_id_and_active_and_clears_the_rest(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+    await gateway.send("patch", LEAVE, id)
+
+    reply = await gateway.send("replace", {"userName": "ann@example.com", "title": ""}, id)
+
+    assert reply.document["externalId"] == "00u1"
+    assert reply.document["active"] is False
+    assert "title" not in gateway.fake.entries["t1"]
+    assert "name" not in gateway.fake.entries["t1"]
+
+
+async def test_an_edit_at_the_target_is_shown_and_survives_the_next_push(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.fake.entries["t1"]["title"] = "Boss"
+    shown = await gateway.get(id)
+
+    await gateway.send("replace", shown | {"nickName": "Annie"}, id)
+
+    assert shown["title"] == "Boss"
+    assert gateway.fake.entries["t1"]["title"] == "Boss"
+    assert gateway.fake.entries["t1"]["nickName"] == "Annie"
+
+
+async def test_a_read_older_than_trust_is_not_what_a_push_is_compared_with(house) -> None:
+    gateway = house(trust=5.0)
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.fake.entries["t1"] = gateway.fake.entries["t1"] | {"title": "Boss"}
+    gateway.clock[0] += 6
+
+    await gateway.send("replace", ANN, id)
+
+    assert gateway.fake.entries["t1"]["title"] == "Agent"
+
+
+async def test_a_leaver_always_leaves_whatever_the_data(house, phones) -> None:
+    gateway = house(phones)
+    id = (await gateway.send("create", ANN)).document["id"]
+    bad = ANN | {"active": False, "phoneNumbers": [{"type": "work", "value": "n/a"}]}
+
+    reply = await gateway.send("replace", bad, id)
+
+    entry = gateway.fake.entries["t1"]
+    assert reply.status == 200
+    assert entry["active"] is False
+    assert entry["phoneNumbers"] == [{"type": "work", "value": "+442079460123"}]
+
+
+async def test_a_person_removed_by_deactivation_is_still_found_and_comes_back_with_the_same_id(house) -> None:
+    gateway = house(on_deactivate="delete")
+    id = (await gateway.send("create", ANN)).document["id"]
+    await gateway.send("patch", LEAVE, id)
+
+    found = [
+        (await gateway.get(id))["active"],
+        (await gateway.search('userName eq "ANN@example.com"')).entries[0]["id"],
+        (await gateway.search('externalId eq "00u1"')).total,
+        (await gateway.search(None)).total,
+    ]
+    reply = await gateway.send("patch", RETURN, id)
+
+    assert found == [False, id, 1, 0]
+    assert gateway.fake.writes == ["create", "delete", "create"]
+    assert reply.document["id"] == id
+    assert (await gateway.get(id))["active"] is True
+
+
+@pytest.mark.parametrize("operation", ["replace", "patch"])
+async def test_an_entry_that_vanished_is_made_again_with_the_same_id(house, operation: str) -> None:
+    gateway = house(on_missing="recreate")
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.fake.entries.clear()
+    gateway.clock[0] += 60
+
+    reply = await gateway.send(operation, ANN if operation == "replace" else title("Boss"), id)
+
+    assert (reply.status, reply.document["id"]) == (200, id)
+    assert [entry["id"] for entry in gateway.fake.entries.values()] == ["t2"]
+
+
+async def test_an_entry_that_vanished_is_reported_where_the_target_says_so(house) -> None:
+    gateway = house(on_missing="error")
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.fake.entries.clear()
+    gateway.clock[0] += 60
+
+    with pytest.raises(NotFound):
+        await gateway.send("replace", ANN, id)
+
+
+async def test_deactivating_somebody_the_target_lost_succeeds(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.fake.entries.clear()
+    gateway.clock[0] += 60
+
+    reply = await gateway.send("patch", LEAVE, id)
+
+    assert (reply.status, reply.document["active"]) == (200, False)
+    assert gateway.fake.writes == ["create"]
+
+
+async def test_after_a_delete_the_id_is_gone_for_good(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+
+    reply = await gateway.send("delete", id=id)
+
+    assert (reply.status, reply.document) == (204, None)
+    assert (await gateway.search('userName eq "ann@example.com"')).total == 0
+    for operation, body in (("replace", ANN), ("patch", LEAVE), ("delete", None)):
+        with pytest.raises(NotFound):
+            await gateway.send(operation, body, id)
+    with pytest.raises(NotFound):
+        await gateway.get(id)
+
+
+async def test_an_id_the_target_gives_twice_is_given_once(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+    await gateway.send("delete", id=id)
+    gateway.fake.ids = iter([1])
+
+    reply = await gateway.send("create", BOB)
+
+    assert reply.document["id"] != id
+    assert (await gateway.get(reply.document["id"]))["userName"] == "bob@example.com"
+
+
+def there(gateway: Any, **changes: Any) -> None:
+    gateway.fake.entries["x9"] = ANN | {"id": "x9", "title": "Old"} | changes
+
+
+@pytest.mark.parametrize("operation", ["create", "replace", "patch"])
+async def test_an_entry_that_was_there_before_is_adopted_and_brought_to_the_wanted_state(
+    house, operation: str
+) -> None:
+    gateway = house()
+    there(gateway)
+    body = title("Agent") if operation == "patch" else ANN
+
+    reply = await gateway.send(operation, body, None if operation == "create" else "x9")
+
+    assert reply.document["id"] == "x9"
+    assert gateway.fake.entries["x9"]["title"] == "Agent"
+    assert list(gateway.fake.entries) == ["x9"]
+    event = (await gateway.events())[-1]
+    assert event["outcome"]["result"] == "adopted"
+    assert {"path": "title", "before": "Old", "after": "Agent"}.items() <= event["diff"][0].items()
+
+
+@pytest.mark.parametrize(
+    ("policy", "entry"),
+    [
+        pytest.param({"adopt_by": ("externalId",)}, {"externalId": None}, id="found by a key outside adopt_by"),
+        pytest.param({}, {"externalId": "00u9"}, id="somebody else's externalId"),
+        pytest.param({"adopt_by": ()}, {}, id="nothing may be adopted"),
+        pytest.param(
+            {"protect": predicate(parse_filter('title eq "Old"'))}, {}, id="protected by the administrator"
+        ),
+    ],
+)
+@pytest.mark.parametrize("unique", [True, False])
+async def test_an_entry_that_may_not_be_adopted_is_left_alone(
+    house, policy: dict[str, Any], entry: dict[str, Any], unique: bool
+) -> None:
+    gateway = house(unique_names=unique, **policy)
+    there(gateway, **entry)
+    before = dict(gateway.fake.entries)
+
+    with pytest.raises(Uniqueness):
+        await gateway.send("create", ANN)
+
+    assert gateway.fake.entries == before
+
+
+async def test_a_target_without_unique_names_is_looked_at_before_a_create(house) -> None:
+    gateway = house(unique_names=False)
+    gateway.fake.unique = False
+    there(gateway)
+
+    reply = await gateway.send("create", ANN)
+
+    assert reply.document["id"] == "x9"
+    assert gateway.fake.writes == ["change"]
+
+
+async def test_a_target_id_that_goes_by_another_id_here_is_unknown(house) -> None:
+    gateway = house(on_deactivate="delete")
+    id = (await gateway.send("create", ANN)).document["id"]
+    await gateway.send("patch", LEAVE, id)
+    await gateway.send("patch", RETURN, id)  # now t2 at the target, still t1 here
+
+    with pytest.raises(NotFound):
+        await gateway.send("replace", ANN, "t2")
+
+
+async def test_a_rename_keeps_the_id_and_frees_the_old_name(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+
+    renamed = await gateway.send("replace", ANN | {"userName": "new@example.com"}, id)
+    other = await gateway.send("create", BOB | {"userName": "ann@example.com"})
+
+    assert renamed.document["id"] == id
+    assert other.status == 201
+    assert other.document["id"] != id
+
+
+@pytest.mark.parametrize("operation", ["replace", "patch"])
+async def test_a_name_that_somebody_else_has_cannot_be_taken(house, operation: str) -> None:
+    gateway = house()
+    await gateway.send("create", BOB)
+    id = (await gateway.send("create", ANN)).document["id"]
+    body = {"Operations": [{"op": "replace", "value": {"userName": "BOB@example.com"}}]}
+
+    with pytest.raises(Uniqueness, match="userName"):
+        await gateway.send(operation, ANN | {"userName": "BOB@example.com"} if operation == "replace" else body, id)
+
+    assert gateway.fake.writes == ["create", "create"]
+
+
+async def test_the_same_external_id_under_a_new_name_is_a_rename(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+    await gateway.replied(id)
+    await gateway.send("patch", LEAVE, id)
+
+    reply = await gateway.send("create", ANN | {"userName": "new@example.com"})
+
+    assert (reply.status, reply.document["id"]) == (201, id)
+    assert gateway.fake.entries["t1"]["userName"] == "new@example.com"
+    assert gateway.fake.entries["t1"]["active"] is True
+
+
+async def test_an_inactive_person_created_again_comes_back_in_place(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+    await gateway.replied(id)
+    await gateway.send("patch", LEAVE, id)
+
+    reply = await gateway.send("create", ANN)
+
+    assert (reply.status, reply.document["id"]) == (201, id)
+    assert gateway.fake.entries["t1"]["active"] is True
+
+
+@pytest.mark.parametrize(
+    ("reuse_name", "active"),
+    [
+        pytest.param("refuse", False, id="inactive, refused"),
+        pytest.param("refuse", True, id="active"),
+        pytest.param("take", True, id="active is never taken"),
+    ],
+)
+async def test_a_name_under_another_external_id_is_refused(house, reuse_name: str, active: bool) -> None:
+    gateway = house(reuse_name=reuse_name)
+    id = (await gateway.send("create", ANN)).document["id"]
+    await gateway.send("patch", RETURN if active else LEAVE, id)
+
+    with pytest.raises(Uniqueness):
+        await gateway.send("create", ANN | {"externalId": "00u7"})
+
+
+async def test_an_inactive_name_is_rebound_where_the_target_says_so(house) -> None:
+    gateway = house(reuse_name="take")
+    id = (await gateway.send("create", ANN)).document["id"]
+    await gateway.send("patch", LEAVE, id)
+
+    reply = await gateway.send("create", ANN | {"externalId": "00u7"})
+
+    assert (reply.status, reply.document["id"]) == (201, id)
+    assert (await gateway.events())[-1]["event"] == "user.rebound"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "attempts"),
+    [
+        pytest.param(Refused("title is too long", 400), InvalidValue, 1, id="4xx because of the data"),
+        pytest.param(Denied("no", 401), Busy, 1, id="our credentials"),
+        pytest.param(Throttled("slow", 429, 7), Busy, 1, id="429"),
+        pytest.param(Unreachable("refused"), Busy, 3, id="refused"),
+        pytest.param(Broken("oops", 500), Busy, 3, id="5xx"),
+        pytest.param(Silent("timed out"), Busy, 3, id="timed out"),
+        pytest.param(Nonsense("HTML", 200), Busy, 1, id="HTML"),
+    ],
+)
+async def test_the_provider_is_told_what_the_target_said(
+    house, fault: TargetError, error: type[Exception], attempts: int
+) -> None:
+    gateway = house()
+    gateway.fake.faults = [fault] * 5
+
+    with pytest.raises(error) as raised:
+        await gateway.send("create", ANN)
+
+    assert gateway.fake.writes == ["create"] * attempts
+    assert gateway.fake.entries == {}
+    if isinstance(fault, Throttled):
+        assert (raised.value.retry_after, raised.value.asked_status) == (7, 429)
+
+
+@pytest.mark.parametrize("fault", [Silent("timed out"), Broken("oops", 500), Nonsense("HTML", 200)])
+async def test_a_create_that_happened_unheard_is_found_and_answered_with_its_id(house, fault) -> None:
+    gateway = house()
+    gateway.fake.faults, gateway.fake.late = [fault], True
+
+    reply = await gateway.send("create", ANN)
+
+    assert (reply.status, reply.document["id"]) == (201, "t1")
+    assert list(gateway.fake.entries) == ["t1"]
+
+
+async def test_a_change_that_happened_unheard_is_not_made_twice(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.fake.faults, gateway.fake.late = [Silent("timed out")], True
+
+    reply = await gateway.send("patch", title("Boss"), id)
+
+    assert reply.document["title"] == "Boss"
+    assert gateway.fake.writes == ["create", "change"]
+
+
+async def test_nothing_is_looked_up_before_a_silent_target_had_time_to_settle(house) -> None:
+    gateway = house(settle=10.0)
+    gateway.fake.faults = [Silent("timed out")]
+
+    await gateway.send("create", ANN)
+
+    assert gateway.slept[0] == 10.0
+
+
+async def test_a_doubt_left_behind_is_settled_before_the_next_change(house) -> None:
+    gateway = house(attempts=1, deadline=5.0)
+    gateway.fake.faults, gateway.fake.late = [Silent("timed out")], True
+    with pytest.raises(Busy):
+        await gateway.send("create", ANN)
+
+    reply = await gateway.send("create", ANN)
+
+    assert (reply.status, reply.document["id"]) == (201, "t1")
+    assert gateway.fake.writes == ["create"]
+    events = [event["event"] for event in await gateway.events()]
+    assert events == ["user.create", "operation.recovered", "user.create"]
+
+
+async def test_nothing_is_sent_while_the_journal_cannot_be_written(house, monkeypatch) -> None:
+    gateway = house()
+
+    async def unwritable(*_: object) -> Operation:
+        raise JournalUnavailable("the disk is full")
+
+    monkeypatch.setattr(gateway.services.operations, "claim", unwritable)
+
+    with pytest.raises(JournalUnavailable):
+        await gateway.send("create", ANN)
+
+    assert gateway.fake.calls == []
+
+
+async def test_changes_of_one_person_happen_one_after_another(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+
+    await asyncio.gather(*(gateway.send("patch", title(str(n)), id) for n in range(10)))
+
+    sent = [what[1]["title"] for name, what in gateway.fake.calls if name == "change"]
+    assert sent == [str(n) for n in range(10)]
+
+
+async def test_racing_creates_of_one_person_make_one_entry(house) -> None:
+    gateway = house()
+    gateway.fake.unique = False
+
+    replies = await asyncio.gather(*(gateway.send("create", ANN) for _ in range(8)))
+
+    assert {reply.document["id"] for reply in replies} == {"t1"}
+    assert list(gateway.fake.entries) == ["t1"]
+
+
+async def test_a_password_is_nowhere_but_where_a_rule_sends_it(house) -> None:
+    gateway = house(TargetMapping([make_rule("password")]))
+    plain = house()
+
+    await gateway.send("create", ANN | {"password": "canary"})
+    await plain.send("create", ANN | {"password": "canary"})
+
+    assert gateway.fake.entries["t1"]["password"] == "canary"
+    assert "password" not in plain.fake.entries["t1"]
+    for one in (gateway, plain):
+        assert "canary" not in repr(await one.events())
+        assert "canary" not in repr(vars(one.journal.resources))
+
+
+async def test_an_event_says_who_changed_what_by_which_rule(house, phones) -> None:
+    gateway = house(phones)
+
+    await gateway.send("create", ANN)
+
+    event = (await gateway.events())[0]
+    line = next(line for line in event["diff"] if line["path"].startswith("phoneNumbers"))
+    assert event["event"] == "user.create"
+    assert event["outcome"] == {"result": "applied", "status": 201, "reason": None}
+    assert event["actor"] == {"type": "provider", "name": "okta", "token": "config:1"}
+    assert event["target"]["user_name"] == "ann@example.com"
+    assert line["after"] == {"type": "work", "value": "+442079460123"}
+    assert line["rule"] == 'config:phoneNumbers[type eq "work"].value'
+    assert [attempt["status"] for attempt in event["attempts"]] == [200]
+
+
+async def test_a_refusal_leaves_an_event_with_the_reason_and_sends_nothing(house, phones) -> None:
+    gateway = house(phones)
+
+    with pytest.raises(InvalidValue, match="phoneNumbers"):
+        await gateway.send("create", ANN | {"phoneNumbers": [{"type": "work", "value": "n/a"}]})
+
+    event = (await gateway.events())[-1]
+    assert (event["outcome"]["result"], event["outcome"]["status"]) == ("rejected", 400)
+    assert gateway.fake.calls == []
+
+
+async def test_groups_are_refused_with_what_to_do_about_it(house) -> None:
+    gateway = house()
+    from dataclasses import replace
+
+    from gateway.flow.change import Changes
+    from gateway.flow.model import Caller, Change
+    from gateway.flow.recovery import Recovery
+
+    change = Change("create", ResourceType.GROUP, gateway.target, Caller("okta"), "c", body={"displayName": "G"})
+
+    with pytest.raises(NotSupported, match="untick Push Groups"):
+        await Changes(gateway.services, Recovery(gateway.services)).handle(replace(change))
+
+
+async def test_a_password_in_a_patch_is_not_kept_either(house) -> None:
+    gateway = house(TargetMapping([make_rule("password")]))
+    id = (await gateway.send("create", ANN)).document["id"]
+
+    await gateway.send("patch", {"Operations": [{"op": "replace", "value": {"password": "canary"}}]}, id)
+
+    assert gateway.fake.entries["t1"]["password"] == "canary"
+    assert "canary" not in repr(await gateway.events())
+    assert "canary" not in repr(vars(gateway.journal.resources))
+    assert [line["path"] for line in (await gateway.events())[-1]["diff"]] == ["password"]
+    assert "password" not in await gateway.get(id)
