@@ -1,0 +1,335 @@
+"""The wiring: settings to application. The only module that knows everybody."""
+
+import asyncio
+import os
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+
+from gateway.errors import GatewayError
+from gateway.flow.change import Changes
+from gateway.flow.locks import KeyedLocks
+from gateway.flow.model import Policy, Services, Target
+from gateway.flow.ports import Event
+from gateway.flow.read import Reads
+from gateway.flow.recovery import Recovery
+from gateway.flow.sight import Sights
+from gateway.flow.tokens import TokenDesk
+from gateway.journal.lock import JournalLock
+from gateway.journal.sqlite import SqliteJournal
+from gateway.journal.store import answered
+from gateway.mapping.rules import Rule, make_rule
+from gateway.mapping.target import TargetMapping
+from gateway.scim.dialects import DIALECTS
+from gateway.scim.predicate import predicate
+from gateway.server.auth import Credential, Credentials
+from gateway.server.boundary import boundary
+from gateway.server.control import Control
+from gateway.server.health import Health
+from gateway.server.inbound import MAX_BODY
+from gateway.server.scim_api import Provider, ScimApi
+from gateway.settings import Auth as AuthSettings
+from gateway.settings import RuleSettings, Settings, TargetSettings
+from gateway.targets.http import open_session
+from gateway.targets.registry import (
+    CONNECTORS,
+    Auth,
+    Basic,
+    Bearer,
+    Header,
+    OpenTarget,
+    Surroundings,
+    TargetAddress,
+    open_connector,
+)
+
+DRAIN: Final = 25.0  # seconds that requests under way have to end
+KEEP_ALIVE: Final = 75.0  # seconds an idle connection, or one that dribbles its header, may last
+BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only what it is told with 429
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The application, open: what `serve` listens with and the tests call."""
+
+    settings: Settings
+    application: web.Application
+    control: web.Application
+    services: Services
+    recovery: Recovery
+    targets: dict[str, Target]
+    connectors: dict[str, OpenTarget]
+    journal: SqliteJournal
+    health: Health
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    """Open journal and targets, and wire the application; close everything at the end.
+
+    Raises `JournalLocked` where another gateway has the journal, `JournalUnavailable`, and `TargetError`.
+    """
+    async with AsyncExitStack() as stack:
+        journal = await _open_journal(settings)
+        stack.push_async_callback(journal.close)
+        session = await stack.enter_async_context(open_session())
+        connectors: dict[str, OpenTarget] = {}
+        for name, target in settings.targets.items():
+            around = Surroundings(session, _end_process)
+            connectors[name] = await open_connector(target.connector, _address(target), around)
+            stack.push_async_callback(connectors[name].close)
+        gateway = await _wire(settings, journal, connectors)
+        await journal.trail.append([_config_loaded(settings)])
+        yield gateway
+
+
+@asynccontextmanager
+async def serving(gateway: Gateway) -> AsyncIterator[int]:
+    """Listen, and yield the port; at the end drain what is under way."""
+    server = gateway.settings.server
+    runner = web.AppRunner(
+        gateway.application,
+        access_log=None,
+        keepalive_timeout=KEEP_ALIVE,
+        shutdown_timeout=DRAIN,
+        handler_cancellation=False,  # a provider that hangs up does not stop a change half-way
+    )
+    control = web.AppRunner(gateway.control, access_log=None)
+    async with AsyncExitStack() as stack:
+        for opened in (runner, control):
+            await opened.setup()
+            stack.push_async_callback(opened.cleanup)
+        await _listen_for_commands(gateway, control)
+        site = web.TCPSite(runner, server.host, server.port, ssl_context=_tls(gateway.settings))
+        await site.start()
+        recovery = asyncio.create_task(_recover(gateway))
+        stack.callback(recovery.cancel)
+        try:
+            yield runner.addresses[0][1]
+        finally:
+            gateway.health.draining = True
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings) -> AsyncIterator[TokenDesk]:
+    """Open the journal to make or end tokens while no gateway runs; raises as `open_gateway` does."""
+    journal = await _open_journal(settings)
+    try:
+        yield TokenDesk(journal.tokens, journal.trail, _new_id)
+    finally:
+        await journal.close()
+
+
+async def try_target(settings: Settings, target: TargetSettings) -> None:
+    """Ask a target for something small, with its credentials; raises `TargetError`.
+
+    Raises `JournalLocked` where the target is a file, and the running gateway has it open.
+    """
+    async with AsyncExitStack() as stack:
+        if "sqlite" in CONNECTORS[target.connector].needs_url_scheme:
+            with answered():
+                stack.callback(JournalLock(settings.journal.path).release)
+        session = await stack.enter_async_context(open_session())
+        around = Surroundings(session, _end_process)
+        connector = await open_connector(target.connector, _address(target), around)
+        stack.push_async_callback(connector.close)
+        await connector.check()
+
+
+def mapping_of(target: TargetSettings) -> TargetMapping:
+    """Return the compiled mapping of a target."""
+    return TargetMapping(
+        [_rule(rule) for rule in target.rules],
+        unlisted=target.unlisted,
+        require=target.require,
+        offices=target.offices,
+        region=target.region,
+    )
+
+
+async def _wire(settings: Settings, journal: SqliteJournal, connectors: dict[str, OpenTarget]) -> Gateway:
+    services = Services(
+        operations=journal.operations,
+        resources=journal.resources,
+        trail=journal.trail,
+        locks=KeyedLocks(),
+        sights=Sights(time.monotonic),
+        monotonic=time.monotonic,
+        now=_now,
+        sleep=asyncio.sleep,
+        new_id=_new_id,
+    )
+    targets = {
+        name: _target(target, settings.server.public_url, connectors[name])
+        for name, target in settings.targets.items()
+    }
+    recovery = Recovery(services)
+    credentials = Credentials(_credentials(settings), journal.tokens.active, _now)
+    await credentials.refresh()
+    providers = _providers(settings)
+    api = ScimApi(
+        targets, providers, credentials.current, services, Changes(services, recovery), Reads(services)
+    )
+    health = Health({"journal": journal.health})
+    application = web.Application(client_max_size=MAX_BODY, middlewares=[boundary])
+    application.add_routes(
+        [
+            web.get("/healthz", health.live),
+            web.get("/readyz", health.ready),
+            web.route("*", "/{path:.*}", api.handle),
+        ]
+    )
+    desk = TokenDesk(journal.tokens, journal.trail, _new_id)
+    control = Control(desk, credentials, frozenset(settings.providers)).application()
+    return Gateway(settings, application, control, services, recovery, targets, connectors, journal, health)
+
+
+async def _open_journal(settings: Settings) -> SqliteJournal:
+    return await SqliteJournal.open(
+        settings.journal.path, settings.journal.durability, _utc, _end_process, owner=_new_id()
+    )
+
+
+async def _listen_for_commands(gateway: Gateway, runner: web.AppRunner) -> None:
+    path = f"{gateway.settings.journal.path}.sock"
+    mask = os.umask(0o177)
+    try:
+        await web.UnixSite(runner, path).start()
+    except OSError as error:  # such as a path longer than the system's 107 bytes
+        log.warning("control.unavailable", reason=error.strerror or "the path of its socket is too long")
+    finally:
+        os.umask(mask)
+
+
+async def _recover(gateway: Gateway) -> None:
+    """Settle what an earlier process left open, target by target, while requests are served."""
+    for target in gateway.targets.values():
+        try:
+            await gateway.recovery.at_start(target)
+        except GatewayError as error:
+            log.warning("recovery.postponed", target=target.name, reason=type(error).__name__)
+
+
+def _target(settings: TargetSettings, public_url: str, connector: OpenTarget) -> Target:
+    policy = Policy(
+        on_deactivate=settings.on_deactivate,
+        on_missing=settings.on_missing,
+        adopt_by=settings.adopt_by,
+        reuse_name=settings.reuse_name,
+        protect=predicate(settings.protect) if settings.protect is not None else None,
+        unique_names=settings.unique_names,
+        trust=settings.trust,
+        deadline=settings.deadline,
+        settle=settings.settle,
+        page_size=settings.page_size or 100,
+    )
+    location = f"{public_url}/scim/{settings.name}/v2"
+    return Target(settings.name, connector, mapping_of(settings), policy, location, settings.busy_status)
+
+
+def _rule(settings: RuleSettings) -> Rule:
+    return make_rule(
+        settings.to,
+        settings.from_,
+        settings.via,
+        predicate(settings.when) if settings.when is not None else None,
+        settings.default,
+        settings.on_invalid,
+        settings.source,
+    )
+
+
+def _address(target: TargetSettings) -> TargetAddress:
+    return TargetAddress(
+        target.name,
+        target.url,
+        _auth(target.auth),
+        target.timeout,
+        target.patch,
+        target.rate,
+        target.concurrency,
+        target.options,
+    )
+
+
+def _auth(auth: AuthSettings | None) -> Auth | None:
+    if auth is None:
+        return None
+    secret = auth.secret.reveal()
+    if auth.kind == "basic":
+        return Basic(auth.user, secret)
+    return Bearer(secret, auth.scheme) if auth.kind == "bearer" else Header(auth.header, secret)
+
+
+def _providers(settings: Settings) -> dict[str, Provider]:
+    return {
+        name: Provider(name, DIALECTS[provider.dialect], BUSY_STATUS.get(provider.dialect, 503))
+        for name, provider in settings.providers.items()
+    }
+
+
+def _credentials(settings: Settings) -> tuple[Credential, ...]:
+    providers = (
+        Credential("provider", name, f"config:{n + 1}", digest, frozenset(provider.targets))
+        for name, provider in settings.providers.items()
+        for n, digest in enumerate(provider.digests)
+    )
+    auditors = (
+        Credential("auditor", name, f"config:{n + 1}", digest, frozenset())
+        for name, auditor in settings.auditors.items()
+        for n, digest in enumerate(auditor.digests)
+    )
+    return (*providers, *auditors)
+
+
+def _config_loaded(settings: Settings) -> Event:
+    presets = {name: str(target.preset) for name, target in settings.targets.items() if target.preset}
+    return Event(
+        _new_id(),
+        {
+            "event": "config.loaded",
+            "outcome": {"result": "applied", "status": None, "reason": None},
+            "actor": {"type": "gateway", "name": "serve", "token": None},
+            "client": {"ip": None, "user_agent": None},
+            "target": {"name": None, "type": None, "id": None, "user_name": None},
+            "config": {"digest": settings.digest, "presets": presets},
+            "correlation_id": None,
+        },
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.server.tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.server.tls.cert, settings.server.tls.key)
+    return context
+
+
+def _end_process(reason: str) -> NoReturn:
+    """End at once: after a failed fsync nothing that this process believes about its files is certain."""
+    log.critical("process.ended", reason=reason)
+    os._exit(3)
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
+def _now() -> str:
+    return _utc().isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _new_id() -> str:
+    return str(uuid4())

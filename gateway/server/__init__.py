@@ -1,0 +1,1 @@
+"""Requests in: routes, sign-in, limits, correlation id, error boundary."""

@@ -1,0 +1,59 @@
+"""The Unix socket beside the journal: commands that change something reach the running gateway here.
+
+Its file mode (0600) is the sign-in.
+"""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from gateway.errors import InvalidValue, NotFound
+from gateway.flow.tokens import Token, TokenDesk
+from gateway.scim.jsontext import parse_json
+from gateway.server.auth import Credentials
+from gateway.server.boundary import boundary
+
+FIELDS: Final = ("id", "provider", "sha256", "created", "expires")
+
+
+class Control:
+    """Does what a command asks, and makes it valid at once."""
+
+    def __init__(self, desk: TokenDesk, credentials: Credentials, providers: frozenset[str]) -> None:
+        self._desk = desk
+        self._credentials = credentials
+        self._providers = providers
+
+    def application(self) -> web.Application:
+        """Return the routes of the socket."""
+        application = web.Application(middlewares=[boundary])
+        application.add_routes(
+            [
+                web.post("/tokens", self.issue_token),
+                web.delete("/tokens/{id}", self.revoke_token),
+            ]
+        )
+        return application
+
+    async def issue_token(self, request: web.Request) -> web.Response:
+        """Let a token in that the command has made: only its digest comes here."""
+        fields = parse_json(await request.read(), refuse_duplicates=True)
+        if fields.get("provider") not in self._providers:
+            raise InvalidValue("provider is not in the running gateway's configuration")
+        await self._desk.issue(Token(**{name: _text(fields, name) for name in FIELDS}))
+        await self._credentials.refresh()
+        return web.json_response({"id": fields["id"]}, status=201)
+
+    async def revoke_token(self, request: web.Request) -> web.Response:
+        """End a token."""
+        if not await self._desk.revoke(request.match_info["id"]):
+            raise NotFound("no live token has this id")
+        await self._credentials.refresh()
+        return web.Response(status=204)
+
+
+def _text(fields: dict[str, Any], name: str) -> Any:
+    value = fields.get(name)
+    if not isinstance(value, str) and not (name == "expires" and value is None):
+        raise InvalidValue(f"{name} is missing")
+    return value

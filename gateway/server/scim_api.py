@@ -1,0 +1,191 @@
+"""`/scim/{target}/v2/…`: every SCIM request of a provider."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+
+from gateway.errors import Forbidden, GatewayError, MethodNotAllowed, NotFound
+from gateway.flow.change import Changes
+from gateway.flow.model import Caller, Change, Services, Target
+from gateway.flow.ports import ResourceType
+from gateway.flow.read import Reads
+from gateway.flow.record import refused_event
+from gateway.log import correlation_id
+from gateway.scim.dialects import Dialect
+from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, check, take_password
+from gateway.scim.messages import list_response
+from gateway.server.answer import answer
+from gateway.server.auth import Credential, authenticate
+from gateway.server.boundary import BUSY_STATUS
+from gateway.server.discovery import discovery_document
+from gateway.server.inbound import Endpoint, parse_endpoint, parse_question, printable, read_body
+
+TYPES: Final = {"Users": ResourceType.USER, "Groups": ResourceType.GROUP}
+CHANGES: Final = {  # (method, has an id in the path) -> operation
+    ("POST", False): "create",
+    ("PUT", True): "replace",
+    ("PATCH", True): "patch",
+    ("DELETE", True): "delete",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """How a provider speaks, and how it is told to come again."""
+
+    name: str
+    dialect: Dialect
+    busy_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, once it is known who asks for what."""
+
+    request: web.Request
+    endpoint: Endpoint
+    target: Target
+    provider: Provider
+    caller: Caller
+
+
+class ScimApi:
+    """Signs a request in, reads it, has it done, and answers."""
+
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        providers: Mapping[str, Provider],
+        credentials: Callable[[], tuple[Credential, ...]],
+        services: Services,
+        changes: Changes,
+        reads: Reads,
+    ) -> None:
+        self._targets = targets
+        self._providers = providers
+        self._credentials = credentials
+        self._services = services
+        self._changes = changes
+        self._reads = reads
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one SCIM request; raises a GatewayError for what it refuses."""
+        caller = Caller("", ip=request.remote or "", user_agent=printable(request.headers.get("User-Agent")))
+        try:
+            asked = self._signed_in(request, caller)
+        except GatewayError as error:
+            await self._remember(caller, None, error)
+            raise
+        request[BUSY_STATUS] = asked.caller.busy_status
+        if asked.endpoint.name in TYPES:
+            return await self._resource(asked, TYPES[asked.endpoint.name])
+        if request.method != "GET":
+            raise MethodNotAllowed(f"{asked.endpoint.name} can only be read")
+        document = discovery_document(asked.target, asked.endpoint.name, asked.endpoint.id)
+        return answer(200, document)
+
+    def _signed_in(self, request: web.Request, caller: Caller) -> Asked:
+        credential = authenticate(request.headers.getall("Authorization", []), self._credentials())
+        endpoint = parse_endpoint(request.raw_path)
+        target = self._targets.get(endpoint.target)
+        if target is None:
+            raise NotFound("no target of that name: its base URL is /scim/{target}/v2")
+        if credential.kind != "provider" or endpoint.target not in (credential.targets or self._targets):
+            raise Forbidden("this token is not for this target")
+        provider = self._providers[credential.name]
+        busy_status = target.busy_status or provider.busy_status
+        known = Caller(provider.name, credential.token, caller.ip, caller.user_agent, busy_status)
+        return Asked(request, endpoint, target, provider, known)
+
+    async def _resource(self, asked: Asked, kind: ResourceType) -> web.StreamResponse:
+        method, id = asked.request.method, asked.endpoint.id
+        if method == "GET":
+            return await (self._query(asked, kind) if id is None else self._get(asked, kind, id))
+        operation = CHANGES.get((method, id is not None))
+        if operation is None:
+            raise MethodNotAllowed(f"{method} is not possible on {asked.endpoint.name} here")
+        return await self._change(asked, kind, operation)
+
+    async def _get(self, asked: Asked, kind: ResourceType, id: str) -> web.StreamResponse:
+        document = await self._reads.get(asked.target, kind, id)
+        return await self._delivered(asked, kind, answer(200, document), document)
+
+    async def _query(self, asked: Asked, kind: ResourceType) -> web.StreamResponse:
+        question = parse_question(asked.request.query, asked.provider.dialect, asked.target.policy.page_size)
+        page = await self._reads.query(asked.target, kind, question)
+        return answer(200, list_response(list(page.entries), page.total, question.start))
+
+    async def _change(self, asked: Asked, kind: ResourceType, operation: str) -> web.StreamResponse:
+        try:
+            change = await self._read_change(asked, kind, operation)
+        except GatewayError as error:
+            await self._remember(asked.caller, asked.target, error)
+            raise
+        reply = await self._changes.handle(change)
+        document = reply.document
+        headers = {"Location": document["meta"]["location"]} if document and reply.status == 201 else None
+        return await self._delivered(asked, kind, answer(reply.status, document, headers), document)
+
+    async def _read_change(self, asked: Asked, kind: ResourceType, operation: str) -> Change:
+        body, password = await _READERS[operation](asked.request, asked.provider.dialect, kind)
+        return Change(
+            operation,
+            kind,
+            asked.target,
+            asked.caller,
+            correlation_id.get(),
+            asked.endpoint.id,
+            body,
+            password,
+        )
+
+    async def _delivered(
+        self, asked: Asked, kind: ResourceType, response: web.Response, document: Mapping[str, Any] | None
+    ) -> web.StreamResponse:
+        """Send the answer, and note that the provider knows the id once it is out."""
+        response.headers["X-Correlation-Id"] = correlation_id.get()
+        await response.prepare(asked.request)
+        await response.write_eof()
+        transport = asked.request.transport
+        if document is not None and transport is not None and not transport.is_closing():
+            await self._services.resources.note_replied(asked.target.name, kind, document["id"])
+        return response
+
+    async def _remember(self, caller: Caller, target: Target | None, error: GatewayError) -> None:
+        event = refused_event(
+            self._services.new_id(), caller, target, correlation_id.get(), error.status, error.detail
+        )
+        await self._services.trail.append([event])
+
+
+Body = tuple[dict[str, Any], str | None]
+
+
+async def _document(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
+    body = canonical(dialect.document(await read_body(request)), kind)
+    check(body, kind)
+    return take_password(body)
+
+
+async def _replacement(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
+    body = canonical(dialect.document(await read_body(request)), kind, keep=ABSENT_IS_UNCHANGED)
+    check({name: value for name, value in body.items() if value is not None}, kind)
+    return take_password(body)
+
+
+async def _patch(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
+    return dialect.patch(await read_body(request)), None
+
+
+async def _nothing(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
+    return {}, None
+
+
+_READERS: Final[Mapping[str, Callable[[web.Request, Dialect, ResourceType], Awaitable[Body]]]] = {
+    "create": _document,
+    "replace": _replacement,
+    "patch": _patch,
+    "delete": _nothing,
+}
