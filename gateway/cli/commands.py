@@ -1,0 +1,58 @@
+"""The commands by name, and what becomes of their errors."""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import typer
+from typer.main import get_command
+
+from gateway.cli.audit import audit
+from gateway.cli.check import check
+from gateway.cli.explain import explain
+from gateway.cli.failures import Status, stop_of
+from gateway.cli.serve import serve
+from gateway.cli.token import token
+
+NAME: Final = "scim-gateway"
+
+app = typer.Typer(
+    name=NAME,
+    help="Takes people from an identity provider, and brings them to targets as each wants them.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+for command in (serve, check, explain):
+    app.command()(command)
+app.add_typer(audit, name="audit")
+app.add_typer(token, name="token")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command; what it cannot do is a sentence on standard error and an exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, no name ends a command
+    try:
+        status = get_command(app).main(args=list(argv), prog_name=NAME, standalone_mode=False)
+    except typer.TyperException as error:
+        print(error.format_message(), file=sys.stderr)
+        return error.exit_code
+    except Exception as error:
+        stop = stop_of(error)
+        if stop is None:
+            raise
+        print(stop, file=sys.stderr)
+        status = stop.status
+    return _flushed(int(status or Status.DONE))
+
+
+def _flushed(status: int) -> int:
+    """Write out what is left; a reader that has gone, such as `head`, is told nothing."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status

@@ -1,0 +1,136 @@
+"""`explain`: what resources would become on a target, rule by rule, before anything is sent."""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import orjson
+import typer
+
+from gateway.cli.failures import Status
+from gateway.cli.options import CONFIG, Config, check_name, read_settings
+from gateway.cli.tables import Format, columns, text, write
+
+if TYPE_CHECKING:
+    from gateway.mapping.target import TargetMapping
+    from gateway.scim.dialects import Dialect
+    from gateway.settings import Settings
+
+Explanation = Mapping[str, Any]
+
+REJECTED: Final = {"accepted": False, "resource": None}
+NO_NAME: Final = {"path": "userName", "rule": "require", "reason": "is required"}
+
+
+class Form(StrEnum):
+    """How explanations are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="JSON, NDJSON or CSV; - is standard input.")]
+FormOption = Annotated[
+    Form | None, typer.Option("--format", help="One resource as text, many as JSON, unless you say.")
+]
+Summary = Annotated[bool, typer.Option("--summary", help="Count instead: accepted, rejected, and why.")]
+
+
+def explain(
+    target: Target,
+    file: File = "-",
+    format: FormOption = None,
+    summary: Summary = False,
+    config: Config = CONFIG,
+) -> int:
+    """Show what a create would send to a target; nothing is sent."""
+    from gateway.app import mapping_of
+    from gateway.cli.resources import read_resources
+
+    settings = read_settings(config)
+    check_name("target", target, settings.targets)
+    mapping, dialect = mapping_of(settings.targets[target]), _dialect(settings, target)
+    resources = read_resources(file, mapping.knows)
+    explanations = (_explained(target, mapping, dialect.document(resource)) for resource in resources)
+    rejected = (_summarize if summary else _tell)(target, explanations, format)
+    return Status.REFUSED if rejected else Status.DONE
+
+
+def _dialect(settings: "Settings", target: str) -> "Dialect":
+    """Return how resources for the target are written: as its provider does, if there is only one."""
+    from gateway.scim.dialects import DIALECTS
+
+    found = {provider.dialect for provider in settings.providers.values() if target in provider.targets}
+    return DIALECTS[found.pop() if len(found) == 1 else "rfc"]
+
+
+def _explained(target: str, mapping: "TargetMapping", resource: Mapping[str, Any]) -> Explanation:
+    """Explain a resource as it would come in; one that would be refused before its rules has no steps."""
+    from gateway.mapping.explain import explain as explain_document
+    from gateway.scim.documents import canonical, take_password
+
+    document, _ = take_password(canonical(resource, "User"))
+    if wrong := list(_wrong_types(document)):
+        return {"target": target, **REJECTED, "steps": [], "held": [], "dropped": [], "problems": wrong}
+    explanation = explain_document(target, mapping, document)
+    problems = explanation["problems"]
+    if "userName" in document or any(problem["path"] == "userName" for problem in problems):
+        return explanation
+    return {**explanation, **REJECTED, "problems": [*problems, NO_NAME]}
+
+
+def _wrong_types(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    from gateway.errors import InvalidValue
+    from gateway.scim.documents import check
+
+    for name in document:
+        try:
+            check(document, "User", (name,))
+        except InvalidValue as error:
+            yield {"path": name, "rule": "type", "reason": error.detail.removeprefix(f"{name} ")}
+
+
+def _summarize(target: str, explanations: Iterator[Explanation], format: Form | None) -> int:
+    """Write the summary and return how many would be rejected."""
+    from gateway.mapping.explain import summarize
+
+    found = summarize(target, explanations)
+    if format is Form.TEXT:
+        print(f"{target}: {found['accepted']} accepted, {found['rejected']} rejected")
+        write(found["problems"], Format.TABLE, columns("count", "path", "rule", "reason"))
+    else:
+        print(_json(found))
+    rejected: int = found["rejected"]
+    return rejected
+
+
+def _tell(target: str, explanations: Iterator[Explanation], format: Form | None) -> int:
+    """Write each explanation and return how many would be rejected."""
+    beginning = list(islice(explanations, 2))
+    form = format or (Form.JSON if len(beginning) > 1 else Form.TEXT)
+    rejected = 0
+    for explanation in chain(beginning, explanations):
+        print(_json(explanation) if form is Form.JSON else "\n".join(_lines(explanation)))
+        rejected += not explanation["accepted"]
+    return rejected
+
+
+def _lines(explanation: Explanation) -> Iterator[str]:
+    """Yield an explanation for people."""
+    yield f"{explanation['target']}: {'accepted' if explanation['accepted'] else 'rejected'}"
+    for step in explanation["steps"]:
+        way = text(f"{step['to']} ← {step['from']}  {step['transform']}")
+        yield f"  {way}: {_json(step['before'])} → {_json(step['after'])}"
+    for name in ("held", "dropped"):
+        if explanation[name]:
+            yield text(f"{name}: {', '.join(explanation[name])}")
+    for problem in explanation["problems"]:
+        yield text(f"problem: {problem['path']}: {problem['reason']} (rule {problem['rule']})")
+    if explanation["resource"] is not None:
+        yield f"sent: {orjson.dumps(explanation['resource'], option=orjson.OPT_INDENT_2).decode()}"
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,89 @@
+"""`serve`: runs the gateway until it is told to stop."""
+
+import asyncio
+import os
+import signal
+import ssl
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from gateway.cli.failures import Status, Stop
+from gateway.cli.options import CONFIG, Config, read_settings
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+    from gateway.settings import Settings
+
+
+def serve(config: Config = CONFIG) -> None:
+    """Run the gateway; print each target with its base URL, and make missing inbound token files."""
+    from gateway.log import set_up_logging
+
+    settings = read_settings(config, make_tokens=True, read_secrets=True)
+    set_up_logging(sys.stderr)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_run(settings))
+
+
+async def _run(settings: "Settings") -> None:
+    from gateway.app import open_gateway
+
+    stop = _stopped_by_signal()
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(open_gateway(settings))
+        _warn(settings)
+        port = await _listen(gateway, stack)
+        _announce(settings, port)
+        await stop.wait()
+    # leaving the stack drains: what is under way ends first, and nothing new is taken
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # as on Windows
+        return None
+    return uvloop.new_event_loop
+
+
+def _stopped_by_signal() -> asyncio.Event:
+    """Return what SIGTERM or SIGINT sets; a second signal changes nothing, as draining is bounded."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _listen(gateway: "Gateway", stack: AsyncExitStack) -> int:
+    from gateway.app import serving
+
+    server = gateway.settings.server
+    try:
+        return await stack.enter_async_context(serving(gateway))
+    except ssl.SSLError as error:
+        raise Stop("server.tls: certificate and key cannot be used together", Status.WRONG) from error
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise Stop(f"cannot listen on {server.host}:{server.port}: {reason}", Status.UNREACHABLE) from error
+
+
+def _warn(settings: "Settings") -> None:
+    import structlog
+
+    for warning in settings.warnings:
+        structlog.get_logger().warning("config.doubted", reason=warning)
+
+
+def _announce(settings: "Settings", port: int) -> None:
+    """Tell people where the gateway is, and where its new tokens are."""
+    base = settings.server.public_url
+    if settings.server.port == 0 and base.endswith(":0"):
+        base = f"{base.removesuffix('0')}{port}"
+    for name in settings.targets:
+        print(f"target {name}: {base}/scim/{name}/v2")
+    for file in settings.made_tokens:
+        print(f"token made: {file}")
+    print(f"listening on port {port}; Ctrl+C stops", flush=True)

@@ -1,0 +1,142 @@
+"""`token`: inbound tokens made, listed and ended while the gateway runs, or when it does not."""
+
+import asyncio
+import hashlib
+import secrets
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from gateway.cli.control_client import Answer, NoGateway, ask
+from gateway.cli.failures import Status, Stop
+from gateway.cli.options import CONFIG, Config, check_name, read_settings
+from gateway.cli.tables import Format, columns, write
+
+if TYPE_CHECKING:
+    from gateway.flow.tokens import Token
+    from gateway.settings import Settings
+
+token = typer.Typer(help="Inbound tokens beside those of the configuration.", no_args_is_help=True)
+
+Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="Who will show the token.")]
+Expires = Annotated[
+    str | None, typer.Option("--expires", metavar="DURATION", help='How long it is valid, such as "90d".')
+]
+Id = Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")]
+Formatting = Annotated[Format, typer.Option("--format")]
+
+
+@token.command()
+def new(provider: Provider, expires: Expires = None, config: Config = CONFIG) -> None:
+    """Make a token, valid at once, and print it once."""
+    settings = read_settings(config)
+    check_name("provider", provider, settings.providers)
+    secret = f"gw_{secrets.token_urlsafe(32)}"
+    made = _made(provider, secret, expires)
+    try:
+        _checked(ask(_socket(settings), "POST", "/tokens", asdict(made)))
+    except NoGateway as absent:
+        asyncio.run(_issue(settings, made, absent))
+    print(secret)
+    until = f"until {made.expires}" if made.expires else "until it is revoked"
+    print(f"{made.id} of {provider}, valid {until}; it is not shown again", file=sys.stderr)
+
+
+@token.command("list")
+def list_(format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
+    """List the tokens, the oldest first; never what they are."""
+    from gateway.journal.reading import reading
+
+    now = _stamp(datetime.now(UTC))
+    with reading(read_settings(config).journal.path) as reader:
+        rows = [_row(found, now) for found in reader.tokens()]
+    write(rows, format, columns("id", "provider", "state", "created", "expires", "revoked"))
+
+
+@token.command()
+def revoke(id: Id, config: Config = CONFIG) -> None:
+    """End a token at once."""
+    settings = read_settings(config)
+    try:
+        done = _checked(ask(_socket(settings), "DELETE", f"/tokens/{quote(id, safe='')}"), absent=404)
+    except NoGateway as absent:
+        done = asyncio.run(_revoke(settings, id, absent))
+    if not done:
+        raise Stop(f'there is no live token "{id}"', Status.REFUSED)
+    print(f"{id} is revoked")
+
+
+def _made(provider: str, secret: str, expires: str | None) -> "Token":
+    from gateway.flow.tokens import Token
+
+    now = datetime.now(UTC)
+    end = None if expires is None else _stamp(now + timedelta(seconds=_seconds(expires)))
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    return Token(f"tok_{secrets.token_hex(4)}", provider, digest, _stamp(now), end)
+
+
+def _seconds(expires: str) -> float:
+    from gateway.settings.fields import parse_some_seconds
+
+    try:
+        return parse_some_seconds(expires)
+    except ValueError as error:
+        raise Stop(f"--expires: {error}", Status.WRONG) from error
+
+
+def _stamp(moment: datetime) -> str:
+    from gateway.journal.chain import stamp
+
+    return stamp(moment)
+
+
+def _row(found: "Token", now: str) -> dict[str, Any]:
+    over = "revoked" if found.revoked else "expired"
+    row = {name: value for name, value in asdict(found).items() if name != "sha256"}
+    return row | {"state": "active" if found.is_active(now) else over}
+
+
+def _socket(settings: "Settings") -> Path:
+    path = settings.journal.path
+    return path.with_name(f"{path.name}.sock")
+
+
+def _checked(answer: Answer, absent: int | None = None) -> bool:
+    """Say whether the gateway did it, False for the status `absent`; raises Stop for any other error."""
+    if answer.is_well:
+        return True
+    if answer.status == absent:
+        return False
+    status = Status.REFUSED if answer.status < 500 else Status.UNREACHABLE
+    raise Stop(answer.detail or f"the running gateway answered {answer.status}", status)
+
+
+async def _issue(settings: "Settings", made: "Token", absent: NoGateway) -> None:
+    from gateway.app import open_desk
+    from gateway.journal.lock import JournalLocked
+
+    try:
+        async with open_desk(settings) as desk:
+            await desk.issue(made)
+    except JournalLocked as error:
+        raise _held(settings, error, absent) from error
+
+
+async def _revoke(settings: "Settings", id: str, absent: NoGateway) -> bool:
+    from gateway.app import open_desk
+    from gateway.journal.lock import JournalLocked
+
+    try:
+        async with open_desk(settings) as desk:
+            return await desk.revoke(id)
+    except JournalLocked as error:
+        raise _held(settings, error, absent) from error
+
+
+def _held(settings: "Settings", error: Exception, absent: NoGateway) -> Stop:
+    return Stop(f"{error}, and {_socket(settings)} cannot be used: {absent}", Status.UNREACHABLE)

@@ -1,0 +1,132 @@
+"""`serve`: a real process, what it prints, and how it ends."""
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from gateway.cli import serve
+from gateway.cli.failures import Status, Stop
+from gateway.journal.lock import JournalLock
+from gateway.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def process(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A gateway in the folder, without a token file."""
+    (folder / "okta.token").unlink()
+    (folder / "config.toml").write_text((folder / "config.toml").read_text().replace("okta.token", "new/t"))
+    command = [sys.executable, str(ROOT / "gateway.py"), "serve"]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.kill()
+
+
+def announced(process):
+    """Read what a gateway prints until it listens."""
+    lines = []
+    while not lines or not lines[-1].startswith("listening"):
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        lines.append(line.rstrip())
+    return lines
+
+
+def test_a_gateway_prints_where_it_is_and_where_its_token_is(process, folder):
+    *lines, last = announced(process)
+
+    port = re.fullmatch(r"listening on port (\d+); Ctrl\+C stops", last)[1]
+    assert lines == [
+        f"target phonebook: http://127.0.0.1:{port}/scim/phonebook/v2",
+        f"target cx: http://127.0.0.1:{port}/scim/cx/v2",
+        f"token made: {folder}/new/t",
+    ]
+    assert (folder / "new" / "t").stat().st_mode & 0o777 == 0o600
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
+        assert json.load(answer) == {"status": "ok"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_ends_it_well(process, number):
+    announced(process)
+
+    process.send_signal(number)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, out) == (0, "")
+    assert "Traceback" not in err
+
+
+def test_a_running_gateway_takes_commands(process, run):
+    announced(process)
+
+    made = run("token", "new", "okta")
+    revoked = run("token", "revoke", made.err.split()[0])
+    refused = run("serve")
+
+    assert (made.status, revoked.status, refused.status) == (0, 0, 3)
+    assert refused.err.startswith("another gateway has the journal ")
+
+
+def test_a_journal_that_is_taken_ends_with_3(run, folder):
+    lock = JournalLock(folder / "var" / "gateway.db")
+
+    ended = run("serve")
+
+    lock.release()
+    assert (ended.status, ended.out) == (3, "")
+    assert ended.err == f"another gateway has the journal {folder}/var/gateway.db\n"
+
+
+def test_a_port_that_is_taken_ends_with_3(run, folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config = folder / "config.toml"
+        config.write_text(config.read_text().replace("127.0.0.1:0", address))
+        ended = run("serve")
+
+    assert (ended.status, ended.out) == (3, "")
+    assert ended.err == f"cannot listen on {address}: Address already in use\n"
+
+
+def test_a_certificate_that_is_none_ends_with_2(run, folder):
+    (folder / "tls.pem").touch(0o600)
+    config = folder / "config.toml"
+    config.write_text(
+        config.read_text().replace("[journal]", 'tls = { cert = "tls.pem", key = "tls.pem" }\n[journal]')
+    )
+
+    ended = run("serve")
+
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == "server.tls: certificate and key cannot be used together\n"
+
+
+def test_a_name_that_is_no_address_ends_with_3(run, folder):
+    config = folder / "config.toml"
+    config.write_text(config.read_text().replace("127.0.0.1:0", "no.such.host.invalid:0"))
+
+    ended = run("serve")
+
+    assert ended.status == 3
+    assert ended.err.startswith("cannot listen on no.such.host.invalid:0: ")
