@@ -50,9 +50,10 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _flushed(status: int) -> int:
-    """Write out what is left; a reader that has gone, such as `head`, is told nothing."""
+    """Write out what is left; where the reader has gone, as `head` does, 1 as typer and rich have it."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Status.REFUSED
     return status

@@ -91,7 +91,8 @@ def _of_csv(number: int, lines: Iterable[str], knows: Knows) -> Iterator[Resourc
     try:
         columns = _columns(next(rows), knows)
         for row in rows:
-            yield _of_row(columns, row)
+            if any(cell.strip() for cell in row):
+                yield _of_row(columns, row)
     except (csv.Error, _TooLong) as error:
         raise ValueError(f"line {number + rows.line_num - 1}: {error}") from error
 

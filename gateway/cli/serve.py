@@ -27,6 +27,18 @@ def serve(config: Config = CONFIG) -> None:
         runner.run(_run(settings))
 
 
+def announce(settings: "Settings", port: int) -> None:
+    """Tell people where the gateway is, and where its new tokens are."""
+    base = settings.server.public_url
+    if settings.server.port == 0 and base.endswith(":0"):
+        base = f"{base.removesuffix('0')}{port}"
+    for name in settings.targets:
+        print(f"target {name}: {base}/scim/{name}/v2")
+    for file in settings.made_tokens:
+        print(f"token made: {file}")
+    print(f"listening on port {port}; Ctrl+C stops", flush=True)
+
+
 async def _run(settings: "Settings") -> None:
     from gateway.app import open_gateway
 
@@ -35,7 +47,7 @@ async def _run(settings: "Settings") -> None:
         gateway = await stack.enter_async_context(open_gateway(settings))
         _warn(settings)
         port = await _listen(gateway, stack)
-        _announce(settings, port)
+        announce(settings, port)
         await stop.wait()
     # leaving the stack drains: what is under way ends first, and nothing new is taken
 
@@ -75,15 +87,3 @@ def _warn(settings: "Settings") -> None:
 
     for warning in settings.warnings:
         structlog.get_logger().warning("config.doubted", reason=warning)
-
-
-def _announce(settings: "Settings", port: int) -> None:
-    """Tell people where the gateway is, and where its new tokens are."""
-    base = settings.server.public_url
-    if settings.server.port == 0 and base.endswith(":0"):
-        base = f"{base.removesuffix('0')}{port}"
-    for name in settings.targets:
-        print(f"target {name}: {base}/scim/{name}/v2")
-    for file in settings.made_tokens:
-        print(f"token made: {file}")
-    print(f"listening on port {port}; Ctrl+C stops", flush=True)

@@ -98,7 +98,7 @@ def _ndjson(rows: Iterable[Row], columns: Sequence[Column], out: TextIO) -> None
 
 
 def _csv(rows: Iterable[Row], columns: Sequence[Column], out: TextIO) -> None:
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out)  # lines end in CR LF (RFC 4180), so that a CR within a cell is quoted
     writer.writerow([column.title for column in columns])
     for row in rows:
         writer.writerow([_cell(column.value(row)) for column in columns])

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.errors import Busy, GatewayError, JournalUnavailable, NotSupported
+from gateway.flow.alert import alert
 from gateway.flow.answers import answer_to_change
 from gateway.flow.decide import Plan, Send, Situation, decide, without_password
 from gateway.flow.deliver import Courier, Delivered, Gone
@@ -85,6 +86,7 @@ class Changes:
         try:
             return await look(self._services, change, keys)
         except TargetError as error:
+            alert(change.target, error)
             raise answer_to_change(change.target.name, error) from error
 
     async def _carry_out(self, change: Change, situation: Situation, plan: Plan, record: Record) -> Reply:
@@ -143,7 +145,7 @@ class Changes:
                 before,
                 original=plan.original,
                 state=plan.state,
-                modified=now,
+                modified=before.modified if plan.original == before.original else now,
                 replied=before.replied or change.id is not None,
                 links={**before.links, target: link},
             )
@@ -171,7 +173,11 @@ class Changes:
         self, change: Change, courier: Courier, record: Record, error: TargetError | GatewayError
     ) -> GatewayError:
         """Close the operation, or leave it in doubt for the next one; return what the provider hears."""
-        answer = error if isinstance(error, GatewayError) else answer_to_change(change.target.name, error)
+        if isinstance(error, TargetError):
+            alert(change.target, error)
+            answer = answer_to_change(change.target.name, error)
+        else:
+            answer = error
         if courier.in_doubt:
             event = record.event(Outcome.PENDING, _status(answer, change), answer.detail)
             await self._services.operations.doubt(courier.operation, event)

@@ -180,7 +180,10 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One name a resource is known by: ("name", folded userName), ("external", externalId), ("id", id)."""
+    """One name a resource is known by.
+
+    Kinds: id, name (folded userName), external (externalId), and, to find inactive people, email (folded).
+    """
 
     kind: str
     value: str
@@ -271,7 +274,7 @@ class Resources(Protocol):
     """Originals and links."""
 
     async def find(self, base: str, type: ResourceType, keys: Sequence[Key]) -> tuple[Resource, ...]:
-        """Return the resources known by any of the keys, tombstones by id only."""
+        """Return the resources known by any of the keys; tombstones by id, inactive people by e-mail only."""
 
     async def page(self, base: str, type: ResourceType, after: str, count: int) -> tuple[Resource, ...]:
         """Return up to `count` resources in order of id, after the id `after` ("" = from the start)."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import InvalidFilter, NotFound
+from gateway.flow.alert import alert
 from gateway.flow.answers import answer_to_read
 from gateway.flow.document import shown, shown_entry
 from gateway.flow.look import entry_of, foreign_entry, is_protected
@@ -50,6 +51,7 @@ class Reads:
         try:
             found = await self._find(target, kind, id)
         except TargetError as error:
+            alert(target, error)
             raise answer_to_read(target.name, error) from error
         if found is None:
             raise NotFound(f"{target.name} has no {kind.value.lower()} with this id")
@@ -65,6 +67,7 @@ class Reads:
                 return await self._page(target, kind, None, question)
             return await self._matching(target, kind, question.filter, question)
         except TargetError as error:
+            alert(target, error)
             raise answer_to_read(target.name, error) from error
 
     async def _find(self, target: Target, kind: ResourceType, id: str) -> Attributes | None:

@@ -24,6 +24,7 @@ from gateway.flow.ports import (
     Settlement,
     TargetError,
 )
+from gateway.scim.difference import compare, overlay
 
 log = structlog.get_logger()
 
@@ -60,8 +61,9 @@ class Recovery:
     async def _resolve(self, target: Target, operation: Operation) -> None:
         await self._services.sleep(self._quiet(target, operation))
         owned = await self._services.operations.take_over(operation)
-        entry, applied = await self._what_became(target, owned.intent)
-        resource = await self._resource(owned.intent, entry) if applied else None
+        known = await self._known(owned.intent)
+        entry, applied = await self._what_became(target, owned.intent, known)
+        resource = await self._resource(owned.intent, known, entry) if applied else None
         outcome = Outcome.APPLIED if applied else Outcome.FAILED
         event = self._event(owned.intent, outcome)
         await self._services.operations.settle(owned, Settlement(outcome, event, resource))
@@ -72,26 +74,37 @@ class Recovery:
         age = _seconds_between(operation.opened, self._services.now())
         return max(0.0, target.policy.settle - age)
 
-    async def _what_became(self, target: Target, intent: Intent) -> tuple[Attributes | None, bool]:
-        """Return the target's entry and whether the operation took effect."""
+    async def _known(self, intent: Intent) -> Resource | None:
+        if not intent.resource_id:
+            return None
+        own = (Key("id", intent.resource_id),)
+        return next(iter(await self._services.resources.find(intent.base, intent.type, own)), None)
+
+    async def _what_became(
+        self, target: Target, intent: Intent, known: Resource | None
+    ) -> tuple[Attributes | None, bool]:
+        """Return the target's entry and whether the operation certainly took effect.
+
+        "No" is safe where it is wrong: what the target shows is then seen as changed there. "Yes" is not.
+        """
         if intent.operation == "create":
             entry = await find_entry(target, intent.type, intent.wanted)
             return entry, entry is not None and holds(target.mapping, intent.wanted, entry)
         entry = await target.connector.get(intent.type, intent.target_id or "")
         if intent.operation == "delete":
             return entry, entry is None
-        return entry, entry is not None and holds(target.mapping, intent.wanted, entry)
+        if entry is None or not holds(target.mapping, intent.wanted, entry):
+            return entry, False
+        sent = known.links[intent.target].sent if known and intent.target in known.links else {}
+        shown = target.mapping.forward(target.mapping.reverse(entry)).form
+        return entry, not compare(shown, overlay(shown, compare(sent, intent.wanted)))
 
-    async def _resource(self, intent: Intent, entry: Attributes | None) -> Resource:
+    async def _resource(self, intent: Intent, known: Resource | None, entry: Attributes | None) -> Resource:
         now = self._services.now()
         link = Link(intent.target, entry["id"] if entry else None, intent.wanted, entry)
-        known: tuple[Resource, ...] = ()
-        if intent.resource_id:
-            own = (Key("id", intent.resource_id),)
-            known = await self._services.resources.find(intent.base, intent.type, own)
-        if known:
-            links = {**known[0].links, intent.target: link}
-            return replace(known[0], original=intent.original, state=intent.state, modified=now, links=links)
+        if known is not None:
+            links = {**known.links, intent.target: link}
+            return replace(known, original=intent.original, state=intent.state, modified=now, links=links)
         resource_id = intent.resource_id or await self._new_id(intent, link.target_id)
         return Resource(
             intent.base,

@@ -71,9 +71,9 @@ def read_head(connection: sqlite3.Connection) -> Head:
 
 
 def read_salt(connection: sqlite3.Connection) -> bytes:
-    """Return the key of this journal's `subject` column."""
-    salt: bytes = connection.execute(READ_SALT).fetchone()[0]
-    return salt
+    """Return the key of this journal's `subject` column; empty where it was removed."""
+    row = connection.execute(READ_SALT).fetchone()
+    return row[0] if row else b""
 
 
 def page(

@@ -20,7 +20,7 @@ from gateway.flow.ports import (
 )
 from gateway.flow.tokens import Token
 from gateway.journal.chain import Head, Sealed, join, seal, stamp
-from gateway.journal.resources import folded_name
+from gateway.journal.resources import folded_emails, folded_name
 from gateway.journal.store import Clock
 
 
@@ -115,6 +115,8 @@ class MemoryResources:
 def _is_known_by(resource: Resource, key: Key) -> bool:
     if key.kind == "id":
         return resource.id == key.value
+    if key.kind == "email":
+        return key.value in folded_emails(resource)
     names = {"name": folded_name(resource), "external": resource.original.get("externalId")}
     return resource.state is not State.DELETED and names[key.kind] == key.value
 

@@ -25,6 +25,9 @@ BY: Final = {  # kind of key -> the resources it finds
         SELECT key FROM resource WHERE base = ? AND type = ? AND name_folded = ? AND state <> 'deleted'""",
     "external": """
         SELECT key FROM resource WHERE base = ? AND type = ? AND external_id = ? AND state <> 'deleted'""",
+    "email": """
+        SELECT r.key FROM email AS e JOIN resource AS r ON r.key = e.resource
+        WHERE r.base = ? AND r.type = ? AND e.folded = ?""",
 }
 AFTER: Final = """
     SELECT key FROM resource WHERE base = ? AND type = ? AND id > ? AND state <> 'deleted'
@@ -50,6 +53,12 @@ STORE_LINK: Final = """
     SELECT key, ?, type, ?, ?, ? FROM resource WHERE base = ? AND type = ? AND id = ?
     ON CONFLICT (resource, target) DO UPDATE SET
         target_id = excluded.target_id, sent = excluded.sent, seen = excluded.seen"""
+FORGET_EMAILS: Final = """
+    DELETE FROM email
+    WHERE resource = (SELECT key FROM resource WHERE base = ? AND type = ? AND id = ?)"""
+STORE_EMAIL: Final = """
+    INSERT INTO email (resource, folded)
+    SELECT key, ? FROM resource WHERE base = ? AND type = ? AND id = ?"""
 NOTE_REPLIED: Final = "UPDATE resource SET replied = 1 WHERE base = ? AND type = ? AND id = ? AND replied = 0"
 
 MOST: Final = 500  # parameters of one statement
@@ -62,6 +71,7 @@ class Record:
 
     row: tuple[Any, ...]
     links: tuple[tuple[Any, ...], ...]
+    emails: tuple[tuple[Any, ...], ...]
 
     @classmethod
     def of(cls, resource: Resource) -> "Record":
@@ -72,7 +82,8 @@ class Record:
             (link.target, link.target_id, dumps(link.sent), dumps(link.seen), r.base, r.type, r.id)
             for link in r.links.values()
         )
-        return cls((*row, r.state, r.created, r.modified, r.replied), links)
+        emails = tuple((address, r.base, r.type, r.id) for address in folded_emails(r))
+        return cls((*row, r.state, r.created, r.modified, r.replied), links, emails)
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Store the resource and its links; raises `Uniqueness` where another has the name."""
@@ -81,6 +92,8 @@ class Record:
         except sqlite3.IntegrityError as error:
             raise Uniqueness("another resource has this name already") from error
         connection.executemany(STORE_LINK, self.links)
+        connection.execute(FORGET_EMAILS, self.row[:3])
+        connection.executemany(STORE_EMAIL, self.emails)
 
 
 class SqliteResources:
@@ -135,6 +148,15 @@ def folded_name(resource: Resource) -> str | None:
     """Return the name by which a resource is found, as it is compared."""
     name = resource.original.get(NAMES[resource.type])
     return fold(name) if isinstance(name, str) else None
+
+
+def folded_emails(resource: Resource) -> tuple[str, ...]:
+    """Return the e-mail addresses by which an inactive person is found, as they are compared."""
+    emails = resource.original.get("emails")
+    if resource.state is not State.INACTIVE or not isinstance(emails, list):
+        return ()
+    values = [email.get("value") for email in emails if isinstance(email, dict)]
+    return tuple(dict.fromkeys(fold(value) for value in values if isinstance(value, str)))
 
 
 def dumps(value: Any) -> str | None:

@@ -9,6 +9,7 @@ from gateway.mapping.values import Person, Transform, Unusable
 from gateway.scim.names import is_multi_valued
 from gateway.scim.paths import Place, place, put, select, take
 
+MADE: Final = frozenset({"template", "constant"})  # these write the same whatever the value is
 ABSENT: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
@@ -84,10 +85,12 @@ class Rule:
                 value = transform.invert(value)
         return value
 
-    def normal(self, value: Any) -> Any:
+    def normal(self, value: Any, person: Person) -> Any:
         """Return a value as this rule would write it, to compare what a target shows with what it showed."""
+        if any(transform.name in MADE for transform in self.via):
+            return value
         try:
-            return self.apply(value, "", Person(), None) if value not in ABSENT else None
+            return self.apply(value, "", person, None) if value not in ABSENT else None
         except Unusable:
             return value
 

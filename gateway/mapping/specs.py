@@ -103,7 +103,13 @@ def nearest(name: Any, known: Iterable[str]) -> str:
 
 
 def _is_scalar(value: Any) -> bool:
-    return isinstance(value, str | bool | int) or (isinstance(value, float) and isfinite(value))
+    match value:
+        case float():
+            return isfinite(value)
+        case int():
+            return abs(value) < 2**63  # what JSON carries safely
+        case _:
+            return isinstance(value, str)
 
 
 def _is_table(value: Any) -> bool:

@@ -49,8 +49,14 @@ def find_office(text: str, offices: Offices) -> Office | None:
     """Return the office of that key or name: as written first, then in any case and width."""
     if text in offices:
         return offices[text]
-    by_name = _first_stays((known.name, known) for known in offices.values())
-    return by_name.get(text) or _folded(offices).get(fold(text)) or _folded(by_name).get(fold(text))
+    folded = fold(text)
+    tests: tuple[Callable[[str, Office], bool], ...] = (
+        lambda key, known: known.name == text,
+        lambda key, known: fold(key) == folded,
+        lambda key, known: fold(known.name) == folded,
+    )
+    found = (known for test in tests for key, known in offices.items() if test(key, known))
+    return next(found, None)
 
 
 @lru_cache(maxsize=4096)

@@ -121,13 +121,14 @@ class TargetMapping:
     ) -> dict[str, Any]:
         """Return the original with what has changed at the target since `seen` (DESIGN section 6)."""
         document = dict(original)
+        person = Person(original, region_of(original, self._offices, self.region))
         changed: list[Rule] = []
         for difference in compare(seen, present):
             rule = self._applicable(difference, original)
             if rule is None:
                 if self._is_shown(str(difference.steps[0])):
                     document = overlay(document, [difference])
-            elif rule not in changed and _values(rule, seen) != _values(rule, present):
+            elif rule not in changed and _values(rule, seen, person) != _values(rule, present, person):
                 changed.append(rule)
         for rule in changed:
             document = rule.unwrite(present, document)
@@ -310,8 +311,8 @@ def _is_picked(where: Place, leaf: Leaf, leaves: Leaves) -> bool:
     return is_match(element, where.where or ())
 
 
-def _values(rule: Rule, entry: Mapping[str, Any]) -> list[Any]:
-    return [rule.normal(value) for _, value in select(entry, rule.to)]
+def _values(rule: Rule, entry: Mapping[str, Any], person: Person) -> list[Any]:
+    return [rule.normal(value, person) for _, value in select(entry, rule.to)]
 
 
 def _is_same(left: Place, right: Place) -> bool:

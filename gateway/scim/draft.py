@@ -192,8 +192,8 @@ def _key(holder: Mapping[str, Any], name: str, known: Attribute) -> str:
 
 def _ready(raw: Any, known: Attribute) -> Any:
     """Return a value of a message as a document holds it, None where it is empty."""
-    is_single_object = bool(known.sub) and not known.multi_valued
-    return booleans(clean(as_object(raw) if is_single_object else raw, known), known)
+    has_value = known.find("value") is not None and not known.multi_valued  # as a manager has
+    return booleans(clean(as_object(raw) if has_value else raw, known), known)
 
 
 def _fresh(known: Attribute, sub: str | None, raw: Any) -> dict[str, Any] | None:

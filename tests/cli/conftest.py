@@ -34,6 +34,7 @@ on_invalid = "drop"
 [targets.cx]
 preset = "cx"
 url = "http://127.0.0.1:9/scim"
+auth = { bearer = { file = "cx.token" } }
 """
 STARTED = datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC)
 
@@ -51,10 +52,11 @@ Run = Callable[..., Ended]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with a configuration and a token."""
+    """The working directory, with a configuration and its secrets."""
     (tmp_path / "config.toml").write_text(CONFIG)
-    (tmp_path / "okta.token").touch(0o600)
-    (tmp_path / "okta.token").write_text("okta-secret\n")
+    for name in ("okta.token", "cx.token"):
+        (tmp_path / name).touch(0o600)
+        (tmp_path / name).write_text(f"the-secret-of-{name}\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -72,7 +72,7 @@ def test_pages_follow_each_other_to_the_end(run, remember, make_event, sort):
     seen, options = [], []
 
     while True:
-        ended = run(*"audit query --format ndjson --limit 503 --sort".split(), sort, *options)
+        ended = run(*["audit", "query", "--format", "ndjson", "--limit", "503", "--sort"], sort, *options)
         seen += [json.loads(line)["seq"] for line in ended.out.splitlines()]
         if not ended.err:
             break

@@ -73,6 +73,7 @@ def test_warnings_are_told_and_are_no_faults(run, folder):
 LIST = (
     '{"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "totalResults": 0, "Resources": []}'
 )
+FOREIGN = "answers, but not in SCIM, see targets.dialpad.url: the target's answer is not a JSON object"
 ERROR = '{"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "detail": "no such key"}'
 
 
@@ -91,7 +92,7 @@ ERROR = '{"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "detail": 
             200,
             "<html>",
             3,
-            "dialpad: answers, but not in SCIM, see targets.dialpad.url: the target's answer is not a JSON object\n",
+            f"dialpad: {FOREIGN}\n",
             id="not SCIM",
         ),
         pytest.param(500, ERROR, 3, "dialpad: cannot be used now: no such key\n", id="broken"),

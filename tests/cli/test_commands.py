@@ -1,5 +1,6 @@
 """What all commands share: usage, faults, and no traceback."""
 
+import io
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli import main
 from gateway.cli.failures import Status, Stop, stop_of
 from gateway.errors import ConfigError, Fault, InvalidFilter, JournalUnavailable
 from gateway.flow.ports import Unreachable
@@ -23,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
         pytest.param(["audit"], "Usage: scim-gateway audit", id="no sub-command"),
         pytest.param(["explain"], "Missing argument 'TARGET'", id="missing argument"),
         pytest.param(["check", "--offline"], "No such option", id="unknown option"),
-        pytest.param(["audit", "query", "--limit", "0"], "0 is not in the range", id="limit too small"),
+        pytest.param(["audit", "query", "--limit", "0"], "greater than or equal to 1", id="limit too small"),
         pytest.param(["token", "list", "--format", "xml"], "'xml' is not one of", id="unknown format"),
     ],
 )
@@ -32,6 +34,13 @@ def test_wrong_usage_ends_with_2_and_a_sentence(run, argv, sentence):
 
     assert (ended.status, ended.out) == (2, "")
     assert sentence in ended.err
+
+
+def test_output_may_go_where_there_is_no_encoding(folder, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+
+    assert main(["check"]) == 0
+    assert "phonebook: ok" in sys.stdout.getvalue()
 
 
 def test_help_ends_with_0(run):
@@ -89,7 +98,9 @@ def test_a_fault_of_the_code_is_not_hidden(run, folder, monkeypatch):
         run("check")
 
 
-def test_a_reader_that_has_gone_is_no_fault(folder):
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_reader_that_has_gone_gets_no_traceback(folder, monkeypatch, unbuffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, str(ROOT / "gateway.py"), "check"]
@@ -99,6 +110,6 @@ def test_a_reader_that_has_gone_is_no_fault(folder):
     )
 
     os.close(writing)
-    assert ended.returncode == 0
+    assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert "BrokenPipe" not in ended.stderr

@@ -121,6 +121,7 @@ def test_a_resource_is_read_in_the_dialect_of_the_target_s_provider(run, folder,
 
 def test_no_secret_has_to_be_there(run, folder):
     (folder / "okta.token").unlink()
+    (folder / "cx.token").unlink()
 
     assert explained(run, ANN)[0] == 0
 
@@ -155,7 +156,7 @@ def test_one_resource_is_read_from_every_form(run, folder, content):
     "content",
     [
         pytest.param(f'{json.dumps(ANN)}\n\n{{"userName": "bob"}}\n', id="NDJSON"),
-        pytest.param("userName,externalId\nann,1\n\nbob,2\n", id="CSV"),
+        pytest.param("userName,externalId\nann,1\n\nbob,2\n , \n", id="CSV"),
     ],
 )
 def test_many_give_one_object_a_line(run, content):

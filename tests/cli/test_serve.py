@@ -1,6 +1,5 @@
 """`serve`: a real process, what it prints, and how it ends."""
 
-import asyncio
 import json
 import re
 import signal
@@ -14,10 +13,10 @@ from pathlib import Path
 import pytest
 import structlog
 
-from gateway.cli import serve
-from gateway.cli.failures import Status, Stop
+from gateway.cli.serve import announce
 from gateway.journal.lock import JournalLock
 from gateway.settings import load_settings
+from gateway.targets.registry import CONNECTORS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,7 +70,7 @@ def test_a_signal_ends_it_well(process, number):
 
     process.send_signal(number)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
 
     assert (process.returncode, out) == (0, "")
     assert "Traceback" not in err
@@ -96,6 +95,27 @@ def test_a_journal_that_is_taken_ends_with_3(run, folder):
     lock.release()
     assert (ended.status, ended.out) == (3, "")
     assert ended.err == f"another gateway has the journal {folder}/var/gateway.db\n"
+
+
+def test_a_gateway_runs_without_uvloop(run, folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    lock = JournalLock(folder / "var" / "gateway.db")
+
+    ended = run("serve")
+
+    lock.release()
+    assert ended.status == 3
+
+
+def test_targets_are_announced_as_the_outside_calls_them(folder, capsys):
+    config = folder / "config.toml"
+    config.write_text(
+        config.read_text().replace("[journal]", 'public_url = "https://gw.example/"\n[journal]')
+    )
+
+    announce(load_settings(config, CONNECTORS), 4711)
+
+    assert capsys.readouterr().out.splitlines()[0] == "target phonebook: https://gw.example/scim/phonebook/v2"
 
 
 def test_a_port_that_is_taken_ends_with_3(run, folder):

@@ -72,7 +72,7 @@ def test_ndjson_is_one_object_a_line(capsys):
 def test_csv_has_the_columns_of_a_sheet(capsys):
     write(ROWS, Format.CSV, COLUMNS, columns("inner.n", "name"))
 
-    assert capsys.readouterr().out == 'inner.n,name\n7,ann\n"[1,2]",山田 太郎\n,bob\n'
+    assert capsys.readouterr().out == 'inner.n,name\r\n7,ann\r\n"[1,2]",山田 太郎\r\n,bob\r\n'
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+442079460123", "-1", "@sum", "\tx", "\rx"])

@@ -552,3 +552,18 @@ async def test_a_password_in_a_patch_is_not_kept_either(house) -> None:
     assert "canary" not in repr(vars(gateway.journal.resources))
     assert [line["path"] for line in (await gateway.events())[-1]["diff"]] == ["password"]
     assert "password" not in await gateway.get(id)
+
+
+@pytest.mark.parametrize(
+    "filter",
+    ['emails.value eq "Ann@Work.example.com"', 'emails[type eq "work"].value eq "ann@work.example.com"'],
+)
+async def test_a_removed_person_is_found_by_e_mail(house, filter: str) -> None:
+    gateway = house(on_deactivate="delete")
+    mail = {"emails": [{"type": "work", "value": "ann@work.example.com"}]}
+    id = (await gateway.send("create", ANN | mail)).document["id"]
+    await gateway.send("patch", LEAVE, id)
+
+    page = await gateway.search(filter)
+
+    assert (page.total, [person["id"] for person in page.entries]) == (1, [id])

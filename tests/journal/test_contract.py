@@ -240,6 +240,17 @@ async def test_a_resource_is_not_found_elsewhere(journal, store, resource, base,
     assert await journal.resources.find(base, type, [key]) == ()
 
 
+@pytest.mark.parametrize("state", State)
+async def test_an_inactive_person_is_found_by_e_mail_and_nobody_else_is(journal, store, resource, state):
+    made = resource(state=State.ACTIVE)
+    made = replace(made, original={**made.original, "emails": [{"value": "Ann@X.test"}, {"type": "home"}]})
+    left = replace(made, state=state)
+    await store(made, replace(made, state=State.INACTIVE), left)
+
+    found = await journal.resources.find("cx", USER, [Key("email", "ann@x.test")])
+    assert found == ((left,) if state is State.INACTIVE else ())
+
+
 async def test_a_resource_found_by_several_keys_is_returned_once(journal, store, resource):
     ann, bob = resource(external="x-1"), resource("id-2", "Bob")
     await store(ann, bob)

@@ -96,6 +96,7 @@ SWAP = (
         pytest.param(
             ["INSERT INTO event_value VALUES (5, 0, x'00', '1')"], "changed", 5, "value", id="value row added"
         ),
+        pytest.param(["DELETE FROM meta WHERE name = 'salt'"], "changed", 1, "subject", id="key of subjects"),
         pytest.param(SWAP, "changed", 2, "hash", id="swapped"),
         pytest.param(["DELETE FROM event WHERE seq = 3"], "gap", 3, "3", id="deleted"),
         pytest.param(["DELETE FROM event WHERE seq IN (1, 2)"], "gap", 1, "1", id="deleted at the start"),

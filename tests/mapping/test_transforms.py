@@ -104,6 +104,7 @@ def test_a_compiled_transform_has_the_name_of_its_entry(name):
         pytest.param({"name": "truncate", "length": "9"}, "length", "whole number", id="text for a number"),
         pytest.param({"name": "constant", "value": object()}, "value", "must be text", id="no JSON"),
         pytest.param({"name": "constant", "value": {"a": [float("nan")]}}, "value", "must be text", id="NaN"),
+        pytest.param({"name": "constant", "value": 10**400}, "value", "must be text", id="endless number"),
         pytest.param({"name": "match", "pattern": "("}, "pattern", "RE2", id="broken pattern"),
         pytest.param({"name": "match", "pattern": r"(a)\1"}, "pattern", "RE2", id="back reference"),
         pytest.param({"name": "match", "pattern": "\ud800"}, "pattern", "Unicode", id="half a character"),

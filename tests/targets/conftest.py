@@ -1,11 +1,7 @@
 """Targets to test against: a directory of our own, and a foreign SCIM server as a real process."""
 
-import os
-import socket
-import subprocess
-import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -17,8 +13,6 @@ from gateway.targets.registry import Bearer, OpenTarget, Surroundings, TargetAdd
 
 hypothesis.settings.register_profile("gateway", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("gateway")
-
-TOKEN = "a-token-for-tests-only"
 
 
 @pytest.fixture
@@ -32,30 +26,13 @@ def around(session: aiohttp.ClientSession) -> Surroundings:
     return Surroundings(session, on_fatal=pytest.fail)
 
 
-@pytest.fixture(scope="session")
-def scim2_server() -> Iterator[str]:
-    """Start a scim2-server that makes a tenant of every path; yield its URL."""
-    program = Path(sys.executable).parent / "scim2-server"
-    if not program.exists():
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing("scim2-server is not installed: pip install scim2-server")
-    port = _free_port()
-    arguments = ["--port", str(port), "--bearer-token", TOKEN, "--dynamic-tenants"]
-    with subprocess.Popen(
-        [program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdout.readline().startswith("Serving SCIM")
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
-
-
 @pytest.fixture(params=["embedded", "scim"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> TargetAddress:
     """Where an empty directory of each kind is."""
     if request.param == "embedded":
         return TargetAddress("embedded", f"sqlite:{tmp_path / 'directory.db'}")
-    server = request.getfixturevalue("scim2_server")
-    return TargetAddress("scim", f"{server}/{uuid.uuid4().hex}/v2/", Bearer(TOKEN))
+    server, token = request.getfixturevalue("scim2_server")
+    return TargetAddress("scim", f"{server}/{uuid.uuid4().hex}/v2/", Bearer(token))
 
 
 @pytest.fixture
@@ -63,9 +40,3 @@ async def target(address: TargetAddress, around: Surroundings) -> AsyncIterator[
     target = await open_connector(address.name, address, around)
     yield target
     await target.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

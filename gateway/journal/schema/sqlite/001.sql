@@ -51,6 +51,14 @@ CREATE UNIQUE INDEX resource_id ON resource (base, type, id);
 CREATE UNIQUE INDEX resource_name ON resource (base, type, name_folded) WHERE state <> 'deleted';
 CREATE INDEX resource_external ON resource (base, type, external_id) WHERE state <> 'deleted';
 
+-- E-mail addresses of inactive people, who may have no entry on the target that could be found by them.
+CREATE TABLE email (
+    resource INTEGER NOT NULL,
+    folded TEXT NOT NULL,
+    PRIMARY KEY (resource, folded)
+) WITHOUT ROWID;
+CREATE INDEX email_folded ON email (folded);
+
 CREATE TABLE link (
     resource INTEGER NOT NULL,
     target TEXT NOT NULL,

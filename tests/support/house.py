@@ -1,0 +1,160 @@
+"""A gateway's flow on a memory journal and a target that does as it is told."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from gateway.flow.change import Changes
+from gateway.flow.locks import KeyedLocks
+from gateway.flow.model import Caller, Change, Policy, Reply, Services, Target
+from gateway.flow.ports import (
+    Attributes,
+    Conflict,
+    Missing,
+    Page,
+    Query,
+    ResourceType,
+    TargetError,
+    Update,
+)
+from gateway.flow.read import Question, Reads
+from gateway.flow.recovery import Recovery
+from gateway.flow.sight import Sights
+from gateway.journal.chain import stamp
+from gateway.journal.memory import MemoryJournal
+from gateway.mapping.target import TargetMapping
+from gateway.scim.documents import canonical, fold, take_password
+from gateway.scim.grammar import parse_filter
+from gateway.scim.predicate import predicate
+
+USER = ResourceType.USER
+
+
+@dataclass
+class FakeTarget:
+    """A directory in a dict; `faults` come one a call, before the work is done, or `late` after it."""
+
+    entries: dict[str, Attributes] = field(default_factory=dict)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    faults: list[TargetError | None] = field(default_factory=list)
+    late: bool = False
+    unique: bool = True
+    ids: Iterator[int] = field(default_factory=lambda: count(1))
+
+    async def get(self, kind: ResourceType, id: str) -> Attributes | None:
+        self.calls.append(("get", id))
+        return self.entries.get(id)
+
+    async def query(self, kind: ResourceType, query: Query) -> Page:
+        self.calls.append(("query", str(query.filter) if query.filter else None))
+        matches = predicate(query.filter) if query.filter else lambda entry: True
+        found = [entry for entry in self.entries.values() if matches(entry)]
+        return Page(len(found), tuple(found[query.start - 1 : query.start - 1 + query.count]))
+
+    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
+        with self._faulty("create", wanted):
+            names = {fold(entry["userName"]) for entry in self.entries.values()}
+            if self.unique and fold(wanted["userName"]) in names:
+                raise Conflict("exists", 409)
+            entry = {**wanted, "id": f"t{next(self.ids)}", "meta": {"resourceType": "User"}}
+            self.entries[entry["id"]] = entry
+        return entry
+
+    async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
+        with self._faulty("change", (id, update.wanted)):
+            if id not in self.entries:
+                raise Missing("no such entry", 404)
+            self.entries[id] = {**update.wanted, "id": id}
+        return self.entries[id]
+
+    async def delete(self, kind: ResourceType, id: str) -> None:
+        with self._faulty("delete", id):
+            if self.entries.pop(id, None) is None:
+                raise Missing("no such entry", 404)
+
+    def _faulty(self, name: str, what: Any) -> "_Faulty":
+        self.calls.append((name, what))
+        return _Faulty(self.faults.pop(0) if self.faults else None, self.late)
+
+    @property
+    def writes(self) -> list[str]:
+        return [name for name, _ in self.calls if name in ("create", "change", "delete")]
+
+
+class _Faulty:
+    def __init__(self, fault: TargetError | None, late: bool) -> None:
+        self._fault, self._late = fault, late
+
+    def __enter__(self) -> None:
+        if self._fault is not None and not self._late:
+            raise self._fault
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self._fault is not None and kind is None:
+            raise self._fault
+
+
+@dataclass
+class House:
+    """The flow with everything around it; `send` is what the server does."""
+
+    fake: FakeTarget
+    target: Target
+    journal: MemoryJournal
+    services: Services
+    slept: list[float]
+    clock: list[float]
+
+    async def send(self, operation: str, body: Attributes | None = None, id: str | None = None) -> Reply:
+        document, password = (body or {}), None
+        if operation in ("create", "replace"):
+            document, password = take_password(canonical(document, USER))
+        change = Change(
+            operation, USER, self.target, Caller("okta", "config:1"), "cid-1", id, document, password
+        )
+        return await Changes(self.services, Recovery(self.services)).handle(change)
+
+    async def get(self, id: str) -> Attributes:
+        return await Reads(self.services).get(self.target, USER, id)
+
+    async def search(self, text: str | None, start: int = 1, count: int = 100) -> Page:
+        filter = parse_filter(text) if text else None
+        return await Reads(self.services).query(self.target, USER, Question(filter, start, count))
+
+    async def events(self) -> list[Any]:
+        return list(reversed(await self.journal.trail.page(None, 1000, None, None)))
+
+    async def replied(self, id: str) -> None:
+        await self.services.resources.note_replied(self.target.name, USER, id)
+
+
+def utc(seconds: float) -> datetime:
+    return datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=seconds)
+
+
+def make_house(mapping: TargetMapping | None = None, fake: FakeTarget | None = None, **policy: Any) -> House:
+    """Return a flow on a memory journal before one target; `policy` is how the target is treated."""
+    fake = fake or FakeTarget()
+    slept, clock = [], [0.0]
+    journal = MemoryJournal(lambda: utc(clock[0]))
+    ids = count(1)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock[0] += seconds
+
+    services = Services(
+        journal.operations,
+        journal.resources,
+        journal.trail,
+        KeyedLocks(),
+        Sights(lambda: clock[0]),
+        lambda: clock[0],
+        lambda: stamp(utc(clock[0])),
+        sleep,
+        lambda: f"g{next(ids)}",
+    )
+    target = Target("phonebook", fake, mapping or TargetMapping(), Policy(**policy), "http://gw/v2")
+    return House(fake, target, journal, services, slept, clock)
