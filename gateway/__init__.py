@@ -1,3 +1,5 @@
 """The SCIM gateway that people trust with their directory."""
 
-__version__ = "0.1.0"
+from gateway.version import VERSION as __version__
+
+__all__ = ["__version__"]

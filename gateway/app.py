@@ -35,6 +35,7 @@ from gateway.server.boundary import boundary
 from gateway.server.control import Control
 from gateway.server.health import Health
 from gateway.server.inbound import MAX_BODY
+from gateway.server.runner import Runner
 from gateway.server.scim_api import Provider, ScimApi
 from gateway.settings import Auth as AuthSettings
 from gateway.settings import RuleSettings, Settings, TargetSettings
@@ -97,14 +98,13 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
 async def serving(gateway: Gateway) -> AsyncIterator[int]:
     """Listen, and yield the port; at the end drain what is under way."""
     server = gateway.settings.server
-    runner = web.AppRunner(
+    runner = Runner(
         gateway.application,
-        access_log=None,
         keepalive_timeout=KEEP_ALIVE,
         shutdown_timeout=DRAIN,
         handler_cancellation=False,  # a provider that hangs up does not stop a change half-way
     )
-    control = web.AppRunner(gateway.control, access_log=None)
+    control = Runner(gateway.control)
     async with AsyncExitStack() as stack:
         for opened in (runner, control):
             await opened.setup()
@@ -174,11 +174,17 @@ async def _wire(settings: Settings, journal: SqliteJournal, connectors: dict[str
         for name, target in settings.targets.items()
     }
     recovery = Recovery(services)
-    credentials = Credentials(_credentials(settings), journal.tokens.active, _now)
+    open_to = {name: frozenset(provider.targets) for name, provider in settings.providers.items()}
+    credentials = Credentials(_credentials(settings), open_to, journal.tokens.active, _now)
     await credentials.refresh()
     providers = _providers(settings)
     api = ScimApi(
-        targets, providers, credentials.current, services, Changes(services, recovery), Reads(services)
+        targets,
+        providers,
+        credentials.current,
+        services,
+        Changes(services, recovery),
+        Reads(services, recovery),
     )
     health = Health({"journal": journal.health})
     application = web.Application(client_max_size=MAX_BODY, middlewares=[boundary])

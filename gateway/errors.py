@@ -79,9 +79,13 @@ class NotFound(GatewayError):
 
 
 class MethodNotAllowed(GatewayError):
-    """The path is served, the method is not."""
+    """The path is served, the method is not; `allowed` are those that are."""
 
     status = 405
+
+    def __init__(self, detail: str, allowed: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.allowed = tuple(allowed)
 
 
 class Uniqueness(GatewayError):

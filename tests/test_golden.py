@@ -1,13 +1,15 @@
 """Golden files: what a provider sends, what the target gets, what the provider hears.
 
-A new JSON file in `golden/<provider>/<preset>/` is a new test. It holds:
-`says` (one sentence), `source` (what justifies it), `config` (a file of `golden/targets/`, or TOML with `{url}`),
-`entries` (what the target held before, optional), `authorization` (what the target was shown, optional), and
-one exchange or a list `exchanges` of them:
+A new JSON file in `golden/<provider>/<preset>/` is a new test. It holds
+- `says`: one sentence; `source`: what justifies it;
+- `config`: a file of `golden/targets/`, or TOML of a target with `{url}` in it;
+- `entries` (optional): what the target held before; `authorization` (optional): what it was shown;
+and one exchange, or a list of them as `exchanges`:
 - `request`: `method`, `path` below the base URL, `body`;
 - `target`: null for nothing, a change (`method`, `path`, `body`, all exact), or a list of changes;
-- `answer`: `status`; `body`, each attribute named exact; `without`, attributes not there; `detail`, fragments;
-- `event` (optional): `event`, `result`, `held`, `dropped`, `diff` as rows of path, op and rule.
+- `answer`: `status`; in `body` attributes, each exact; `without`: those not there; `detail`: fragments of it;
+- `event` (optional): `event`, `result`, `held`, `dropped`, and `diff` as rows of path, op and rule.
+Nothing is said of `meta` in answers.
 """
 
 import json
@@ -49,7 +51,7 @@ class Stage:
         url = self.base_url + request["path"]
         async with self.session.request(request["method"], url, data=data, headers=JSON_TYPE) as answer:
             text = await answer.text()
-        return answer.status, json.loads(text) if text else {}
+        return answer.status, without_meta(json.loads(text) if text else {})
 
     async def last_event(self) -> Mapping[str, Any]:
         (event,) = await self.gateway.services.trail.page(None, 1, None, None)
@@ -111,6 +113,12 @@ async def check_exchange(here: Stage, exchange: Mapping[str, Any]) -> None:
         shown = event_rows(await here.last_event())
         assert {name: shown[name] for name in exchange["event"]} == exchange["event"]
     assert exchange.keys() <= EXCHANGE
+
+
+def without_meta(body: dict[str, Any]) -> dict[str, Any]:
+    people = [without_meta(person) for person in body.get("Resources", ())]
+    listed = {"Resources": people} if "Resources" in body else {}
+    return {name: value for name, value in body.items() if name != "meta"} | listed
 
 
 def as_list(changes: Any) -> list[Any]:

@@ -294,9 +294,13 @@ async def test_a_fault_of_the_disk_is_named_and_a_fatal_one_is_told(database, fa
 
 async def test_after_a_fatal_fault_nothing_is_written_any_more(database, fatal):
     waiting = [database.later(partial(add, str(n))) for n in range(BATCH - 1)]
-    with pytest.raises(StoreUnavailable):
-        await asyncio.gather(database.write(failing(sqlite3.SQLITE_IOERR)), database.write(notes))
+    writes = (
+        database.write(failing(sqlite3.SQLITE_IOERR)),
+        database.write(notes),
+    )  # the second is a batch later
+    refused = await asyncio.gather(*writes, return_exceptions=True)
 
+    assert [type(error) for error in refused] == [StoreUnavailable] * 2
     with pytest.raises(StoreUnavailable, match="disk failed"):
         await database.write(partial(add, "a"))
     assert {type(job.exception()) for job in waiting} == {StoreUnavailable}

@@ -40,6 +40,10 @@ def _refused(target: str, error: TargetError) -> GatewayError:
     return InvalidValue(f"{target} refused the change: {error.reason}")
 
 
+def _refused_read(target: str, error: TargetError) -> GatewayError:
+    return InvalidValue(f"{target} refused to be read: {error.reason}")
+
+
 def _exists(target: str, error: TargetError) -> GatewayError:
     return Uniqueness(f"{target} holds such an entry already: {error.reason}")
 
@@ -78,6 +82,8 @@ _TO_CHANGES: Final = {
     Nonsense: _nonsense_change,
 }
 _TO_READS: Final = _TO_CHANGES | {
+    Refused: _refused_read,
+    CannotFilter: _refused_read,
     Denied: _denied_read,
     Missing: _nonsense_read,
     Nonsense: _nonsense_read,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from gateway.flow.model import Target
 from gateway.flow.ports import Attributes, Resource, ResourceType
@@ -30,7 +31,7 @@ def _dressed(
     times: tuple[str | None, str | None],
 ) -> Attributes:
     document = {"schemas": schemas_of(view), "id": id, **{k: v for k, v in view.items() if k != "schemas"}}
-    location = f"{target.location}/{kind.value}s/{id}"
+    location = f"{target.location}/{kind.value}s/{quote(id, safe='')}"
     created, modified = times
     document["meta"] = meta_of(kind.value, created, modified, location, version(document))
     return document

@@ -20,7 +20,9 @@ async def look(services: Services, change: Change, keys: Iterable[Key]) -> Situa
     own = next((resource for resource in known if resource.id == change.id), None)
     rivals = tuple(resource for resource in known if resource is not own)
     if own is None:
-        return Situation(None, rivals, await foreign_entry(services, change.target, change.type, change.id))
+        trust = change.target.policy.trust
+        foreign = await foreign_entry(services, change.target, change.type, change.id, trust)
+        return Situation(None, rivals, foreign)
     if own.state is State.DELETED:
         raise NotFound(f"this {change.type.lower()} was deleted")
     return Situation(own, rivals, await entry_of(services, change.target, own, change.target.policy.trust))
@@ -44,12 +46,15 @@ async def _look_for_create(services: Services, change: Change, known: tuple[Reso
 
 
 async def foreign_entry(
-    services: Services, target: Target, kind: ResourceType, target_id: str
+    services: Services, target: Target, kind: ResourceType, target_id: str, trust: float
 ) -> Attributes | None:
-    """Return an entry that the journal does not know, by the target's own id, None where there is none."""
+    """Return an entry that the journal does not know, by the target's own id, None where there is none.
+
+    It is at most `trust` seconds old.
+    """
     if await services.resources.read(target.name, kind, target.name, (target_id,)):
         return None  # known under another id: this one never was the provider's
-    entry = services.sights.recall(target.name, kind, target_id, target.policy.trust)
+    entry = services.sights.recall(target.name, kind, target_id, trust)
     entry = entry or await target.connector.get(kind, target_id)
     if entry is None or is_protected(target, entry):
         return None

@@ -57,6 +57,7 @@ class Caller:
     ip: str = ""
     user_agent: str = ""
     busy_status: int = 503
+    kind: str = "provider"  # provider | auditor | unknown
 
 
 @dataclass(frozen=True, slots=True)

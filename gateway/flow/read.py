@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.errors import InvalidFilter, NotFound
@@ -10,7 +10,7 @@ from gateway.flow.alert import alert
 from gateway.flow.answers import answer_to_read
 from gateway.flow.document import shown, shown_entry
 from gateway.flow.look import entry_of, foreign_entry, is_protected
-from gateway.flow.model import Services, Target
+from gateway.flow.model import Services, Target, keys_of_resource
 from gateway.flow.ports import (
     Attributes,
     CannotFilter,
@@ -22,6 +22,7 @@ from gateway.flow.ports import (
     State,
     TargetError,
 )
+from gateway.flow.recovery import Recovery
 from gateway.mapping.query import equals, translate
 from gateway.scim.documents import fold
 from gateway.scim.grammar import Filter
@@ -43,8 +44,9 @@ class Question:
 class Reads:
     """Answers every request that alters nothing."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, recovery: Recovery) -> None:
         self._services = services
+        self._recovery = recovery
 
     async def get(self, target: Target, kind: ResourceType, id: str) -> Attributes:
         """Return one resource; raises NotFound, and the GatewayError for a target that cannot be read."""
@@ -64,7 +66,7 @@ class Reads:
         _refuse_unknown(target, question.filter)
         try:
             if question.filter is None:
-                return await self._page(target, kind, None, question)
+                return await self._page(target, kind, None, _anybody, question)
             return await self._matching(target, kind, question.filter, question)
         except TargetError as error:
             alert(target, error)
@@ -73,15 +75,27 @@ class Reads:
     async def _find(self, target: Target, kind: ResourceType, id: str) -> Attributes | None:
         known = await self._services.resources.find(target.name, kind, (Key("id", id),))
         if not known:
-            entry = await foreign_entry(self._services, target, kind, id)
+            entry = await foreign_entry(self._services, target, kind, id, trust=0)
             return None if entry is None else shown_entry(target, kind, entry)
         resource = known[0]
         if resource.state is State.DELETED:
             return None
         entry = await entry_of(self._services, target, resource, trust=0)
-        if entry is None:
-            return shown(target, resource, resource.original) if _is_absent_rightly(resource) else None
-        return shown(target, resource, _view(target, resource, entry))
+        if entry is not None:
+            return shown(target, resource, _view(target, resource, entry))
+        if not _is_absent_rightly(resource):
+            resource = await self._settled(target, resource)
+        return shown(target, resource, resource.original) if _is_absent_rightly(resource) else None
+
+    async def _settled(self, target: Target, resource: Resource) -> Resource:
+        """Return what is known once it is clear whether we removed the entry ourselves."""
+        keys = keys_of_resource(resource)
+        if not await self._services.operations.open(target.name, tuple(keys)):
+            return resource
+        async with self._services.locks.hold(target.name, keys, target.policy.deadline):
+            await self._recovery.settle_doubt(target, resource.type, keys)
+        own = (Key("id", resource.id),)
+        return (await self._services.resources.find(target.name, resource.type, own))[0]
 
     async def _matching(self, target: Target, kind: ResourceType, filter: Filter, question: Question) -> Page:
         matches = predicate(filter)
@@ -89,21 +103,21 @@ class Reads:
         if "id" in names:
             return _window([await self._by_id(target, kind, names["id"], matches)], question)
         removed = await self._removed(target, kind, names, matches)
-        page = await self._filtered(target, kind, filter, question)
-        if page is None:
-            page = await self._search(target, kind, matches, question)
-        return _with_removed(page, removed, question)
+        if not removed:
+            return await self._asked(target, kind, filter, matches, question)
+        # few people have the same key: all of them are read, so that nobody is counted twice
+        everybody = replace(question, start=1, count=target.policy.page_size)
+        return _with_removed(await self._asked(target, kind, filter, matches, everybody), removed, question)
 
-    async def _filtered(
-        self, target: Target, kind: ResourceType, filter: Filter, question: Question
-    ) -> Page | None:
-        """Return the page as the target filters it, None where it cannot say what is asked."""
+    async def _asked(
+        self, target: Target, kind: ResourceType, filter: Filter, matches: Matches, question: Question
+    ) -> Page:
+        """Return the page as the target filters it, or as we do where it cannot say what is asked."""
         translated = translate(filter, target.mapping)
-        if translated is None:
-            return None
-        with suppress(CannotFilter):
-            return await self._page(target, kind, translated, question)
-        return None
+        if translated is not None:
+            with suppress(CannotFilter):
+                return await self._page(target, kind, translated, matches, question)
+        return await self._search(target, kind, matches, question)
 
     async def _by_id(
         self, target: Target, kind: ResourceType, id: str, matches: Matches
@@ -112,11 +126,24 @@ class Reads:
         return found if found is not None and matches(found) else None
 
     async def _page(
-        self, target: Target, kind: ResourceType, filter: Filter | None, question: Question
+        self,
+        target: Target,
+        kind: ResourceType,
+        filter: Filter | None,
+        matches: Matches,
+        question: Question,
     ) -> Page:
+        """Return one page of the target's; raises CannotFilter where it ignores the filter."""
         count = min(question.count, target.policy.page_size)
         page = await target.connector.query(kind, Query(filter, question.start, count))
-        return Page(page.total, tuple(await self._shown(target, kind, page.entries)))
+        if filter is not None and not all(map(predicate(filter), page.entries)):
+            raise CannotFilter(f"{target.name} ignores filters")
+        documents = await self._shown(target, kind, page.entries)
+        if target.policy.protect is None:
+            return Page(page.total, tuple(documents))
+        if question.start == 1 and page.total <= len(page.entries):
+            return Page(len(documents), tuple(documents))
+        return await self._search(target, kind, matches, question)  # only so are the numbers right
 
     async def _search(self, target: Target, kind: ResourceType, matches: Matches, question: Question) -> Page:
         """Evaluate a filter here, over the target's pages: only the wanted window is kept."""
@@ -196,10 +223,12 @@ def _window(found: Sequence[Attributes | None], question: Question) -> Page:
 
 
 def _with_removed(page: Page, removed: Sequence[Attributes], question: Question) -> Page:
-    """Put people without an entry behind the target's own, in the same numbering."""
+    """Put people whom the target does not show behind those it does, in the same numbering."""
     there = {document["id"] for document in page.entries}
-    removed = [document for document in removed if document["id"] not in there]
-    first = max(0, question.start - 1 - page.total)
-    room = max(0, question.count - len(page.entries))
-    extra = removed[first : first + room] if question.start - 1 + len(page.entries) >= page.total else []
-    return Page(page.total + len(removed), (*page.entries, *extra))
+    hidden = [document for document in removed if document["id"] not in there]
+    window = _window([*page.entries, *hidden], question)
+    return Page(page.total + len(hidden), window.entries)
+
+
+def _anybody(document: Mapping[str, Any]) -> bool:
+    return True

@@ -91,7 +91,7 @@ class Record:
 def caller_fields(caller: Caller) -> dict[str, Any]:
     """Return who asked, as an event names it."""
     return {
-        "actor": {"type": "provider", "name": caller.provider, "token": caller.token},
+        "actor": {"type": caller.kind, "name": caller.provider or None, "token": caller.token or None},
         "client": {"ip": caller.ip, "user_agent": caller.user_agent},
     }
 

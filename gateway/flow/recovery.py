@@ -22,6 +22,7 @@ from gateway.flow.ports import (
     Resource,
     ResourceType,
     Settlement,
+    StaleFence,
     TargetError,
 )
 from gateway.scim.difference import compare, overlay
@@ -44,6 +45,8 @@ class Recovery:
             if operation.intent.type is kind:
                 try:
                     await self._resolve(target, operation)
+                except StaleFence:
+                    continue  # settled under another of its keys in the meantime
                 except TargetError as error:
                     raise answer_to_change(target.name, error) from error
 
@@ -54,6 +57,8 @@ class Recovery:
             async with self._services.locks.hold(target.name, intent.keys, target.policy.deadline):
                 try:
                     await self._resolve(target, operation)
+                except StaleFence:
+                    continue  # a change that came first has settled it
                 except TargetError as error:
                     log.warning("operation.still_open", target=target.name, reason=type(error).__name__)
                     return

@@ -31,8 +31,8 @@ class Sights:
         self._seen.pop((target, kind, target_id), None)
 
     def recall(self, target: str, kind: ResourceType, target_id: str, trust: float) -> Attributes | None:
-        """Return the entry as read at most `trust` seconds ago."""
+        """Return the entry as read less than `trust` seconds ago; 0 recalls nothing."""
         found = self._seen.get((target, kind, target_id))
-        if found is None or self._monotonic() - found[0] > trust:
+        if found is None or self._monotonic() - found[0] >= trust:
             return None
         return found[1]

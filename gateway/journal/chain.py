@@ -120,6 +120,12 @@ def stamp(moment: datetime) -> str:
     return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z"
 
 
+def stamp_of(text: str) -> str:
+    """Return a time that somebody typed as `stamp` makes it; UTC where it does not say; raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
 def next_published(previous: str, now: datetime) -> str:
     """Return the time of an event: now, yet always after the one before it."""
     published = stamp(now)

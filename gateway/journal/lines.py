@@ -2,11 +2,10 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from gateway.flow.ports import Event, Personal
-from gateway.journal.chain import Head, columns, join, seal, stamp, subject
+from gateway.journal.chain import Head, columns, join, seal, stamp_of, subject
 from gateway.journal.store import Clock, Random
 from gateway.scim.documents import fold
 
@@ -102,10 +101,7 @@ def pages(
 
 
 def _seq(connection: sqlite3.Connection, sql: str, time: str, none: int) -> int:
-    moment = datetime.fromisoformat(time)
-    found = connection.execute(
-        sql, (stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC)),)
-    ).fetchone()
+    found = connection.execute(sql, (stamp_of(time),)).fetchone()
     return none if found is None else int(found[0])
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from gateway.errors import Uniqueness
@@ -19,7 +18,7 @@ from gateway.flow.ports import (
     State,
 )
 from gateway.flow.tokens import Token
-from gateway.journal.chain import Head, Sealed, join, seal, stamp
+from gateway.journal.chain import Head, Sealed, join, seal, stamp, stamp_of
 from gateway.journal.resources import folded_emails, folded_name
 from gateway.journal.store import Clock
 
@@ -49,8 +48,8 @@ class MemoryTrail:
             head = sealed.head
             return (
                 (before is None or head.seq < before)
-                and (since is None or head.published >= stamp(datetime.fromisoformat(since)))
-                and (until is None or head.published < stamp(datetime.fromisoformat(until)))
+                and (since is None or head.published >= stamp_of(since))
+                and (until is None or head.published < stamp_of(until))
             )
 
         asked = [sealed for sealed in reversed(self._events) if is_asked(sealed)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from gateway.mapping.leaves import SERVER_OWNED
 from gateway.mapping.rules import ABSENT, Rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.values import Person, Unusable
@@ -19,6 +20,8 @@ from gateway.scim.grammar import (
 )
 from gateway.scim.paths import Place, compiled
 
+_INVENT: Final = frozenset({"constant", "template"})  # transforms that do not look at the value
+
 
 def translate(filter: Filter, mapping: TargetMapping) -> Filter | None:
     """Return the filter as the target must be asked, None where its pages have to be searched here."""
@@ -30,7 +33,8 @@ def equals(filter: Filter) -> dict[str, Any]:
     if isinstance(filter, LogicalExpr) and filter.op == LogicalOperator.and_:
         return {name: value for term in filter.terms for name, value in equals(term).items()}
     if isinstance(filter, Comparison) and filter.op == CompareOperator.eq and isinstance(filter.value, str):
-        return {filter.attr_path.attr.casefold(): filter.value}
+        where = compiled(filter.attr_path)
+        return {} if where.urn is not None else {where.attribute.casefold(): filter.value}
     if isinstance(filter, ValuePath) and filter.attr_path.attr.casefold() == "emails":
         inner = equals(filter.val_filter)
         return {"emails": inner["value"]} if "value" in inner else {}
@@ -41,14 +45,25 @@ def _comparison(filter: Comparison, mapping: TargetMapping) -> Filter | None:
     where = compiled(filter.attr_path)
     rule = mapping.rule_for_source(where)
     if rule is None:
-        return filter if mapping.is_untouched(where) else None
-    if filter.op != CompareOperator.eq or rule.when is not None or len(rule.sources) > 1:
+        return filter if _is_untouched(mapping, where) else None
+    if filter.op != CompareOperator.eq or not _is_plain(rule):
         return None
     try:
-        value = rule.apply(filter.value, "", Person(region=mapping.region), None)
+        value = rule.apply(filter.value, "", Person(), None)  # of no country: everybody has their own
     except Unusable:
         return None
     return None if value in ABSENT or isinstance(value, (dict, list)) else _asked(rule, where, value)
+
+
+def _is_plain(rule: Rule) -> bool:
+    """Say whether a rule makes the same of the same value for everybody, and of no other."""
+    is_for_all = rule.when is None and len(rule.sources) == 1 and rule.default in ABSENT
+    return is_for_all and not any(transform.name in _INVENT for transform in rule.via)
+
+
+def _is_untouched(mapping: TargetMapping, where: Place) -> bool:
+    """Say whether a target has an attribute as we show it; ids, times and groups are our own."""
+    return where.attribute not in SERVER_OWNED and mapping.is_untouched(where)
 
 
 def _asked(rule: Rule, where: Place, value: Any) -> Filter:
@@ -62,7 +77,7 @@ def _asked(rule: Rule, where: Place, value: Any) -> Filter:
 
 
 def _present(filter: Present, mapping: TargetMapping) -> Filter | None:
-    return filter if mapping.is_untouched(compiled(filter.attr_path)) else None
+    return filter if _is_untouched(mapping, compiled(filter.attr_path)) else None
 
 
 def _not(filter: Not, mapping: TargetMapping) -> Filter | None:
@@ -76,7 +91,7 @@ def _logical(filter: LogicalExpr, mapping: TargetMapping) -> Filter | None:
 
 
 def _value_path(filter: ValuePath, mapping: TargetMapping) -> Filter | None:
-    return filter if mapping.is_untouched(compiled(filter.attr_path)) else None
+    return filter if _is_untouched(mapping, compiled(filter.attr_path)) else None
 
 
 _TRANSLATIONS: Final[Mapping[type, Callable[[Any, TargetMapping], Filter | None]]] = {

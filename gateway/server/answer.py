@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.errors import Busy, GatewayError
+from gateway.errors import Busy, GatewayError, MethodNotAllowed
 from gateway.scim.jsontext import dump
 from gateway.scim.messages import error_body
 
@@ -25,6 +25,8 @@ def error_answer(error: GatewayError, correlation_id: str, busy_status: int = 50
     if isinstance(error, Busy):
         status = error.asked_status or busy_status
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.allowed)  # RFC 9110 section 15.5.6
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="scim"'
     body = error_body(status, f"{error.detail} [{correlation_id}]", error.scim_type)

@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import InvalidSyntax, Unauthorized
@@ -13,13 +13,13 @@ from gateway.flow.tokens import Token
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """One live token: whose it is, which one, its SHA-256, and the targets it opens (None: all)."""
+    """One live token: whose it is, which one, its SHA-256, and the targets it opens."""
 
     kind: str  # provider | auditor
     name: str
     token: str  # a label for the audit trail, never the token
     digest: bytes
-    targets: frozenset[str] | None = None
+    targets: frozenset[str] = frozenset()
 
 
 def authenticate(headers: Sequence[str], credentials: Collection[Credential]) -> Credential:
@@ -63,14 +63,15 @@ class Credentials:
     def __init__(
         self,
         configured: tuple[Credential, ...],
+        targets: Mapping[str, frozenset[str]],  # of each provider
         load: Callable[[], Awaitable[Sequence[Token]]],
         now: Callable[[], str],
     ) -> None:
         self._configured = configured
+        self._targets = targets
         self._load = load
         self._now = now
         self._issued: tuple[tuple[Credential, str | None], ...] = ()
-        self._targets = {c.name: c.targets for c in configured if c.kind == "provider"}
 
     async def refresh(self) -> None:
         """Read the issued tokens again, after one was made or revoked."""

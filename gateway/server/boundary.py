@@ -1,5 +1,6 @@
 """The outermost layer: a correlation id for every request, and an answer for every error."""
 
+import traceback
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = structlog.get_logger()
 
 BUSY_STATUS: web.RequestKey[int] = web.RequestKey("busy_status", int)
+ROUTE: web.RequestKey[str] = web.RequestKey("route", str)  # what a log line may say of the address
 
 
 class InternalError(GatewayError):
@@ -43,8 +45,8 @@ async def _answered(request: web.Request, handler: Handler, name: str) -> web.St
         return error_answer(error, name, request.get(BUSY_STATUS, 503))
     except web.HTTPException as error:
         return error_answer(_of_aiohttp(error), name)
-    except Exception as error:
-        log.exception("request.crashed", error=type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - the one place; its text may hold somebody's values
+        log.error("request.crashed", error=type(error).__name__, at=_frames(error))  # noqa: TRY400
         return error_answer(InternalError("the gateway failed; its log has the reason"), name)
 
 
@@ -55,6 +57,11 @@ def _of_aiohttp(error: web.HTTPException) -> GatewayError:
 
 
 def _route(request: web.Request) -> str:
-    """Return the path without ids, which may be people's names at some targets."""
-    parts = [part for part in request.path.split("/") if part]
-    return "/" + "/".join(parts[:4] + (["{id}"] if len(parts) > 4 else []))
+    """Return the route without what only this request names: ids may be people's names at some targets."""
+    resource = request.match_info.route.resource
+    return request[ROUTE] if ROUTE in request else resource.canonical if resource else ""
+
+
+def _frames(error: BaseException) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]

@@ -3,6 +3,7 @@
 Its file mode (0600) is the sign-in.
 """
 
+import re
 from typing import Any, Final
 
 from aiohttp import web
@@ -13,7 +14,14 @@ from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials
 from gateway.server.boundary import boundary
 
-FIELDS: Final = ("id", "provider", "sha256", "created", "expires")
+_MOMENT: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
+FIELDS: Final = {  # of a token -> its form
+    "id": r"[A-Za-z0-9_-]{1,64}",
+    "provider": r"[a-z0-9-]+",
+    "sha256": r"[0-9a-f]{64}",
+    "created": _MOMENT,
+    "expires": _MOMENT,
+}
 
 
 class Control:
@@ -38,11 +46,12 @@ class Control:
     async def issue_token(self, request: web.Request) -> web.Response:
         """Let a token in that the command has made: only its digest comes here."""
         fields = parse_json(await request.read(), refuse_duplicates=True)
-        if fields.get("provider") not in self._providers:
+        token = Token(**{name: _text(fields, name) for name in FIELDS})
+        if token.provider not in self._providers:
             raise InvalidValue("provider is not in the running gateway's configuration")
-        await self._desk.issue(Token(**{name: _text(fields, name) for name in FIELDS}))
+        await self._desk.issue(token)
         await self._credentials.refresh()
-        return web.json_response({"id": fields["id"]}, status=201)
+        return web.json_response({"id": token.id}, status=201)
 
     async def revoke_token(self, request: web.Request) -> web.Response:
         """End a token."""
@@ -54,6 +63,8 @@ class Control:
 
 def _text(fields: dict[str, Any], name: str) -> Any:
     value = fields.get(name)
-    if not isinstance(value, str) and not (name == "expires" and value is None):
-        raise InvalidValue(f"{name} is missing")
+    if value is None and name == "expires":
+        return None
+    if not isinstance(value, str) or not re.fullmatch(FIELDS[name], value, re.ASCII):
+        raise InvalidValue(f"{name} is missing, or not as a command writes it")
     return value

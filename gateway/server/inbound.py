@@ -17,6 +17,7 @@ from gateway.scim.jsontext import parse_json
 MAX_BODY: Final = 1024 * 1024  # bytes
 BODY_TIME: Final = 10.0  # seconds for the whole body
 MAX_COUNT: Final = 1000
+SERVED: Final = frozenset({"Users", "Groups", "ServiceProviderConfig", "ResourceTypes", "Schemas"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,12 @@ class Endpoint:
     name: str  # Users, Groups, Schemas, …
     id: str | None
 
+    @property
+    def route(self) -> str:
+        """The path as logs may show it: a name we do not serve may be anything, even a person's."""
+        name = self.name if self.name in SERVED else "{name}"
+        return f"/scim/{self.target}/v2/{name}" + ("" if self.id is None else "/{id}")
+
 
 def parse_endpoint(raw_path: str) -> Endpoint:
     """Return what `/scim/{target}/v2/{name}/{id}` names; doubled and trailing slashes are forgiven.
@@ -36,6 +43,8 @@ def parse_endpoint(raw_path: str) -> Endpoint:
     parts = [unquote(part) for part in raw_path.partition("?")[0].split("/") if part]
     if len(parts) not in (4, 5) or parts[0] != "scim" or parts[2] != "v2":
         raise NotFound("no such path: the base URL ends in /scim/{target}/v2")
+    if any("\0" in part for part in parts):
+        raise NotFound("no such path: it contains a NUL character")
     return Endpoint(parts[1], parts[3], parts[4] if len(parts) == 5 else None)
 
 
@@ -47,7 +56,8 @@ async def read_body(request: web.Request) -> dict[str, Any]:
         async with asyncio.timeout(BODY_TIME):
             body = await request.read()
     except TimeoutError as error:
-        raise Busy("the request body did not arrive in time", 1.0) from error
+        # 429 for all: who is slow today may be quick tomorrow, and Okta takes any other 4xx as final
+        raise Busy(f"the request body did not arrive within {BODY_TIME} seconds", 1.0, 429) from error
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLarge(f"the body is larger than {MAX_BODY} bytes") from error
     except (web.RequestPayloadError, ConnectionError) as error:

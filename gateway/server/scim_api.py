@@ -1,7 +1,7 @@
 """`/scim/{target}/v2/…`: every SCIM request of a provider."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aiohttp import web
@@ -18,16 +18,15 @@ from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, check, take_p
 from gateway.scim.messages import list_response
 from gateway.server.answer import answer
 from gateway.server.auth import Credential, authenticate
-from gateway.server.boundary import BUSY_STATUS
+from gateway.server.boundary import BUSY_STATUS, ROUTE
 from gateway.server.discovery import discovery_document
-from gateway.server.inbound import Endpoint, parse_endpoint, parse_question, printable, read_body
+from gateway.server.inbound import SERVED, Endpoint, parse_endpoint, parse_question, printable, read_body
 
 TYPES: Final = {"Users": ResourceType.USER, "Groups": ResourceType.GROUP}
-CHANGES: Final = {  # (method, has an id in the path) -> operation
-    ("POST", False): "create",
-    ("PUT", True): "replace",
-    ("PATCH", True): "patch",
-    ("DELETE", True): "delete",
+READS: Final = ("GET", "HEAD")
+OPERATIONS: Final = {  # has an id in the path -> method -> operation
+    False: {**dict.fromkeys(READS, "read"), "POST": "create"},
+    True: {**dict.fromkeys(READS, "read"), "PUT": "replace", "PATCH": "patch", "DELETE": "delete"},
 }
 
 
@@ -72,41 +71,51 @@ class ScimApi:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one SCIM request; raises a GatewayError for what it refuses."""
-        caller = Caller("", ip=request.remote or "", user_agent=printable(request.headers.get("User-Agent")))
+        caller, target = _stranger(request), None
         try:
-            asked = self._signed_in(request, caller)
+            credential = authenticate(request.headers.getall("Authorization", []), self._credentials())
+            caller = replace(caller, provider=credential.name, token=credential.token, kind=credential.kind)
+            endpoint = parse_endpoint(request.rel_url.raw_path)
+            target = self._target(endpoint)
+            asked = self._admitted(request, endpoint, target, caller, credential)
+            operation = _operation(request.method, endpoint)
         except GatewayError as error:
-            await self._remember(caller, None, error)
+            await self._remember(caller, target, error)
             raise
-        request[BUSY_STATUS] = asked.caller.busy_status
-        if asked.endpoint.name in TYPES:
-            return await self._resource(asked, TYPES[asked.endpoint.name])
-        if request.method != "GET":
-            raise MethodNotAllowed(f"{asked.endpoint.name} can only be read")
-        document = discovery_document(asked.target, asked.endpoint.name, asked.endpoint.id)
-        return answer(200, document)
+        return await self._answered(asked, operation)
 
-    def _signed_in(self, request: web.Request, caller: Caller) -> Asked:
-        credential = authenticate(request.headers.getall("Authorization", []), self._credentials())
-        endpoint = parse_endpoint(request.raw_path)
+    def _target(self, endpoint: Endpoint) -> Target:
         target = self._targets.get(endpoint.target)
         if target is None:
             raise NotFound("no target of that name: its base URL is /scim/{target}/v2")
-        if credential.kind != "provider" or endpoint.target not in (credential.targets or self._targets):
-            raise Forbidden("this token is not for this target")
-        provider = self._providers[credential.name]
-        busy_status = target.busy_status or provider.busy_status
-        known = Caller(provider.name, credential.token, caller.ip, caller.user_agent, busy_status)
-        return Asked(request, endpoint, target, provider, known)
+        return target
 
-    async def _resource(self, asked: Asked, kind: ResourceType) -> web.StreamResponse:
-        method, id = asked.request.method, asked.endpoint.id
-        if method == "GET":
-            return await (self._query(asked, kind) if id is None else self._get(asked, kind, id))
-        operation = CHANGES.get((method, id is not None))
-        if operation is None:
-            raise MethodNotAllowed(f"{method} is not possible on {asked.endpoint.name} here")
-        return await self._change(asked, kind, operation)
+    def _admitted(
+        self,
+        request: web.Request,
+        endpoint: Endpoint,
+        target: Target,
+        caller: Caller,
+        credential: Credential,
+    ) -> Asked:
+        request[ROUTE] = endpoint.route
+        if target.name not in credential.targets:
+            raise Forbidden(f"this token of {caller.kind} {caller.provider} does not open {target.name}")
+        provider = self._providers[caller.provider]
+        busy_status = target.busy_status or provider.busy_status
+        request[BUSY_STATUS] = busy_status
+        return Asked(request, endpoint, target, provider, replace(caller, busy_status=busy_status))
+
+    async def _answered(self, asked: Asked, operation: str) -> web.StreamResponse:
+        endpoint = asked.endpoint
+        kind = TYPES.get(endpoint.name)
+        if kind is None:
+            return answer(200, discovery_document(asked.target, endpoint.name, endpoint.id))
+        if operation != "read":
+            return await self._change(asked, kind, operation)
+        if endpoint.id is None:
+            return await self._query(asked, kind)
+        return await self._get(asked, kind, endpoint.id)
 
     async def _get(self, asked: Asked, kind: ResourceType, id: str) -> web.StreamResponse:
         document = await self._reads.get(asked.target, kind, id)
@@ -146,8 +155,11 @@ class ScimApi:
     ) -> web.StreamResponse:
         """Send the answer, and note that the provider knows the id once it is out."""
         response.headers["X-Correlation-Id"] = correlation_id.get()
-        await response.prepare(asked.request)
-        await response.write_eof()
+        try:
+            await response.prepare(asked.request)
+            await response.write_eof()
+        except ConnectionError:  # hung up: what was done stays done, and the answer was not delivered
+            return response
         transport = asked.request.transport
         if document is not None and transport is not None and not transport.is_closing():
             await self._services.resources.note_replied(asked.target.name, kind, document["id"])
@@ -158,6 +170,24 @@ class ScimApi:
             self._services.new_id(), caller, target, correlation_id.get(), error.status, error.detail
         )
         await self._services.trail.append([event])
+
+
+def _stranger(request: web.Request) -> Caller:
+    agent = printable(request.headers.get("User-Agent"))
+    return Caller("", ip=request.remote or "", user_agent=agent, kind="unknown")
+
+
+def _operation(method: str, endpoint: Endpoint) -> str:
+    """Return what a method asks for; a collection is read or added to, discovery is only read."""
+    if endpoint.name not in TYPES:
+        if endpoint.name not in SERVED:
+            raise NotFound(f"no such path; under /v2 are {', '.join(sorted(SERVED))}")
+        allowed = dict.fromkeys(READS, "read")
+    else:
+        allowed = OPERATIONS[endpoint.id is not None]
+    if method not in allowed:
+        raise MethodNotAllowed(f"{method} is not possible on {endpoint.route}", tuple(allowed))
+    return allowed[method]
 
 
 Body = tuple[dict[str, Any], str | None]

@@ -5,7 +5,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from gateway import __version__
+from gateway.version import VERSION
 from gateway.flow.ports import Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
 from gateway.targets.address import Auth
@@ -42,7 +42,7 @@ class Carrier:
         self._session = session
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout * CONNECT_SHARE)
         self._max_bytes = max_bytes
-        self._headers = {"Accept": MEDIA_TYPE, "User-Agent": f"scim-gateway/{__version__}"}
+        self._headers = {"Accept": MEDIA_TYPE, "User-Agent": f"scim-gateway/{VERSION}"}
         self._headers |= dict([auth.header()]) if auth else {}
         secrets = auth.secrets() if auth else ()
         self._secrets = tuple(secret.encode() for secret in secrets if len(secret) >= MIN_SECRET)

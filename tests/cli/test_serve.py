@@ -142,6 +142,17 @@ def test_a_certificate_that_is_none_ends_with_2(run, folder):
     assert ended.err == "server.tls: certificate and key cannot be used together\n"
 
 
+def test_warnings_of_the_configuration_are_in_the_log(run, folder):
+    (folder / "okta.token").chmod(0o644)
+    config = folder / "config.toml"
+    config.write_text(config.read_text().replace("127.0.0.1:0", "no.such.host.invalid:0"))
+
+    line = json.loads(run("serve").err.splitlines()[0])
+
+    assert (line["event"], line["level"]) == ("config.doubted", "warning")
+    assert line["reason"].startswith("providers.okta.token")
+
+
 def test_a_name_that_is_no_address_ends_with_3(run, folder):
     config = folder / "config.toml"
     config.write_text(config.read_text().replace("127.0.0.1:0", "no.such.host.invalid:0"))

@@ -1,5 +1,6 @@
 """Events as links of a chain: any event comes back as it was, and no personal value stands in its body."""
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import orjson
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.flow.ports import Event, Personal
-from gateway.journal.chain import Head, canonical, digests, join, next_published, seal, stamp
+from gateway.journal.chain import Head, canonical, digests, join, next_published, seal, stamp, stamp_of
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=5).filter(lambda name: name != "#")
@@ -97,6 +98,19 @@ def test_a_moment_is_written_in_utc():
     assert (
         stamp(datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))) == "2026-01-01T00:00:00.000000Z"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-01-01", "2026-01-01T00:00:00", "2026-01-01T00:00:00Z", "2025-12-31T23:00:00.000-01:00"],
+)
+def test_a_time_without_a_zone_is_utc_wherever_the_gateway_stands(monkeypatch, request, text):
+    request.addfinalizer(time.tzset)
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+
+        assert stamp_of(text) == "2026-01-01T00:00:00.000000Z"
 
 
 def test_the_canonical_form_does_not_depend_on_order():

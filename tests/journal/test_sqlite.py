@@ -262,18 +262,13 @@ async def test_what_an_auditor_asks_for_is_indexed(sqlite, path, sql, index):
 
 
 async def test_no_port_scans_a_table(sqlite, intent, resource, event):
-    plans = []
-
-    def explained(connection):
-        connection.set_trace_callback(statements.append)
-
-    statements = []
-    await sqlite.database.write(explained)
+    statements, plans = [], []
+    await sqlite.database._writer.set_trace_callback(statements.append)
     operation = await sqlite.operations.claim(intent())
     await sqlite.operations.settle(
         operation, Settlement(Outcome.APPLIED, event(), resource(links={"cx": "1"}))
     )
-    await sqlite.database.write(lambda connection: connection.set_trace_callback(None))
+    await sqlite.database._writer.set_trace_callback(None)
     asked = [sql for sql in statements if sql.split()[0] in ("SELECT", "UPDATE", "DELETE")]
     for sql in asked:
         plans += await sqlite.database.read(

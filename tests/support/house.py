@@ -117,11 +117,12 @@ class House:
         return await Changes(self.services, Recovery(self.services)).handle(change)
 
     async def get(self, id: str) -> Attributes:
-        return await Reads(self.services).get(self.target, USER, id)
+        return await Reads(self.services, Recovery(self.services)).get(self.target, USER, id)
 
     async def search(self, text: str | None, start: int = 1, count: int = 100) -> Page:
         filter = parse_filter(text) if text else None
-        return await Reads(self.services).query(self.target, USER, Question(filter, start, count))
+        reads = Reads(self.services, Recovery(self.services))
+        return await reads.query(self.target, USER, Question(filter, start, count))
 
     async def events(self) -> list[Any]:
         return list(reversed(await self.journal.trail.page(None, 1000, None, None)))

@@ -37,7 +37,9 @@ class ScimTarget:
 
         async def replace(request: web.Request) -> web.Response:
             wanted = await self._noted(request)
-            return self._kept(wanted, 200) if request.match_info["id"] in self.entries else _error(404, "none")
+            return (
+                self._kept(wanted, 200) if request.match_info["id"] in self.entries else _error(404, "none")
+            )
 
         async def patch(request: web.Request) -> web.Response:
             message = await self._noted(request)
