@@ -14,7 +14,6 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
-from gateway.errors import GatewayError
 from gateway.flow.change import Changes
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Services, Target
@@ -53,6 +52,7 @@ from gateway.targets.registry import (
 )
 
 DRAIN: Final = 25.0  # seconds that requests under way have to end
+SWEEP: Final = 5.0  # seconds between looks at what is not settled
 KEEP_ALIVE: Final = 75.0  # seconds an idle connection, or one that dribbles its header, may last
 BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only what it is told with 429
 
@@ -112,7 +112,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
         await _listen_for_commands(gateway, control)
         site = web.TCPSite(runner, server.host, server.port, ssl_context=_tls(gateway.settings))
         await site.start()
-        recovery = asyncio.create_task(_recover(gateway))
+        recovery = asyncio.create_task(_sweep(gateway))
         stack.callback(recovery.cancel)
         try:
             yield runner.addresses[0][1]
@@ -161,6 +161,7 @@ async def _wire(settings: Settings, journal: SqliteJournal, connectors: dict[str
     services = Services(
         operations=journal.operations,
         resources=journal.resources,
+        removals=journal.removals,
         trail=journal.trail,
         locks=KeyedLocks(),
         sights=Sights(time.monotonic),
@@ -217,13 +218,12 @@ async def _listen_for_commands(gateway: Gateway, runner: web.AppRunner) -> None:
         os.umask(mask)
 
 
-async def _recover(gateway: Gateway) -> None:
-    """Settle what an earlier process left open, target by target, while requests are served."""
-    for target in gateway.targets.values():
-        try:
-            await gateway.recovery.at_start(target)
-        except GatewayError as error:
-            log.warning("recovery.postponed", target=target.name, reason=type(error).__name__)
+async def _sweep(gateway: Gateway) -> None:
+    """Settle what an earlier process left open and what is still pending, while requests are served."""
+    while True:
+        for target in gateway.targets.values():
+            await gateway.recovery.sweep(target)
+        await asyncio.sleep(SWEEP)
 
 
 def _target(settings: TargetSettings, public_url: str, connector: OpenTarget) -> Target:
@@ -238,6 +238,7 @@ def _target(settings: TargetSettings, public_url: str, connector: OpenTarget) ->
         deadline=settings.deadline,
         settle=settings.settle,
         page_size=settings.page_size or 100,
+        max_removals=settings.max_removals,
     )
     location = f"{public_url}/scim/{settings.name}/v2"
     return Target(settings.name, connector, mapping_of(settings), policy, location, settings.busy_status)

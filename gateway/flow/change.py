@@ -6,29 +6,33 @@ from typing import Final
 from gateway.errors import Busy, GatewayError, JournalUnavailable, NotSupported
 from gateway.flow.alert import alert
 from gateway.flow.answers import answer_to_change
+from gateway.flow.brake import Brake
 from gateway.flow.decide import Plan, Send, Situation, decide, without_password
 from gateway.flow.deliver import Courier, Delivered, Gone
 from gateway.flow.document import shown
 from gateway.flow.look import look
-from gateway.flow.model import Change, Reply, Services, keys_of, keys_of_resource
+from gateway.flow.model import Change, Reply, Services, Target, keys_of, keys_of_resource
 from gateway.flow.ports import (
-    Attributes,
     Intent,
     Key,
     KeysTaken,
-    Link,
+    Mark,
     Operation,
     Outcome,
-    Resource,
     ResourceType,
     Settlement,
+    Standing,
     State,
     TargetError,
 )
 from gateway.flow.record import Record
 from gateway.flow.recovery import Recovery
+from gateway.flow.remember import Known, remembered
+from gateway.flow.retry import try_again_in
+from gateway.flow.times import plus
 
 ROUNDS: Final = 5  # decisions taken anew because the world moved, before the provider is asked to come again
+RECORD_PAUSES: Final = (0.5, 1.0, 2.0)  # seconds between tries to record what the target has already done
 
 
 class Changes:
@@ -37,6 +41,7 @@ class Changes:
     def __init__(self, services: Services, recovery: Recovery) -> None:
         self._services = services
         self._recovery = recovery
+        self._brake = Brake(services)
 
     async def handle(self, change: Change) -> Reply:
         """Make the change and return the answer; raises the GatewayError that refuses it."""
@@ -86,23 +91,36 @@ class Changes:
         try:
             return await look(self._services, change, keys)
         except TargetError as error:
-            alert(change.target, error)
-            raise answer_to_change(change.target.name, error) from error
+            raise _answered(change.target, error) from error
 
     async def _carry_out(self, change: Change, situation: Situation, plan: Plan, record: Record) -> Reply:
         if plan.send is Send.NOTHING:
             return await self._settle(change, situation, plan, None, Delivered(None, plan.outcome), record)
-        intent = _intent(change, situation, plan, self._services.new_id())
-        courier = Courier(self._services, record, await self._services.operations.claim(intent), plan)
+        operation = await self._claim(change, situation, plan, record)
+        courier = Courier(self._services, record, operation, plan)
         try:
             delivered = await courier.deliver()
         except Gone:
             await self._close(courier, record, Outcome.PENDING, 404, "the entry is gone; decided anew")
-            record.is_written = False
             raise
         except (TargetError, GatewayError) as error:
             raise await self._give_up(change, courier, record, error) from error
         return await self._settle(change, situation, plan, courier.operation, delivered, record)
+
+    async def _claim(self, change: Change, situation: Situation, plan: Plan, record: Record) -> Operation:
+        """Record the intent; raises Busy where it is a removal too many, which is then held."""
+        intent = intent_of(change, situation, plan, self._services.new_id())
+        operations = self._services.operations
+        if not intent.removes:
+            return await operations.claim(intent)
+        async with self._brake.turn(change.target) as reason:
+            operation = await operations.claim(intent)
+            if reason is None:
+                return operation
+            event = record.event(Outcome.PENDING, change.caller.busy_status, reason)
+            await operations.mark(operation, Mark(Standing.HELD, reason), event)
+        record.is_written = True
+        raise Busy(reason)
 
     async def _settle(
         self,
@@ -113,83 +131,57 @@ class Changes:
         delivered: Delivered,
         record: Record,
     ) -> Reply:
-        entry = delivered.entry if delivered.entry is not None else self._kept(situation, plan)
-        entry = without_password(dict(entry)) if entry is not None else None
-        resource = await self._resource(change, situation, plan, entry)
+        entry = delivered.entry if plan.send is not Send.NOTHING else situation.present
+        entry = without_password(entry) if entry is not None else None
+        state = Known(change.target.name, change.type, plan.original, plan.state, plan.mapped.form, entry)
+        is_known = change.id is not None  # the provider has used the id, so it has it
+        resource = await remembered(self._services, situation.resource, state, change.id, replied=is_known)
         record.target_id = resource.id
         event = record.event(delivered.outcome, plan.status)
-        await self._services.operations.settle(operation, Settlement(delivered.outcome, event, resource))
+        await self._recorded(operation, Settlement(delivered.outcome, event, resource))
         record.is_written = True
+        self._note_sight(change, plan, delivered)
+        if resource.state is State.DELETED:
+            return Reply(204)
+        return Reply(plan.status, shown(change.target, resource, resource.original))
+
+    async def _recorded(self, operation: Operation | None, settlement: Settlement) -> None:
+        """Settle; where the journal fails after the target did not, try a few seconds more (F7)."""
+        for pause in RECORD_PAUSES if operation is not None else ():
+            try:
+                await self._services.operations.settle(operation, settlement)
+            except JournalUnavailable:
+                await self._services.sleep(pause)
+            else:
+                return
+        await self._services.operations.settle(operation, settlement)
+
+    def _note_sight(self, change: Change, plan: Plan, delivered: Delivered) -> None:
         target, sights = change.target.name, self._services.sights
         if delivered.entry is not None:
             sights.note(target, change.type, delivered.entry)
         elif plan.send is Send.DELETE:
             sights.forget(target, change.type, plan.target_id or "")
-        if resource.state is State.DELETED:
-            return Reply(204)
-        return Reply(plan.status, shown(change.target, resource, resource.original))
-
-    def _kept(self, situation: Situation, plan: Plan) -> Attributes | None:
-        return situation.present if plan.send is Send.NOTHING else None
-
-    async def _resource(
-        self, change: Change, situation: Situation, plan: Plan, entry: Attributes | None
-    ) -> Resource:
-        """Return what the journal shall know from now on."""
-        now, target = self._services.now(), change.target.name
-        before = situation.resource
-        target_id = entry["id"] if entry is not None else None
-        link = Link(target, target_id, plan.mapped.form, entry)
-        if before is not None:
-            return replace(
-                before,
-                original=plan.original,
-                state=plan.state,
-                modified=before.modified if plan.original == before.original else now,
-                replied=before.replied or change.id is not None,
-                links={**before.links, target: link},
-            )
-        resource_id = change.id or await self._new_id(change, target_id)
-        return Resource(
-            target,
-            change.type,
-            resource_id,
-            plan.original,
-            plan.state,
-            now,
-            now,
-            replied=change.id is not None,
-            links={target: link},
-        )
-
-    async def _new_id(self, change: Change, target_id: str | None) -> str:
-        """The target's id at first sight, or one of ours where there is none or it was used before."""
-        if target_id is None:
-            return self._services.new_id()
-        used = await self._services.resources.find(change.target.name, change.type, (Key("id", target_id),))
-        return self._services.new_id() if used else target_id
 
     async def _give_up(
         self, change: Change, courier: Courier, record: Record, error: TargetError | GatewayError
     ) -> GatewayError:
-        """Close the operation, or leave it in doubt for the next one; return what the provider hears."""
-        if isinstance(error, TargetError):
-            alert(change.target, error)
-            answer = answer_to_change(change.target.name, error)
-        else:
-            answer = error
+        """Close the operation, or leave it to be settled later; return what the provider hears."""
+        answer = error if isinstance(error, GatewayError) else _answered(change.target, error)
+        if courier.in_doubt and not isinstance(answer, Busy):
+            answer = Busy(f"{change.target.name} left the change in doubt: {answer.detail}")
+        event = record.refusal(answer, _status(answer, change))
+        operation = courier.operation
         if courier.in_doubt:
-            event = record.event(Outcome.PENDING, _status(answer, change), answer.detail)
-            await self._services.operations.doubt(courier.operation, event)
+            mark = Mark(Standing.DOUBT, answer.detail, operation.due)
+        elif operation.intent.removes and isinstance(answer, Busy):
+            mark = Mark(Standing.PENDING, answer.detail, plus(self._services.now(), try_again_in(1)))
+        else:
+            outcome = Outcome(event.fields["outcome"]["result"])
+            await self._services.operations.settle(operation, Settlement(outcome, event))
             record.is_written = True
-            if not isinstance(answer, Busy):
-                return Busy(f"{change.target.name} left the change in doubt: {answer.detail}")
             return answer
-        status = _status(answer, change)
-        event = record.refusal(answer, status)
-        await self._services.operations.settle(
-            courier.operation, Settlement(Outcome(event.fields["outcome"]["result"]), event)
-        )
+        await self._services.operations.mark(operation, mark, event)
         record.is_written = True
         return answer
 
@@ -210,11 +202,13 @@ class Changes:
                 raise
 
 
-def _intent(change: Change, situation: Situation, plan: Plan, op_id: str) -> Intent:
+def intent_of(change: Change, situation: Situation, plan: Plan, op_id: str) -> Intent:
+    """Return what is recorded before the target is asked."""
     resource = situation.resource
     keys = plan.keys | (keys_of_resource(resource) if resource else frozenset())
     if change.id:
         keys = keys | {Key("id", change.id)}
+    was_active = resource is None or resource.state is State.ACTIVE
     return Intent(
         op_id=op_id,
         base=change.target.name,
@@ -228,7 +222,13 @@ def _intent(change: Change, situation: Situation, plan: Plan, op_id: str) -> Int
         original=plan.original,
         state=plan.state,
         correlation_id=change.correlation_id,
+        removes=was_active and plan.state is not State.ACTIVE and plan.send is not Send.CREATE,
     )
+
+
+def _answered(target: Target, error: TargetError) -> GatewayError:
+    alert(target, error)
+    return answer_to_change(target.name, error)
 
 
 def _status(error: GatewayError, change: Change) -> int:

@@ -13,14 +13,17 @@ from gateway.flow.model import Change, Services, Target
 from gateway.flow.ports import (
     Attributes,
     Conflict,
+    Mark,
     Missing,
     Operation,
     Outcome,
+    Standing,
     TargetError,
     Update,
 )
 from gateway.flow.record import Record
 from gateway.flow.retry import Retry
+from gateway.flow.times import plus
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import compare, overlay
 
@@ -91,10 +94,10 @@ class Courier:
     async def _after(self, attempt: int, error: TargetError) -> Delivered | None:
         """Wait and look, so that the next attempt is safe; raises `error` where there is none."""
         if error.maybe_applied:
-            if not self.in_doubt:
-                self.operation = await self._services.operations.doubt(self.operation)
-                self.in_doubt = True
             quiet = self._retry.quiet(error, self._target.policy.settle)
+            self.in_doubt = True
+            mark = Mark(Standing.DOUBT, error.reason, plus(self._services.now(), quiet))
+            self.operation = await self._services.operations.mark(self.operation, mark)
             if quiet >= self._left():
                 raise error
             await self._services.sleep(quiet)

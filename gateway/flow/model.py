@@ -9,6 +9,7 @@ from gateway.flow.ports import (
     Connector,
     Key,
     Operations,
+    Removals,
     Resource,
     Resources,
     ResourceType,
@@ -34,6 +35,7 @@ class Policy:
     settle: float = 10.0
     page_size: int = 100
     attempts: int = 3
+    max_removals: tuple[int, float] | None = None  # people, within seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Services:
 
     operations: Operations
     resources: Resources
+    removals: Removals
     trail: Trail
     locks: KeyedLocks
     sights: Sights

@@ -205,6 +205,17 @@ class Intent:
     original: Attributes  # what the original will be
     state: State
     correlation_id: str
+    removes: bool = False  # somebody active becomes inactive or is deleted
+
+
+class Standing(StrEnum):
+    """How far an unsettled operation has come."""
+
+    OPEN = "open"  # recorded, perhaps sent
+    DOUBT = "doubt"  # its result is unknown: time-out, reset, crash
+    PENDING = "pending"  # certainly not done; tried again until it is
+    HELD = "held"  # not sent: the removal brake holds it until it is released
+    DEAD = "dead"  # given up until an administrator says retry or drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +224,21 @@ class Operation:
 
     intent: Intent
     fence: int
-    doubtful: bool  # its result is unknown: time-out, reset, crash
+    standing: Standing
     attempts: int
     opened: str  # RFC 3339, UTC
+    due: str = ""  # not to be tried again on our own before; RFC 3339, UTC
+    reason: str | None = None  # why it is not settled, for people
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How an operation stands from now on; `attempts` None leaves their number."""
+
+    standing: Standing
+    reason: str | None = None
+    due: str = ""
+    attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,14 +283,30 @@ class Operations(Protocol):
         None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over.
         """
 
-    async def doubt(self, operation: Operation, event: Event | None = None) -> Operation:
-        """Record that the result is unknown."""
+    async def mark(self, operation: Operation, mark: Mark, event: Event | None = None) -> Operation:
+        """Record how an operation stands that cannot be settled now; raises `StaleFence`."""
 
     async def open(self, base: str, keys: Sequence[Key]) -> tuple[Operation, ...]:
         """Return the unsettled operations that hold one of the keys; all of the base where keys are empty."""
 
     async def take_over(self, operation: Operation) -> Operation:
         """Become the owner of another's unsettled operation, with the next fence."""
+
+
+class Removals(Protocol):
+    """What the removal brake has to know; it outlives the process."""
+
+    async def count(self, target: str, since: str) -> int:
+        """Return how many people were removed since then, those under way included."""
+
+    async def brake(self, target: str) -> tuple[str | None, str | None]:
+        """Return since when the brake holds, None where it does not, and when it was last released."""
+
+    async def trip(self, target: str, at: str) -> None:
+        """Hold from now on."""
+
+    async def release(self, target: str, at: str) -> None:
+        """Hold no longer; what is counted begins anew."""
 
 
 class Resources(Protocol):

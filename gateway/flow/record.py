@@ -76,7 +76,8 @@ class Record:
     def _line(self, difference: Difference) -> dict[str, Any]:
         rule = self.change.target.mapping.rule_of(difference)
         return {
-            "path": difference.path,
+            # a path that picks an element by its value holds that value
+            "path": Personal(difference.path) if difference.picks_by_value else difference.path,
             "op": difference.op,
             "before": _personal(difference.before),
             "after": _personal(difference.after),

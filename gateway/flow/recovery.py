@@ -1,83 +1,135 @@
-"""Operations whose end is not known: the target is asked, and the journal put right."""
+"""Operations whose end is not known: ask the target, do what must still be done, put the journal right."""
 
 from collections.abc import Iterable
-from dataclasses import replace
-from datetime import datetime
 
 import structlog
 
+from gateway.errors import Busy, GatewayError
 from gateway.flow.answers import answer_to_change
 from gateway.flow.deliver import holds
 from gateway.flow.lookup import find_entry
 from gateway.flow.model import Services, Target
 from gateway.flow.ports import (
     Attributes,
+    Conflict,
     Event,
     Intent,
     Key,
-    Link,
+    Mark,
+    Missing,
     Operation,
     Outcome,
     Personal,
+    Refused,
     Resource,
     ResourceType,
     Settlement,
     StaleFence,
+    Standing,
     TargetError,
+    Update,
 )
-from gateway.scim.difference import compare, overlay
+from gateway.flow.remember import Known, remembered
+from gateway.flow.retry import is_dead, try_again_in
+from gateway.flow.times import between, plus
+from gateway.scim.difference import Difference, compare, overlay
 
 log = structlog.get_logger()
 
 
 class Recovery:
-    """Settles doubtful operations, one at a time under their keys."""
+    """Settles operations one at a time, under their keys."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._started = services.now()
 
     async def settle_doubt(self, target: Target, kind: ResourceType, keys: Iterable[Key]) -> None:
         """Settle every open operation that holds one of the keys, which the caller has taken.
 
-        Raises the GatewayError for a target that cannot be asked.
+        Raises Busy for one that is held or dead, and the GatewayError for a target that cannot be asked.
         """
         for operation in await self._services.operations.open(target.name, tuple(keys)):
-            if operation.intent.type is kind:
-                try:
-                    await self._resolve(target, operation)
-                except StaleFence:
-                    continue  # settled under another of its keys in the meantime
-                except TargetError as error:
-                    raise answer_to_change(target.name, error) from error
+            if operation.intent.type is not kind:
+                continue
+            if operation.standing in (Standing.HELD, Standing.DEAD):
+                raise Busy(f"an earlier change of this resource is {operation.standing}: {operation.reason}")
+            try:
+                await self._resolve(target, operation, waited_for=True)
+            except TargetError as error:
+                raise answer_to_change(target.name, error) from error
 
-    async def at_start(self, target: Target) -> None:
-        """Settle what an earlier process left open; what cannot be settled now waits for the next change."""
-        for operation in await self._services.operations.open(target.name, ()):
-            intent = operation.intent
-            async with self._services.locks.hold(target.name, intent.keys, target.policy.deadline):
-                try:
-                    await self._resolve(target, operation)
-                except StaleFence:
-                    continue  # a change that came first has settled it
-                except TargetError as error:
-                    log.warning("operation.still_open", target=target.name, reason=type(error).__name__)
-                    return
+    async def sweep(self, target: Target) -> None:
+        """Try everything that is due, leavers first; what cannot be settled now is due again later."""
+        now = self._services.now()
+        waiting = await self._services.operations.open(target.name, ())
+        for operation in sorted(waiting, key=lambda o: (not o.intent.removes, o.opened)):
+            if operation.standing in (Standing.HELD, Standing.DEAD) or operation.due > now:
+                continue
+            try:
+                await self._swept(target, operation)
+            except Busy:
+                continue  # its change is still under way, or the journal is not writable
+            except (TargetError, GatewayError) as error:
+                log.warning("operation.still_open", target=target.name, reason=type(error).__name__)
 
-    async def _resolve(self, target: Target, operation: Operation) -> None:
+    async def _swept(self, target: Target, operation: Operation) -> None:
+        """Settle one operation unless the change that it belongs to is still under way."""
+        keys = operation.intent.keys
+        async with self._services.locks.hold(target.name, keys, patience=0):
+            for now in await self._services.operations.open(target.name, keys):
+                if now.intent.op_id == operation.intent.op_id and now.fence == operation.fence:
+                    await self._resolve(target, now, waited_for=False)
+
+    async def _resolve(self, target: Target, operation: Operation, *, waited_for: bool) -> None:
+        """Find out, do what must still be done, settle; raises TargetError after putting it off.
+
+        `waited_for`: a provider asks for something newer, so only what it cannot replace is sent again.
+        """
         await self._services.sleep(self._quiet(target, operation))
-        owned = await self._services.operations.take_over(operation)
-        known = await self._known(owned.intent)
-        entry, applied = await self._what_became(target, owned.intent, known)
-        resource = await self._resource(owned.intent, known, entry) if applied else None
+        try:
+            owned = await self._services.operations.take_over(operation)
+        except StaleFence:
+            return  # settled under another of its keys in the meantime
+        try:
+            await self._settle(target, owned, waited_for=waited_for)
+        except TargetError as error:
+            await self._put_off(target, owned, error)
+            raise
+
+    async def _settle(self, target: Target, owned: Operation, *, waited_for: bool) -> None:
+        intent = owned.intent
+        known = await self._known(intent)
+        entry, applied = await self._what_became(target, intent, known)
+        if not applied and _is_sent_again(intent, waited_for=waited_for):
+            entry, applied = await self._send_again(target, intent, known, entry)
+        resource = await self._resource(intent, known, entry) if applied else None
         outcome = Outcome.APPLIED if applied else Outcome.FAILED
-        event = self._event(owned.intent, outcome)
+        reason = "found on the target" if applied else "not found on the target"
+        event = recovery_event(self._services.new_id(), intent, "operation.recovered", outcome, reason)
         await self._services.operations.settle(owned, Settlement(outcome, event, resource))
+        self._services.sights.forget(target.name, intent.type, intent.target_id or "")
         log.info("operation.recovered", target=target.name, outcome=outcome.value)
+
+    async def _put_off(self, target: Target, operation: Operation, error: TargetError) -> None:
+        """Try again later, or give up where it was tried often enough; nobody who leaves is given up."""
+        reason = f"{type(error).__name__}: {error.reason}"
+        dead = not operation.intent.removes and is_dead(operation.attempts)
+        due = plus(self._services.now(), try_again_in(operation.attempts))
+        standing = Standing.DEAD if dead else Standing.DOUBT
+        await self._services.operations.mark(operation, Mark(standing, reason, due))
+        if dead:
+            log.error("operation.dead", target=target.name, id=operation.intent.op_id, reason=reason)
 
     def _quiet(self, target: Target, operation: Operation) -> float:
         """Return the seconds until a request sent before the doubt can no longer take effect."""
-        age = _seconds_between(operation.opened, self._services.now())
-        return max(0.0, target.policy.settle - age)
+        if operation.standing is Standing.PENDING or operation.attempts > 1:
+            return 0.0
+        now = self._services.now()
+        if operation.due:
+            return min(max(0.0, between(now, operation.due)), target.policy.settle)
+        since = max(operation.opened, self._started)
+        return max(0.0, target.policy.settle - between(since, now))
 
     async def _known(self, intent: Intent) -> Resource | None:
         if not intent.resource_id:
@@ -98,55 +150,67 @@ class Recovery:
         entry = await target.connector.get(intent.type, intent.target_id or "")
         if intent.operation == "delete":
             return entry, entry is None
-        if entry is None or not holds(target.mapping, intent.wanted, entry):
+        return entry, entry is not None and not _missing(target, intent, known, entry)
+
+    async def _send_again(
+        self, target: Target, intent: Intent, known: Resource | None, entry: Attributes | None
+    ) -> tuple[Attributes | None, bool]:
+        """Do what was not done; raises TargetError, but not for data that the target will never take."""
+        try:
+            if intent.operation == "delete":
+                await target.connector.delete(intent.type, intent.target_id or "")
+                return None, True
+            if entry is None:
+                return None, intent.removes
+            missing = _missing(target, intent, known, entry)
+            update = Update(entry, overlay(entry, missing), missing)
+            answer = await target.connector.change(intent.type, entry["id"], update)
+            return answer or await target.connector.get(intent.type, entry["id"]), True
+        except Missing:
+            return None, intent.removes
+        except (Refused, Conflict):
+            if intent.removes:
+                raise
             return entry, False
-        sent = known.links[intent.target].sent if known and intent.target in known.links else {}
-        shown = target.mapping.forward(target.mapping.reverse(entry)).form
-        return entry, not compare(shown, overlay(shown, compare(sent, intent.wanted)))
 
     async def _resource(self, intent: Intent, known: Resource | None, entry: Attributes | None) -> Resource:
-        now = self._services.now()
-        link = Link(intent.target, entry["id"] if entry else None, intent.wanted, entry)
-        if known is not None:
-            links = {**known.links, intent.target: link}
-            return replace(known, original=intent.original, state=intent.state, modified=now, links=links)
-        resource_id = intent.resource_id or await self._new_id(intent, link.target_id)
-        return Resource(
-            intent.base,
-            intent.type,
-            resource_id,
-            intent.original,
-            intent.state,
-            now,
-            now,
-            links={intent.target: link},
-        )
+        state = Known(intent.target, intent.type, intent.original, intent.state, intent.wanted, entry)
+        return await remembered(self._services, known, state, intent.resource_id or None, replied=False)
 
-    async def _new_id(self, intent: Intent, target_id: str | None) -> str:
-        if target_id is None:
-            return self._services.new_id()
-        used = await self._services.resources.find(intent.base, intent.type, (Key("id", target_id),))
-        return self._services.new_id() if used else target_id
 
-    def _event(self, intent: Intent, outcome: Outcome) -> Event:
-        reason = "found on the target" if outcome is Outcome.APPLIED else "not found on the target"
-        return Event(
-            self._services.new_id(),
-            {
-                "event": "operation.recovered",
-                "outcome": {"result": outcome.value, "status": None, "reason": reason},
-                "actor": {"type": "gateway", "name": "recovery", "token": None},
-                "client": {"ip": None, "user_agent": None},
-                "target": {
-                    "name": intent.target,
-                    "type": intent.type.value,
-                    "id": intent.resource_id or None,
-                    "user_name": Personal(intent.original.get("userName")),
-                },
-                "correlation_id": intent.correlation_id,
+def recovery_event(
+    id: str, intent: Intent, name: str, outcome: Outcome, reason: str | None, actor: str = "recovery"
+) -> Event:
+    """Return the event of something done to an operation by the gateway or its administrator."""
+    return Event(
+        id,
+        {
+            "event": name,
+            "outcome": {"result": outcome.value, "status": None, "reason": reason},
+            "actor": {"type": "gateway", "name": actor, "token": None},
+            "client": {"ip": None, "user_agent": None},
+            "target": {
+                "name": intent.target,
+                "type": intent.type.value,
+                "id": intent.resource_id or None,
+                "user_name": Personal(intent.original.get("userName")),
             },
-        )
+            "correlation_id": intent.correlation_id,
+        },
+    )
 
 
-def _seconds_between(earlier: str, later: str) -> float:
-    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+def _is_sent_again(intent: Intent, *, waited_for: bool) -> bool:
+    """A leaver always leaves; a create nobody waits for is not sent again (DESIGN section 7)."""
+    return intent.removes or (intent.operation != "create" and not waited_for)
+
+
+def _missing(
+    target: Target, intent: Intent, known: Resource | None, entry: Attributes
+) -> tuple[Difference, ...]:
+    """Return what the entry lacks of the wanted form, and what it still has that was to be removed."""
+    shown = target.mapping.forward(target.mapping.reverse(entry)).form
+    sent = known.links[intent.target].sent if known and intent.target in known.links else {}
+    wanted = overlay(shown, compare(sent, intent.wanted))
+    lacking = (d for d in compare(shown, intent.wanted) if d.after is not None)
+    return compare(shown, overlay(wanted, lacking))

@@ -1,6 +1,7 @@
 """How long to wait before the next attempt, and whether there is one. Pure."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.flow.ports import Broken, Silent, TargetError, Unreachable
 
@@ -31,3 +32,17 @@ class Retry:
         if isinstance(error, Silent) or error.status in (502, 504):
             return settle
         return 0.0
+
+
+MOST_TRIES: Final = 10  # of an operation that nobody waits for; then it is an administrator's
+LONGEST_PAUSE: Final = 300.0  # seconds
+
+
+def try_again_in(attempts: int) -> float:
+    """Return the seconds until an operation in doubt is tried again on our own."""
+    return min(2.0**attempts, LONGEST_PAUSE)
+
+
+def is_dead(attempts: int) -> bool:
+    """Say whether an operation was tried often enough."""
+    return attempts >= MOST_TRIES

@@ -10,17 +10,23 @@ from gateway.flow.ports import (
     Intent,
     Key,
     KeysTaken,
+    Mark,
     Operation,
+    Outcome,
     Resource,
     ResourceType,
     Settlement,
     StaleFence,
+    Standing,
     State,
 )
 from gateway.flow.tokens import Token
 from gateway.journal.chain import Head, Sealed, join, seal, stamp, stamp_of
+from gateway.journal.operations import marked, taken
 from gateway.journal.resources import folded_emails, folded_name
 from gateway.journal.store import Clock
+
+DONE = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.REPLAYED)
 
 
 class MemoryTrail:
@@ -128,11 +134,12 @@ class MemoryOperations:
         self._trail = trail
         self._clock = clock
         self._open: dict[str, Operation] = {}
+        self.removed: list[tuple[str, str]] = []  # target, when
 
     async def claim(self, intent: Intent) -> Operation:
         if any(_collide(intent, other.intent) for other in self._open.values()):
             raise KeysTaken
-        operation = Operation(intent, 1, doubtful=False, attempts=1, opened=stamp(self._clock()))
+        operation = Operation(intent, 1, Standing.OPEN, 1, stamp(self._clock()))
         self._open[intent.op_id] = operation
         return operation
 
@@ -146,11 +153,13 @@ class MemoryOperations:
             self._resources.store(settlement.resource)
         if operation is not None:
             del self._open[operation.intent.op_id]
+            if operation.intent.removes and settlement.outcome in DONE:
+                self.removed.append((operation.intent.target, stamp(self._clock())))
 
-    async def doubt(self, operation: Operation, event: Event | None = None) -> Operation:
+    async def mark(self, operation: Operation, mark: Mark, event: Event | None = None) -> Operation:
         self._refuse_stale(operation)
         self._trail.add([] if event is None else [event])
-        return self._keep(replace(operation, doubtful=True))
+        return self._keep(marked(operation, mark))
 
     async def open(self, base: str, keys: Sequence[Key]) -> tuple[Operation, ...]:
         asked = set(keys)
@@ -159,8 +168,12 @@ class MemoryOperations:
 
     async def take_over(self, operation: Operation) -> Operation:
         self._refuse_stale(operation)
-        fence, attempts = operation.fence + 1, operation.attempts + 1
-        return self._keep(replace(operation, fence=fence, doubtful=True, attempts=attempts))
+        return self._keep(taken(operation))
+
+    def removals_under_way(self, target: str) -> int:
+        """Count the removals that are neither settled nor held."""
+        mine = (o for o in self._open.values() if o.intent.target == target and o.intent.removes)
+        return sum(o.standing in (Standing.OPEN, Standing.DOUBT, Standing.PENDING) for o in mine)
 
     def _refuse_stale(self, operation: Operation) -> None:
         held = self._open.get(operation.intent.op_id)
@@ -175,6 +188,27 @@ class MemoryOperations:
 def _collide(one: Intent, other: Intent) -> bool:
     same = (one.target, one.type) == (other.target, other.type)
     return same and bool(set(one.keys) & set(other.keys))
+
+
+class MemoryRemovals:
+    """The brake's knowledge in dicts."""
+
+    def __init__(self, operations: MemoryOperations) -> None:
+        self._operations = operations
+        self._brakes: dict[str, tuple[str | None, str | None]] = {}
+
+    async def count(self, target: str, since: str) -> int:
+        done = sum(of == target and at >= since for of, at in self._operations.removed)
+        return done + self._operations.removals_under_way(target)
+
+    async def brake(self, target: str) -> tuple[str | None, str | None]:
+        return self._brakes.get(target, (None, None))
+
+    async def trip(self, target: str, at: str) -> None:
+        self._brakes[target] = (at, self._brakes.get(target, (None, None))[1])
+
+    async def release(self, target: str, at: str) -> None:
+        self._brakes[target] = (None, at)
 
 
 class MemoryTokens:
@@ -210,6 +244,7 @@ class MemoryJournal:
         self.resources = MemoryResources()
         self.operations = MemoryOperations(self.resources, self.trail, clock)
         self.tokens = MemoryTokens(clock)
+        self.removals = MemoryRemovals(self.operations)
 
     async def health(self) -> str | None:
         return None

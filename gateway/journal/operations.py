@@ -13,10 +13,12 @@ from gateway.flow.ports import (
     Intent,
     Key,
     KeysTaken,
+    Mark,
     Operation,
     ResourceType,
     Settlement,
     StaleFence,
+    Standing,
     State,
 )
 from gateway.journal.chain import stamp
@@ -28,24 +30,27 @@ OVER: Final = ""  # a lease that is over: earlier than any time
 
 ADD: Final = """
     INSERT INTO op (id, base, target, type, operation, resource, target_id, correlation_id, becomes,
-                    keys, wanted, original, state, fence, owner, lease_until, attempts, opened)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', 1, ?, ?, 1, ?)"""
+                    removes, keys, wanted, original, state, fence, owner, lease_until, attempts, opened)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', 1, ?, ?, 1, ?)"""
 REMOVE: Final = "DELETE FROM op WHERE id = ?"
 HOLD: Final = "INSERT OR IGNORE INTO op_key (key, target, type, op) VALUES (?, ?, ?, ?)"
 FREE: Final = "DELETE FROM op_key WHERE key = ? AND target = ? AND type = ? AND op = ?"
 CLOSE: Final = """
     UPDATE op SET state = 'closed', outcome = ?, closed = ?, keys = NULL, wanted = NULL, original = NULL
     WHERE id = ? AND fence = ? AND state <> 'closed'"""
-DOUBT: Final = """
-    UPDATE op SET state = 'doubt', lease_until = '' WHERE id = ? AND fence = ? AND state <> 'closed'"""
+MARK: Final = """
+    UPDATE op SET state = ?, reason = ?, due = ?, attempts = ?, lease_until = ''
+    WHERE id = ? AND fence = ? AND state <> 'closed'"""
 TAKE: Final = """
     UPDATE op SET owner = ?, lease_until = ?, fence = fence + 1, attempts = attempts + 1, state = 'doubt'
     WHERE id = ? AND fence = ? AND state <> 'closed' AND (owner = ? OR lease_until <= ?)"""
 IS_AT: Final = "SELECT 1 FROM op WHERE id = ? AND fence = ? AND state <> 'closed'"
-ORPHAN: Final = "UPDATE op SET state = 'doubt', lease_until = '' WHERE state <> 'closed'"
+ORPHAN: Final = """
+    UPDATE op SET state = iif(state = 'open', 'doubt', state), lease_until = '', due = ''
+    WHERE state <> 'closed'"""
 UNSETTLED: Final = """
     SELECT id, base, target, type, operation, keys, resource, target_id, wanted, original, becomes,
-           correlation_id, fence, state, attempts, opened
+           correlation_id, removes, fence, state, attempts, opened, due, reason
     FROM op WHERE base = ? AND state <> 'closed'"""
 HOLDING: Final = UNSETTLED + " AND id IN (SELECT op FROM op_key WHERE key IN ({keys}))"  # noqa: S608 - question marks
 
@@ -83,7 +88,7 @@ class SqliteOperations:
 
         if not await self._store.write(work):
             raise KeysTaken
-        return Operation(intent, fence=1, doubtful=False, attempts=1, opened=opened)
+        return Operation(intent, 1, Standing.OPEN, 1, opened)
 
     async def settle(self, operation: Operation | None, settlement: Settlement) -> None:
         """Close the operation and store resource, links and event in one transaction.
@@ -105,19 +110,22 @@ class SqliteOperations:
         if not await self._store.write(work):
             raise StaleFence
 
-    async def doubt(self, operation: Operation, event: Event | None = None) -> Operation:
-        """Record that the result is unknown, and end the lease; raises `StaleFence`."""
+    async def mark(self, operation: Operation, mark: Mark, event: Event | None = None) -> Operation:
+        """Record how an operation stands that cannot be settled now; raises `StaleFence`."""
         events = [] if event is None else [event]
+        attempts = operation.attempts if mark.attempts is None else mark.attempts
+        at = (operation.intent.op_id, operation.fence)
 
         def work(connection: sqlite3.Connection) -> bool:
-            if not connection.execute(DOUBT, (operation.intent.op_id, operation.fence)).rowcount:
+            row = (mark.standing, mark.reason, mark.due, attempts, *at)
+            if not connection.execute(MARK, row).rowcount:
                 return False
             self._appender.write(connection, events)
             return True
 
         if not await self._store.write(work):
             raise StaleFence
-        return replace(operation, doubtful=True)
+        return marked(operation, mark)
 
     async def open(self, base: str, keys: Sequence[Key]) -> tuple[Operation, ...]:
         """Return the unsettled operations that hold one of the keys; all of the base where keys are empty."""
@@ -141,7 +149,7 @@ class SqliteOperations:
 
         if refusal := await self._store.write(work):
             raise refusal
-        return replace(operation, fence=operation.fence + 1, attempts=operation.attempts + 1, doubtful=True)
+        return taken(operation)
 
     async def orphan(self) -> None:
         """Doubt every operation that an earlier run left open: for the start, under the journal's lock."""
@@ -156,16 +164,29 @@ def _row(intent: Intent) -> tuple[Any, ...]:
     i = intent
     keys = dumps([[key.kind, key.value] for key in i.keys])
     what = (i.op_id, i.base, i.target, i.type, i.operation, i.resource_id, i.target_id, i.correlation_id)
-    return (*what, i.state, keys, dumps(i.wanted), dumps(i.original))
+    return (*what, i.state, i.removes, keys, dumps(i.wanted), dumps(i.original))
 
 
 def _operation(row: Sequence[Any]) -> Operation:
     op_id, base, target, type, operation, keys, resource, target_id, wanted, original, becomes, cid = row[:12]
-    fence, state, attempts, opened = row[12:]
+    removes, fence, state, attempts, opened, due, reason = row[12:]
     held = tuple(Key(kind, value) for kind, value in orjson.loads(keys))
     what = (op_id, base, target, ResourceType(type), operation, held, resource, target_id)
-    intent = Intent(*what, orjson.loads(wanted), orjson.loads(original), State(becomes), cid)
-    return Operation(intent, fence, state == "doubt", attempts, opened)
+    documents = (orjson.loads(wanted), orjson.loads(original))
+    intent = Intent(*what, *documents, State(becomes), cid, bool(removes))
+    return Operation(intent, fence, Standing(state), attempts, opened, due, reason)
+
+
+def marked(operation: Operation, mark: Mark) -> Operation:
+    """Return an operation as it stands after a mark."""
+    attempts = operation.attempts if mark.attempts is None else mark.attempts
+    return replace(operation, standing=mark.standing, reason=mark.reason, due=mark.due, attempts=attempts)
+
+
+def taken(operation: Operation) -> Operation:
+    """Return an operation as its next owner has it."""
+    fence, attempts = operation.fence + 1, operation.attempts + 1
+    return replace(operation, fence=fence, attempts=attempts, standing=Standing.DOUBT)
 
 
 def _places(intent: Intent) -> list[tuple[str, str, str]]:

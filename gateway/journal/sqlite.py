@@ -12,6 +12,7 @@ from typing import Final
 from gateway.journal.lines import Appender, read_salt
 from gateway.journal.lock import JournalLock
 from gateway.journal.operations import Owner, SqliteOperations
+from gateway.journal.removals import SqliteRemovals
 from gateway.journal.resources import SqliteResources
 from gateway.journal.store import Clock, Random, Store, answered
 from gateway.journal.tokens import SqliteTokens
@@ -31,6 +32,7 @@ class SqliteJournal:
     resources: SqliteResources
     trail: SqliteTrail
     tokens: SqliteTokens
+    removals: SqliteRemovals
     database: Database
     lock: JournalLock
 
@@ -69,7 +71,9 @@ class SqliteJournal:
         operations = SqliteOperations(store, appender, clock, owner)
         await operations.orphan()
         resources, trail = SqliteResources(store, database), SqliteTrail(store, appender)
-        return cls(operations, resources, trail, SqliteTokens(store, clock), database, lock)
+        return cls(
+            operations, resources, trail, SqliteTokens(store, clock), SqliteRemovals(store), database, lock
+        )
 
     async def health(self) -> str | None:
         """Return why the journal cannot be written, None where it can; after a failure it is tried."""

@@ -63,7 +63,7 @@ def _is_plain(rule: Rule) -> bool:
 
 def _is_untouched(mapping: TargetMapping, where: Place) -> bool:
     """Say whether a target has an attribute as we show it; ids, times and groups are our own."""
-    return where.attribute not in SERVER_OWNED and mapping.is_untouched(where)
+    return where.attribute.casefold() not in SERVER_OWNED and mapping.is_untouched(where)
 
 
 def _asked(rule: Rule, where: Place, value: Any) -> Filter:

@@ -1,13 +1,14 @@
 """One rule of a target's mapping: where a value comes from, what is done to it, where it goes. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from gateway.mapping.values import Person, Transform, Unusable
-from gateway.scim.names import is_multi_valued
-from gateway.scim.paths import Place, place, put, select, take
+from gateway.scim.difference import Difference, Selector
+from gateway.scim.names import is_multi_valued, is_urn, key_of
+from gateway.scim.paths import ANYWHERE, Place, Terms, is_match, place, put, select, take
 
 MADE: Final = frozenset({"template", "constant"})  # these write the same whatever the value is
 ABSENT: Final[tuple[Any, ...]] = (None, "", [], {})
@@ -94,16 +95,30 @@ class Rule:
         except Unusable:
             return value
 
+    def undone(self, difference: Difference) -> Difference | None:
+        """Return a difference at the target as the same one at the provider; None where that has no such path.
+
+        Elements are found by their type: their value may be written in two ways.
+        """
+        steps, sub, after = difference.steps, self.to.sub, difference.after
+        if not self.in_place or any(isinstance(step, Selector) and step.name != "type" for step in steps):
+            return None
+        if isinstance(after, dict) and isinstance(steps[-1], Selector):
+            key = key_of(after, sub or "value")
+            return replace(difference, after=after if key is None else after | {key: self.invert(after[key])})
+        if isinstance(after, list) and sub is not None:
+            return None
+        return replace(difference, after=self.invert(after))
+
     def unwrite(self, entry: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
         """Return the document with this rule's value as the entry has it, under the provider's name."""
-        found = [value for _, value in select(entry, self.to)]
+        found = list(select(entry, self.to))
+        if self.in_place and any(at is not None for at, _ in found):
+            return _unwrite_elements(entry, document, self)
         at = next((source for source in self.sources if any(select(document, source))), self.sources[0])
-        result = take(document, at)
-        if self.in_place and len(found) > 1:
-            return _unwrite_elements(entry, result, self)
-        if found and (value := self.invert(found[0])) not in ABSENT:
-            result = put(result, at, value, many=is_many(at))
-        return result
+        if found and (value := self.invert(found[0][1])) not in ABSENT:
+            return put(document, _spot(document, at, self.to), value, many=is_many(at))
+        return take(document, at)
 
 
 def make_rule(
@@ -150,18 +165,55 @@ def element_path(where: Place, at: int | None, element: Any) -> str:
     return f"{head}{pick}.{where.sub}" if where.sub else f"{head}{pick}"
 
 
-def _unwrite_elements(entry: Mapping[str, Any], document: dict[str, Any], rule: Rule) -> dict[str, Any]:
-    whole = Place(rule.to.attribute, rule.to.urn, rule.to.attribute, None, None)
-    elements = [element for _, value in select(entry, whole) for element in _each(value)]
-    sub = rule.to.sub or "value"
-    inverted = [
-        {**e, sub: rule.invert(e[sub])} if isinstance(e, dict) and sub in e else e for e in elements
+def _unwrite_elements(entry: Mapping[str, Any], document: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
+    """Return the document with every element that a rule names as the entry has it; the others stay."""
+    whole, terms = replace(rule.to, where=None, sub=None), rule.to.where
+    there = _elements(document, whole)
+    old = [element for element in there if _is_named(element, terms)]
+    fresh = [_inverted(element, rule) for element in _elements(entry, whole) if _is_named(element, terms)]
+    if terms is not None:
+        fresh = [known | new for known, new in zip(old, fresh, strict=False)] + fresh[len(old) :]
+    left = iter(fresh)
+    kept = [next(left, None) if _is_named(element, terms) else element for element in there]
+    return put(document, whole, [element for element in (*kept, *left) if element is not None], many=False)
+
+
+def _elements(document: Mapping[str, Any], whole: Place) -> list[Any]:
+    return [
+        element
+        for _, value in select(document, whole)
+        for element in (value if isinstance(value, list) else [value])
     ]
-    return put(document, whole, inverted, many=False)
 
 
-def _each(value: Any) -> Iterator[Any]:
-    yield from value if isinstance(value, list) else [value]
+def _is_named(element: Any, terms: Terms | None) -> bool:
+    return terms is None or is_match(element, terms)
+
+
+def _inverted(element: Any, rule: Rule) -> Any:
+    """Return an element of the entry as the provider would have sent it, no more of it than the rule names."""
+    if not isinstance(element, dict):
+        return rule.invert(element)
+    key = key_of(element, rule.to.sub or "value")
+    value = {} if key is None else {key: rule.invert(element[key])}
+    if rule.to.where is None:
+        return element | value
+    terms = {name.casefold() for name, _ in rule.to.where}
+    return {name: inner for name, inner in element.items() if name.casefold() in terms} | value
+
+
+def _spot(document: Mapping[str, Any], at: Place, to: Place) -> Place:
+    """Return the one place, of those that a source may mean, where a value is written back."""
+    if at.urn == ANYWHERE:
+        urns = (None, *filter(is_urn, document))
+        guess = to.urn if to.attribute == at.attribute else None
+        return replace(
+            at, urn=next((urn for urn in urns if any(select(document, replace(at, urn=urn)))), guess)
+        )
+    found = list(select(document, at))
+    if at.where is None and at.sub is not None and len(found) > 1:
+        return replace(at, where=((at.sub, found[choose(found, document, at)][1]),))
+    return at
 
 
 def _primary_of(source: Place) -> Place:

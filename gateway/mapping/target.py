@@ -83,8 +83,7 @@ class TargetMapping:
         """Return the target's form of a resource; `steps` collects every transform at work."""
         leaves = flatten(original)
         rules, named = self._for(original)
-        person = Person(original, region_of(original, self._offices, self.region))
-        draft = _Draft(person, leaves, {}, is_active(original), steps)
+        draft = _Draft(self._person(original), leaves, {}, is_active(original), steps)
         self._sort_out(draft, named)
         for rule in rules:
             _run(rule, draft)
@@ -105,9 +104,7 @@ class TargetMapping:
     def reverse(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """Return a target's entry as the provider would have sent it."""
         document = {
-            name: value
-            for name, value in entry.items()
-            if name not in SERVER_OWNED and self._is_shown(name)
+            name: value for name, value in entry.items() if name not in SERVER_OWNED and self._is_shown(name)
         }
         for rule in self.rules:
             if not rule.in_place:
@@ -121,13 +118,17 @@ class TargetMapping:
     ) -> dict[str, Any]:
         """Return the original with what has changed at the target since `seen` (DESIGN section 6)."""
         document = dict(original)
-        person = Person(original, region_of(original, self._offices, self.region))
+        differences = compare(seen, present)
+        person = self._person(original) if differences else Person()
         changed: list[Rule] = []
-        for difference in compare(seen, present):
+        for difference in differences:
             rule = self._applicable(difference, original)
             if rule is None:
                 if self._is_shown(str(difference.steps[0])):
                     document = overlay(document, [difference])
+            elif (undone := rule.undone(difference)) is not None:
+                if _normal(rule, difference.before, person) != _normal(rule, difference.after, person):
+                    document = overlay(document, [undone])
             elif rule not in changed and _values(rule, seen, person) != _values(rule, present, person):
                 changed.append(rule)
         for rule in changed:
@@ -158,6 +159,10 @@ class TargetMapping:
         """Return the rule that writes what differs, the last one where several do."""
         return next((rule for rule in reversed(self.rules) if covers(rule.to, difference)), None)
 
+    def sources(self) -> tuple[Place, ...]:
+        """Return the paths of the provider that are sent: those that rules read, those sent as they are."""
+        return (*(source for rule in self.rules for source in rule.sources), *self._as_it_is)
+
     def rule_for_source(self, where: Place) -> Rule | None:
         """Return the rule that reads this path of the provider."""
         return next((rule for rule in self.rules if any(_is_same(s, where) for s in rule.sources)), None)
@@ -176,6 +181,9 @@ class TargetMapping:
             return self.rules, self._named
         rules = [rule for rule in self.rules if rule.when is None or rule.when(original)]
         return rules, _index(rules)
+
+    def _person(self, original: Mapping[str, Any]) -> Person:
+        return Person(original, region_of(original, self._offices, self.region))
 
     def _applicable(self, difference: Difference, original: Mapping[str, Any]) -> Rule | None:
         rule = self.rule_of(difference)
@@ -313,6 +321,11 @@ def _is_picked(where: Place, leaf: Leaf, leaves: Leaves) -> bool:
 
 def _values(rule: Rule, entry: Mapping[str, Any], person: Person) -> list[Any]:
     return [rule.normal(value, person) for _, value in select(entry, rule.to)]
+
+
+def _normal(rule: Rule, value: Any, person: Person) -> Any:
+    """Return one side of a difference as the rule would write it: a value, or an element that has one."""
+    return value if isinstance(value, dict) else rule.normal(value, person)
 
 
 def _is_same(left: Place, right: Place) -> bool:

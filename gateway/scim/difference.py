@@ -38,6 +38,11 @@ class Difference:
         return path_text(self.steps)
 
     @property
+    def picks_by_value(self) -> bool:
+        """Whether the path itself holds a value of the resource."""
+        return any(isinstance(step, Selector) and step.name == "value" for step in self.steps)
+
+    @property
     def op(self) -> str:
         """add, replace or remove, as in PATCH."""
         if self.before is None:

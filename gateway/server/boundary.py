@@ -59,7 +59,8 @@ def _of_aiohttp(error: web.HTTPException) -> GatewayError:
 def _route(request: web.Request) -> str:
     """Return the route without what only this request names: ids may be people's names at some targets."""
     resource = request.match_info.route.resource
-    return request[ROUTE] if ROUTE in request else resource.canonical if resource else ""
+    route: str = request.get(ROUTE, resource.canonical if resource else "")
+    return route
 
 
 def _frames(error: BaseException) -> list[str]:

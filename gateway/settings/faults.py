@@ -20,6 +20,7 @@ PHRASES: Final[Mapping[str, str]] = {  # pydantic's error type -> our sentence
     "string_type": 'must be text in quotes: "…"',
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
+    "int_parsing_size": "is too large a number",
     "list_type": "must be a list: […]",
     "dict_type": "must be a table: {{…}}",
     "model_type": "must be a table: {{…}}",

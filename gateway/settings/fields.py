@@ -69,6 +69,18 @@ def parse_rate(value: Any) -> float:
     return float(found[1]) / UNITS[found[2]]
 
 
+def parse_removals(value: Any) -> tuple[int, float] | bool:
+    """Return people and seconds of `{ count = 50, per = "1h" }`; `false` is no limit."""
+    if value is False:
+        return False
+    if not isinstance(value, dict) or set(value) != {"count", "per"}:
+        raise ValueError('must be a table such as { count = 50, per = "1h" }, or false')
+    count = value["count"]
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 1_000_000:
+        raise ValueError("count must be a number of people, 1 or more")
+    return count, parse_some_seconds(value["per"])
+
+
 def parse_address(value: Any) -> Address:
     """Return host and port of "127.0.0.1:8080", "[::1]:8080" or "localhost:0"."""
     found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
@@ -146,6 +158,7 @@ def parse_sqlite_url(value: Any, base: Path) -> Path:
 
 Seconds = Annotated[float, PlainValidator(parse_seconds)]
 SomeSeconds = Annotated[float, PlainValidator(parse_some_seconds)]
+RemovalLimit = Annotated[tuple[int, float] | bool, PlainValidator(parse_removals)]
 Rate = Annotated[float, PlainValidator(parse_rate)]
 ListenAddress = Annotated[Address, PlainValidator(parse_address)]
 WebUrl = Annotated[str, PlainValidator(parse_web_url)]

@@ -156,6 +156,7 @@ class TargetSettings:
     busy_status: BusyStatus | None = None  # None: what the provider's dialect understands
     patch: bool | None = None  # None: found out
     page_size: int | None = None
+    max_removals: tuple[int, float] | None = None  # people, seconds; unless said: 50 an hour, embedded: none
 
 
 @dataclass(frozen=True, slots=True)

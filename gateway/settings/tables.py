@@ -12,6 +12,7 @@ from gateway.settings.fields import (
     ListenAddress,
     Rate,
     Region,
+    RemovalLimit,
     Seconds,
     SomeSeconds,
     TextFilter,
@@ -173,6 +174,7 @@ class TargetTable(Table):
     busy_status: BusyStatus | None = None
     patch: bool | None = None
     page_size: Positive | None = None
+    max_removals: RemovalLimit | None = None
 
 
 class PresetTable(TargetTable):

@@ -31,6 +31,7 @@ SPELLED_OUT: Final = (
     "require",
     "adopt_by",
 )
+MAX_REMOVALS: Final = (50, 3600.0)  # people, seconds
 PLAIN: Final = frozenset(field.name for field in fields(TargetSettings)) - {"name", *SPELLED_OUT}
 
 
@@ -93,6 +94,10 @@ class Target:
             plain.setdefault("settle", plain["timeout"])
         if "adopt_by" in self._keys:
             plain["adopt_by"] = tuple(self._keys["adopt_by"])
+        limit = plain.get("max_removals")
+        if limit is None and self._keys.get("connector") != "embedded":
+            limit = MAX_REMOVALS
+        plain["max_removals"] = limit or None
         return plain
 
     def _connector(self) -> str | None:

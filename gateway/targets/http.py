@@ -5,12 +5,12 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from gateway.version import VERSION
 from gateway.flow.ports import Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
 from gateway.targets.address import Auth
 from gateway.targets.call import Call, Reply
 from gateway.targets.replies import readable
+from gateway.version import VERSION
 
 MAX_BYTES: Final = 8 * 1024 * 1024  # of an answer, after decompression
 CHUNK: Final = 64 * 1024

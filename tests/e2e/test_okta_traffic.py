@@ -35,9 +35,7 @@ GROUP_CHANGES: Final = frozenset(
     }
 )
 SHARED: Final = frozenset({"okta-create", "okta-create-aiw"})  # rows of both variants name their people
-LAST: Final = frozenset(
-    {"okta-upd-put-2019"}
-)  # another tenant's capture: gives user_1 another name and externalId
+LAST: Final = frozenset({"okta-upd-put-2019"})  # of another tenant: renames user_1 and rebinds it
 
 Names = dict[str, str]
 Check = Callable[[Any, Names], bool]

@@ -119,7 +119,7 @@ async def test_a_put_leaves_absent_external_id_and_active_and_clears_the_rest(ho
 async def test_an_edit_at_the_target_is_shown_and_survives_the_next_push(house) -> None:
     gateway = house()
     id = (await gateway.send("create", ANN)).document["id"]
-    gateway.fake.entries["t1"]["title"] = "Boss"
+    gateway.fake.entries["t1"] = gateway.fake.entries["t1"] | {"title": "Boss"}
     shown = await gateway.get(id)
 
     await gateway.send("replace", shown | {"nickName": "Annie"}, id)

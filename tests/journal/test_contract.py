@@ -11,14 +11,17 @@ from gateway.flow.ports import (
     Key,
     KeysTaken,
     Link,
+    Mark,
     Outcome,
     Personal,
     ResourceType,
     Settlement,
     StaleFence,
+    Standing,
     State,
 )
 
+DOUBT = Mark(Standing.DOUBT)
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
 NAME, EXTERNAL, ID = Key("name", "ann"), Key("external", "x-1"), Key("id", "id-1")
 
@@ -41,7 +44,7 @@ async def test_a_claimed_operation_is_open_under_each_of_its_keys(journal, inten
 
     for keys in ([NAME], [EXTERNAL, Key("name", "bob")], [ID], []):
         assert await journal.operations.open("cx", keys) == (claimed,)
-    assert (claimed.fence, claimed.attempts, claimed.doubtful) == (1, 1, False)
+    assert (claimed.fence, claimed.attempts, claimed.standing) == (1, 1, Standing.OPEN)
     assert claimed.opened == "2026-11-22T01:04:09.000000Z"
 
 
@@ -160,8 +163,8 @@ async def test_an_operation_is_settled_once(journal, intent, event, resource):
 async def test_a_doubt_keeps_keys_and_intent(journal, intent, event):
     operation = await journal.operations.claim(intent())
 
-    doubtful = await journal.operations.doubt(operation, event())
-    assert doubtful == replace(operation, doubtful=True)
+    doubtful = await journal.operations.mark(operation, DOUBT, event())
+    assert doubtful == replace(operation, standing=Standing.DOUBT)
     assert await journal.operations.open("cx", [NAME]) == (doubtful,)
     assert (await journal.trail.head())[0] == 1
     with pytest.raises(KeysTaken):
@@ -169,13 +172,13 @@ async def test_a_doubt_keeps_keys_and_intent(journal, intent, event):
 
 
 async def test_a_doubt_may_have_no_event(journal, intent):
-    await journal.operations.doubt(await journal.operations.claim(intent()))
+    await journal.operations.mark(await journal.operations.claim(intent()), DOUBT)
 
     assert (await journal.trail.head())[0] == 0
 
 
 async def test_taking_over_gives_the_next_fence(journal, intent):
-    operation = await journal.operations.doubt(await journal.operations.claim(intent()))
+    operation = await journal.operations.mark(await journal.operations.claim(intent()), DOUBT)
 
     taken = await journal.operations.take_over(operation)
     assert taken == replace(operation, fence=2, attempts=2)
@@ -190,7 +193,7 @@ async def test_who_was_taken_over_from_can_do_nothing(journal, intent, event, re
     with pytest.raises(StaleFence):
         await journal.operations.settle(old, Settlement(Outcome.APPLIED, event(), resource()))
     with pytest.raises(StaleFence):
-        await journal.operations.doubt(old, event())
+        await journal.operations.mark(old, DOUBT, event())
     with pytest.raises(StaleFence):
         await journal.operations.take_over(old)
     assert (await journal.trail.head())[0] == 0

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from gateway.errors import JournalUnavailable
-from gateway.flow.ports import Key, KeysTaken, Outcome, ResourceType, Settlement
+from gateway.flow.ports import Key, KeysTaken, Mark, Outcome, ResourceType, Settlement, Standing
 from gateway.flow.tokens import Token
 from gateway.journal.lock import JournalLocked
 from gateway.journal.operations import Owner, SqliteOperations
@@ -19,6 +19,7 @@ from gateway.journal.tokens import list_tokens
 from gateway.sqlite import QUEUE, StoreUnavailable, read_only
 
 USER = ResourceType.USER
+DOUBT = Mark(Standing.DOUBT)
 
 
 def hops_of(journal):
@@ -37,13 +38,13 @@ def hops_of(journal):
 async def test_an_operation_open_at_a_crash_is_doubtful_afterwards(reopen, intent, event):
     journal = await reopen()
     operations = [await journal.operations.claim(intent(f"op-{n}", f"name-{n}")) for n in range(3)]
-    await journal.operations.doubt(operations[1])
+    await journal.operations.mark(operations[1], DOUBT)
     await journal.operations.settle(operations[2], Settlement(Outcome.APPLIED, event()))
 
     found = await (await reopen()).operations.open("cx", [])
-    assert [(operation.intent, operation.doubtful) for operation in found] == [
-        (operations[0].intent, True),
-        (operations[1].intent, True),
+    assert [(operation.intent, operation.standing) for operation in found] == [
+        (operations[0].intent, Standing.DOUBT),
+        (operations[1].intent, Standing.DOUBT),
     ]
 
 
@@ -155,7 +156,7 @@ async def test_a_doubt_ends_the_lease(sqlite, intent, clock):
     other = SqliteOperations(
         Store(sqlite.database), sqlite.operations._appender, clock, Owner("other run", timedelta(90))
     )
-    operation = await other.doubt(await other.claim(intent()))
+    operation = await other.mark(await other.claim(intent()), DOUBT)
 
     assert (await sqlite.operations.take_over(operation)).fence == 2
 

@@ -42,7 +42,24 @@ def test_a_target_without_more_has_every_default(load):
         busy_status=None,
         patch=None,
         page_size=None,
+        max_removals=(50, 3600.0),
     )
+
+
+@pytest.mark.parametrize(
+    ("connector", "line", "expected"),
+    [
+        pytest.param("scim", "max_removals = false", None, id="turned off"),
+        pytest.param("scim", 'max_removals = { count = 5, per = "1d" }', (5, 86400.0), id="said"),
+        pytest.param("embedded", "", None, id="off for embedded"),
+        pytest.param("embedded", "max_removals = { count = 1, per = 60 }", (1, 60.0), id="on for embedded"),
+    ],
+)
+def test_how_many_people_may_be_removed_at_once(load, connector, line, expected):
+    url = "sqlite:book.db" if connector == "embedded" else "https://t.example.com/scim"
+    text = f'[targets.t]\nconnector = "{connector}"\nurl = "{url}"\n{line}\n'
+
+    assert load(text).targets["t"].max_removals == expected
 
 
 @pytest.mark.parametrize(
@@ -92,8 +109,11 @@ def test_a_key_says_what_it_says(load, line, key, value):
     ("line", "path", "words"),
     [
         pytest.param('regoin = "GB"', "regoin", 'did you mean "region"?', id="near miss"),
-        pytest.param("max_removals = false", "max_removals", "unknown key", id="later release"),
+        pytest.param("audit = \"full\"", "audit", "unknown key", id="later release"),
         pytest.param('region = "UK"', "region", '"GB"', id="region"),
+        pytest.param("max_removals = true", "max_removals", "false", id="removals"),
+        pytest.param("max_removals = { count = 5 }", "max_removals", "per", id="removals without a time"),
+        pytest.param("max_removals = { count = 0, per = 60 }", "max_removals", "1 or more", id="no removal"),
         pytest.param("region = 44", "region", '"GB"', id="region type"),
         pytest.param('unlisted = "keep"', "unlisted", '"send", "hold" or "drop"', id="unlisted"),
         pytest.param('shared = "yes"', "shared", "true or false", id="boolean"),

@@ -149,6 +149,7 @@ def make_house(mapping: TargetMapping | None = None, fake: FakeTarget | None = N
     services = Services(
         journal.operations,
         journal.resources,
+        journal.removals,
         journal.trail,
         KeyedLocks(),
         Sights(lambda: clock[0]),

@@ -229,6 +229,7 @@ class Process:
         self.services = Services(
             WorldOperations(world, self.journal.operations),  # type: ignore[arg-type]
             self.journal.resources,
+            self.journal.removals,
             self.journal.trail,
             KeyedLocks(),
             Sights(lambda: world.clock),
@@ -268,11 +269,9 @@ class Process:
         while True:
             self._start()
             try:
-                await self.recovery.at_start(self.target)
+                await self.recovery.sweep(self.target)
             except Crash:
                 continue
-            except GatewayError:
-                return  # what could not be settled now waits for the next change
             return
 
 

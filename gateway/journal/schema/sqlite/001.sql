@@ -13,7 +13,10 @@ CREATE TABLE op (
     keys TEXT,
     wanted TEXT,
     original TEXT,
-    state TEXT NOT NULL CHECK (state IN ('open', 'doubt', 'closed')),
+    removes INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'doubt', 'pending', 'held', 'dead', 'closed')),
+    reason TEXT,
+    due TEXT NOT NULL DEFAULT '',
     outcome TEXT,
     fence INTEGER NOT NULL,
     owner TEXT NOT NULL,
@@ -23,6 +26,14 @@ CREATE TABLE op (
     closed TEXT
 );
 CREATE INDEX op_unsettled ON op (base) WHERE state <> 'closed';
+CREATE INDEX op_removal ON op (target, closed) WHERE removes = 1;
+
+-- Where too many people were removed at once: since when nothing is removed, and when it was last released.
+CREATE TABLE brake (
+    target TEXT NOT NULL PRIMARY KEY,
+    tripped TEXT,
+    released TEXT
+);
 
 -- The keys of unsettled operations: one operation at a time holds each.
 CREATE TABLE op_key (

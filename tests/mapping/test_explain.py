@@ -1,0 +1,64 @@
+"""The dry run of a create."""
+
+from typing import Any
+
+from gateway.mapping.explain import explain, summarize
+from gateway.mapping.rules import make_rule
+from gateway.mapping.target import TargetMapping
+from gateway.mapping.transforms import compile_transform
+
+WORK = 'phoneNumbers[type eq "work"].value'
+RULE = make_rule(WORK, via=[compile_transform("phone", {})], origin="cx@1")
+MAPPING = TargetMapping([RULE], unlisted="hold", require=[["userName"]], region="GB")
+
+
+def person(phone: str, **more: Any) -> dict[str, Any]:
+    return {"userName": "ann", "title": "Agent", "phoneNumbers": [{"type": "work", "value": phone}]} | more
+
+
+def test_a_good_resource_is_explained_rule_by_rule() -> None:
+    explained = explain("cx", MAPPING, person("020 7946 0123"))
+
+    assert explained.pop("resource")["phoneNumbers"] == [{"type": "work", "value": "+442079460123"}]
+    assert explained == {
+        "target": "cx",
+        "accepted": True,
+        "steps": [
+            {
+                "to": WORK,
+                "from": WORK,
+                "transform": "phone",
+                "before": "020 7946 0123",
+                "after": "+442079460123",
+            }
+        ],
+        "held": ["title"],
+        "dropped": [],
+        "problems": [],
+    }
+
+
+def test_a_bad_resource_is_explained_with_its_problems_and_nothing_to_send() -> None:
+    explained = explain("cx", MAPPING, person("n/a"))
+
+    assert (explained["accepted"], explained["resource"]) == (False, None)
+    (problem,) = explained["problems"]
+    assert (problem["path"], problem["rule"]) == (WORK, f"cx@1:{WORK}")
+
+
+def test_somebody_is_active_unless_it_is_said() -> None:
+    assert explain("cx", MAPPING, person("n/a", active=False))["accepted"] is True
+    assert explain("cx", MAPPING, {"userName": "ann"})["resource"]["active"] is True
+
+
+def test_many_are_summed_up_the_commonest_problem_first() -> None:
+    people = [person("+44 20 7946 0123"), {"title": "x"}, person("n/a"), person("?")]
+
+    summary = summarize("cx", (explain("cx", MAPPING, one) for one in people))
+
+    assert (summary["target"], summary["accepted"], summary["rejected"]) == ("cx", 1, 3)
+    assert [(p["path"], p["count"]) for p in summary["problems"]] == [(WORK, 2), ("userName", 1)]
+
+
+def test_nobody_is_summed_up_as_nobody() -> None:
+    assert summarize("cx", []) == {"target": "cx", "accepted": 0, "rejected": 0, "problems": []}
