@@ -1,16 +1,24 @@
 """The way of a change: take the keys, settle doubt, read, decide, record, deliver, settle, reply."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from gateway.errors import Busy, GatewayError, JournalUnavailable, NotSupported
+from gateway.errors import (
+    Busy,
+    GatewayError,
+    InvalidValue,
+    JournalUnavailable,
+    NotSupported,
+    Uniqueness,
+)
 from gateway.flow.alert import alert
 from gateway.flow.answers import answer_to_change
 from gateway.flow.brake import Brake
 from gateway.flow.decide import Plan, Send, Situation, decide, without_password
 from gateway.flow.deliver import Courier, Delivered, Gone
 from gateway.flow.document import shown
-from gateway.flow.look import look
+from gateway.flow.look import look, recalled
 from gateway.flow.model import Change, Reply, Services, Target, keys_of, keys_of_resource
 from gateway.flow.ports import (
     Intent,
@@ -61,7 +69,7 @@ class Changes:
             patience = change.target.policy.deadline - record.seconds()
             async with self._services.locks.hold(change.target.name, keys, patience):
                 await self._recovery.settle_doubt(change.target, change.type, keys)
-                situation = await self._look(change, keys)
+                situation = await self._look(change, keys, record)
                 record.plan = plan = decide(change, situation)
                 record.differences = plan.differences
                 needed = self._needed(change, situation, plan)
@@ -87,11 +95,31 @@ class Changes:
         held = keys_of_resource(situation.resource) if situation.resource else frozenset()
         return plan.keys | held | own
 
-    async def _look(self, change: Change, keys: frozenset[Key]) -> Situation:
+    async def _look(self, change: Change, keys: frozenset[Key], record: Record) -> Situation:
         try:
             return await look(self._services, change, keys)
         except TargetError as error:
-            raise _answered(change.target, error) from error
+            answer = _answered(change.target, error)
+            await self._keep_leaver(change, keys, record, answer)
+            raise answer from error
+
+    async def _keep_leaver(
+        self, change: Change, keys: frozenset[Key], record: Record, answer: GatewayError
+    ) -> None:
+        """Record a deactivation even though the target cannot be read now: it stays pending until applied."""
+        situation = await recalled(self._services, change, keys)
+        if situation is None:
+            return
+        with suppress(InvalidValue, Uniqueness):
+            plan = decide(change, situation)
+            intent = intent_of(change, situation, plan, "")
+            if intent.removes and frozenset(intent.keys) <= keys:
+                record.plan, record.differences = plan, plan.differences
+                operation = await self._claim(change, situation, plan, record)
+                mark = Mark(Standing.PENDING, answer.detail, plus(self._services.now(), try_again_in(1)))
+                event = record.refusal(answer, _status(answer, change))
+                await self._services.operations.mark(operation, mark, event)
+                record.is_written = True
 
     async def _carry_out(self, change: Change, situation: Situation, plan: Plan, record: Record) -> Reply:
         if plan.send is Send.NOTHING:

@@ -28,6 +28,17 @@ async def look(services: Services, change: Change, keys: Iterable[Key]) -> Situa
     return Situation(own, rivals, await entry_of(services, change.target, own, change.target.policy.trust))
 
 
+async def recalled(services: Services, change: Change, keys: Iterable[Key]) -> Situation | None:
+    """Return what the journal alone knows of somebody active; None where that is too little."""
+    known = await services.resources.find(change.target.name, change.type, tuple(keys))
+    own = next((resource for resource in known if resource.id == change.id), None)
+    link = own.links.get(change.target.name) if own and own.state is State.ACTIVE else None
+    if link is None or link.target_id is None:
+        return None
+    rivals = tuple(resource for resource in known if resource is not own)
+    return Situation(own, rivals, {**(link.seen or link.sent), "id": link.target_id})
+
+
 async def _look_for_create(services: Services, change: Change, known: tuple[Resource, ...]) -> Situation:
     external = change.body.get("externalId")
     by_external = (r for r in known if external and r.original.get("externalId") == external)

@@ -1,7 +1,6 @@
 """The way of a read: translate, ask the target (always), show what the provider knows."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +29,7 @@ from gateway.scim.paths import compiled
 from gateway.scim.predicate import attributes_named, predicate
 
 Matches = Callable[[Mapping[str, Any]], bool]
+IsAsked = Callable[[Attributes, Attributes], bool]  # of an entry, and of the document it is shown as
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Reads:
         _refuse_unknown(target, question.filter)
         try:
             if question.filter is None:
-                return await self._page(target, kind, None, _anybody, question)
+                return await self._page(target, kind, None, _is_anybody, question)
             return await self._matching(target, kind, question.filter, question)
         except TargetError as error:
             alert(target, error)
@@ -114,10 +114,13 @@ class Reads:
     ) -> Page:
         """Return the page as the target filters it, or as we do where it cannot say what is asked."""
         translated = translate(filter, target.mapping)
-        if translated is not None:
-            with suppress(CannotFilter):
-                return await self._page(target, kind, translated, matches, question)
-        return await self._search(target, kind, matches, question)
+        if translated is None:
+            return await self._search(target, kind, lambda _, document: matches(document), question)
+        holds = predicate(translated)
+        try:
+            return await self._page(target, kind, translated, lambda entry, _: holds(entry), question)
+        except CannotFilter:
+            return await self._search(target, kind, lambda entry, _: holds(entry), question)
 
     async def _by_id(
         self, target: Target, kind: ResourceType, id: str, matches: Matches
@@ -130,45 +133,49 @@ class Reads:
         target: Target,
         kind: ResourceType,
         filter: Filter | None,
-        matches: Matches,
+        is_asked: IsAsked,
         question: Question,
     ) -> Page:
         """Return one page of the target's; raises CannotFilter where it ignores the filter."""
         count = min(question.count, target.policy.page_size)
         page = await target.connector.query(kind, Query(filter, question.start, count))
-        if filter is not None and not all(map(predicate(filter), page.entries)):
+        if not all(is_asked(entry, {}) for entry in page.entries):
             raise CannotFilter(f"{target.name} ignores filters")
-        documents = await self._shown(target, kind, page.entries)
+        documents = tuple(document for _, document in await self._shown(target, kind, page.entries))
         if target.policy.protect is None:
-            return Page(page.total, tuple(documents))
+            return Page(page.total, documents)
         if question.start == 1 and page.total <= len(page.entries):
-            return Page(len(documents), tuple(documents))
-        return await self._search(target, kind, matches, question)  # only so are the numbers right
+            return Page(len(documents), documents)
+        return await self._search(target, kind, is_asked, question)  # only so are the numbers right
 
-    async def _search(self, target: Target, kind: ResourceType, matches: Matches, question: Question) -> Page:
+    async def _search(
+        self, target: Target, kind: ResourceType, is_asked: IsAsked, question: Question
+    ) -> Page:
         """Evaluate a filter here, over the target's pages: only the wanted window is kept."""
         total, window = 0, []
-        async for document in self._everybody(target, kind):
-            if matches(document):
+        async for entry, document in self._everybody(target, kind):
+            if is_asked(entry, document):
                 total += 1
                 if question.start <= total < question.start + question.count:
                     window.append(document)
         return Page(total, tuple(window))
 
-    async def _everybody(self, target: Target, kind: ResourceType) -> AsyncIterator[Attributes]:
+    async def _everybody(
+        self, target: Target, kind: ResourceType
+    ) -> AsyncIterator[tuple[Attributes, Attributes]]:
         start = 1
         while True:
             page = await target.connector.query(kind, Query(None, start, target.policy.page_size))
-            for document in await self._shown(target, kind, page.entries):
-                yield document
+            for pair in await self._shown(target, kind, page.entries):
+                yield pair
             start += len(page.entries)
             if not page.entries or start > page.total:
                 return
 
     async def _shown(
         self, target: Target, kind: ResourceType, entries: Sequence[Attributes]
-    ) -> list[Attributes]:
-        """Return a target's entries as the provider sees them, protected ones left out."""
+    ) -> list[tuple[Attributes, Attributes]]:
+        """Return a target's entries and how the provider sees them, protected ones left out."""
         visible = [entry for entry in entries if not is_protected(target, entry)]
         ids = [entry["id"] for entry in visible]
         linked = await self._services.resources.read(target.name, kind, target.name, ids) if ids else {}
@@ -176,11 +183,12 @@ class Reads:
         for entry in visible:
             self._services.sights.note(target.name, kind, entry)
             resource = linked.get(entry["id"])
-            documents.append(
+            document = (
                 shown(target, resource, _view(target, resource, entry))
                 if resource
                 else shown_entry(target, kind, entry)
             )
+            documents.append((entry, document))
         return documents
 
     async def _removed(
@@ -230,5 +238,5 @@ def _with_removed(page: Page, removed: Sequence[Attributes], question: Question)
     return Page(page.total + len(hidden), window.entries)
 
 
-def _anybody(document: Mapping[str, Any]) -> bool:
+def _is_anybody(entry: Attributes, document: Attributes) -> bool:
     return True

@@ -96,7 +96,7 @@ class Rule:
             return value
 
     def undone(self, difference: Difference) -> Difference | None:
-        """Return a difference at the target as the same one at the provider; None where that has no such path.
+        """Return a difference at the target as one at the provider; None where that has no such path.
 
         Elements are found by their type: their value may be written in two ways.
         """
@@ -117,7 +117,7 @@ class Rule:
             return _unwrite_elements(entry, document, self)
         at = next((source for source in self.sources if any(select(document, source))), self.sources[0])
         if found and (value := self.invert(found[0][1])) not in ABSENT:
-            return put(document, _spot(document, at, self.to), value, many=is_many(at))
+            return put(document, _spot(document, at), value, many=is_many(at))
         return take(document, at)
 
 
@@ -191,7 +191,7 @@ def _is_named(element: Any, terms: Terms | None) -> bool:
 
 
 def _inverted(element: Any, rule: Rule) -> Any:
-    """Return an element of the entry as the provider would have sent it, no more of it than the rule names."""
+    """Return an element of the entry as the provider would have sent it: as much as the rule names."""
     if not isinstance(element, dict):
         return rule.invert(element)
     key = key_of(element, rule.to.sub or "value")
@@ -202,14 +202,11 @@ def _inverted(element: Any, rule: Rule) -> Any:
     return {name: inner for name, inner in element.items() if name.casefold() in terms} | value
 
 
-def _spot(document: Mapping[str, Any], at: Place, to: Place) -> Place:
+def _spot(document: Mapping[str, Any], at: Place) -> Place:
     """Return the one place, of those that a source may mean, where a value is written back."""
     if at.urn == ANYWHERE:
-        urns = (None, *filter(is_urn, document))
-        guess = to.urn if to.attribute == at.attribute else None
-        return replace(
-            at, urn=next((urn for urn in urns if any(select(document, replace(at, urn=urn)))), guess)
-        )
+        each = (replace(at, urn=urn) for urn in (None, *filter(is_urn, document)))
+        return next((spot for spot in each if any(select(document, spot))), replace(at, urn=None))
     found = list(select(document, at))
     if at.where is None and at.sub is not None and len(found) > 1:
         return replace(at, where=((at.sub, found[choose(found, document, at)][1]),))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.flow.change import Changes
 from gateway.errors import Busy, InvalidValue, JournalUnavailable, NotFound, NotSupported, Uniqueness
 from gateway.flow.ports import (
     Broken,
@@ -18,6 +19,8 @@ from gateway.flow.ports import (
     Throttled,
     Unreachable,
 )
+from gateway.flow.model import Caller, Change
+from gateway.flow.recovery import Recovery
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
@@ -259,7 +262,9 @@ async def test_an_entry_that_was_there_before_is_adopted_and_brought_to_the_want
 @pytest.mark.parametrize(
     ("policy", "entry"),
     [
-        pytest.param({"adopt_by": ("externalId",)}, {"externalId": None}, id="found by a key outside adopt_by"),
+        pytest.param(
+            {"adopt_by": ("externalId",)}, {"externalId": None}, id="found by a key outside adopt_by"
+        ),
         pytest.param({}, {"externalId": "00u9"}, id="somebody else's externalId"),
         pytest.param({"adopt_by": ()}, {}, id="nothing may be adopted"),
         pytest.param(
@@ -322,7 +327,9 @@ async def test_a_name_that_somebody_else_has_cannot_be_taken(house, operation: s
     body = {"Operations": [{"op": "replace", "value": {"userName": "BOB@example.com"}}]}
 
     with pytest.raises(Uniqueness, match="userName"):
-        await gateway.send(operation, ANN | {"userName": "BOB@example.com"} if operation == "replace" else body, id)
+        await gateway.send(
+            operation, ANN | {"userName": "BOB@example.com"} if operation == "replace" else body, id
+        )
 
     assert gateway.fake.writes == ["create", "create"]
 
@@ -533,9 +540,12 @@ async def test_groups_are_refused_with_what_to_do_about_it(house) -> None:
 
     from gateway.flow.change import Changes
     from gateway.flow.model import Caller, Change
-    from gateway.flow.recovery import Recovery
+    from gateway.flow.model import Caller, Change
+from gateway.flow.recovery import Recovery
 
-    change = Change("create", ResourceType.GROUP, gateway.target, Caller("okta"), "c", body={"displayName": "G"})
+    change = Change(
+        "create", ResourceType.GROUP, gateway.target, Caller("okta"), "c", body={"displayName": "G"}
+    )
 
     with pytest.raises(NotSupported, match="untick Push Groups"):
         await Changes(gateway.services, Recovery(gateway.services)).handle(replace(change))
@@ -567,3 +577,76 @@ async def test_a_removed_person_is_found_by_e_mail(house, filter: str) -> None:
     page = await gateway.search(filter)
 
     assert (page.total, [person["id"] for person in page.entries]) == (1, [id])
+
+
+DOWN = {
+    "cannot be read": lambda gateway: gateway.fake.get_faults.append(Unreachable("refused")),
+    "cannot be written": lambda gateway: gateway.fake.faults.extend([Unreachable("refused")] * 3),
+}
+
+
+@pytest.mark.parametrize("down", DOWN)
+@pytest.mark.parametrize("on_deactivate", ["send", "delete"])
+async def test_a_leaver_whom_the_target_does_not_hear_of_stays_pending_until_it_does(
+    house, down: str, on_deactivate: str
+) -> None:
+    gateway = house(on_deactivate=on_deactivate)
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.clock[0] += 60
+    DOWN[down](gateway)
+    with pytest.raises(Busy):
+        await gateway.send("patch", LEAVE, id)
+    gateway.clock[0] += 60
+
+    await Recovery(gateway.services).sweep(gateway.target)
+
+    entry = gateway.fake.entries.get("t1", {"active": None})
+    assert entry["active"] is (False if on_deactivate == "send" else None)
+    assert (await gateway.get(id))["active"] is False
+    events = await gateway.events()
+    assert [event["outcome"]["result"] for event in events] == ["applied", "pending", "applied"]
+
+
+async def test_another_change_that_the_target_did_not_hear_of_is_the_providers_to_repeat(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.clock[0] += 60
+    DOWN["cannot be read"](gateway)
+    with pytest.raises(Busy):
+        await gateway.send("patch", title("Boss"), id)
+    gateway.clock[0] += 60
+
+    await Recovery(gateway.services).sweep(gateway.target)
+
+    assert gateway.fake.writes == ["create"]
+
+
+async def test_a_pending_leaver_who_returns_is_deactivated_first_and_then_comes_back(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.clock[0] += 60
+    DOWN["cannot be read"](gateway)
+    with pytest.raises(Busy):
+        await gateway.send("patch", LEAVE, id)
+
+    await gateway.send("patch", RETURN, id)
+
+    assert gateway.fake.entries["t1"]["active"] is True
+    assert [what[1]["active"] for name, what in gateway.fake.calls if name == "change"] == [False, True]
+
+
+async def test_an_operation_that_failed_ten_times_is_dead_and_says_why(house) -> None:
+    gateway = house(attempts=1)
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.fake.faults = [Silent("timed out")]
+    gateway.fake.get_faults += [Broken("oops", 500)] * 30
+    for _ in range(10):
+        with pytest.raises(Busy):
+            await gateway.send("patch", title("Boss"), id)
+        gateway.clock[0] += 600
+    calls = len(gateway.fake.calls)
+
+    with pytest.raises(Busy, match="dead: Broken: oops"):
+        await gateway.send("patch", title("Boss"), id)
+
+    assert len(gateway.fake.calls) == calls

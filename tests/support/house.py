@@ -39,12 +39,15 @@ class FakeTarget:
     entries: dict[str, Attributes] = field(default_factory=dict)
     calls: list[tuple[str, Any]] = field(default_factory=list)
     faults: list[TargetError | None] = field(default_factory=list)
+    get_faults: list[TargetError | None] = field(default_factory=list)
     late: bool = False
     unique: bool = True
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     async def get(self, kind: ResourceType, id: str) -> Attributes | None:
         self.calls.append(("get", id))
+        if self.get_faults and (fault := self.get_faults.pop(0)) is not None:
+            raise fault
         return self.entries.get(id)
 
     async def query(self, kind: ResourceType, query: Query) -> Page:

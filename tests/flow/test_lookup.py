@@ -1,0 +1,107 @@
+"""Finding an entry by what it is known by."""
+
+from typing import Any
+
+import pytest
+
+from gateway.errors import Uniqueness
+from gateway.flow.lookup import eq, find_entry
+from gateway.flow.model import Policy, Target
+from gateway.flow.ports import CannotFilter, Page, Query, ResourceType
+from gateway.mapping.target import TargetMapping
+from tests.support.house import FakeTarget
+
+USER = ResourceType.USER
+FORM = {"userName": "Ann", "externalId": "1"}
+
+
+class Blind(FakeTarget):
+    """Cannot filter."""
+
+    async def query(self, kind: ResourceType, query: Query) -> Page:
+        if query.filter is not None:
+            raise CannotFilter("no", 400)
+        return await super().query(kind, query)
+
+
+class Deaf(FakeTarget):
+    """Ignores filters."""
+
+    async def query(self, kind: ResourceType, query: Query) -> Page:
+        return await super().query(kind, Query(None, query.start, 100))
+
+
+def target(fake: type[FakeTarget], *entries: dict[str, Any]) -> Target:
+    held = {entry["id"]: entry for entry in entries}
+    return Target("phonebook", fake(held), TargetMapping(), Policy(page_size=2))
+
+
+def person(id: str, name: str, external: Any = None) -> dict[str, Any]:
+    return {"id": id, "userName": name} | ({} if external is None else {"externalId": external})
+
+
+OTHERS = [person(f"o{n}", f"other{n}") for n in range(5)]
+
+
+@pytest.mark.parametrize("fake", [FakeTarget, Blind, Deaf])
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [
+        pytest.param([], None, id="nobody"),
+        pytest.param([person("a", "ANN")], "a", id="by name in any case"),
+        pytest.param([person("a", "other", "1")], "a", id="by externalId"),
+        pytest.param([person("a", "ann"), person("b", "x", "1")], "b", id="externalId beats the name"),
+        pytest.param([person("a", "ann", "2")], "a", id="the name, whoever has it"),
+        pytest.param([person("a", "annie", "11")], None, id="nobody like that"),
+        pytest.param([{"id": "a", "externalId": "11"}], None, id="an entry without a name"),
+    ],
+)
+async def test_the_entry_is_found_by_what_it_is_known_by(fake, entries: list[Any], found: str | None) -> None:
+    entry = await find_entry(target(fake, *OTHERS, *entries), USER, FORM)
+
+    assert (entry and entry["id"]) == found
+
+
+@pytest.mark.parametrize("fake", [FakeTarget, Blind, Deaf])
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        pytest.param([person("a", "x", "1"), person("b", "y", "1")], "externalId", id="the externalId"),
+        pytest.param([person("a", "ann"), person("b", "ANN")], "userName", id="the name"),
+    ],
+)
+async def test_one_of_several_is_never_guessed(fake, entries: list[Any], says: str) -> None:
+    with pytest.raises(Uniqueness, match=f"phonebook holds several entries with the same {says}"):
+        await find_entry(target(fake, *entries), USER, FORM)
+
+
+async def test_what_is_not_there_is_not_asked_for() -> None:
+    there = target(FakeTarget)
+
+    assert await find_entry(there, USER, {"externalId": "", "userName": None}) is None
+    assert there.connector.calls == []
+
+
+async def test_a_group_is_found_by_its_display_name() -> None:
+    there = target(FakeTarget, {"id": "g", "displayName": "Sales"})
+
+    assert await find_entry(there, ResourceType.GROUP, {"displayName": "SALES", "userName": "x"}) == {
+        "id": "g",
+        "displayName": "Sales",
+    }
+
+
+async def test_a_search_ends_where_the_target_has_no_more_than_it_said() -> None:
+    class Short(Blind):
+        async def query(self, kind: ResourceType, query: Query) -> Page:
+            page = await super().query(kind, query)
+            return Page(99, page.entries)
+
+    there = target(Short, *OTHERS)
+
+    assert await find_entry(there, USER, {"userName": "ann"}) is None
+    assert len(there.connector.calls) == 4
+
+
+def test_a_question_is_an_equality() -> None:
+    assert str(eq("userName", "ann")) == 'userName eq "ann"'

@@ -1,0 +1,64 @@
+"""When there is another attempt, and after how long."""
+
+import pytest
+
+from gateway.flow.ports import (
+    Broken,
+    Conflict,
+    Denied,
+    Missing,
+    Nonsense,
+    Refused,
+    Silent,
+    TargetError,
+    Throttled,
+    Unreachable,
+)
+from gateway.flow.retry import Retry
+
+RULE = Retry(attempts=4, base=0.5, ceiling=3.0)
+DOWN = Unreachable("refused")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "error", "left", "pause"),
+    [
+        pytest.param(1, DOWN, 50, 0.5, id="the first"),
+        pytest.param(2, DOWN, 50, 1.0, id="twice as long"),
+        pytest.param(3, DOWN, 50, 2.0, id="and again"),
+        pytest.param(4, DOWN, 50, None, id="no more attempts"),
+        pytest.param(1, DOWN, 0.5, None, id="no time left"),
+        pytest.param(1, DOWN, 0.51, 0.5, id="just time left"),
+        pytest.param(1, Broken("oops", 503, 7.0), 50, 7.0, id="as long as was asked"),
+        pytest.param(1, Broken("oops", 503, 0.0), 50, 0.0, id="at once, as was asked"),
+        pytest.param(1, Broken("oops", 503, 60.0), 50, None, id="longer than there is time"),
+        pytest.param(1, Silent("timed out"), 50, 0.5, id="silence"),
+    ],
+)
+def test_the_pause_before_another_attempt(
+    attempt: int, error: TargetError, left: float, pause: float | None
+) -> None:
+    assert RULE.pause(attempt, error, left) == pause
+
+
+def test_no_pause_is_longer_than_the_ceiling() -> None:
+    assert Retry(attempts=99, ceiling=3.0).pause(50, DOWN, 99) == 3.0
+
+
+@pytest.mark.parametrize("kind", [Refused, Conflict, Missing, Denied, Throttled, Nonsense, TargetError])
+def test_what_another_attempt_cannot_mend_gets_none(kind: type[TargetError]) -> None:
+    assert RULE.pause(1, kind("no", 400), 50) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        pytest.param(Silent("timed out"), 10.0, id="silence"),
+        pytest.param(Broken("a proxy gave up", 504), 10.0, id="504"),
+        pytest.param(Broken("a proxy lost it", 502), 10.0, id="502"),
+        pytest.param(Broken("oops", 500), 0.0, id="500 is an answer"),
+        pytest.param(Nonsense("HTML", 200), 0.0, id="nonsense is an answer"),
+    ],
+)
+def test_only_a_request_without_an_answer_may_still_take_effect(error: TargetError, seconds: float) -> None:
+    assert RULE.quiet(error, 10.0) == seconds
