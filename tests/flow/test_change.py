@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.change import Changes
 from gateway.errors import Busy, InvalidValue, JournalUnavailable, NotFound, NotSupported, Uniqueness
+from gateway.flow.change import Changes
+from gateway.flow.model import Caller, Change
 from gateway.flow.ports import (
     Broken,
     Denied,
@@ -19,7 +20,6 @@ from gateway.flow.ports import (
     Throttled,
     Unreachable,
 )
-from gateway.flow.model import Caller, Change
 from gateway.flow.recovery import Recovery
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
@@ -324,12 +324,11 @@ async def test_a_name_that_somebody_else_has_cannot_be_taken(house, operation: s
     gateway = house()
     await gateway.send("create", BOB)
     id = (await gateway.send("create", ANN)).document["id"]
-    body = {"Operations": [{"op": "replace", "value": {"userName": "BOB@example.com"}}]}
+    name = {"userName": "BOB@example.com"}
+    bodies = {"replace": ANN | name, "patch": {"Operations": [{"op": "replace", "value": name}]}}
 
     with pytest.raises(Uniqueness, match="userName"):
-        await gateway.send(
-            operation, ANN | {"userName": "BOB@example.com"} if operation == "replace" else body, id
-        )
+        await gateway.send(operation, bodies[operation], id)
 
     assert gateway.fake.writes == ["create", "create"]
 
@@ -536,19 +535,11 @@ async def test_a_refusal_leaves_an_event_with_the_reason_and_sends_nothing(house
 
 async def test_groups_are_refused_with_what_to_do_about_it(house) -> None:
     gateway = house()
-    from dataclasses import replace
-
-    from gateway.flow.change import Changes
-    from gateway.flow.model import Caller, Change
-    from gateway.flow.model import Caller, Change
-from gateway.flow.recovery import Recovery
-
-    change = Change(
-        "create", ResourceType.GROUP, gateway.target, Caller("okta"), "c", body={"displayName": "G"}
-    )
+    group = {"displayName": "G"}
+    change = Change("create", ResourceType.GROUP, gateway.target, Caller("okta"), "c", body=group)
 
     with pytest.raises(NotSupported, match="untick Push Groups"):
-        await Changes(gateway.services, Recovery(gateway.services)).handle(replace(change))
+        await Changes(gateway.services, Recovery(gateway.services)).handle(change)
 
 
 async def test_a_password_in_a_patch_is_not_kept_either(house) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 import structlog
+from multidict import CIMultiDict
+from yarl import URL
 
 from gateway.app import Gateway, open_gateway, serving
 from gateway.flow.ports import Query, ResourceType
@@ -77,7 +79,7 @@ class Answer:
     """What came back; no body is None."""
 
     status: int
-    headers: dict[str, str]
+    headers: CIMultiDict[str]
     body: Any
 
 
@@ -98,10 +100,10 @@ class Served:
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         url = f"http://127.0.0.1:{self.port}{path}"
         async with self.session.request(
-            method, aiohttp.client.URL(url, encoded=True), data=data, headers=sent | headers
+            method, URL(url, encoded=True), data=data, headers=sent | headers
         ) as response:
             text = await response.read()
-            return Answer(response.status, dict(response.headers), json.loads(text) if text else None)
+            return Answer(response.status, CIMultiDict(response.headers), json.loads(text) if text else None)
 
     async def say(self, request: bytes) -> Answer:
         """Send bytes as they are, and read one answer."""
@@ -109,7 +111,7 @@ class Served:
         try:
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            headers = dict(line.split(": ", 1) for line in head[1:] if line)
+            headers = CIMultiDict(line.split(": ", 1) for line in head[1:] if line)
             text = await reader.readexactly(int(headers.get("Content-Length", 0)))
         finally:
             writer.close()
