@@ -1,6 +1,6 @@
 """One rule of a target's mapping: where a value comes from, what is done to it, where it goes. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -65,8 +65,9 @@ class Rule:
     def source(self, original: Mapping[str, Any]) -> tuple[Place, list[tuple[int | None, Any]]]:
         """Return the first source that is present and all it points to, else the first one and []."""
         for candidate in self.sources:
-            if found := [(at, value) for at, value in select(original, candidate) if value not in ABSENT]:
-                return candidate, found
+            for spot in _spots(original, candidate):
+                if found := [(at, value) for at, value in select(original, spot) if value not in ABSENT]:
+                    return spot, found
         return self.sources[0], []
 
     def apply(self, value: Any, source: str, person: Person, steps: list[Step] | None) -> Any:
@@ -202,11 +203,18 @@ def _inverted(element: Any, rule: Rule) -> Any:
     return {name: inner for name, inner in element.items() if name.casefold() in terms} | value
 
 
+def _spots(document: Mapping[str, Any], at: Place) -> Iterator[Place]:
+    """Yield the places that a source may mean: of "anywhere" the core level, then each extension."""
+    if at.urn == ANYWHERE:
+        yield from (replace(at, urn=urn) for urn in (None, *filter(is_urn, document)))
+    else:
+        yield at
+
+
 def _spot(document: Mapping[str, Any], at: Place) -> Place:
     """Return the one place, of those that a source may mean, where a value is written back."""
-    if at.urn == ANYWHERE:
-        each = (replace(at, urn=urn) for urn in (None, *filter(is_urn, document)))
-        return next((spot for spot in each if any(select(document, spot))), replace(at, urn=None))
+    spots = list(_spots(document, at))
+    at = next((spot for spot in spots if any(select(document, spot))), spots[0])
     found = list(select(document, at))
     if at.where is None and at.sub is not None and len(found) > 1:
         return replace(at, where=((at.sub, found[choose(found, document, at)][1]),))

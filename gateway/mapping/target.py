@@ -50,6 +50,7 @@ class _Draft:
     sent: Leaves
     active: bool
     steps: list[Step] | None
+    unread: list[Leaf] = field(default_factory=list)  # named by rules, and taken by none so far
     late: list[tuple[Place, Any]] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
@@ -87,13 +88,15 @@ class TargetMapping:
         self._sort_out(draft, named)
         for rule in rules:
             _run(rule, draft)
+        draft.dropped.extend(path_of(leaf, leaves) for leaf in draft.unread)
         form = unflatten(draft.sent, leaves)
         for where, value in draft.late:
             form = take(form, where) if value is None else put(form, where, value, many=is_many(where))
         if draft.active:
             self._check_required(form, draft)
         form = {"schemas": schemas_of(form), **form}
-        return Mapped(form, tuple(draft.held), tuple(draft.dropped), tuple(draft.problems), tuple(draft.kept))
+        dropped = tuple(dict.fromkeys(draft.dropped))
+        return Mapped(form, tuple(draft.held), dropped, tuple(draft.problems), tuple(draft.kept))
 
     def secret(self, password: str | None) -> dict[str, Any]:
         """Return what to send of a password: nothing unless a rule names it."""
@@ -196,8 +199,9 @@ class TargetMapping:
         """Put what no rule names where it belongs: sent, held or dropped."""
         for leaf, value in draft.leaves.items():
             if _is_named(named, leaf, draft.leaves):
-                continue
-            if self._goes_as_it_is(leaf, draft.leaves):
+                if value not in ABSENT and _is_value(named, leaf):
+                    draft.unread.append(leaf)
+            elif self._goes_as_it_is(leaf, draft.leaves):
                 draft.sent[leaf] = value
             elif self.unlisted is Unlisted.HOLD:
                 draft.held.append(path_of(leaf, draft.leaves))
@@ -232,21 +236,23 @@ def _run(rule: Rule, draft: _Draft) -> None:
         for at, value in found:
             _run_element(rule, source, at, value, draft)
     else:
-        chosen = choose(found, draft.person.original, source) if not is_many_to_many(rule, source) else 0
-        for n, (at, _) in enumerate(found):
-            if n != chosen:
-                draft.dropped.append(_element_path(source, at, draft.leaves))
-        value = _attempt(rule, found[chosen][1], _element_path(source, found[chosen][0], draft.leaves), draft)
-        draft.late.append((rule.to, value))
+        at, value = found[choose(found, draft.person.original, source)]
+        _take_up(draft, source, at)
+        draft.late.append((rule.to, _attempt(rule, value, _element_path(source, at, draft.leaves), draft)))
 
 
-def is_many_to_many(rule: Rule, source: Place) -> bool:
-    """Say whether both ends of a rule are whole attributes, so that nothing has to be chosen."""
-    return rule.to.sub is None and source.sub is None and source.where is None
+def _take_up(draft: _Draft, source: Place, at: int | None) -> None:
+    """Note that a rule has taken what a place points to."""
+    draft.unread = [
+        leaf
+        for leaf in draft.unread
+        if not (at in (None, leaf.at) and _points_to(source, leaf, draft.leaves))
+    ]
 
 
 def _run_element(rule: Rule, source: Place, at: int | None, value: Any, draft: _Draft) -> None:
     here = _leaf(source, at, draft.leaves)
+    _take_up(draft, source, at)
     after = _attempt(rule, value, path_of(here, draft.leaves), draft)
     if after is None:
         return
@@ -261,7 +267,7 @@ def _run_element(rule: Rule, source: Place, at: int | None, value: Any, draft: _
 def _attempt(rule: Rule, value: Any, path: str, draft: _Draft) -> Any:
     """Run a rule on one value, and do with an unusable one as the rule says."""
     try:
-        return rule.apply(value, path, draft.person, draft.steps)
+        after = rule.apply(value, path, draft.person, draft.steps)
     except Unusable as unusable:
         if rule.on_invalid is OnInvalid.KEEP:
             return value
@@ -272,6 +278,9 @@ def _attempt(rule: Rule, value: Any, path: str, draft: _Draft) -> Any:
         else:
             draft.kept.append(rule.to)
         return None
+    if after is None:
+        draft.dropped.append(path)
+    return after
 
 
 def _leaf(source: Place, at: int | None, leaves: Leaves) -> Leaf:
@@ -301,6 +310,13 @@ def _index(rules: Sequence[Rule]) -> Named:
 
 def _is_named(named: Named, leaf: Leaf, leaves: Leaves) -> bool:
     return any(_points_to(where, leaf, leaves) for where in named.get(leaf.attribute.casefold(), ()))
+
+
+def _is_value(named: Named, leaf: Leaf) -> bool:
+    """Say whether a named leaf is more than what says which element it belongs to."""
+    sub = (leaf.sub or "value").casefold()
+    places = named[leaf.attribute.casefold()]
+    return any(where.sub is None or leaf.sub is None or sub == where.sub.casefold() for where in places)
 
 
 def _points_to(where: Place, leaf: Leaf, leaves: Leaves) -> bool:

@@ -356,3 +356,66 @@ async def test_any_text_is_kept_as_it_is(journal, intent, store, resource, event
     (found,) = await journal.resources.find("cx", USER, [Key("external", text)])
     assert await journal.resources.read("cx", USER, "cx", [text]) == {text: found}
     assert (await journal.trail.page(None, 1, None, None))[0]["target"]["user_name"] == text
+
+
+# --- marks and removals
+
+
+@pytest.mark.parametrize("standing", Standing)
+async def test_a_mark_says_how_an_operation_stands_and_keeps_its_keys(journal, intent, standing):
+    operation = await journal.operations.claim(intent())
+
+    marked = await journal.operations.mark(operation, Mark(standing, "because", "2026", 7))
+
+    assert await journal.operations.open("cx", intent().keys) == (marked,)
+    assert (marked.standing, marked.reason, marked.due, marked.attempts) == (standing, "because", "2026", 7)
+
+
+async def test_a_mark_without_a_number_leaves_the_tries(journal, intent):
+    operation = await journal.operations.take_over(await journal.operations.claim(intent()))
+
+    assert (await journal.operations.mark(operation, DOUBT)).attempts == 2
+
+
+EARLY, LATE = "2000-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("removes", "standing", "outcome", "since", "expected"),
+    [
+        pytest.param(True, None, Outcome.APPLIED, EARLY, 1, id="applied"),
+        pytest.param(True, None, Outcome.ADOPTED, EARLY, 1, id="adopted"),
+        pytest.param(True, None, Outcome.APPLIED, LATE, 0, id="too long ago"),
+        pytest.param(True, None, Outcome.FAILED, EARLY, 0, id="failed"),
+        pytest.param(False, None, Outcome.APPLIED, EARLY, 0, id="no removal"),
+        pytest.param(True, Standing.OPEN, None, LATE, 1, id="under way"),
+        pytest.param(True, Standing.DOUBT, None, LATE, 1, id="in doubt"),
+        pytest.param(True, Standing.PENDING, None, LATE, 1, id="pending"),
+        pytest.param(True, Standing.HELD, None, LATE, 0, id="held"),
+        pytest.param(True, Standing.DEAD, None, LATE, 0, id="dead"),
+    ],
+)
+async def test_removals_are_counted_that_happened_or_may_happen(
+    journal, intent, event, removes, standing, outcome, since, expected
+):
+    operation = await journal.operations.claim(replace(intent(), removes=removes))
+    if standing is not None:
+        await journal.operations.mark(operation, Mark(standing))
+    else:
+        await journal.operations.settle(operation, Settlement(outcome, event()))
+
+    assert await journal.removals.count("cx", since) == expected
+    assert await journal.removals.count("another", since) == 0
+
+
+async def test_a_brake_holds_from_its_trip_to_its_release(journal):
+    seen = [await journal.removals.brake("cx")]
+    await journal.removals.trip("cx", "1")
+    seen.append(await journal.removals.brake("cx"))
+    await journal.removals.release("cx", "2")
+    seen.append(await journal.removals.brake("cx"))
+    await journal.removals.trip("cx", "3")
+    seen.append(await journal.removals.brake("cx"))
+
+    assert seen == [(None, None), ("1", None), (None, "2"), ("3", "2")]
+    assert await journal.removals.brake("another") == (None, None)

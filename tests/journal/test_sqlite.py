@@ -301,3 +301,13 @@ async def test_the_body_of_an_event_is_canonical_json(sqlite, path, event):
 
 def test_a_store_is_unavailable_for_a_reason():
     assert StoreUnavailable("the disk is full").reason == "the disk is full"
+
+
+@pytest.mark.parametrize("standing", [Standing.PENDING, Standing.HELD, Standing.DEAD])
+async def test_how_an_operation_stands_outlives_the_process(reopen, intent, standing):
+    journal = await reopen()
+    operation = await journal.operations.claim(intent())
+    await journal.operations.mark(operation, Mark(standing, "because", "2999"))
+
+    found = await (await reopen()).operations.open("cx", [])
+    assert [(o.standing, o.reason, o.due) for o in found] == [(standing, "because", "")]

@@ -234,3 +234,18 @@ def test_mapping_and_reverse_give_back_what_was_sent(person: dict[str, Any], cho
 
     assert not mapped.problems
     assert mapping.reverse(mapped.form | {"id": "t1", "meta": {}}) == person
+
+
+def test_debug() -> None:
+    import hypothesis
+    def bad(t):
+        rules, present, unlisted = t
+        mapped = TargetMapping(rules, unlisted=unlisted).forward(holding(present))
+        sent = {text for text in present if f"<{SPOTS.index(text)}>" in json.dumps(mapped.form)}
+        refused = {problem.path for problem in mapped.problems}
+        return present - sent != present & {*mapped.held, *mapped.dropped, *refused} - sent
+    ex = hypothesis.find(st.tuples(st.lists(moves, max_size=4, unique_by=lambda rule: rule.to), st.sets(spots), st.sampled_from(["send", "hold", "drop"])), bad)
+    for r in ex[0]: print(r.to.text, [s.text for s in r.sources], r.via, r.on_invalid)
+    print(ex[1:])
+    print(TargetMapping(ex[0], unlisted=ex[2]).forward(holding(ex[1])))
+    assert 0

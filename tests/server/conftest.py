@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,8 @@ class Served:
     ) -> Answer:
         """Send a request; a body that is no bytes is sent as JSON, `token` None without Authorization."""
         sent = {} if token is None else {"Authorization": f"Bearer {TOKENS[token]}"}
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        text = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        data = None if text is None else BytesIO(text)
         url = f"http://127.0.0.1:{self.port}{path}"
         async with self.session.request(
             method, URL(url, encoded=True), data=data, headers=sent | headers
