@@ -35,6 +35,10 @@ lock: $(VENV)/.made ## resolve the lock files again (LOCK_FLAGS=--upgrade for ne
 	$(COMPILE) --constraints requirements/run.txt pyproject.toml requirements/run.in requirements/dev.in \
 		--output-file requirements/dev.txt
 
+docs: setup ## make again what docs/ says of keys, transforms and presets
+	$(BIN)/python -m docs.reference
+.PHONY: docs
+
 clean: ## remove .venv and all that the tools leave; never var/
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache

@@ -5,7 +5,7 @@ import os
 import ssl
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NoReturn
@@ -15,11 +15,13 @@ import structlog
 from aiohttp import web
 
 from gateway.flow.change import Changes
+from gateway.flow.desk import OperationDesk
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Services, Target
 from gateway.flow.ports import Event
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
+from gateway.flow.runs import Runs
 from gateway.flow.sight import Sights
 from gateway.flow.tokens import TokenDesk
 from gateway.journal.lock import JournalLock
@@ -34,6 +36,7 @@ from gateway.server.boundary import boundary
 from gateway.server.control import Control
 from gateway.server.health import Health
 from gateway.server.inbound import MAX_BODY
+from gateway.server.long_control import LongControl
 from gateway.server.runner import Runner
 from gateway.server.scim_api import Provider, ScimApi
 from gateway.settings import Auth as AuthSettings
@@ -72,6 +75,8 @@ class Gateway:
     connectors: dict[str, OpenTarget]
     journal: SqliteJournal
     health: Health
+    due: asyncio.Event  # set: look at once at what is not settled
+    runs: Runs
 
 
 @asynccontextmanager
@@ -130,6 +135,16 @@ async def open_desk(settings: Settings) -> AsyncIterator[TokenDesk]:
         await journal.close()
 
 
+@asynccontextmanager
+async def open_operation_desk(settings: Settings) -> AsyncIterator[OperationDesk]:
+    """Open the journal to act on operations while no gateway runs; raises as `open_gateway` does."""
+    journal = await _open_journal(settings)
+    try:
+        yield OperationDesk(_services(journal), tuple(settings.targets))
+    finally:
+        await journal.close()
+
+
 async def try_target(settings: Settings, target: TargetSettings) -> None:
     """Ask a target for something small, with its credentials; raises `TargetError`.
 
@@ -157,8 +172,8 @@ def mapping_of(target: TargetSettings) -> TargetMapping:
     )
 
 
-async def _wire(settings: Settings, journal: SqliteJournal, connectors: dict[str, OpenTarget]) -> Gateway:
-    services = Services(
+def _services(journal: SqliteJournal) -> Services:
+    return Services(
         operations=journal.operations,
         resources=journal.resources,
         removals=journal.removals,
@@ -170,6 +185,10 @@ async def _wire(settings: Settings, journal: SqliteJournal, connectors: dict[str
         sleep=asyncio.sleep,
         new_id=_new_id,
     )
+
+
+async def _wire(settings: Settings, journal: SqliteJournal, connectors: dict[str, OpenTarget]) -> Gateway:
+    services = _services(journal)
     targets = {
         name: _target(target, settings.server.public_url, connectors[name])
         for name, target in settings.targets.items()
@@ -179,13 +198,15 @@ async def _wire(settings: Settings, journal: SqliteJournal, connectors: dict[str
     credentials = Credentials(_credentials(settings), open_to, journal.tokens.active, _now)
     await credentials.refresh()
     providers = _providers(settings)
+    changes = Changes(services, recovery)
     api = ScimApi(
         targets,
         providers,
         credentials.current,
         services,
-        Changes(services, recovery),
+        changes,
         Reads(services, recovery),
+        settings.server.trusted_proxies,
     )
     health = Health({"journal": journal.health})
     application = web.Application(client_max_size=MAX_BODY, middlewares=[boundary])
@@ -196,9 +217,15 @@ async def _wire(settings: Settings, journal: SqliteJournal, connectors: dict[str
             web.route("*", "/{path:.*}", api.handle),
         ]
     )
-    desk = TokenDesk(journal.tokens, journal.trail, _new_id)
-    control = Control(desk, credentials, frozenset(settings.providers)).application()
-    return Gateway(settings, application, control, services, recovery, targets, connectors, journal, health)
+    due = asyncio.Event()
+    tokens = TokenDesk(journal.tokens, journal.trail, _new_id)
+    operations = OperationDesk(services, tuple(targets))
+    control = Control(tokens, credentials, frozenset(providers), operations, due.set).application()
+    runs = Runs(services, changes, targets)
+    control.add_routes(LongControl(runs, lambda: health.draining).routes())
+    return Gateway(
+        settings, application, control, services, recovery, targets, connectors, journal, health, due, runs
+    )
 
 
 async def _open_journal(settings: Settings) -> SqliteJournal:
@@ -221,9 +248,15 @@ async def _listen_for_commands(gateway: Gateway, runner: web.AppRunner) -> None:
 async def _sweep(gateway: Gateway) -> None:
     """Settle what an earlier process left open and what is still pending, while requests are served."""
     while True:
+        gateway.due.clear()
         for target in gateway.targets.values():
-            await gateway.recovery.sweep(target)
-        await asyncio.sleep(SWEEP)
+            try:
+                await gateway.recovery.sweep(target)
+            except Exception as error:  # noqa: BLE001 - leavers wait for this loop: nothing may end it
+                log.warning("recovery.failed", target=target.name, error=type(error).__name__)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SWEEP):
+                await gateway.due.wait()
 
 
 def _target(settings: TargetSettings, public_url: str, connector: OpenTarget) -> Target:

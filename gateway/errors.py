@@ -17,6 +17,10 @@ class GatewayError(Exception):
     def detail(self) -> str:
         return str(self)
 
+    def told(self, busy_status: int) -> int:
+        """Return the status the provider gets; `busy_status` is what it understands as busy."""
+        return self.status
+
 
 class InvalidSyntax(GatewayError):
     """The body is not the JSON message its endpoint takes."""
@@ -131,6 +135,9 @@ class Busy(GatewayError):
         super().__init__(detail)
         self.retry_after = retry_after
         self.asked_status = status
+
+    def told(self, busy_status: int) -> int:
+        return self.asked_status or busy_status
 
 
 class JournalUnavailable(Busy):

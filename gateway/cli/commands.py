@@ -13,6 +13,9 @@ from gateway.cli.audit import audit
 from gateway.cli.check import check
 from gateway.cli.explain import explain
 from gateway.cli.failures import Status, stop_of
+from gateway.cli.operations import operations
+from gateway.cli.problems import problems
+from gateway.cli.reconcile import reconcile, resync
 from gateway.cli.serve import serve
 from gateway.cli.token import token
 
@@ -25,9 +28,10 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-for command in (serve, check, explain):
+for command in (serve, check, explain, problems, reconcile, resync):
     app.command()(command)
 app.add_typer(audit, name="audit")
+app.add_typer(operations, name="operations")
 app.add_typer(token, name="token")
 
 

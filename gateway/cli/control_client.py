@@ -3,14 +3,15 @@
 import http.client
 import json
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.cli.failures import Status, Stop
 
 PATIENCE: Final = 30.0  # seconds
+LONG_PATIENCE: Final = 600.0  # seconds between two lines of what lasts
 
 
 class NoGateway(Exception):
@@ -23,6 +24,7 @@ class Answer:
 
     status: int
     detail: str  # of an error
+    document: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_well(self) -> bool:
@@ -58,15 +60,39 @@ def ask(
     try:
         connection.request(method, resource, None if document is None else json.dumps(document))
         response = connection.getresponse()
-        return Answer(response.status, _detail(response.read()))
+        document = _parsed(response.read())
+        return Answer(response.status, str(document.get("detail", "")), document)
     except (OSError, http.client.HTTPException) as error:
         raise Stop(f"the running gateway does not answer on {path}", Status.UNREACHABLE) from error
     finally:
         connection.close()
 
 
-def _detail(body: bytes) -> str:
+def follow(path: Path, resource: str, document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Send a wish that lasts, and yield the lines of its answer as they come; raises as `ask`.
+
+    Raises Stop where the gateway refuses it too.
+    """
+    connection = _Connection(path, LONG_PATIENCE)
     try:
-        return str(json.loads(body)["detail"])
-    except (ValueError, KeyError, TypeError):  # no SCIM Error
-        return ""
+        connection.request("POST", resource, json.dumps(document))
+        response = connection.getresponse()
+        if response.status != 200:
+            detail = _parsed(response.read()).get("detail")
+            status = Status.REFUSED if response.status < 500 else Status.UNREACHABLE
+            raise Stop(str(detail or f"the running gateway answered {response.status}"), status)
+        for line in response:
+            yield json.loads(line)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise Stop(f"the running gateway broke off on {path}", Status.UNREACHABLE) from error
+    finally:
+        connection.close()
+
+
+def _parsed(body: bytes) -> Mapping[str, Any]:
+    """Return a JSON object, an empty one where the body is none."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -18,6 +18,7 @@ from gateway.flow.brake import Brake
 from gateway.flow.decide import Plan, Send, Situation, decide, without_password
 from gateway.flow.deliver import Courier, Delivered, Gone
 from gateway.flow.document import shown
+from gateway.flow.held import is_still_active
 from gateway.flow.look import look, recalled
 from gateway.flow.model import Change, Reply, Services, Target, keys_of, keys_of_resource
 from gateway.flow.ports import (
@@ -123,6 +124,8 @@ class Changes:
 
     async def _carry_out(self, change: Change, situation: Situation, plan: Plan, record: Record) -> Reply:
         if plan.send is Send.NOTHING:
+            if _is_no_news(change, situation, plan):
+                return Reply(plan.status, outcome=plan.outcome)
             return await self._settle(change, situation, plan, None, Delivered(None, plan.outcome), record)
         operation = await self._claim(change, situation, plan, record)
         courier = Courier(self._services, record, operation, plan)
@@ -162,7 +165,8 @@ class Changes:
         entry = delivered.entry if plan.send is not Send.NOTHING else situation.present
         entry = without_password(entry) if entry is not None else None
         state = Known(change.target.name, change.type, plan.original, plan.state, plan.mapped.form, entry)
-        is_known = change.id is not None  # the provider has used the id, so it has it
+        # the provider has used the id, so it has it
+        is_known = change.id is not None and change.caller.kind == "provider"
         resource = await remembered(self._services, situation.resource, state, change.id, replied=is_known)
         record.target_id = resource.id
         event = record.event(delivered.outcome, plan.status)
@@ -171,7 +175,7 @@ class Changes:
         self._note_sight(change, plan, delivered)
         if resource.state is State.DELETED:
             return Reply(204)
-        return Reply(plan.status, shown(change.target, resource, resource.original))
+        return Reply(plan.status, shown(change.target, resource, resource.original), delivered.outcome)
 
     async def _recorded(self, operation: Operation | None, settlement: Settlement) -> None:
         """Settle; where the journal fails after the target did not, try a few seconds more (F7)."""
@@ -236,7 +240,7 @@ def intent_of(change: Change, situation: Situation, plan: Plan, op_id: str) -> I
     keys = plan.keys | (keys_of_resource(resource) if resource else frozenset())
     if change.id:
         keys = keys | {Key("id", change.id)}
-    was_active = resource is None or resource.state is State.ACTIVE
+    was_active = resource is None or resource.state is State.ACTIVE or _is_still_active(change, situation)
     return Intent(
         op_id=op_id,
         base=change.target.name,
@@ -254,12 +258,22 @@ def intent_of(change: Change, situation: Situation, plan: Plan, op_id: str) -> I
     )
 
 
+def _is_still_active(change: Change, situation: Situation) -> bool:
+    resource, present = situation.resource, situation.present
+    mapping = change.target.mapping
+    return resource is not None and present is not None and is_still_active(mapping, resource, present)
+
+
+def _is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
+    """Say whether a push found all as the journal has it, so that there is nothing to remember."""
+    link = situation.link(change.target.name)
+    return change.operation == "push" and link is not None and link.target_id == plan.target_id
+
+
 def _answered(target: Target, error: TargetError) -> GatewayError:
     alert(target, error)
     return answer_to_change(target.name, error)
 
 
 def _status(error: GatewayError, change: Change) -> int:
-    if isinstance(error, Busy):
-        return error.asked_status or change.caller.busy_status
-    return error.status
+    return error.told(change.caller.busy_status)

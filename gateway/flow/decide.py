@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.errors import InvalidValue, NotFound, Uniqueness
+from gateway.flow.held import held, kept_out
 from gateway.flow.model import Change, Policy, is_same_name, keys_of
 from gateway.flow.ports import Attributes, Key, Link, Outcome, Resource, State, Update
-from gateway.mapping.covers import covers
 from gateway.mapping.target import Mapped, TargetMapping
 from gateway.mapping.values import Unusable
 from gateway.scim.difference import Difference, compare, overlay
@@ -150,10 +150,16 @@ def _changed(change: Change, situation: Situation, wanted: Wanted) -> Plan:
     return _update(change, situation, wanted, 200)
 
 
+def _push(change: Change, situation: Situation) -> Plan:
+    """Make the target hold the original that we know, as the rules are now."""
+    if situation.resource is None:
+        raise NotFound(f"nobody is known by this id on {change.target.name}")
+    return _update(change, situation, _wanted(change, situation.resource.original, None), 200)
+
+
 def _delete(change: Change, situation: Situation) -> Plan:
     view = _view_or_404(change, situation)
-    link = situation.link(change.target.name)
-    target_id = link.target_id if link else (situation.present or {}).get("id")
+    target_id = (situation.present or {}).get("id")  # it may have been made anew, or be protected by now
     send = Send.DELETE if target_id else Send.NOTHING
     gone = compare(change.target.mapping.forward(view).form, {})
     wanted = Wanted(view, Mapped({}))
@@ -166,12 +172,11 @@ def _update(change: Change, situation: Situation, wanted: Wanted, status: int) -
     policy, present = change.target.policy, situation.present
     if present is None:
         return _without_entry(change, situation, wanted, status)
-    view = view_of(change.target.mapping, situation, change.target.name)
-    before = change.target.mapping.forward(view).form
+    before = _held(change, situation, present)
     if not wanted.is_active and policy.on_deactivate == "delete":
         gone = compare(before, {})
         return _plan(change, Send.DELETE, wanted, status, differences=gone, target_id=present["id"])
-    differences = _kept_out(compare(before, wanted.mapped.form), wanted.mapped)
+    differences = kept_out(compare(before, wanted.mapped.form), wanted.mapped)
     if not differences and not wanted.secret:
         return _unchanged(change, wanted, status, present["id"])
     return _plan(
@@ -183,6 +188,14 @@ def _update(change: Change, situation: Situation, wanted: Wanted, status: int) -
         target_id=present["id"],
         update=Update(present, _laid_over(present, differences, wanted), differences),
     )
+
+
+def _held(change: Change, situation: Situation, present: Attributes) -> Attributes:
+    """Return what the target holds, in the form it is sent."""
+    mapping, resource, link = change.target.mapping, situation.resource, situation.link(change.target.name)
+    if resource is None or link is None:
+        return mapping.forward(mapping.reverse(present)).form
+    return held(mapping, resource, link, present)
 
 
 def _laid_over(present: Attributes, differences: tuple[Difference, ...], wanted: Wanted) -> Attributes:
@@ -248,11 +261,6 @@ def _refuse_rivals(situation: Situation, wanted: Attributes) -> None:
         raise Uniqueness(f"{'userName' if taken else 'externalId'} belongs to another resource")
 
 
-def _kept_out(differences: tuple[Difference, ...], mapped: Mapped) -> tuple[Difference, ...]:
-    """Leave out what the target shall keep because the new value cannot be used."""
-    return tuple(d for d in differences if not any(covers(where, d) for where in mapped.kept))
-
-
 def _plan(
     change: Change,
     send: Send,
@@ -265,7 +273,7 @@ def _plan(
 ) -> Plan:
     return Plan(
         send,
-        f"{change.type.lower()}.{change.operation}",
+        change.event_name,
         status,
         Outcome.APPLIED,
         change.target.mapping.remembered(wanted.document),
@@ -283,4 +291,5 @@ _DECISIONS: Final[Mapping[str, Callable[[Change, Situation], Plan]]] = {
     "replace": _replace,
     "patch": _patch,
     "delete": _delete,
+    "push": _push,
 }

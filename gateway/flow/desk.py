@@ -1,16 +1,20 @@
 """What an administrator may do to unsettled operations: each act leaves its event."""
 
-from dataclasses import dataclass
-
-import structlog
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from gateway.flow.model import Services
 from gateway.flow.ports import Event, Mark, Operation, Outcome, Settlement, StaleFence, Standing
 from gateway.flow.recovery import recovery_event
 
-log = structlog.get_logger()
-
-RETRIABLE = (Standing.DEAD, Standing.PENDING, Standing.DOUBT)
+ADMINISTRATOR: Final[Mapping[str, Any]] = {"type": "administrator", "name": None, "token": None}
+RETRIED: Final = {  # what may be tried again -> as what
+    Standing.DEAD: Standing.DOUBT,
+    Standing.DOUBT: Standing.DOUBT,
+    Standing.PENDING: Standing.PENDING,  # certainly not done, so there is nothing to wait for
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +25,51 @@ class OperationDesk:
     targets: tuple[str, ...]
 
     async def retry(self, id: str) -> bool:
-        """Have a dead or waiting operation tried again now; False where there is no such."""
-        operation = await self._find(id)
-        if operation is None or operation.standing not in RETRIABLE:
-            return False
-        return await self._marked(operation, "operation.retried")
+        """Have a dead or waiting operation tried again now; False where there is no such.
+
+        Raises Busy while somebody works on it.
+        """
+        async with self._alone(id) as operation:
+            if operation is None or operation.standing not in RETRIED:
+                return False
+            mark = Mark(RETRIED[operation.standing], operation.reason, attempts=1)
+            return await self._marked(operation, mark, "operation.retried")
 
     async def drop(self, id: str) -> bool:
-        """Give an operation up for good, whatever became of it; False where there is no such."""
-        operation = await self._find(id)
-        if operation is None or operation.standing is Standing.OPEN:
-            return False
-        event = self._event("operation.dropped", operation, Outcome.FAILED)
-        try:
-            await self.services.operations.settle(operation, Settlement(Outcome.FAILED, event))
-        except StaleFence:
-            return False
-        return True
+        """Give an operation up for good, whatever became of it; False where there is no such.
+
+        Raises Busy while somebody works on it.
+        """
+        async with self._alone(id) as operation:
+            if operation is None or operation.standing is Standing.OPEN:
+                return False
+            intent = operation.intent
+            event = self._event("operation.dropped", operation, Outcome.FAILED)
+            try:
+                await self.services.operations.settle(operation, Settlement(Outcome.FAILED, event))
+            except StaleFence:
+                return False
+            self.services.sights.forget(intent.target, intent.type, intent.target_id or "")
+            return True
 
     async def release(self, target: str) -> int:
         """Let the removals go that the brake holds, and count anew; return how many are let go."""
         await self.services.removals.release(target, self.services.now())
         held = [o for o in await self.services.operations.open(target, ()) if o.standing is Standing.HELD]
-        released = [await self._marked(operation, "operation.released") for operation in held]
-        log.info("removals.released", target=target, count=sum(released))
+        mark = Mark(Standing.PENDING, attempts=1)
+        released = [await self._marked(operation, mark, "operation.released") for operation in held]
         await self.services.trail.append([self._release_event(target, sum(released))])
         return sum(released)
+
+    @asynccontextmanager
+    async def _alone(self, id: str) -> AsyncIterator[Operation | None]:
+        """Yield the operation with its keys taken, so that neither its change nor a sweep is at it."""
+        found = await self._find(id)
+        if found is None:
+            yield None
+            return
+        async with self.services.locks.hold(found.intent.target, found.intent.keys, patience=0):
+            yield await self._find(id)
 
     async def _find(self, id: str) -> Operation | None:
         for target in self.targets:
@@ -55,19 +78,18 @@ class OperationDesk:
                     return operation
         return None
 
-    async def _marked(self, operation: Operation, name: str) -> bool:
-        standing = Standing.DOUBT if operation.standing is not Standing.HELD else Standing.PENDING
+    async def _marked(self, operation: Operation, mark: Mark, name: str) -> bool:
         event = self._event(name, operation, Outcome.PENDING)
         try:
-            await self.services.operations.mark(operation, Mark(standing, attempts=1), event)
+            await self.services.operations.mark(operation, mark, event)
         except StaleFence:
             return False  # settled in the meantime
         return True
 
     def _event(self, name: str, operation: Operation, outcome: Outcome) -> Event:
-        return recovery_event(
-            self.services.new_id(), operation.intent, name, outcome, operation.reason, actor="administrator"
-        )
+        id, intent = self.services.new_id(), operation.intent
+        event = recovery_event(id, intent, name, outcome, operation.reason)
+        return replace(event, fields={**event.fields, "actor": ADMINISTRATOR})
 
     def _release_event(self, target: str, count: int) -> Event:
         return Event(
@@ -75,7 +97,7 @@ class OperationDesk:
             {
                 "event": "removals.released",
                 "outcome": {"result": "applied", "status": None, "reason": f"{count} held removals let go"},
-                "actor": {"type": "administrator", "name": None, "token": None},
+                "actor": ADMINISTRATOR,
                 "client": {"ip": None, "user_agent": None},
                 "target": {"name": target, "type": None, "id": None, "user_name": None},
                 "correlation_id": None,

@@ -47,9 +47,9 @@ class KeyedLocks:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if not turn.cancelled():
                 self._give(name)
-            else:
+            elif turn in queue:  # else it was passed over just now
                 queue.remove(turn)
             raise
 

@@ -104,6 +104,15 @@ async def _made_again(services: Services, target: Target, resource: Resource) ->
     return entry if mine else None
 
 
+async def is_made_again(target: Target, resource: Resource, entry: Attributes) -> bool:
+    """Say whether an entry that we have no link to belongs to somebody we know, whose own is gone."""
+    link = resource.links.get(target.name)
+    if resource.state is not State.ACTIVE or link is None or link.target_id is None:
+        return False
+    mine = may_adopt(target.policy, resource.original, target.mapping.reverse(entry))
+    return mine and await target.connector.get(resource.type, link.target_id) is None
+
+
 async def _is_taken(services: Services, target: Target, kind: ResourceType, entry: Attributes) -> bool:
     linked = await services.resources.read(target.name, kind, target.name, (entry["id"],))
     return bool(linked) or is_protected(target, entry)

@@ -9,6 +9,7 @@ from gateway.flow.ports import (
     Connector,
     Key,
     Operations,
+    Outcome,
     Removals,
     Resource,
     Resources,
@@ -59,14 +60,14 @@ class Caller:
     ip: str = ""
     user_agent: str = ""
     busy_status: int = 503
-    kind: str = "provider"  # provider | auditor | unknown
+    kind: str = "provider"  # provider | auditor | administrator | unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One inbound request that may alter a target."""
+    """One request that may alter a target: a provider's, or an administrator's."""
 
-    operation: str  # create | replace | patch | delete
+    operation: str  # create | replace | patch | delete; push: the known original once more
     type: ResourceType
     target: Target
     caller: Caller
@@ -74,6 +75,11 @@ class Change:
     id: str | None = None
     body: Attributes = field(default_factory=dict)  # canonical, without password
     password: str | None = field(default=None, repr=False)
+    event: str = ""  # its name in the trail where it is not user.replace and the like
+
+    @property
+    def event_name(self) -> str:
+        return self.event or f"{self.type.lower()}.{self.operation}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ class Reply:
 
     status: int
     document: Attributes | None = None
+    outcome: Outcome = Outcome.APPLIED
 
 
 @dataclass(frozen=True, slots=True)

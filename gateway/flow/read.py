@@ -8,8 +8,8 @@ from gateway.errors import InvalidFilter, NotFound
 from gateway.flow.alert import alert
 from gateway.flow.answers import answer_to_read
 from gateway.flow.document import shown, shown_entry
-from gateway.flow.look import entry_of, foreign_entry, is_protected
-from gateway.flow.model import Services, Target, keys_of_resource
+from gateway.flow.look import entry_of, foreign_entry, is_made_again, is_protected
+from gateway.flow.model import Services, Target, keys_of, keys_of_resource
 from gateway.flow.ports import (
     Attributes,
     CannotFilter,
@@ -179,6 +179,8 @@ class Reads:
         visible = [entry for entry in entries if not is_protected(target, entry)]
         ids = [entry["id"] for entry in visible]
         linked = await self._services.resources.read(target.name, kind, target.name, ids) if ids else {}
+        strangers = [entry for entry in visible if entry["id"] not in linked]
+        linked = {**linked, **await self._made_again(target, kind, strangers)}
         documents = []
         for entry in visible:
             self._services.sights.note(target.name, kind, entry)
@@ -190,6 +192,19 @@ class Reads:
             )
             documents.append((entry, document))
         return documents
+
+    async def _made_again(
+        self, target: Target, kind: ResourceType, strangers: Sequence[Attributes]
+    ) -> dict[str, Resource]:
+        """Return those we know to whom these entries belong, made anew at the target, by target id."""
+        named = {key: entry for entry in strangers for key in keys_of(target.mapping.reverse(entry))}
+        known = await self._services.resources.find(target.name, kind, tuple(named)) if named else ()
+        owners: dict[str, Resource] = {}
+        for resource in known:
+            for entry in (named[key] for key in keys_of(resource.original) if key in named):
+                if await is_made_again(target, resource, entry):
+                    owners[entry["id"]] = resource
+        return owners
 
     async def _removed(
         self, target: Target, kind: ResourceType, names: Mapping[str, str], matches: Matches

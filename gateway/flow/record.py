@@ -50,7 +50,7 @@ class Record:
         change, plan = self.change, self.plan
         original = plan.original if plan else change.body
         fields: dict[str, Any] = {
-            "event": plan.event if plan else f"{change.type.lower()}.{change.operation}",
+            "event": plan.event if plan else change.event_name,
             "outcome": {"result": outcome.value, "status": status, "reason": reason},
             **caller_fields(change.caller),
             "target": {
@@ -70,8 +70,7 @@ class Record:
 
     def refusal(self, error: GatewayError, status: int) -> Event:
         """Return the event of a change that was not made."""
-        outcome = Outcome.PENDING if isinstance(error, Busy) else _outcome_of(status)
-        return self.event(outcome, status, error.detail)
+        return self.event(_outcome_of(error, status), status, error.detail)
 
     def _line(self, difference: Difference) -> dict[str, Any]:
         rule = self.change.target.mapping.rule_of(difference)
@@ -93,17 +92,18 @@ def caller_fields(caller: Caller) -> dict[str, Any]:
     """Return who asked, as an event names it."""
     return {
         "actor": {"type": caller.kind, "name": caller.provider or None, "token": caller.token or None},
-        "client": {"ip": caller.ip, "user_agent": caller.user_agent},
+        "client": {"ip": caller.ip or None, "user_agent": caller.user_agent or None},
     }
 
 
 def refused_event(
-    event_id: str, caller: Caller, target: Target | None, correlation_id: str, status: int, reason: str
+    event_id: str, caller: Caller, target: Target | None, correlation_id: str, error: GatewayError
 ) -> Event:
     """Return the event of a request refused before it was known what it would change."""
+    status = error.told(caller.busy_status)
     fields: dict[str, Any] = {
         "event": "auth.refused" if status in (401, 403) else "request.refused",
-        "outcome": {"result": _outcome_of(status).value, "status": status, "reason": reason},
+        "outcome": {"result": _outcome_of(error, status).value, "status": status, "reason": error.detail},
         **caller_fields(caller),
         "target": {"name": target.name if target else None, "type": None, "id": None, "user_name": None},
         "correlation_id": correlation_id,
@@ -111,7 +111,9 @@ def refused_event(
     return Event(event_id, fields)
 
 
-def _outcome_of(status: int) -> Outcome:
+def _outcome_of(error: GatewayError, status: int) -> Outcome:
+    if isinstance(error, Busy):
+        return Outcome.PENDING
     return Outcome.REJECTED if status < 500 else Outcome.FAILED
 
 

@@ -32,6 +32,7 @@ from gateway.flow.ports import (
 from gateway.flow.remember import Known, remembered
 from gateway.flow.retry import is_dead, try_again_in
 from gateway.flow.times import between, plus
+from gateway.log import correlation_id
 from gateway.scim.difference import Difference, compare, overlay
 
 log = structlog.get_logger()
@@ -91,11 +92,14 @@ class Recovery:
             owned = await self._services.operations.take_over(operation)
         except StaleFence:
             return  # settled under another of its keys in the meantime
+        name = correlation_id.set(owned.intent.correlation_id)  # what is sent now is sent on its word
         try:
             await self._settle(target, owned, waited_for=waited_for)
         except TargetError as error:
             await self._put_off(target, owned, error)
             raise
+        finally:
+            correlation_id.reset(name)
 
     async def _settle(self, target: Target, owned: Operation, *, waited_for: bool) -> None:
         intent = owned.intent

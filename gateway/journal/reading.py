@@ -10,6 +10,7 @@ from typing import Any
 from gateway.errors import JournalUnavailable
 from gateway.flow.tokens import Token
 from gateway.journal.lines import page, pages
+from gateway.journal.listing import Waiting, active_people, refused_creates, waiting
 from gateway.journal.store import answered
 from gateway.journal.tokens import list_tokens
 from gateway.journal.verdict import Verdict, verify
@@ -39,6 +40,21 @@ class Reader:
     def tokens(self) -> tuple[Token, ...]:
         """Return all tokens, the oldest first."""
         return list_tokens(self.connection)
+
+    def waiting(self, target: str | None, before: str) -> Iterator[Waiting]:
+        """Yield brakes that hold, unsettled operations, and creates from before `before` never acknowledged.
+
+        `target` None: those of all targets.
+        """
+        return waiting(self.connection, target, before)
+
+    def active_people(self, base: str) -> Iterator[dict[str, Any]]:
+        """Yield the originals of active people, in bounded memory."""
+        return active_people(self.connection, base)
+
+    def refused_creates(self, target: str) -> Iterator[tuple[str, str]]:
+        """Yield name and reason of everybody whose newest create was refused, and who is not there since."""
+        return refused_creates(self.connection, target)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.mapping.values import Person, Transform, Unusable
@@ -206,9 +207,14 @@ def _inverted(element: Any, rule: Rule) -> Any:
 def _spots(document: Mapping[str, Any], at: Place) -> Iterator[Place]:
     """Yield the places that a source may mean: of "anywhere" the core level, then each extension."""
     if at.urn == ANYWHERE:
-        yield from (replace(at, urn=urn) for urn in (None, *filter(is_urn, document)))
+        yield from (_in(at, urn) for urn in (None, *filter(is_urn, document)))
     else:
         yield at
+
+
+@lru_cache(maxsize=1024)
+def _in(at: Place, urn: str | None) -> Place:
+    return replace(at, urn=urn)
 
 
 def _spot(document: Mapping[str, Any], at: Place) -> Place:

@@ -50,7 +50,9 @@ class _Draft:
     sent: Leaves
     active: bool
     steps: list[Step] | None
-    unread: list[Leaf] = field(default_factory=list)  # named by rules, and taken by none so far
+    unread: dict[str, list[Leaf]] = field(
+        default_factory=dict
+    )  # named, by folded attribute; taken by no rule
     late: list[tuple[Place, Any]] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
@@ -88,7 +90,7 @@ class TargetMapping:
         self._sort_out(draft, named)
         for rule in rules:
             _run(rule, draft)
-        draft.dropped.extend(path_of(leaf, leaves) for leaf in draft.unread)
+        draft.dropped.extend(path_of(leaf, leaves) for left in draft.unread.values() for leaf in left)
         form = unflatten(draft.sent, leaves)
         for where, value in draft.late:
             form = take(form, where) if value is None else put(form, where, value, many=is_many(where))
@@ -200,7 +202,7 @@ class TargetMapping:
         for leaf, value in draft.leaves.items():
             if _is_named(named, leaf, draft.leaves):
                 if value not in ABSENT and _is_value(named, leaf):
-                    draft.unread.append(leaf)
+                    draft.unread.setdefault(leaf.attribute.casefold(), []).append(leaf)
             elif self._goes_as_it_is(leaf, draft.leaves):
                 draft.sent[leaf] = value
             elif self.unlisted is Unlisted.HOLD:
@@ -243,11 +245,13 @@ def _run(rule: Rule, draft: _Draft) -> None:
 
 def _take_up(draft: _Draft, source: Place, at: int | None) -> None:
     """Note that a rule has taken what a place points to."""
-    draft.unread = [
-        leaf
-        for leaf in draft.unread
-        if not (at in (None, leaf.at) and _points_to(source, leaf, draft.leaves))
-    ]
+    attribute = source.attribute.casefold()
+    if left := draft.unread.pop(attribute, []):
+        draft.unread[attribute] = [
+            leaf
+            for leaf in left
+            if (None not in (at, leaf.at) and at != leaf.at) or not _points_to(source, leaf, draft.leaves)
+        ]
 
 
 def _run_element(rule: Rule, source: Place, at: int | None, value: Any, draft: _Draft) -> None:
@@ -284,16 +288,20 @@ def _attempt(rule: Rule, value: Any, path: str, draft: _Draft) -> Any:
 
 
 def _leaf(source: Place, at: int | None, leaves: Leaves) -> Leaf:
-    """Return the leaf a place points to, in the document's own spelling."""
+    """Return the leaf a place points to, in the document's own spelling; one of a list of texts is made."""
     sub = (source.sub or "").casefold()
-    return next(
-        leaf
-        for leaf in leaves
-        if leaf.at == at
-        and leaf.attribute.casefold() == source.attribute.casefold()
-        and (leaf.sub or "").casefold() in (sub, "" if sub == "value" else sub)
-        and source.urn in (leaf.urn, ANYWHERE)
-    )
+    found = [leaf for leaf in leaves if _stands_at(leaf, source)]
+    exact = (leaf for leaf in found if leaf.at == at and (leaf.sub or "").casefold() in (sub, _plain(sub)))
+    return next(exact, None) or found[0]._replace(at=at, sub=None)
+
+
+def _stands_at(leaf: Leaf, source: Place) -> bool:
+    same = leaf.attribute.casefold() == source.attribute.casefold()
+    return same and (leaf.urn or "").casefold() == (source.urn or "").casefold()
+
+
+def _plain(sub: str) -> str:
+    return "" if sub == "value" else sub
 
 
 def _element_path(source: Place, at: int | None, leaves: Leaves) -> str:

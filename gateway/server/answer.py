@@ -21,9 +21,8 @@ def answer(status: int, document: Any, headers: dict[str, str] | None = None) ->
 
 def error_answer(error: GatewayError, correlation_id: str, busy_status: int = 503) -> web.Response:
     """Return an error as a SCIM Error (RFC 7644 section 3.12), its detail ending in the correlation id."""
-    status, headers = error.status, {}
+    status, headers = error.told(busy_status), {}
     if isinstance(error, Busy):
-        status = error.asked_status or busy_status
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)  # RFC 9110 section 15.5.6

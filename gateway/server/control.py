@@ -4,15 +4,20 @@ Its file mode (0600) is the sign-in.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
+import structlog
 from aiohttp import web
 
 from gateway.errors import InvalidValue, NotFound
+from gateway.flow.desk import OperationDesk
 from gateway.flow.tokens import Token, TokenDesk
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials
 from gateway.server.boundary import boundary
+
+log = structlog.get_logger()
 
 _MOMENT: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 FIELDS: Final = {  # of a token -> its form
@@ -27,10 +32,20 @@ FIELDS: Final = {  # of a token -> its form
 class Control:
     """Does what a command asks, and makes it valid at once."""
 
-    def __init__(self, desk: TokenDesk, credentials: Credentials, providers: frozenset[str]) -> None:
+    def __init__(
+        self,
+        desk: TokenDesk,
+        credentials: Credentials,
+        providers: frozenset[str],
+        operations: OperationDesk,
+        wake: Callable[[], None],
+    ) -> None:
+        """`wake` has what is due looked at now."""
         self._desk = desk
         self._credentials = credentials
         self._providers = providers
+        self._operations = operations
+        self._wake = wake
 
     def application(self) -> web.Application:
         """Return the routes of the socket."""
@@ -39,6 +54,9 @@ class Control:
             [
                 web.post("/tokens", self.issue_token),
                 web.delete("/tokens/{id}", self.revoke_token),
+                web.post("/operations/{id}/retry", self.retry_operation),
+                web.delete("/operations/{id}", self.drop_operation),
+                web.post("/targets/{name}/release", self.release_target),
             ]
         )
         return application
@@ -59,6 +77,29 @@ class Control:
             raise NotFound("no live token has this id")
         await self._credentials.refresh()
         return web.Response(status=204)
+
+    async def retry_operation(self, request: web.Request) -> web.Response:
+        """Have an operation tried again now."""
+        if not await self._operations.retry(request.match_info["id"]):
+            raise NotFound("no operation that can be tried again has this id")
+        self._wake()
+        return web.Response(status=204)
+
+    async def drop_operation(self, request: web.Request) -> web.Response:
+        """Give an operation up."""
+        if not await self._operations.drop(request.match_info["id"]):
+            raise NotFound("no operation that can be dropped has this id")
+        return web.Response(status=204)
+
+    async def release_target(self, request: web.Request) -> web.Response:
+        """Let the removals go that a target's brake holds."""
+        name = request.match_info["name"]
+        if name not in self._operations.targets:
+            raise InvalidValue("the target is not in the running gateway's configuration")
+        count = await self._operations.release(name)
+        log.info("removals.released", target=name, count=count)
+        self._wake()
+        return web.json_response({"released": count})
 
 
 def _text(fields: dict[str, Any], name: str) -> Any:

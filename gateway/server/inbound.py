@@ -1,8 +1,9 @@
 """An HTTP request read and bounded: path, query, body (DESIGN section 8)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -13,6 +14,8 @@ from gateway.flow.read import Question
 from gateway.scim.dialects import Dialect
 from gateway.scim.grammar import parse_filter
 from gateway.scim.jsontext import parse_json
+
+Networks = Sequence[IPv4Network | IPv6Network]
 
 MAX_BODY: Final = 1024 * 1024  # bytes
 BODY_TIME: Final = 10.0  # seconds for the whole body
@@ -72,6 +75,27 @@ def parse_question(query: Mapping[str, str], dialect: Dialect, page_size: int) -
     start = max(1, _whole(query, "startIndex", 1))
     count = max(0, _whole(query, "count", page_size))
     return Question(found, start, min(count, page_size, MAX_COUNT))
+
+
+def client_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> str:
+    """Return who asks: the peer, or, where that is a trusted proxy, whom it says it speaks for.
+
+    Addresses are read from the right, as each proxy adds the one it heard from; the first that is no
+    trusted proxy is the client.
+    """
+    hops = [hop.strip() for line in forwarded for hop in line.split(",")]
+    address = peer
+    while hops and _is_trusted(address, proxies):
+        address = hops.pop()
+    return printable(address, 64)
+
+
+def _is_trusted(address: str, proxies: Networks) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in proxies)
 
 
 def printable(text: str | None, most: int = 200) -> str:

@@ -20,7 +20,16 @@ from gateway.server.answer import answer
 from gateway.server.auth import Credential, authenticate
 from gateway.server.boundary import BUSY_STATUS, ROUTE
 from gateway.server.discovery import discovery_document
-from gateway.server.inbound import SERVED, Endpoint, parse_endpoint, parse_question, printable, read_body
+from gateway.server.inbound import (
+    SERVED,
+    Endpoint,
+    Networks,
+    client_address,
+    parse_endpoint,
+    parse_question,
+    printable,
+    read_body,
+)
 
 TYPES: Final = {"Users": ResourceType.USER, "Groups": ResourceType.GROUP}
 READS: Final = ("GET", "HEAD")
@@ -61,6 +70,7 @@ class ScimApi:
         services: Services,
         changes: Changes,
         reads: Reads,
+        proxies: Networks = (),
     ) -> None:
         self._targets = targets
         self._providers = providers
@@ -68,10 +78,11 @@ class ScimApi:
         self._services = services
         self._changes = changes
         self._reads = reads
+        self._proxies = proxies
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one SCIM request; raises a GatewayError for what it refuses."""
-        caller, target = _stranger(request), None
+        caller, target = _stranger(request, self._proxies), None
         try:
             credential = authenticate(request.headers.getall("Authorization", []), self._credentials())
             caller = replace(caller, provider=credential.name, token=credential.token, kind=credential.kind)
@@ -166,15 +177,15 @@ class ScimApi:
         return response
 
     async def _remember(self, caller: Caller, target: Target | None, error: GatewayError) -> None:
-        event = refused_event(
-            self._services.new_id(), caller, target, correlation_id.get(), error.status, error.detail
-        )
+        event = refused_event(self._services.new_id(), caller, target, correlation_id.get(), error)
         await self._services.trail.append([event])
 
 
-def _stranger(request: web.Request) -> Caller:
+def _stranger(request: web.Request, proxies: Networks) -> Caller:
     agent = printable(request.headers.get("User-Agent"))
-    return Caller("", ip=request.remote or "", user_agent=agent, kind="unknown")
+    forwarded = request.headers.getall("X-Forwarded-For", [])
+    address = client_address(request.remote or "", forwarded, proxies)
+    return Caller("", ip=address, user_agent=agent, kind="unknown")
 
 
 def _operation(method: str, endpoint: Endpoint) -> str:

@@ -44,141 +44,339 @@ class Table(BaseModel):
 class RootTable(Table):
     """The whole file."""
 
-    server: dict[str, Any] = {}
-    journal: dict[str, Any] = {}
-    providers: dict[str, Any] = {}
-    auditors: dict[str, Any] = {}
-    targets: dict[str, Any] = {}
+    server: dict[str, Any] = Field(
+        default={}, description="Where the gateway listens, and how it is reached."
+    )
+    journal: dict[str, Any] = Field(
+        default={},
+        description="Where the gateway keeps what must survive: every change, and the audit trail.",
+    )
+    providers: dict[str, Any] = Field(
+        default={}, description="The identity providers that send people, each under a name of its own."
+    )
+    auditors: dict[str, Any] = Field(
+        default={},
+        description="Those who may read the audit trail and nothing else, each under a name of their "
+        "own; the address to read it at comes with a later release.",
+    )
+    targets: dict[str, Any] = Field(
+        default={},
+        description="The systems that get the people; the name of each stands in its address, "
+        "`/scim/NAME/v2`.",
+    )
 
 
 class ServerTable(Table):
     """[server]"""
 
-    listen: ListenAddress | None = None
-    public_url: WebUrl | None = None
-    tls: Any = None
-    trusted_proxies: list[str] = []
+    listen: ListenAddress | None = Field(
+        default=None, description="The address and port that requests come in on; port 0 takes any free one."
+    )
+    public_url: WebUrl | None = Field(
+        default=None,
+        description="How providers reach the gateway, as `meta.location` says it; unless you say, "
+        "what `listen` says, with https where there is `tls`.",
+    )
+    tls: Any = Field(
+        default=None,
+        description="The certificate to serve https with; without it http is served, and a proxy "
+        "with TLS belongs before it.",
+    )
+    trusted_proxies: list[str] = Field(
+        default=[],
+        description="The proxies, as addresses or networks, whose `X-Forwarded-For` says for which client "
+        "they speak; nobody else's does.",
+    )
 
 
 class TlsTable(Table):
     """[server] tls"""
 
-    cert: SomeText
-    key: SomeText
+    cert: SomeText = Field(description="The PEM file with the certificate and its chain.")
+    key: SomeText = Field(
+        description="The PEM file with its private key, without a passphrase; `check` warns where "
+        "others can read it.",
+    )
 
 
 class JournalTable(Table):
     """[journal]"""
 
-    url: str = "sqlite:var/gateway.db"
-    durability: Durability = "full"
+    url: str = Field(
+        default="sqlite:var/gateway.db",
+        description="The SQLite file of the journal, which no target may share; a lock and a socket "
+        "stand beside it while the gateway runs.",
+    )
+    durability: Durability = Field(
+        default="full",
+        description="What a recorded change survives: `full` a power cut, `normal` the crash of the "
+        "gateway alone, and is faster.",
+    )
 
 
 class ProviderTable(Table):
     """[providers.NAME]"""
 
-    dialect: Dialect = "rfc"
-    token: Any = None
-    targets: list[str] | None = None
+    dialect: Dialect = Field(
+        default="rfc",
+        description="How this provider deviates from the standard: `rfc` not at all, `okta` and "
+        "`entra` as those two do.",
+    )
+    token: Any = Field(
+        default=None,
+        description="What the provider must show; a list lets the old and the new one in while you "
+        "rotate, and without the key only tokens of `token new` open anything.",
+    )
+    targets: list[str] | None = Field(
+        default=None, description="The targets this provider may write; unless you say, all of them."
+    )
 
 
 class AuditorTable(Table):
     """[auditors.NAME]"""
 
-    token: Any = None
+    token: Any = Field(
+        default=None,
+        description="What the auditor must show; a list lets the old and the new one in while you rotate.",
+    )
 
 
 class SecretTable(Table):
     """Where a secret is found."""
 
-    env: SomeText | None = None
-    file: SomeText | None = None
-    sha256: str | None = None
+    env: SomeText | None = Field(default=None, description="The environment variable that holds the secret.")
+    file: SomeText | None = Field(
+        default=None,
+        description="The file that holds the secret, with or without a line break at its end; nobody "
+        "but its owner should be able to read it.",
+    )
+    sha256: str | None = Field(
+        default=None,
+        description="The SHA-256 of the token, in hex; only for what others show to the gateway, as "
+        "a target needs the secret itself.",
+    )
 
 
 class AuthTable(Table):
     """[targets.NAME] auth"""
 
-    bearer: Any = None
-    basic: Any = None
-    header: Any = None
-    oauth2: Any = None
-    scheme: Word = "Bearer"
+    bearer: Any = Field(default=None, description="The token that goes out as `Authorization: Bearer TOKEN`.")
+    basic: Any = Field(default=None, description="The user and password that go out as HTTP Basic.")
+    header: Any = Field(default=None, description="A header of the target's own that carries the secret.")
+    oauth2: Any = Field(
+        default=None,
+        description="Tokens by the OAuth 2.0 client credentials grant; not in this release, and a fault.",
+    )
+    scheme: Word = Field(
+        default="Bearer",
+        description="The word before a `bearer` token, for targets that are particular about it; a "
+        "preset may say it.",
+    )
 
 
 class BasicTable(Table):
     """auth basic"""
 
-    user: SomeText
-    password: Any
+    user: SomeText = Field(description="The user's name.")
+    password: Any = Field(description="The user's password.")
 
 
 class HeaderTable(Table):
     """auth header"""
 
-    name: Word
-    value: Any
+    name: Word = Field(description="The header's name, such as `X-Api-Key`.")
+    value: Any = Field(description="The header's whole value.")
 
 
 class OfficeTable(Table):
     """[targets.NAME.offices] KEY"""
 
-    name: SomeText
-    country: Region | None = None
+    name: SomeText = Field(description="The office's name as the target spells it.")
+    country: Region | None = Field(
+        default=None,
+        description="The office's country, which its people's national phone numbers belong to where "
+        "they name no country themselves.",
+    )
 
 
 class RuleTable(Table):
     """[[targets.NAME.rules]]"""
 
-    to: str = ""
-    from_: Any = Field(None, alias="from")
-    via: list[Any] = []
-    when: TextFilter | None = None
-    default: Any = None
-    on_invalid: OnInvalid = "reject"
-    off: bool = False
+    to: str = Field(default="", description="Where on the target the value goes.")
+    from_: Any = Field(
+        default=None,
+        alias="from",
+        description="Where at the provider the value comes from: the first path that is present "
+        "wins; unless you say, the same path as `to`.",
+    )
+    via: list[Any] = Field(
+        default=[], description="The transforms that the value goes through, in this order."
+    )
+    when: TextFilter | None = Field(
+        default=None,
+        description="Applies the rule only to people, as the provider sent them, that the filter matches.",
+    )
+    default: Any = Field(
+        default=None,
+        description="What is sent where the provider has nothing at any path of `from`; the "
+        "transforms do not touch it.",
+    )
+    on_invalid: OnInvalid = Field(
+        default="reject",
+        description="What becomes of a value that a transform cannot use: `reject` refuses the "
+        "change, `drop` leaves the target without it, `keep` sends it as it came; nobody "
+        "who leaves is ever refused.",
+    )
+    off: bool = Field(
+        default=False, description="Takes away the preset's rule with the same `to` and `when`."
+    )
 
 
 class PresetRuleTable(RuleTable):
     """[[rules]] of a preset"""
 
-    if_option: dict[str, str] = {}
+    if_option: dict[str, str] = Field(
+        default={}, description="Applies the rule only where these options of the preset have these values."
+    )
 
 
 class TargetTable(Table):
     """[targets.NAME]"""
 
-    preset: str | None = None
-    connector: str | None = None
-    url: str | None = None
-    auth: dict[str, Any] | None = None
-    rules: list[Any] = []
-    offices: dict[str, Any] = {}
-    options: dict[str, Any] = {}
-    region: Region | None = None
-    unlisted: Unlisted | None = None
-    require: list[Any] = []
-    on_deactivate: OnDeactivate | None = None
-    on_missing: OnMissing | None = None
-    adopt_by: list[AdoptKey] | None = None
-    reuse_name: ReuseName | None = None
-    protect: TextFilter | None = None
-    shared: bool | None = None
-    unique_names: bool | None = None
-    trust: Seconds | None = None
-    timeout: SomeSeconds | None = None
-    deadline: SomeSeconds | None = None
-    settle: Seconds | None = None
-    rate: Rate | None = None
-    concurrency: Positive | None = None
-    busy_status: BusyStatus | None = None
-    patch: bool | None = None
-    page_size: Positive | None = None
-    max_removals: RemovalLimit | None = None
+    preset: str | None = Field(
+        default=None,
+        description="The known target whose rules and habits this one begins with; `dialpad@1` pins "
+        "their revision.",
+    )
+    connector: str | None = Field(
+        default=None,
+        description="How the target is reached: `embedded` is a SCIM directory in an SQLite file of "
+        "the gateway, `scim` any SCIM 2.0 service; a preset may say it.",
+    )
+    url: str | None = Field(
+        default=None,
+        description="Where the target is: for `scim` its base address without `/Users`, for "
+        "`embedded` a file; a preset may say it.",
+    )
+    auth: dict[str, Any] | None = Field(
+        default=None, description="How calls to the target are signed; without it they carry no credentials."
+    )
+    rules: list[Any] = Field(
+        default=[],
+        description="What is done to a person before the target gets them; beside the preset's "
+        "rules, where the same `to` and `when` replaces one.",
+    )
+    offices: dict[str, Any] = Field(
+        default={},
+        description="The offices, as the provider says them, with their names at the target, for the "
+        "transform `office` and for phone numbers.",
+    )
+    options: dict[str, Any] = Field(default={}, description="What the preset lets you choose.")
+    region: Region | None = Field(
+        default=None,
+        description="The country whose national phone numbers are meant where neither the person's "
+        "country nor their office says it.",
+    )
+    unlisted: Unlisted | None = Field(
+        default=None,
+        description="What becomes of an attribute that no rule names: `send` passes it on, `hold` "
+        "keeps it for reads and never sends it, `drop` forgets it; with a preset the "
+        "default is `hold`.",
+    )
+    require: list[Any] = Field(
+        default=[],
+        description="What an active person must have on the target or is refused; of an inner list "
+        "one will do; instead of what the preset requires.",
+    )
+    on_deactivate: OnDeactivate | None = Field(
+        default=None,
+        description="Whether somebody deactivated is sent as inactive or deleted from the target.",
+    )
+    on_missing: OnMissing | None = Field(
+        default=None,
+        description="Whether an entry that vanished from the target is made again at the next change "
+        "of that person, or the change is answered 404.",
+    )
+    adopt_by: list[AdoptKey] | None = Field(
+        default=None,
+        description="By which of these an entry that the target already has is taken for the same "
+        "person; one found otherwise is answered 409.",
+    )
+    reuse_name: ReuseName | None = Field(
+        default=None,
+        description="Whether a new person with another externalId may take the userName of somebody "
+        "inactive, or is answered 409.",
+    )
+    protect: TextFilter | None = Field(
+        default=None,
+        description="Matches the target's entries that the gateway never shows or touches, such as "
+        "its administrators.",
+    )
+    shared: bool | None = Field(
+        default=None,
+        description="Lets more than one provider write this target, each of which may undo what the "
+        "other did.",
+    )
+    unique_names: bool | None = Field(
+        default=None,
+        description="Says that the target refuses a second entry of one userName with 409; `false` "
+        "looks a person up before each create.",
+    )
+    trust: Seconds | None = Field(
+        default=None,
+        description="How old a look at the entry may be for a change to start from it without "
+        "another; 0 looks each time.",
+    )
+    timeout: SomeSeconds | None = Field(
+        default=None, description="How long one attempt at a target over HTTP may take."
+    )
+    deadline: SomeSeconds | None = Field(
+        default=None,
+        description="How long a change may take with all its waits and attempts before the provider "
+        "is told to come again.",
+    )
+    settle: Seconds | None = Field(
+        default=None,
+        description="How long a request that got no answer may still take effect; so long is waited "
+        "before the target is asked what became of it; unless you say, as long as "
+        "`timeout`.",
+    )
+    rate: Rate | None = Field(
+        default=None,
+        description="How many calls the target gets at most, evenly spaced; unless you say, no limit.",
+    )
+    concurrency: Positive | None = Field(
+        default=None, description="How many calls the target gets at one time; unless you say, no limit."
+    )
+    busy_status: BusyStatus | None = Field(
+        default=None,
+        description="The HTTP status that tells the provider to come again later; unless you say, "
+        "what its dialect understands: 429 for `okta`, else 503.",
+    )
+    patch: bool | None = Field(
+        default=None,
+        description="Whether changes go to a `scim` target as PATCH, else as PUT; unless you say, it "
+        "is asked once what it supports.",
+    )
+    page_size: Positive | None = Field(
+        default=None,
+        description="How many entries are asked of the target at a time, and a provider gets on one "
+        "page, of which 1000 is the most; unless you say, 100.",
+    )
+    max_removals: RemovalLimit | None = Field(
+        default=None,
+        description="How many people may go from active to removed or deactivated within that time "
+        "before all further ones are held until `operations release`; unless you say, 50 "
+        "an hour, and no limit for `embedded`; `false` is no limit.",
+    )
 
 
 class PresetTable(TargetTable):
     """A file of gateway/presets."""
 
-    revision: Positive
-    options: dict[str, list[str]] = {}  # allowed values, the default first
+    revision: Positive = Field(description="The revision of the preset's rules, which `NAME@REVISION` pins.")
+    options: dict[str, list[str]] = Field(
+        default={},
+        description="What a configuration may choose in its own `options`: each with its allowed "
+        "values, the default first.",
+    )

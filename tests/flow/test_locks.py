@@ -94,18 +94,22 @@ async def test_who_gives_up_lets_the_next_one_through(locks) -> None:
     assert locks._waiting == {}
 
 
-async def test_who_is_cancelled_just_when_it_is_their_turn_passes_it_on(locks) -> None:
+@pytest.mark.parametrize("is_first", [True, False], ids=["before", "after"])
+async def test_who_is_cancelled_just_when_it_is_their_turn_passes_it_on(locks, is_first: bool) -> None:
     log: list[str] = []
     stack = AsyncExitStack()
     await stack.enter_async_context(locks.hold("a", {ANN}, SOON))
     first, second = (asyncio.create_task(work(locks, name, {ANN}, log)) for name in "12")
     await turn()
 
-    await stack.aclose()  # hands the key to the first, who does not run before it is cancelled
+    if is_first:
+        first.cancel()
+    await stack.aclose()  # hands the key on, and the first does not run before it is cancelled
     first.cancel()
     await second
 
     assert log == ["2 in", "2 out"]
+    assert first.cancelled()
     assert locks._waiting == {}
 
 

@@ -14,7 +14,7 @@ from gateway.flow.ports import (
     Throttled,
     Unreachable,
 )
-from gateway.flow.retry import Retry
+from gateway.flow.retry import Retry, is_dead, try_again_in
 
 RULE = Retry(attempts=4, base=0.5, ceiling=3.0)
 DOWN = Unreachable("refused")
@@ -62,3 +62,12 @@ def test_what_another_attempt_cannot_mend_gets_none(kind: type[TargetError]) -> 
 )
 def test_only_a_request_without_an_answer_may_still_take_effect(error: TargetError, seconds: float) -> None:
     assert RULE.quiet(error, 10.0) == seconds
+
+
+def test_what_nobody_waits_for_is_tried_again_ever_later_but_within_minutes() -> None:
+    assert [try_again_in(attempts) for attempts in (1, 2, 3, 8, 9, 1000)] == [2, 4, 8, 256, 300, 300]
+
+
+@pytest.mark.parametrize(("attempts", "dead"), [(1, False), (9, False), (10, True), (11, True)])
+def test_after_ten_tries_it_is_an_administrators(attempts: int, dead: bool) -> None:
+    assert is_dead(attempts) is dead

@@ -1,16 +1,18 @@
-"""A SCIM service as a process of its own, that misbehaves by chance and keeps a ledger of all that it applied.
+"""A SCIM service as a process of its own: it misbehaves by chance and keeps a ledger of all it applied.
 
-Usage: ledger.py FILE SEED [--unique] [--patch]; prints `listening on port N`. A line of the ledger is one
-applied write: {"at", "cid", "method", "entry"}, `at` in seconds of the machine's monotonic clock. A gateway's
-id and a moment of the n-th write, sent to `/-/aim`, let it kill that gateway then; `/-/quiet` answers once
-nothing is on its way any more.
+Usage: ledger.py FILE SEED SICK [--unique] [--patch]; SICK is the share of requests that go wrong. Prints
+`listening on port N`. A line of the ledger is one applied write: {"at", "cid", "method", "entry"}, `at` in
+seconds of the machine's monotonic clock. A process id and a moment of the n-th write, sent to `/-/aim`, let
+it kill that gateway then; `/-/quiet` answers once nothing is on its way any more.
 """
 
 import argparse
 import asyncio
+import copy
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -18,18 +20,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from aiohttp import web
 
-from gateway.scim.patch import apply_patch
-from tests.support.scim_target import EQUALS, ERROR, LIST
-
+ERROR: Final = "urn:ietf:params:scim:api:messages:2.0:Error"
+LIST: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+EQUALS: Final = re.compile(r'(\w+) eq "(.*)"')
 LATE: Final = (0.4, 0.7)  # seconds after which a write applies that nobody waits for
 DELAY: Final = 0.15  # seconds, at most
-SICK: Final = 0.2  # of all requests
 
 Apply = Callable[[], web.Response]
 
@@ -55,6 +57,7 @@ class Ledger:
 
     file: TextIO
     chance: random.Random
+    sick: float
     unique: bool
     takes_patch: bool
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -85,7 +88,7 @@ class Ledger:
             self.keep(request, entry, 204)
             del self.entries[id]
             return web.Response(status=204)
-        changed = apply_patch(entry, body) if request.method == "PATCH" else body
+        changed = _patched(entry, body) if request.method == "PATCH" else body
         return self.keep(request, {**changed, "id": id}, 200)
 
     def read(self, request: web.Request) -> web.Response:
@@ -118,7 +121,7 @@ class Service:
         return application
 
     async def _read(self, request: web.Request) -> web.StreamResponse:
-        if self._ledger.chance.random() < SICK:
+        if self._ledger.chance.random() < self._ledger.sick:
             return await self._badly(request, self._ledger.chance.choice(READ_FAULTS), None)
         return self._ledger.read(request)
 
@@ -126,7 +129,7 @@ class Service:
         ledger = self._ledger
         body = await request.json() if request.can_read_body else None
         ledger.aim.at("arrived")
-        if ledger.chance.random() < SICK:
+        if ledger.chance.random() < ledger.sick:
             return await self._badly(request, ledger.chance.choice(WRITE_FAULTS), body)
         response = ledger.write(request, body)
         ledger.aim.at("applied")
@@ -138,7 +141,9 @@ class Service:
     async def _badly(self, request: web.Request, fault: str, body: Any) -> web.StreamResponse:
         """Do one of the things that real services do; what is not applied here never is."""
         ledger, chance = self._ledger, self._ledger.chance
-        apply: Apply = lambda: ledger.read(request) if body is None else ledger.write(request, body)  # noqa: E731
+        apply: Apply = partial(ledger.write, request, body)
+        if request.method == "GET":
+            apply = partial(ledger.read, request)
         if fault == "slow":
             await asyncio.sleep(chance.random() * DELAY)
             return apply()
@@ -148,8 +153,8 @@ class Service:
             apply()
         if fault in ANSWERS:
             return ANSWERS[fault]()
-        assert request.transport is not None
-        request.transport.abort()
+        if request.transport is not None:  # else the gateway waits no longer
+            request.transport.abort()
         return web.Response()
 
     async def _later(self, apply: Apply, seconds: float) -> None:
@@ -176,6 +181,19 @@ class Service:
     async def _quiet(self, request: web.Request) -> web.Response:
         await asyncio.gather(*self._ledger.late)
         return web.Response()
+
+
+def _patched(entry: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry after a PatchOp whose paths are `name` or `name.sub`."""
+    changed = copy.deepcopy(entry)
+    for operation in message["Operations"]:
+        *outer, last = operation["path"].split(".")
+        inside = changed.setdefault(outer[0], {}) if outer else changed
+        if operation["op"] == "remove":
+            inside.pop(last, None)
+        else:
+            inside[last] = operation["value"]
+    return changed
 
 
 def _error(status: int, detail: str, **headers: str) -> web.Response:
@@ -222,8 +240,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("file", type=Path)
     parser.add_argument("seed")
+    parser.add_argument("sick", type=float)
     parser.add_argument("--unique", action="store_true")
     parser.add_argument("--patch", action="store_true")
     given = parser.parse_args()
     with given.file.open("a") as opened:
-        asyncio.run(serve(Ledger(opened, random.Random(given.seed), given.unique, given.patch)))
+        ledger = Ledger(opened, random.Random(given.seed), given.sick, given.unique, given.patch)
+        asyncio.run(serve(ledger))

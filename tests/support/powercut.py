@@ -1,4 +1,4 @@
-"""A disk whose plug can be pulled and whose calls fail at will: the library of powercut.c, and its control."""
+"""A disk whose plug can be pulled and whose calls fail at will: powercut.c and its control."""
 
 import mmap
 import os

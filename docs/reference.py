@@ -1,0 +1,316 @@
+"""Makes what the pages say about keys, transforms and presets from the program itself: `make docs`."""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING, fields
+from functools import partial
+from pathlib import Path
+from types import NoneType
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+
+from pydantic.fields import FieldInfo
+
+from gateway.mapping.specs import Kind, OptionSpec, TransformSpec
+from gateway.mapping.transforms import TRANSFORMS, compile_transform
+from gateway.mapping.values import Office, Person, Unusable
+from gateway.settings import fields as forms
+from gateway.settings import model, tables
+from gateway.settings.presets import preset_names
+from gateway.targets.registry import CONNECTORS
+
+HERE: Final = Path(__file__).resolve().parent
+ROOT: Final = HERE.parent
+
+
+def code(value: Any) -> str:
+    """Return a value as the configuration has it, for a cell."""
+    return f"`{toml(value)}`".replace("|", r"\|")
+
+
+def words(values: Iterable[str]) -> str:
+    """Return a choice between texts."""
+    return ", ".join(code(value) for value in values)
+
+
+def toml(value: Any) -> str:
+    """Return a value in TOML; what cannot be seen is escaped."""
+    match value:
+        case dict():
+            pairs = (f"{_key(name)} = {toml(inner)}" for name, inner in value.items())
+            return f"{{ {', '.join(pairs)} }}"
+        case list() | tuple():
+            return f"[{', '.join(map(toml, value))}]"
+        case str() if '"' in value and "'" not in value:
+            return f"'{value}'"
+        case _:
+            return visible(value)
+
+
+def visible(value: Any) -> str:
+    """Return a value in JSON; what cannot be seen is escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else visible(name)
+
+
+def grid(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [list(titles), *map(list, rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> table, what it becomes
+    "file": (tables.RootTable, None),
+    "server": (tables.ServerTable, model.ServerSettings),
+    "tls": (tables.TlsTable, None),
+    "journal": (tables.JournalTable, model.JournalSettings),
+    "provider": (tables.ProviderTable, model.ProviderSettings),
+    "auditor": (tables.AuditorTable, None),
+    "target": (tables.TargetTable, model.TargetSettings),
+    "auth": (tables.AuthTable, None),
+    "basic": (tables.BasicTable, None),
+    "header": (tables.HeaderTable, None),
+    "office": (tables.OfficeTable, None),
+    "rule": (tables.RuleTable, model.RuleSettings),
+    "secret": (tables.SecretTable, None),
+    "preset-file": (tables.PresetTable, None),
+    "preset-rule": (tables.PresetRuleTable, None),
+}
+
+DURATION: Final = "[duration](#durations-and-rates)"
+PATH: Final = "[path](#paths)"
+HIDDEN: Final = "[secret](#secrets)"
+KINDS: Final = (  # a key's type -> what to write
+    (forms.Seconds, DURATION),
+    (forms.SomeSeconds, f"{DURATION}, not 0"),
+    (forms.Rate, "[rate](#durations-and-rates)"),
+    (forms.RemovalLimit, "`{ count, per }` or `false`"),
+    (forms.ListenAddress, '`"HOST:PORT"`'),
+    (forms.WebUrl, "web address"),
+    (forms.Region, "country, two letters"),
+    (forms.TextFilter, "[filter](#filters)"),
+    (forms.Word, "one word"),
+    (tables.Positive, "whole number from 1"),
+    (tables.SomeText, "text"),
+    (bool, "`true` or `false`"),
+    (str, "text"),
+    (list[str], "list of texts"),
+    (dict[str, str], "table"),
+    (dict[str, list[str]], "table of lists"),
+    (dict[str, Any], "table"),
+)
+
+
+SPECIAL: Final[Mapping[str, str]] = {  # a key whose type says too little -> what to write
+    "server.tls": "[table](#server-tls)",
+    "journal.url": '`"sqlite:FILE"`',
+    "provider.token": f"{HIDDEN}, or a list of them",
+    "auditor.token": f"{HIDDEN}, or a list of them",
+    "target.preset": words(preset_names()),
+    "target.connector": words(CONNECTORS),
+    "target.url": 'web address, or `"sqlite:FILE"`',
+    "target.auth": "[table](#targetsname-auth)",
+    "target.rules": "[tables](#targetsnamerules)",
+    "target.offices": "[table](#targetsnameoffices)",
+    "target.options": "table; see [presets](presets.md)",
+    "target.require": "list of [paths](#paths), or of lists of them",
+    "auth.bearer": HIDDEN,
+    "auth.basic": "[table](#targetsname-auth)",
+    "auth.header": "[table](#targetsname-auth)",
+    "auth.oauth2": "table",
+    "basic.password": HIDDEN,
+    "header.value": HIDDEN,
+    "rule.to": PATH,
+    "rule.from": f"{PATH}, or a list of them",
+    "rule.via": "list of [transforms](#transforms)",
+    "rule.default": "any value",
+}
+SAID: Final[Mapping[str, str]] = {  # a default that no single field holds
+    "server.listen": code(
+        "{host}:{port}".format_map({f.name: f.default for f in fields(model.ServerSettings)})
+    ),
+    "provider.targets": "all",
+    "rule.from": "`to`",
+}
+
+
+def keys(block: str) -> str:
+    """Return the keys of one table of the configuration."""
+    table, settings = TABLES[block]
+    hints = get_type_hints(table, include_extras=True)
+    rows = []
+    for name in table.__annotations__:
+        field = table.model_fields[name]
+        key = field.alias or name
+        path = f"{block}.{key}"
+        default = SAID.get(path) or _default(field, name, hints[name], settings)
+        rows.append((f"`{key}`", SPECIAL.get(path) or kind(hints[name]), default, field.description or ""))
+    return grid(("key", "values", "default", "meaning"), rows)
+
+
+def kind(hint: Any) -> str:
+    """Say what a type takes."""
+    if NoneType in get_args(hint):
+        hint, _ = get_args(hint)
+    if get_origin(hint) is Literal:
+        return words(get_args(hint))
+    if get_origin(hint) is list and get_origin(get_args(hint)[0]) is Literal:
+        return f"list of {words(get_args(get_args(hint)[0]))}"
+    return next(text for known, text in KINDS if known == hint)
+
+
+def _default(field: FieldInfo, name: str, hint: Any, settings: Any) -> str:
+    """Return the default: what the settings hold, else the table's own; a key without any is required."""
+    held = {held.name: held for held in fields(settings)}.get(name) if settings else None
+    value = field.default if held is None or held.default is MISSING else held.default
+    needed = held is not None and held.default is held.default_factory is MISSING
+    if field.is_required() or (needed and not value):
+        return "required"
+    if value in (None, {}, (), [], ""):
+        return "–"
+    return code(f"{value:g}s" if DURATION in kind(hint) else value)
+
+
+PERSON: Final = Person({"name": {"givenName": "Ava", "familyName": "Phone"}}, "GB")
+OFFICES: Final = {"LDN": Office("London", "GB")}
+EXAMPLES: Final[Mapping[str, tuple[tuple[Any, Any], ...]]] = {  # transform -> (entry of `via`, value)
+    "strip_spaces": (("strip_spaces", "+44 20\u00a07946\u20090018\u200b"),),
+    "trim": (("trim", "\u00a0Ava Phone "),),
+    "lower": (("lower", "Ava@Example.com"),),
+    "upper": (("upper", "gb"),),
+    "nfkc": (("nfkc", "０２０ ７９４６"),),
+    "digits": (("digits", "+44 (20) 7946-0018"),),
+    "phone": (
+        ("phone", "020 7946 0018"),
+        ("phone", "+44 (0)20 7946 0018 ext. 123"),
+        ({"name": "phone", "extension": "append"}, "+44 20 7946 0018 x123"),
+        ({"name": "phone", "format": "national"}, "+442079460018"),
+        ("phone", "ask reception"),
+    ),
+    "map": (
+        ({"name": "map", "table": {"CSR": "Agent"}}, "CSR"),
+        ({"name": "map", "table": {"CSR": "Agent"}, "otherwise": "drop"}, "Boss"),
+    ),
+    "office": (("office", "LDN"), ("office", "Atlantis")),
+    "split": (("split", "admin; user"), ("split", '["admin", "user"]')),
+    "join": (("join", ["admin", "user"]),),
+    "allow": (
+        ({"name": "allow", "values": ["admin", "user"], "ignore_case": True}, "Admin"),
+        ({"name": "allow", "values": ["admin", "user"]}, "guest"),
+    ),
+    "primary": (
+        ("primary", [{"value": "a"}, {"value": "b"}]),
+        ({"name": "primary", "mode": "only"}, [{"value": "a"}, {"value": "b", "primary": True}]),
+    ),
+    "objects": (("objects", ["admin", "user"]),),
+    "language": (("language", "en_US"), ({"name": "language", "format": "bcp47"}, "en_US")),
+    "country": (("country", "Germany"), ({"name": "country", "format": "alpha3"}, "DE")),
+    "template": (("template", "anything"),),
+    "truncate": (({"name": "truncate", "length": 5}, "reception"),),
+    "replace": (({"name": "replace", "pattern": "(.*)@.*", "by": r"\1@example.com"}, "ava@old.example"),),
+    "match": (({"name": "match", "pattern": "[0-9]{4}"}, "12345"),),
+    "boolean": (("boolean", "True"),),
+    "constant": (({"name": "constant", "value": "Agent"}, "anything"),),
+}
+
+
+def transforms() -> str:
+    """Return every transform with its options and examples."""
+    return "\n".join("".join(_transform(spec)) for spec in TRANSFORMS.values())
+
+
+def _transform(spec: TransformSpec) -> Iterator[str]:
+    (entry, _), *_ = EXAMPLES[spec.name]
+    turned = compile_transform(entry, OFFICES).invert is not None
+    back = "It can be turned back." if turned else "It cannot be turned back."
+    yield f"## {spec.name}\n\n{spec.doc} {back}\n\n"
+    if spec.options:
+        rows = ((f"`{name}`", *_option(option)) for name, option in spec.options.items())
+        yield grid(("option", "values", "default", "meaning"), rows) + "\n"
+    titles = ("in `via`", "before", "after", *(["back"] if turned else []))
+    yield grid(titles, (_example(entry, value) for entry, value in EXAMPLES[spec.name]))
+
+
+TAKES: Final[Mapping[str, str]] = {Kind.COUNT: "whole number from 1", Kind.BOOLEAN: "`true` or `false`"}
+
+
+def _option(option: OptionSpec) -> tuple[str, str, str]:
+    default = "required" if option.required else code(option.default)
+    return words(option.choices) or TAKES.get(option.kind, option.kind.value), default, option.doc
+
+
+def _example(entry: Any, value: Any) -> Iterator[str]:
+    """Yield an example by running it."""
+    transform = compile_transform(entry, OFFICES)
+    yield from (code(entry), _json(value))
+    try:
+        after = transform.apply(value, PERSON)
+    except Unusable as unusable:
+        after = None
+        yield f"*unusable: {unusable}*"
+    else:
+        yield "*absent*" if after is None else _json(after)
+    if transform.invert is not None:
+        yield "" if after is None else _json(transform.invert(after))
+
+
+def _json(value: Any) -> str:
+    return f"`{visible(value)}`".replace("|", r"\|")
+
+
+def presets() -> str:
+    """Return every preset as its file has it, with its comments."""
+    return "\n".join("".join(_preset(name)) for name in preset_names())
+
+
+def _preset(name: str) -> Iterator[str]:
+    text = (ROOT / "gateway" / "presets" / f"{name}.toml").read_text("utf-8")
+    table = tomllib.loads(text)
+    yield f"## {name}\n\n{_comment(text.partition('revision')[0])}\n\n"
+    plain = {key: value for key, value in table.items() if key not in ("rules", "options")}
+    yield grid(("key", "value"), ((f"`{key}`", code(value)) for key, value in plain.items())) + "\n"
+    for option, values in table.get("options", {}).items():
+        yield f"Option `{option}`: {words(values)}; the first is the default.\n\n"
+    sections = text.split("\n[[rules]]\n")
+    for above, rule in zip(sections, table["rules"], strict=False):
+        yield f"- {'; '.join(_rule(rule))}. {_comment(above)}".rstrip() + "\n"
+
+
+def _rule(rule: Mapping[str, Any]) -> Iterator[str]:
+    yield f"`{rule['to']}`"
+    yield from (f"`{key} = {toml(value)}`" for key, value in rule.items() if key != "to")
+
+
+def _comment(text: str) -> str:
+    """Return the comment that a text ends with, as one paragraph."""
+    found = re.search(r"(?:^#.*\n?)+\Z", text, re.MULTILINE)
+    return re.sub(r"\n?# ?", " ", found[0]).strip() if found else ""
+
+
+BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
+    **{block: partial(keys, block) for block in TABLES},
+    "transforms": transforms,
+    "presets": presets,
+}
+MADE: Final = re.compile(r"(<!-- made: (?P<block>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def fill(page: str) -> str:
+    """Return a page with every block in it made again."""
+    return MADE.sub(lambda found: f"{found[1]}\n{BLOCKS[found['block']]()}\n{found[3]}", page)
+
+
+def main() -> None:
+    """Make every page beside this script again."""
+    for path in sorted(HERE.glob("*.md")):
+        path.write_text(fill(path.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

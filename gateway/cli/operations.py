@@ -1,0 +1,104 @@
+"""`operations`: what is not settled, and the removal brake, seen and acted on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import quote
+
+import typer
+
+from gateway.cli.control_client import NoGateway, ask
+from gateway.cli.failures import Status, Stop
+from gateway.cli.options import CONFIG, Config, check_name, read_settings
+from gateway.cli.tables import Column, Format, columns, shortened, write
+
+if TYPE_CHECKING:
+    from gateway.flow.desk import OperationDesk
+    from gateway.settings import Settings
+
+Act = Callable[["OperationDesk"], Awaitable[int]]
+
+PATIENCE: Final = timedelta(hours=24)  # a create whose answer was not delivered by then is listed
+TABLE: Final = (
+    *columns("id", "target", "what", "whom", "standing", "tries", "opened", "due"),
+    Column("reason", "reason", shortened(60)),
+    Column("correlation id", "correlation_id"),
+)
+SHEET: Final = columns(*(column.path for column in TABLE))
+
+operations = typer.Typer(help="Changes that are not settled, and held removals.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="As `operations list` shows it.")]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
+OfTarget = Annotated[str | None, typer.Option("--target", metavar="TARGET", help="Only of this target.")]
+Formatting = Annotated[Format, typer.Option("--format")]
+
+
+@operations.command("list")
+def list_(target: OfTarget = None, format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
+    """List what is not settled, brakes that hold, and creates never acknowledged within a day."""
+    from gateway.journal.chain import stamp
+    from gateway.journal.reading import reading
+
+    settings = read_settings(config)
+    if target is not None:
+        check_name("target", target, settings.targets)
+    with reading(settings.journal.path) as reader:
+        found = reader.waiting(target, stamp(datetime.now(UTC) - PATIENCE))
+        write(map(asdict, found), format, TABLE, SHEET)
+
+
+@operations.command()
+def retry(id: Id, config: Config = CONFIG) -> None:
+    """Have an operation tried again now, a dead one too."""
+    settings = read_settings(config)
+    if not _done(settings, "POST", f"/operations/{quote(id, safe='')}/retry", lambda desk: desk.retry(id)):
+        raise Stop(f'there is no operation "{id}" that can be tried again', Status.REFUSED)
+    print(f"{id} is tried again")
+
+
+@operations.command()
+def drop(id: Id, config: Config = CONFIG) -> None:
+    """Give an operation up for good; what the target holds stays as it is."""
+    settings = read_settings(config)
+    if not _done(settings, "DELETE", f"/operations/{quote(id, safe='')}", lambda desk: desk.drop(id)):
+        raise Stop(f'there is no operation "{id}" that can be dropped', Status.REFUSED)
+    print(f"{id} is dropped")
+
+
+@operations.command()
+def release(target: Target, config: Config = CONFIG) -> None:
+    """Let the removals go that the brake of a target holds."""
+    settings = read_settings(config)
+    check_name("target", target, settings.targets)
+    count = _done(settings, "POST", f"/targets/{target}/release", lambda desk: desk.release(target))
+    print(f"{target}: {count} held removals let go")
+
+
+def _done(settings: "Settings", method: str, resource: str, act: Act) -> int:
+    """Have the running gateway act, or act here where none runs; return how much was done, 0 for nothing."""
+    path = settings.journal.path
+    socket = path.with_name(f"{path.name}.sock")
+    try:
+        answer = ask(socket, method, resource)
+    except NoGateway as absent:
+        return asyncio.run(_here(settings, act, f"{socket} cannot be used: {absent}"))
+    if answer.is_well:
+        return int(answer.document.get("released", 1))
+    if answer.status == 404:
+        return 0
+    status = Status.REFUSED if answer.status < 500 else Status.UNREACHABLE
+    raise Stop(answer.detail or f"the running gateway answered {answer.status}", status)
+
+
+async def _here(settings: "Settings", act: Act, absent: str) -> int:
+    from gateway.app import open_operation_desk
+    from gateway.journal.lock import JournalLocked
+
+    try:
+        async with open_operation_desk(settings) as desk:
+            return await act(desk)
+    except JournalLocked as error:
+        raise Stop(f"{error}, and {absent}", Status.UNREACHABLE) from error

@@ -1,0 +1,66 @@
+"""`problems`: whose data a target refuses now, and why."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from gateway.cli.failures import Status
+from gateway.cli.options import CONFIG, Config, check_name, read_settings
+from gateway.cli.tables import Format, Row, columns, write
+
+if TYPE_CHECKING:
+    from gateway.flow.problems import Trouble
+    from gateway.journal.reading import Reader
+    from gateway.settings import TargetSettings
+
+COLUMNS: Final = columns("what", "userName", "externalId", "path", "rule", "reason")
+
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
+Formatting = Annotated[Format, typer.Option("--format")]
+
+
+def problems(target: Target, format: Formatting = Format.TABLE, config: Config = CONFIG) -> int:
+    """List whose data is refused now, and which values are left out, and why; 1 where there are any."""
+    from gateway.journal.reading import reading
+
+    settings = read_settings(config)
+    check_name("target", target, settings.targets)
+    with reading(settings.journal.path) as reader:
+        rows = map(_row, _troubles(reader, settings.targets[target]))
+        first = list(islice(rows, 1))
+        write(chain(first, rows), format, COLUMNS)
+    return Status.REFUSED if first else Status.DONE
+
+
+def _troubles(reader: "Reader", target: "TargetSettings") -> Iterator["Trouble"]:
+    """Yield the problems of the people in the journal, and of those who never got there."""
+    from gateway.app import mapping_of
+    from gateway.flow.problems import troubles_in, troubles_of
+
+    mapping, strict = mapping_of(target), mapping_of(_strict(target))
+    for original in reader.active_people(target.name):
+        yield from troubles_of(original, mapping, strict)
+    for name, reason in reader.refused_creates(target.name):
+        yield from troubles_in(name, reason)
+
+
+def _strict(target: "TargetSettings") -> "TargetSettings":
+    """Return the target with every rule that drops a value rejecting it, which says why."""
+    rules = (
+        replace(rule, on_invalid="reject") if rule.on_invalid == "drop" else rule for rule in target.rules
+    )
+    return replace(target, rules=tuple(rules))
+
+
+def _row(trouble: "Trouble") -> Row:
+    return {
+        "what": trouble.fate.value,
+        "userName": trouble.user_name,
+        "externalId": trouble.external_id,
+        "path": trouble.path,
+        "rule": trouble.rule,
+        "reason": trouble.reason,
+    }

@@ -1,0 +1,228 @@
+"""What a run over everybody on a target is made of: people side by side, pushes, progress, its own event."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from itertools import count
+from typing import Any, Final, TypeVar
+
+from gateway.errors import Busy, GatewayError, JournalUnavailable
+from gateway.flow.alert import alert
+from gateway.flow.answers import RETRY_AFTER
+from gateway.flow.change import Changes
+from gateway.flow.desk import ADMINISTRATOR
+from gateway.flow.model import Caller, Change, Services, Target
+from gateway.flow.ports import (
+    Denied,
+    Event,
+    Outcome,
+    Resource,
+    ResourceType,
+    StaleFence,
+    TargetError,
+    Throttled,
+)
+from gateway.flow.retry import Retry
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+SIDE_BY_SIDE: Final = 8  # people at once
+PATIENCE: Final = 5  # times that a target may ask to slow down
+DOWN: Final = 3  # people in a row whom the target did not take: the others are not tried
+PAGE: Final = 100  # originals read at once
+EVERY: Final = 1.0  # seconds between two lines of progress
+KIND: Final = ResourceType.USER
+CALLER: Final = Caller("", kind="administrator")
+
+
+class Verdict(StrEnum):
+    """How a run ended."""
+
+    WELL = "well"  # nothing is left to be done
+    DIFFERS = "differs"  # the lines say what
+    UNREACHABLE = "unreachable"  # the target, for some or for all
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come."""
+
+    people: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What a run came to."""
+
+    verdict: Verdict
+    people: int
+    counts: Mapping[str, int]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What became of one person; `fault` is the target's where it could not be reached."""
+
+    outcome: Outcome
+    reason: str | None = None
+    fault: TargetError | None = None
+
+
+Lines = AsyncGenerator[Any, None]  # Progress, rows for people, and at last an End
+_NAMES: Final = {Progress: "progress", End: "end"}
+
+
+def render_line(line: Any) -> dict[str, Any]:
+    """Return a line of a run as it goes over the socket: {"row": …}, {"progress": …} or {"end": …}."""
+    return {_NAMES.get(type(line), "row"): asdict(line)}
+
+
+@dataclass(slots=True)
+class Run:
+    """The one thing that a run writes while it goes on."""
+
+    services: Services
+    name: str
+    target: Target
+    correlation_id: str = ""
+    people: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    differs: bool = False
+    unreachable: str | None = None
+    ended: bool = False
+    _failed_in_a_row: int = 0
+    _started: float = 0.0
+    _told: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.correlation_id = self.services.new_id()
+        self._started = self._told = self.services.monotonic()
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it is of no use to go on."""
+        return self._failed_in_a_row >= DOWN
+
+    def failed(self, error: TargetError) -> None:
+        """Note that the target could not be reached; wrong credentials end the run at once."""
+        alert(self.target, error)
+        self.unreachable = f"{self.target.name}: {type(error).__name__.lower()}: {error.reason}"
+        self._failed_in_a_row += DOWN if isinstance(error, Denied) else 1
+
+    def pushed(self, pushed: Pushed) -> Pushed:
+        """Note what became of somebody."""
+        if pushed.fault is not None:
+            self.failed(pushed.fault)
+        else:
+            self._failed_in_a_row = 0
+        return pushed
+
+    def progress(self) -> Progress | None:
+        """Return how far it has come, once a second at most."""
+        now = self.services.monotonic()
+        if now - self._told < EVERY:
+            return None
+        self._told = now
+        return Progress(self.people, round(now - self._started, 1))
+
+    def end(self) -> End:
+        """Return what it came to."""
+        self.ended = True
+        verdict = Verdict.DIFFERS if self.differs else Verdict.WELL
+        verdict = Verdict.UNREACHABLE if self.unreachable else verdict
+        return End(verdict, self.people, dict(self.counts), self.unreachable)
+
+    async def close(self) -> None:
+        """Leave the run's own event, however it ended."""
+        reason = self.unreachable or (None if self.ended else "ended early")
+        result = Outcome.APPLIED if reason is None else Outcome.FAILED
+        fields = {
+            "event": self.name,
+            "outcome": {"result": result.value, "status": None, "reason": reason},
+            "actor": ADMINISTRATOR,
+            "client": {"ip": None, "user_agent": None},
+            "target": {"name": self.target.name, "type": None, "id": None, "user_name": None},
+            "people": self.people,
+            "counts": dict(self.counts),
+            "correlation_id": self.correlation_id,
+        }
+        await self.services.trail.append([Event(self.services.new_id(), fields)])
+
+
+async def push(changes: Changes, run: Run, target: Target, resource: Resource, event: str) -> Pushed:
+    """Send the original once more as a change; what it is now counts, not what `resource` was.
+
+    The run notes what became of it. A target that asks to slow down is waited for.
+    Raises JournalUnavailable.
+    """
+    cid, original = run.correlation_id, resource.original
+    change = Change("push", KIND, target, CALLER, cid, resource.id, original, event=event)
+    for _ in range(PATIENCE):
+        pushed = await _pushed(changes, change)
+        if not isinstance(pushed.fault, Throttled):
+            break
+        await run.services.sleep(pushed.fault.retry_after or RETRY_AFTER)
+    return run.pushed(pushed)
+
+
+async def _pushed(changes: Changes, change: Change) -> Pushed:
+    try:
+        reply = await changes.handle(change)
+    except JournalUnavailable:
+        raise
+    except Busy as busy:
+        cause = busy.__cause__
+        return Pushed(Outcome.PENDING, busy.detail, cause if isinstance(cause, TargetError) else None)
+    except GatewayError as error:
+        return Pushed(Outcome.REJECTED if error.status < 500 else Outcome.FAILED, error.detail)
+    except StaleFence:
+        return Pushed(Outcome.FAILED, "an administrator dropped the operation")
+    return Pushed(reply.outcome)
+
+
+async def asked(services: Services, target: Target, call: Callable[[], Awaitable[T]]) -> T:
+    """Ask a target until it answers; raises the last TargetError where it does not."""
+    retry = Retry(target.policy.attempts)
+    for attempt in count(1):
+        try:
+            return await call()
+        except TargetError as error:
+            if isinstance(error, Throttled) and attempt < PATIENCE:
+                pause: float | None = error.retry_after or RETRY_AFTER
+            else:
+                pause = retry.pause(attempt, error, target.policy.deadline)
+            if pause is None:
+                raise
+            await services.sleep(pause)
+    raise AssertionError("unreachable")
+
+
+async def everybody(services: Services, target: Target) -> AsyncIterator[Resource]:
+    """Yield everybody whom the journal knows, in order of id, a page in memory at a time."""
+    after = ""
+    while page := await services.resources.page(target.name, KIND, after, PAGE):
+        for resource in page:
+            yield resource
+        after = page[-1].id
+
+
+async def side_by_side(items: AsyncIterator[T], work: Callable[[T], Awaitable[R]]) -> AsyncGenerator[R, None]:
+    """Work on several items at once and yield what comes of them; closed, what is under way ends first."""
+    under_way: set[asyncio.Future[R]] = set()
+    try:
+        while True:
+            while len(under_way) < SIDE_BY_SIDE and (item := await anext(items, None)) is not None:
+                under_way.add(asyncio.ensure_future(work(item)))
+            if not under_way:
+                return
+            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        if under_way:
+            await asyncio.wait(under_way)

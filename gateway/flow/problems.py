@@ -1,0 +1,72 @@
+"""Whose data a target's mapping refuses, or leaves out, and why. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from gateway.mapping.rules import Problem
+from gateway.mapping.target import TargetMapping
+
+SAID: Final = re.compile(  # a problem as its text has it; a filter's literal in its path may hold anything
+    r'(?P<path>(?:"[^"]*"|[^"])+?): (?P<reason>.+?) \(rule (?P<rule>.+?)\)(?:; |$)', re.DOTALL
+)
+
+
+class Fate(StrEnum):
+    """What becomes of somebody with a problem."""
+
+    REFUSED = "refused"  # their changes are not sent
+    DROPPED = "dropped"  # they are sent without the value
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One problem of one person; never the value."""
+
+    fate: Fate
+    user_name: str
+    external_id: str | None
+    path: str | None
+    rule: str | None
+    reason: str
+
+
+def troubles_of(
+    original: Mapping[str, Any], mapping: TargetMapping, strict: TargetMapping
+) -> tuple[Trouble, ...]:
+    """Return the problems of somebody active.
+
+    `strict` is the same mapping, with the rules that drop a value rejecting it: it says why.
+    """
+    every = strict.forward(original).problems
+    if not every:  # then nothing is dropped either
+        return ()
+    refused = mapping.forward(original).problems
+    dropped = [problem for problem in every if problem not in refused]
+    return (
+        *(_trouble(Fate.REFUSED, original, problem) for problem in refused),
+        *(_trouble(Fate.DROPPED, original, problem) for problem in dropped),
+    )
+
+
+def troubles_in(user_name: str, reason: str) -> tuple[Trouble, ...]:
+    """Return the problems of somebody whose create was refused, from what the provider was told."""
+    return tuple(
+        Trouble(Fate.REFUSED, user_name, None, problem.path or None, problem.rule or None, problem.reason)
+        for problem in parse_problems(reason)
+    )
+
+
+def parse_problems(text: str) -> tuple[Problem, ...]:
+    """Return the problems that a refusal lists; one without path and rule where it says something else."""
+    found = list(SAID.finditer(text))
+    if not found or "".join(match[0] for match in found) != text:
+        return (Problem("", "", text),)
+    return tuple(Problem(match["path"], match["rule"], match["reason"]) for match in found)
+
+
+def _trouble(fate: Fate, original: Mapping[str, Any], problem: Problem) -> Trouble:
+    name, external = original.get("userName", ""), original.get("externalId")
+    return Trouble(fate, name, external, problem.path, problem.rule, problem.reason)

@@ -1,0 +1,244 @@
+"""`problems`: whose data is refused now, from the originals and from the trail."""
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.flow.ports import Event, Outcome, Personal, Resource, ResourceType, Settlement, State
+from gateway.journal import listing
+from gateway.journal.sqlite import SqliteJournal
+
+USER = ResourceType.USER
+STARTED = datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC)
+AT = "2026-03-01T09:00:00.000000Z"
+NAMES = ["what", "userName", "externalId", "path", "rule", "reason"]
+REASON = 'phoneNumbers[type eq "work"].value: is odd (rule cx@1:x); externalId: is missing (rule require)'
+
+
+def person(id: str, *numbers: str, target: str = "phonebook", **changes: Any) -> Settlement:
+    """Return what puts somebody with these phone numbers into the journal."""
+    phones = {"phoneNumbers": [{"type": "work", "value": number} for number in numbers]}
+    original = {"userName": f"{id}@example.com", "externalId": f"x-{id}", "active": True, **phones}
+    fields = {"base": target, "type": USER, "id": id, "original": original, "state": State.ACTIVE}
+    event = Event(f"e-{id}", {"event": "user.create"})
+    return Settlement(Outcome.APPLIED, event, Resource(**{**fields, "created": AT, "modified": AT} | changes))
+
+
+def told(name: str, event: str, result: str, target: str = "cx", reason: str = REASON) -> Settlement:
+    """Return what puts an event about somebody into the trail."""
+    fields = {
+        "event": event,
+        "outcome": {"result": result, "status": 400, "reason": reason},
+        "target": {"name": target, "type": "User", "id": None, "user_name": name and Personal(name)},
+    }
+    return Settlement(Outcome.REJECTED, Event(f"e-{next(NUMBERS)}", fields))
+
+
+NUMBERS = count()
+Remember = Callable[..., None]
+
+
+@pytest.fixture
+def remember(folder: Path) -> Remember:
+    """Leave a history in the folder's journal, one thing a minute."""
+
+    async def write(*history: Settlement) -> None:
+        minutes = count()
+        clock = lambda: STARTED + timedelta(minutes=next(minutes))  # noqa: E731 - a clock that runs
+        path = folder / "var" / "gateway.db"
+        journal = await SqliteJournal.open(path, "normal", clock, pytest.fail, "this run")
+        for settlement in history:
+            await journal.operations.settle(None, settlement)
+        await journal.close()
+
+    return lambda *history: asyncio.run(write(*history))
+
+
+def rows(run, target: str) -> list[dict[str, Any]]:
+    return json.loads(run("problems", target, "--format", "json").out)
+
+
+def names(run, target: str) -> list[str]:
+    return list(dict.fromkeys(row["userName"] for row in rows(run, target)))
+
+
+def test_nobody_with_a_problem_ends_with_0(run, remember) -> None:
+    remember(person("ann", "020 7946 0123"))
+
+    ended = run("problems", "phonebook", "--format", "json")
+
+    assert (ended.status, ended.out) == (0, "[]\n")
+
+
+def test_a_value_that_is_dropped_is_listed_with_its_rule_and_reason(run, remember) -> None:
+    remember(person("ann", "020 7946 0123", "12"))
+
+    ended = run("problems", "phonebook", "--format", "ndjson")
+
+    row = json.loads(ended.out)
+    assert ended.status == 1
+    assert list(row) == NAMES
+    assert (row["what"], row["userName"], row["externalId"]) == ("dropped", "ann@example.com", "x-ann")
+    assert row["path"].startswith("phoneNumbers")
+    assert row["rule"] == "config:phoneNumbers.value"
+    assert "12" not in row["reason"]
+
+
+def test_somebody_who_is_refused_is_listed_with_each_problem(run, remember) -> None:
+    remember(person("ann", "12", target="cx"))
+
+    ended = run("problems", "cx", "--format", "json")
+
+    found = json.loads(ended.out)
+    assert ended.status == 1
+    assert {(row["what"], row["userName"], row["externalId"]) for row in found} == {
+        ("refused", "ann@example.com", "x-ann")
+    }
+    assert {row["rule"].partition(":")[0] for row in found} == {"cx@1", "require"}
+    assert all(row["reason"] for row in found)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"state": State.INACTIVE}, id="inactive"),
+        pytest.param({"state": State.DELETED}, id="deleted"),
+        pytest.param({"base": "cx"}, id="at another target"),
+        pytest.param({"type": ResourceType.GROUP}, id="a group"),
+    ],
+)
+def test_only_active_people_of_the_target_are_looked_at(run, remember, changes) -> None:
+    remember(person("ann", "12", **changes))
+
+    assert rows(run, "phonebook") == []
+
+
+def test_people_are_read_page_by_page_and_none_is_left_out(run, remember, monkeypatch) -> None:
+    monkeypatch.setattr(listing, "PAGE", 2)
+    remember(*(person(f"p{n}", "12") for n in range(5)))
+
+    assert names(run, "phonebook") == [f"p{n}@example.com" for n in range(5)]
+
+
+CREATE = ("user.create", "rejected")
+REFUSED = told("ann", *CREATE)
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        pytest.param([], ["ann"], id="nothing since"),
+        pytest.param([told("ann", "user.create", "applied")], [], id="created since"),
+        pytest.param([told("Ann", "user.create", "adopted")], [], id="adopted, spelled in another way"),
+        pytest.param([told("ann", "user.create", "replayed")], [], id="replayed since"),
+        pytest.param([told("ann", "user.delete", "applied")], [], id="deleted since"),
+        pytest.param([told("ann", "user.replace", "unchanged")], [], id="found unchanged"),
+        pytest.param([told("ann", "user.create", "pending")], ["ann"], id="busy since"),
+        pytest.param([told("ann", "user.create", "failed")], ["ann"], id="failed since"),
+        pytest.param([told("bob", "user.create", "applied")], ["ann"], id="somebody else"),
+        pytest.param([told("ann", "user.create", "applied", "phonebook")], ["ann"], id="at another target"),
+    ],
+)
+def test_whose_create_was_refused_is_listed_until_they_got_there(run, remember, after, expected) -> None:
+    remember(REFUSED, *after)
+
+    assert names(run, "cx") == expected
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(told("ann", "user.create", "pending"), id="busy"),
+        pytest.param(told("ann", "user.create", "failed"), id="failed"),
+        pytest.param(told("ann", "user.delete", "rejected"), id="no create"),
+        pytest.param(told("ann", *CREATE, "phonebook"), id="another target"),
+        pytest.param(told("", *CREATE), id="nobody's"),
+    ],
+)
+def test_what_is_no_refused_create_of_the_target_is_not_listed(run, remember, event) -> None:
+    remember(event)
+
+    assert rows(run, "cx") == []
+
+
+def test_a_refused_create_is_listed_with_its_problems(run, remember) -> None:
+    remember(REFUSED)
+
+    path = 'phoneNumbers[type eq "work"].value'
+    assert [list(row.values()) for row in rows(run, "cx")] == [
+        ["refused", "ann", None, path, "cx@1:x", "is odd"],
+        ["refused", "ann", None, "externalId", "require", "is missing"],
+    ]
+
+
+def test_the_newest_refusal_of_each_person_counts(run, remember) -> None:
+    newest = told("ann", *CREATE, reason="userName belongs to another resource")
+    remember(REFUSED, told("ann", "user.create", "applied"), told("ann", *CREATE), newest)
+
+    assert [row["reason"] for row in rows(run, "cx")] == ["userName belongs to another resource"]
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        pytest.param(State.ACTIVE, [], id="active"),
+        pytest.param(State.INACTIVE, ["ann@example.com"], id="inactive"),
+        pytest.param(State.DELETED, ["ann@example.com"], id="deleted"),
+    ],
+)
+def test_who_is_in_the_journal_is_judged_by_the_original(run, remember, state, expected) -> None:
+    remember(person("ann", "+44 20 7946 0123", state=state), told("ann@example.com", *CREATE, "phonebook"))
+
+    assert names(run, "phonebook") == expected
+
+
+def test_refusals_are_read_page_by_page_and_none_is_left_out(run, remember, monkeypatch) -> None:
+    monkeypatch.setattr(listing, "PAGE", 2)
+    remember(*(told(f"p{n}", *CREATE) for n in range(5)))
+
+    assert names(run, "cx") == [f"p{n}" for n in range(5)]
+
+
+def test_whoever_was_erased_is_not_listed(run, remember, folder) -> None:
+    import sqlite3
+
+    remember(REFUSED)
+    connection = sqlite3.connect(folder / "var" / "gateway.db")
+    with connection:
+        connection.execute("UPDATE event_value SET salt = NULL, value = NULL")
+    connection.close()
+
+    assert rows(run, "cx") == []
+
+
+def test_problems_are_a_table_for_people_and_csv_for_sheets(run, remember) -> None:
+    remember(person("ann", "12"))
+
+    head, row = run("problems", "phonebook").out.splitlines()
+    (cells,) = csv.DictReader(io.StringIO(run("problems", "phonebook", "--format", "csv").out))
+
+    assert head.split() == list(cells) == NAMES
+    assert row.split()[:3] == ["dropped", "ann@example.com", "x-ann"]
+    assert cells["rule"] == "config:phoneNumbers.value"
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "sentence"),
+    [
+        pytest.param(["phonebok"], 2, 'there is no target "phonebok"; did you mean', id="unknown target"),
+        pytest.param(["cx"], 3, "there is no journal", id="no journal"),
+    ],
+)
+def test_where_it_cannot_be_known_it_is_said(run, argv, status, sentence) -> None:
+    ended = run("problems", *argv)
+
+    assert (ended.status, ended.out) == (status, "")
+    assert ended.err.startswith(sentence)

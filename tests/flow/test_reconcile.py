@@ -1,0 +1,488 @@
+"""What differs between a target and the originals, told truly, and repaired where that is asked."""
+
+import gc
+import weakref
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.errors import JournalUnavailable
+from gateway.flow.change import Changes
+from gateway.flow.passes import End, Progress
+from gateway.flow.ports import (
+    Broken,
+    Conflict,
+    Denied,
+    Intent,
+    Key,
+    Link,
+    Page,
+    Query,
+    Refused,
+    Resource,
+    ResourceType,
+    State,
+    TargetError,
+    Throttled,
+    Unreachable,
+)
+from gateway.flow.reconcile import Finding, Reconciliation
+from gateway.flow.recovery import Recovery
+from gateway.mapping.rules import make_rule
+from gateway.mapping.target import TargetMapping
+from gateway.mapping.transforms import compile_transform
+from gateway.scim.grammar import parse_filter
+from gateway.scim.predicate import predicate
+from tests.support.house import USER, FakeTarget, House
+
+ANN: dict[str, Any] = {
+    "userName": "ann@example.com",
+    "externalId": "00u1",
+    "title": "Agent",
+    "phoneNumbers": [{"type": "work", "value": "+44 20 7946 0123"}],
+}
+BOB = ANN | {"userName": "bob@example.com", "externalId": "00u2"}
+LEAVE = {"Operations": [{"op": "replace", "value": {"active": False}}]}
+FOREIGN = {"id": "x9", "userName": "root", "active": True}
+
+
+def phones(format: str = "e164") -> TargetMapping:
+    via = [compile_transform({"name": "phone", "format": format}, {})]
+    return TargetMapping([make_rule('phoneNumbers[type eq "work"].value', via=via)], region="GB")
+
+
+async def reconciled(gateway: House, repair: bool = False) -> tuple[list[Finding], End]:
+    changes = Changes(gateway.services, Recovery(gateway.services))
+    run = Reconciliation(gateway.services, changes, gateway.target, repair)
+    lines = [line async for line in run.lines()]
+    return [line for line in lines if isinstance(line, Finding)], lines[-1]
+
+
+def edit(gateway: House, **changes: Any) -> None:
+    gateway.fake.entries["t1"] = gateway.fake.entries["t1"] | changes
+
+
+async def vanished(gateway: House) -> None:
+    del gateway.fake.entries["t1"]
+
+
+async def retitled(gateway: House) -> None:
+    edit(gateway, title="Boss")
+
+
+async def renumbered(gateway: House) -> None:
+    edit(gateway, phoneNumbers=[{"type": "work", "value": "+442079460999"}])
+
+
+async def switched_off(gateway: House) -> None:
+    edit(gateway, active=False)
+
+
+async def back_again(gateway: House) -> None:
+    await gateway.send("patch", LEAVE, "t1")
+    edit(gateway, active=True)
+
+
+async def never_left(gateway: House) -> None:
+    gateway.fake.deaf = True
+    await gateway.send("patch", LEAVE, "t1")
+    gateway.fake.deaf = False
+
+
+class DeafTarget(FakeTarget):
+    """Says yes to a deactivation, and shows the person as active all the same."""
+
+    deaf = False
+
+    async def change(self, kind: ResourceType, id: str, update: Any) -> Any:
+        if self.deaf:
+            update = replace(update, wanted=update.wanted | {"active": True})
+        return await super().change(kind, id, update)
+
+
+DIFFERENCES = [
+    pytest.param(vanished, ("missing", None, None, None), id="no entry"),
+    pytest.param(retitled, ("changed", "title", "Agent", "Boss"), id="edited there"),
+    pytest.param(
+        renumbered,
+        ("changed", 'phoneNumbers[type eq "work"].value', "+44 20 7946 0123", "+442079460999"),
+        id="edited behind a rule",
+    ),
+    pytest.param(switched_off, ("changed", "active", True, False), id="switched off there"),
+    pytest.param(back_again, ("still_active", None, None, None), id="switched on there"),
+    pytest.param(never_left, ("still_active", None, None, None), id="never switched off"),
+]
+
+
+@pytest.fixture
+async def gateway(house) -> House:
+    """A house with Ann in it, the target's t1."""
+    made = house(phones(), DeafTarget())
+    await made.send("create", ANN)
+    return made
+
+
+async def test_nothing_is_found_where_nothing_differs(gateway) -> None:
+    findings, end = await reconciled(gateway)
+
+    assert (findings, end.verdict, end.people, end.counts) == ([], "well", 1, {})
+
+
+async def test_a_value_spelt_otherwise_by_the_target_is_no_finding(gateway) -> None:
+    edit(gateway, phoneNumbers=[{"type": "work", "value": "+44 20 7946 0123"}])
+
+    assert (await reconciled(gateway))[0] == []
+
+
+@pytest.mark.parametrize(("happened", "found"), DIFFERENCES)
+async def test_what_differs_is_told_and_left(gateway, happened, found) -> None:
+    await happened(gateway)
+    writes = list(gateway.fake.writes)
+
+    (finding,), end = await reconciled(gateway)
+
+    assert (finding.finding, finding.path, finding.ours, finding.theirs) == found
+    assert (finding.user_name, finding.id, finding.outcome) == ("ann@example.com", "t1", None)
+    assert (end.verdict, end.counts) == ("differs", {found[0]: 1})
+    assert gateway.fake.writes == writes
+
+
+@pytest.mark.parametrize(("happened", "found"), DIFFERENCES)
+async def test_what_differs_is_repaired(gateway, happened, found) -> None:
+    await happened(gateway)
+    wanted = await gateway.services.resources.page("phonebook", USER, "", 9)
+
+    (finding,), end = await reconciled(gateway, repair=True)
+
+    (entry,) = gateway.fake.entries.values()
+    assert (finding.outcome, end.verdict, end.counts) == ("applied", "well", {found[0]: 1, "repaired": 1})
+    assert entry["active"] is wanted[0].original["active"]
+    assert entry["title"] == "Agent"
+    assert entry["phoneNumbers"][0]["value"] == "+442079460123"
+    assert (await reconciled(gateway))[1].verdict == "well"
+
+
+@pytest.mark.parametrize("on_missing", ["recreate", "error"])
+async def test_a_missing_entry_is_made_again_under_the_same_id(house, on_missing: str) -> None:
+    gateway = house(on_missing=on_missing)
+    await gateway.send("create", ANN)
+    await vanished(gateway)
+
+    await reconciled(gateway, repair=True)
+
+    assert list(gateway.fake.entries) == ["t2"]
+    assert (await gateway.get("t1"))["userName"] == "ann@example.com"
+
+
+async def test_an_entry_that_nobody_knows_is_listed_and_left_alone(gateway) -> None:
+    gateway.fake.entries["x9"] = FOREIGN
+
+    (finding,), end = await reconciled(gateway, repair=True)
+
+    assert (finding.finding, finding.user_name, finding.id, finding.target_id) == (
+        "unknown",
+        "root",
+        None,
+        "x9",
+    )
+    assert (finding.reason, end.verdict) == ("left alone", "differs")
+    assert gateway.fake.entries["x9"] == FOREIGN
+
+
+async def test_an_entry_made_anew_by_hand_is_adopted_again(gateway) -> None:
+    gateway.fake.entries["x9"] = gateway.fake.entries.pop("t1") | {"id": "x9"}
+
+    findings, _ = await reconciled(gateway, repair=True)
+
+    assert [finding.finding for finding in findings] == ["unknown", "missing"]
+    assert list(gateway.fake.entries) == ["x9"]
+    assert (await reconciled(gateway))[1].verdict == "well"
+
+
+async def test_protected_entries_are_never_shown_nor_touched(house) -> None:
+    gateway = house(protect=predicate(parse_filter('title eq "Boss"')))
+    await gateway.send("create", ANN)
+    await retitled(gateway)
+    gateway.fake.entries["x9"] = FOREIGN | {"title": "Boss"}
+
+    findings, end = await reconciled(gateway, repair=True)
+
+    assert (findings, end.verdict) == ([], "well")
+    assert gateway.fake.writes == ["create"]
+
+
+async def test_an_entry_protected_since_its_page_was_read_is_left_alone(house) -> None:
+    class Moving(FakeTarget):
+        async def get(self, kind: ResourceType, id: str) -> Any:
+            entry = await super().get(kind, id)
+            return entry and entry | {"nickName": "kept"}
+
+    gateway = house(fake=Moving(), protect=predicate(parse_filter('nickName eq "kept"')))
+    await gateway.send("create", ANN)
+    await retitled(gateway)
+
+    assert (await reconciled(gateway, repair=True))[0] == []
+
+
+async def test_a_rule_that_changed_is_left_to_resync(gateway) -> None:
+    gateway.target = replace(gateway.target, mapping=phones("e164_digits"))
+
+    (finding,), end = await reconciled(gateway, repair=True)
+
+    assert (finding.finding, finding.theirs, finding.ours) == ("differs", "+442079460123", "442079460123")
+    assert (finding.outcome, end.verdict) == (None, "differs")
+    assert "resync" in finding.reason
+    assert gateway.fake.writes == ["create"]
+
+
+async def test_nobody_is_missing_whom_the_target_need_not_have(house) -> None:
+    gateway = house(on_deactivate="delete")
+    await gateway.send("create", ANN)
+    await gateway.send("patch", LEAVE, "t1")
+    await gateway.send("create", BOB)
+    await gateway.send("delete", id="t2")
+
+    assert (await reconciled(gateway))[0] == []
+
+
+async def test_somebody_whose_change_is_not_settled_is_counted_only(gateway) -> None:
+    await vanished(gateway)
+    gateway.fake.entries["x9"] = FOREIGN
+    for key in (Key("id", "t1"), Key("name", "root")):
+        intent = Intent(
+            str(key), "phonebook", "phonebook", USER, "change", (key,), "", None, {}, {}, State.ACTIVE, ""
+        )
+        await gateway.services.operations.claim(intent)
+
+    findings, end = await reconciled(gateway, repair=True)
+
+    assert (findings, end.counts) == ([], {"unsettled": 2})
+
+
+async def test_a_deactivation_by_repair_counts_as_a_removal(house) -> None:
+    gateway = house(max_removals=(0, 3600.0))
+    await gateway.send("create", ANN | {"active": False})
+    edit(gateway, active=True)
+
+    (finding,), end = await reconciled(gateway, repair=True)
+
+    assert (finding.finding, finding.outcome) == ("still_active", "pending")
+    assert "operations release" in finding.reason
+    assert (end.verdict, end.counts["not_repaired"]) == ("differs", 1)
+    assert gateway.fake.entries["t1"]["active"] is True
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "verdict"),
+    [
+        pytest.param(Refused("title is too long", 400), "rejected", "differs", id="the data"),
+        pytest.param(Denied("no", 401), "pending", "unreachable", id="our credentials"),
+        pytest.param(Broken("oops", 500), "pending", "unreachable", id="out of order"),
+    ],
+)
+async def test_a_repair_that_fails_is_told(gateway, fault: TargetError, outcome: str, verdict: str) -> None:
+    await retitled(gateway)
+    gateway.fake.faults = [fault] * 5
+
+    (finding,), end = await reconciled(gateway, repair=True)
+
+    assert (finding.outcome, end.verdict) == (outcome, verdict)
+    assert end.counts == {"changed": 1, "not_repaired": 1}
+
+
+async def test_a_repair_keeps_what_the_provider_said_meanwhile(gateway) -> None:
+    class Racing(Changes):
+        async def handle(self, change: Any) -> Any:
+            await gateway.send("replace", ANN | {"title": "Lead"}, "t1")
+            return await super().handle(change)
+
+    await renumbered(gateway)
+    changes = Racing(gateway.services, Recovery(gateway.services))
+    [line async for line in Reconciliation(gateway.services, changes, gateway.target, True).lines()]
+
+    assert gateway.fake.entries["t1"]["title"] == "Lead"
+    assert (await gateway.get("t1"))["title"] == "Lead"
+
+
+async def test_a_repair_is_no_answer_that_the_provider_got(gateway) -> None:
+    await retitled(gateway)
+
+    await reconciled(gateway, repair=True)
+
+    assert (await gateway.send("create", ANN)).status == 201
+
+
+async def test_every_repair_leaves_its_event_and_the_run_one_more(gateway) -> None:
+    await retitled(gateway)
+
+    await reconciled(gateway, repair=True)
+
+    repair, run = (await gateway.events())[-2:]
+    assert (repair["event"], repair["target"]["id"], repair["outcome"]["result"]) == (
+        "repair",
+        "t1",
+        "applied",
+    )
+    assert {"path": "title", "before": "Boss", "after": "Agent"}.items() <= repair["diff"][0].items()
+    assert (run["event"], run["counts"], run["people"]) == ("reconcile", {"changed": 1, "repaired": 1}, 1)
+    assert repair["actor"] == run["actor"] == {"type": "administrator", "name": None, "token": None}
+    assert repair["correlation_id"] == run["correlation_id"]
+
+
+class Shaky(FakeTarget):
+    """Fails its pages so often, and every look at one entry where told so."""
+
+    troubles: list[TargetError]
+    get_trouble: TargetError | None = None
+
+    async def query(self, kind: ResourceType, query: Query) -> Page:
+        if self.troubles:
+            raise self.troubles.pop(0)
+        return await super().query(kind, query)
+
+    async def get(self, kind: ResourceType, id: str) -> Any:
+        if self.get_trouble is not None:
+            self.calls.append(("get", id))
+            raise self.get_trouble
+        return await super().get(kind, id)
+
+
+@pytest.fixture
+async def shaky(house) -> House:
+    fake = Shaky()
+    fake.troubles = []
+    made = house(fake=fake, page_size=2)
+    for n in range(5):
+        await made.send("create", BOB | {"userName": f"b{n}", "externalId": f"e{n}"})
+    return made
+
+
+@pytest.mark.parametrize(
+    ("troubles", "slept"),
+    [
+        pytest.param([Broken("oops", 500), Unreachable("no")], [0.5, 1.0], id="a little ill"),
+        pytest.param([Throttled("slow", 429, 7), Throttled("slow", 429)], [7, 30.0], id="busy"),
+    ],
+)
+async def test_a_page_is_asked_for_again(shaky, troubles, slept) -> None:
+    shaky.fake.troubles = troubles
+
+    assert (await reconciled(shaky))[1].verdict == "well"
+    assert shaky.slept == slept
+
+
+@pytest.mark.parametrize("trouble", [Unreachable("refused"), Denied("no", 401), Throttled("slow", 429)])
+async def test_a_target_that_cannot_be_read_ends_the_run_and_nobody_is_called_missing(shaky, trouble) -> None:
+    shaky.fake.troubles = [trouble] * 9
+
+    findings, end = await reconciled(shaky)
+
+    assert (findings, end.verdict) == ([], "unreachable")
+    assert (await shaky.events())[-1]["outcome"] == {"result": "failed", "status": None, "reason": end.reason}
+
+
+async def test_a_target_that_goes_away_between_ends_the_run(shaky) -> None:
+    for id in list(shaky.fake.entries):
+        shaky.fake.entries[id] = shaky.fake.entries[id] | {"title": "Boss"}
+    shaky.fake.get_trouble = Denied("no", 401)
+
+    findings, end = await reconciled(shaky, repair=True)
+
+    assert (findings, end.verdict) == ([], "unreachable")
+    assert shaky.fake.writes == ["create"] * 5
+
+
+async def test_nobody_is_missing_who_slipped_between_two_pages(shaky) -> None:
+    class Slipping(Shaky):
+        async def query(self, kind: ResourceType, query: Query) -> Page:
+            page = await super().query(kind, query)
+            return replace(page, entries=page.entries[1:] if query.start == 3 else page.entries)
+
+    shaky.fake.__class__ = Slipping
+
+    assert (await reconciled(shaky))[0] == []
+
+
+class Counted(dict[str, Any]):
+    """An entry that can be counted while somebody holds it."""
+
+
+class Counting(FakeTarget):
+    """Hands out entries and knows how many of them are still held."""
+
+    held = 0
+    most = 0
+
+    async def query(self, kind: ResourceType, query: Query) -> Page:
+        gc.collect()
+        page = await super().query(kind, query)
+        return Page(page.total, tuple(self._counted(entry) for entry in page.entries))
+
+    async def get(self, kind: ResourceType, id: str) -> Any:
+        return self._counted(self.entries[id])
+
+    def _counted(self, entry: dict[str, Any]) -> Counted:
+        counted = Counted(entry)
+        self.held += 1
+        self.most = max(self.most, self.held)
+        weakref.finalize(counted, self._let_go)
+        return counted
+
+    def _let_go(self) -> None:
+        self.held -= 1
+
+
+def know(gateway: House, id: str, original: dict[str, Any]) -> None:
+    """Have somebody known and there, as if created long ago."""
+    entry = gateway.fake.entries[id] = original | {"id": id}
+    link = Link("phonebook", id, gateway.target.mapping.forward(original).form, entry)
+    resource = Resource("phonebook", USER, id, original, State.ACTIVE, "", "", True, {"phonebook": link})
+    gateway.journal.resources.store(resource)
+
+
+async def test_a_thousand_people_are_compared_a_page_at_a_time(house) -> None:
+    gateway = house(fake=Counting(), page_size=50)
+    for n in range(1000):
+        know(gateway, f"t{n}", {"userName": f"b{n}", "title": "Agent", "active": True})
+    for n in range(0, 1000, 10):
+        gateway.fake.entries[f"t{n}"] = gateway.fake.entries[f"t{n}"] | {"title": "Boss"}
+
+    findings, end = await reconciled(gateway)
+
+    assert (len(findings), end.people) == (100, 1000)
+    assert gateway.fake.most <= 2 * 50  # a page, and the one before it while it is replaced
+
+
+async def test_progress_is_told_once_a_second_at_most(shaky) -> None:
+    class Slow(Shaky):
+        async def query(self, kind: ResourceType, query: Query) -> Page:
+            shaky.clock[0] += 0.6
+            return await super().query(kind, query)
+
+    shaky.fake.__class__ = Slow
+    changes = Changes(shaky.services, Recovery(shaky.services))
+
+    lines = [line async for line in Reconciliation(shaky.services, changes, shaky.target).lines()]
+
+    assert [line for line in lines if isinstance(line, Progress)] == [Progress(4, 1.2)]
+
+
+async def test_a_journal_that_fails_ends_the_run(gateway) -> None:
+    async def fail(*_: Any) -> Any:
+        raise JournalUnavailable("disk full")
+
+    await retitled(gateway)
+    gateway.services.operations.open = fail
+
+    with pytest.raises(JournalUnavailable):
+        await reconciled(gateway)
+
+
+async def test_a_conflict_in_a_repair_is_a_rejection(gateway) -> None:
+    await vanished(gateway)
+    gateway.fake.faults = [Conflict("exists", 409)]
+
+    (finding,), _ = await reconciled(gateway, repair=True)
+
+    assert finding.outcome == "rejected"

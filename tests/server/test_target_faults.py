@@ -1,0 +1,229 @@
+"""A target that is down, slow, confused or full: what the provider hears, and what is remembered."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.scim.names import ERROR
+
+USERS = "/scim/phonebook/v2/Users"
+PERSON = {"userName": "canary.bob@example.com"}
+EMPTY = '{"totalResults": 0}'
+HTML = "<html><body>canary</body></html>"
+RFC_TOO = """
+[server]
+listen = "127.0.0.1:0"
+[journal]
+url = "sqlite:var/gateway.db"
+durability = "normal"
+[providers.okta]
+dialect = "okta"
+token = {{ sha256 = "{okta}" }}
+[providers.rfc]
+token = {{ sha256 = "{rfc}" }}
+"""
+BUSY = {"okta": 429, "rfc": 503}
+
+
+def scim_error(status: int, detail: str) -> str:
+    return json.dumps({"schemas": [ERROR], "status": str(status), "detail": detail})
+
+
+@pytest.fixture
+def before(serve: Any) -> Any:
+    """Start a gateway with two providers before one target."""
+
+    async def run(target: str) -> Any:
+        return await serve(target, config=RFC_TOO)
+
+    return run
+
+
+async def asked(served: Any, method: str, token: str) -> Any:
+    return await served.ask(method, USERS, PERSON if method == "POST" else None, token)
+
+
+def check_busy(refused: Any, answer: Any, status: int, says: str, seconds: int = 30) -> None:
+    refused(answer, status, says)
+    assert answer.headers["Retry-After"] == str(seconds)
+
+
+@pytest.fixture(params=["down", "slow"])
+def absent(request: pytest.FixtureRequest, scripted: Any) -> Any:
+    """A target that cannot be reached, or takes the request and is silent."""
+    if request.param == "down":
+        scripted.url = "http://127.0.0.1:9"
+    else:
+        scripted.holds(200, EMPTY)
+    return scripted
+
+
+@pytest.mark.parametrize("token", ["okta", "rfc"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_target_that_does_not_answer_is_busy(
+    before, refused, absent, method: str, token: str
+) -> None:
+    served = await before(absent.toml())
+
+    answer = await asked(served, method, token)
+
+    check_busy(refused, answer, BUSY[token], "phonebook could not be reached or did not answer in time")
+    if method == "POST":
+        (event,) = await served.events()
+        assert event["outcome"] | {"result": "pending", "status": BUSY[token]} == event["outcome"]
+        assert [attempt["status"] for attempt in event["attempts"]] == [None]
+
+
+CONFUSED = [
+    pytest.param(200, HTML, id="HTML"),
+    pytest.param(200, "[]", id="a list"),
+    pytest.param(302, "", id="a redirect"),
+    pytest.param(404, HTML, id="HTML 404"),
+    pytest.param(400, HTML, id="HTML 400"),
+]
+
+
+@pytest.mark.parametrize("token", ["okta", "rfc"])
+@pytest.mark.parametrize(("status", "body"), CONFUSED)
+async def test_nonsense_is_busy_for_a_change(before, refused, scripted, status, body, token: str) -> None:
+    scripted.says(status, body, Location="/canary")
+    served = await before(scripted.toml())
+
+    answer = await asked(served, "POST", token)
+
+    check_busy(refused, answer, BUSY[token], "phonebook gave an answer that is not SCIM")
+    (event,) = await served.events()
+    assert (event["outcome"]["result"], event["outcome"]["status"]) == ("pending", BUSY[token])
+
+
+@pytest.mark.parametrize(("status", "body"), CONFUSED)
+async def test_nonsense_is_502_for_a_read(before, refused, scripted, status: int, body: str) -> None:
+    scripted.says(status, body, Location="/canary")
+    served = await before(scripted.toml())
+
+    refused(await asked(served, "GET", "okta"), 502, "phonebook gave an answer that is not SCIM")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_refused_credentials_are_an_alert_and_never_401(before, refused, scripted, log, status) -> None:
+    scripted.says(status, scim_error(status, "canary"))
+    served = await before(scripted.toml())
+
+    change, read = [await asked(served, method, "rfc") for method in ("POST", "GET")]
+
+    check_busy(refused, change, 503, "phonebook does not accept the gateway's credentials")
+    refused(read, 502, "credentials (targets.phonebook.auth)")
+    (event,) = await served.events()
+    assert (event["outcome"]["result"], event["attempts"][0]["status"]) == ("pending", status)
+    alerts = [
+        line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "target.denied"
+    ]
+    assert [(line["target"], line["key"]) for line in alerts] == [("phonebook", "targets.phonebook.auth")] * 2
+
+
+THROTTLED = [
+    pytest.param({"Retry-After": "7"}, 7, id="seconds"),
+    pytest.param({"Retry-After": "0"}, 30, id="no time at all"),
+    pytest.param({"Retry-After": "1.5"}, 30, id="a fraction"),
+    pytest.param({"Retry-After": "-1"}, 30, id="negative"),
+    pytest.param({"Retry-After": "canary"}, 30, id="nonsense"),
+    pytest.param({"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}, 30, id="a date long ago"),
+    pytest.param({}, 30, id="nothing"),
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(("headers", "seconds"), THROTTLED)
+async def test_429_stays_429_with_whole_seconds(
+    before, refused, scripted, method, headers, seconds: int
+) -> None:
+    scripted.says(429, scim_error(429, "canary"), **headers)
+    served = await before(scripted.toml())
+
+    answer = await asked(served, method, "rfc")
+
+    check_busy(refused, answer, 429, "phonebook asks to slow down", seconds)
+    assert [event["outcome"]["result"] for event in await served.events()] == ["pending"] * (method == "POST")
+
+
+async def test_a_date_to_come_is_told_in_whole_seconds(before, scripted) -> None:
+    from email.utils import formatdate
+    from time import time
+
+    scripted.says(429, "", **{"Retry-After": formatdate(time() + 100, usegmt=True)})
+    served = await before(scripted.toml())
+
+    assert 90 <= int((await asked(served, "POST", "okta")).headers["Retry-After"]) <= 101
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 408])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("token", ["okta", "rfc"])
+async def test_a_broken_target_is_busy(before, refused, scripted, method, token: str, status: int) -> None:
+    scripted.says(status, "canary", **{"Retry-After": "9"})
+    served = await before(scripted.toml())
+
+    answer = await asked(served, method, token)
+
+    check_busy(refused, answer, BUSY[token], "phonebook could not be reached", 9)
+    assert [event["outcome"]["result"] for event in await served.events()] == ["pending"] * (method == "POST")
+
+
+@pytest.mark.parametrize(
+    ("token", "busy_status"), [pytest.param("okta", 503, id="okta"), pytest.param("rfc", 429, id="rfc")]
+)
+async def test_a_target_may_say_how_busy_is_told(before, refused, scripted, token: str, busy_status) -> None:
+    scripted.says(500)
+    served = await before(scripted.toml(busy_status=str(busy_status)))
+
+    answer = await asked(served, "POST", token)
+
+    refused(answer, busy_status, "phonebook could not be reached")
+    assert (await served.events())[0]["outcome"]["status"] == busy_status
+
+
+async def test_bad_data_is_400_with_the_targets_reason(before, refused, scripted) -> None:
+    scripted.says(400, scim_error(400, "title is too long"))
+    served = await before(scripted.toml())
+
+    refused(await asked(served, "POST", "okta"), 400, "phonebook refused the change: title is too long")
+
+    (event,) = await served.events()
+    assert (event["outcome"]["result"], event["attempts"][0]["status"]) == ("rejected", 400)
+
+
+async def test_a_name_that_is_taken_by_nobody_we_can_see_is_409(before, refused, scripted) -> None:
+    async def reply(request: Any) -> Any:
+        scripted.says(409, scim_error(409, "taken")) if request.method == "POST" else scripted.says(
+            200, EMPTY
+        )
+        say, scripted.reply = scripted.reply, reply
+        return await say(request)
+
+    scripted.reply = reply
+    served = await before(scripted.toml())
+
+    answer = await asked(served, "POST", "okta")
+
+    refused(answer, 409, "phonebook holds such an entry already")
+    assert answer.body["scimType"] == "uniqueness"
+    assert [event["outcome"]["result"] for event in await served.events()] == ["rejected"]
+
+
+async def test_a_filter_that_the_target_refuses_is_evaluated_here(before, scripted) -> None:
+    async def reply(request: Any) -> Any:
+        if "filter" in request.query:
+            scripted.says(400, scim_error(400, "no filters"))
+        else:
+            entry = {"id": "t1", "userName": "canary.ann", "meta": {}}
+            scripted.says(200, json.dumps({"totalResults": 1, "Resources": [entry]}))
+        say, scripted.reply = scripted.reply, reply
+        return await say(request)
+
+    scripted.reply = reply
+    served = await before(scripted.toml())
+
+    answer = await served.ask("GET", f"{USERS}?filter=userName%20eq%20%22CANARY.ann%22")
+
+    assert (answer.status, answer.body["totalResults"]) == (200, 1)
