@@ -134,7 +134,7 @@ class MemoryOperations:
         self._trail = trail
         self._clock = clock
         self._open: dict[str, Operation] = {}
-        self.removed: list[tuple[str, str]] = []  # target, when
+        self.removed: list[Operation] = []
 
     async def claim(self, intent: Intent) -> Operation:
         if any(_collide(intent, other.intent) for other in self._open.values()):
@@ -154,7 +154,7 @@ class MemoryOperations:
         if operation is not None:
             del self._open[operation.intent.op_id]
             if operation.intent.removes and settlement.outcome in DONE:
-                self.removed.append((operation.intent.target, stamp(self._clock())))
+                self.removed.append(operation)
 
     async def mark(self, operation: Operation, mark: Mark, event: Event | None = None) -> Operation:
         self._refuse_stale(operation)
@@ -170,10 +170,12 @@ class MemoryOperations:
         self._refuse_stale(operation)
         return self._keep(taken(operation))
 
-    def removals_under_way(self, target: str) -> int:
-        """Count the removals that are neither settled nor held."""
-        mine = (o for o in self._open.values() if o.intent.target == target and o.intent.removes)
-        return sum(o.standing in (Standing.OPEN, Standing.DOUBT, Standing.PENDING) for o in mine)
+    def removals(self, target: str, since: str) -> int:
+        """Count the people whose removal was begun since then and is done, or is under way."""
+        done = [o for o in self.removed if o.opened >= since]
+        under_way = [o for o in self._open.values() if o.standing not in (Standing.HELD, Standing.DEAD)]
+        mine = (o.intent for o in (*done, *under_way) if o.intent.target == target and o.intent.removes)
+        return len({intent.resource_id or intent.op_id for intent in mine})
 
     def _refuse_stale(self, operation: Operation) -> None:
         held = self._open.get(operation.intent.op_id)
@@ -198,8 +200,7 @@ class MemoryRemovals:
         self._brakes: dict[str, tuple[str | None, str | None]] = {}
 
     async def count(self, target: str, since: str) -> int:
-        done = sum(of == target and at >= since for of, at in self._operations.removed)
-        return done + self._operations.removals_under_way(target)
+        return self._operations.removals(target, since)
 
     async def brake(self, target: str) -> tuple[str | None, str | None]:
         return self._brakes.get(target, (None, None))

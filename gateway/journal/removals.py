@@ -6,10 +6,10 @@ from typing import Final
 from gateway.journal.store import Store
 
 COUNT: Final = """
-    SELECT count(*) FROM op
-    WHERE target = ? AND removes = 1
-      AND ((state IN ('open', 'doubt', 'pending'))
-           OR (closed >= ? AND outcome IN ('applied', 'adopted', 'replayed')))"""
+    SELECT count(DISTINCT coalesce(nullif(resource, ''), id)) FROM op
+    WHERE target = :target AND removes = 1
+      AND (state IN ('open', 'doubt', 'pending')
+           OR (closed >= :since AND opened >= :since AND outcome IN ('applied', 'adopted', 'replayed')))"""
 BRAKE: Final = "SELECT tripped, released FROM brake WHERE target = ?"
 TRIP: Final = """
     INSERT INTO brake (target, tripped) VALUES (?, ?)
@@ -29,7 +29,7 @@ class SqliteRemovals:
         """Return how many people were removed since then, those under way included."""
 
         def work(connection: sqlite3.Connection) -> int:
-            found: int = connection.execute(COUNT, (target, since)).fetchone()[0]
+            found: int = connection.execute(COUNT, {"target": target, "since": since}).fetchone()[0]
             return found
 
         return await self._store.read(work)

@@ -1,5 +1,6 @@
 """Okta's whole lifecycle of a person, in both of its variants, on real processes."""
 
+import json
 import sqlite3
 import urllib.request
 from collections.abc import Callable
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import json
 import pytest
 
 EMBEDDED = """

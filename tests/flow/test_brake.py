@@ -310,3 +310,30 @@ async def test_removals_at_the_same_time_never_exceed_the_limit(house) -> None:
     assert (gateway.fake.writes, len(active(gateway))) == (["change"] * 2, 62)
     assert len(await held(gateway)) == 62
     assert (await names(gateway)).count("removals.held") == 1
+
+
+async def test_what_was_let_go_counts_no_more(house):
+    gateway = await staffed(house, 6)
+    await leave(gateway, "t1", "t2")
+    for id in ("t3", "t4"):
+        with pytest.raises(Busy):
+            await leave(gateway, id)
+    gateway.clock[0] += 1
+    await release(gateway)
+    gateway.clock[0] += 1
+    await sweep(gateway)
+
+    await leave(gateway, "t5", "t6")
+
+    assert active(gateway) == []
+
+
+async def test_who_leaves_twice_is_one_who_leaves(house):
+    gateway = await staffed(house, 2)
+    await leave(gateway, "t1")
+    await gateway.send("patch", RETURN, "t1")
+    await leave(gateway, "t1")
+
+    await leave(gateway, "t2")
+
+    assert active(gateway) == []

@@ -68,11 +68,7 @@ def test_what_no_rule_names_is_sent_as_it_came() -> None:
             id="Okta's notation",
         ),
         pytest.param(
-            [
-                rule(
-                    'phoneNumbers[type eq "fax"].value', sources=("phoneNumbers.^[primary=='True'].value",)
-                )
-            ],
+            [rule('phoneNumbers[type eq "fax"].value', sources=("phoneNumbers.^[primary=='True'].value",))],
             [
                 {"type": "mobile", "value": "+44 7400 123456"},
                 {"type": "fax", "value": "+44 20 7946 0123"},
@@ -199,7 +195,8 @@ def test_the_first_source_that_is_present_is_taken() -> None:
 
 def test_from_many_to_one_the_primary_is_taken_and_the_rest_named() -> None:
     mapping = TargetMapping([rule("title", sources=("phoneNumbers.value",))], unlisted="hold")
-    ann = ANN | {"phoneNumbers": [{"type": "fax", "value": "1"}, {"type": "work", "value": "2", "primary": True}]}
+    fax, work = {"type": "fax", "value": "1"}, {"type": "work", "value": "2", "primary": True}
+    ann = ANN | {"phoneNumbers": [fax, work]}
 
     mapped = mapping.forward(ann)
 
@@ -314,7 +311,8 @@ def test_an_unchanged_entry_is_shown_as_the_provider_sent_it() -> None:
 
 def test_a_reformatted_value_is_no_edit() -> None:
     seen = seen_of(PHONES, ANN)
-    present = seen | {"phoneNumbers": [{"type": "work", "value": "+44-20-7946-0123", "primary": True}] + seen["phoneNumbers"][1:]}
+    work = {"type": "work", "value": "+44-20-7946-0123", "primary": True}
+    present = seen | {"phoneNumbers": [work, *seen["phoneNumbers"][1:]]}
 
     assert PHONES.view(ANN, seen, present) == ANN
 
@@ -334,9 +332,11 @@ def test_what_was_edited_at_the_target_is_shown(edit: dict[str, Any], expected: 
 
 
 def test_an_edited_element_is_shown_and_the_others_stay_as_sent() -> None:
-    mapping = TargetMapping([rule(WORK, "phone"), rule('phoneNumbers[type eq "mobile"].value', "phone")], region="GB")
+    mobile = 'phoneNumbers[type eq "mobile"].value'
+    mapping = TargetMapping([rule(WORK, "phone"), rule(mobile, "phone")], region="GB")
     seen = seen_of(mapping, ANN)
-    present = seen | {"phoneNumbers": [{"type": "work", "value": "+442079460999", "primary": True}] + seen["phoneNumbers"][1:]}
+    work = {"type": "work", "value": "+442079460999", "primary": True}
+    present = seen | {"phoneNumbers": [work, *seen["phoneNumbers"][1:]]}
 
     phones = mapping.view(ANN, seen, present)["phoneNumbers"]
 

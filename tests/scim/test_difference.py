@@ -56,7 +56,7 @@ def mobile(value: str) -> dict[str, Any]:
             id="elements of one type are told apart by value",
         ),
         pytest.param(
-            {"roles": ["a"]}, {"roles": ["a", "b"]}, [("roles", "replace", ["a"], ["a", "b"])], id="plain list"
+            {"roles": ["a"]}, {"roles": ["a", "b"]}, [("roles", "replace", ["a"], ["a", "b"])], id="texts"
         ),
         pytest.param({"id": "1", "meta": {}, "schemas": []}, {"id": "2"}, [], id="the server's own"),
         pytest.param({"title": "A"}, {"title": "A"}, [], id="nothing"),
@@ -117,7 +117,7 @@ def unordered(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: unordered(inner) for name, inner in value.items()}
     if isinstance(value, list) and all(isinstance(element, dict) for element in value):
-        return sorted((sorted(element.items()) for element in value))
+        return sorted(sorted(element.items()) for element in value)
     return value
 
 
