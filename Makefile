@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-versio
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(LOCK_FLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup dev run test lint lock clean
+.PHONY: help setup dev run test faults lint lock clean
 
 help: ## list the commands
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -28,6 +28,9 @@ lint: dev ## check format, style, import contracts and types
 
 test: lint ## run everything: lint, then the tests with coverage
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+
+faults: dev ## kill the gateway 220 times, pull its plug 56 times, fail its disk at every write
+	FAULTS=1 $(BIN)/python -m pytest -s tests/faults
 
 lock: $(VENV)/.made ## resolve the lock files again (LOCK_FLAGS=--upgrade for newer versions)
 	$(INSTALL) uv

@@ -76,17 +76,20 @@ def follow(path: Path, resource: str, document: Mapping[str, Any]) -> Iterator[d
     connection = _Connection(path, LONG_PATIENCE)
     try:
         connection.request("POST", resource, json.dumps(document))
-        response = connection.getresponse()
-        if response.status != 200:
-            detail = _parsed(response.read()).get("detail")
-            status = Status.REFUSED if response.status < 500 else Status.UNREACHABLE
-            raise Stop(str(detail or f"the running gateway answered {response.status}"), status)
-        for line in response:
-            yield json.loads(line)
+        with connection.getresponse() as response:
+            if response.status != 200:
+                raise _refusal(response.status, response.read())
+            for line in response:
+                yield json.loads(line)
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise Stop(f"the running gateway broke off on {path}", Status.UNREACHABLE) from error
     finally:
         connection.close()
+
+
+def _refusal(status: int, body: bytes) -> Stop:
+    detail = _parsed(body).get("detail") or f"the running gateway answered {status}"
+    return Stop(str(detail), Status.REFUSED if status < 500 else Status.UNREACHABLE)
 
 
 def _parsed(body: bytes) -> Mapping[str, Any]:

@@ -109,7 +109,7 @@ def _sentence(wish: Wish, end: Line) -> str:
 
 
 def _show(people: int, seconds: float) -> None:
-    line = f"{people} people, {people / seconds:.0f}/s"
+    line = f"{people} people, {people / max(seconds, 1.0):.0f}/s"
     print(line, file=sys.stderr, end="\r" if sys.stderr.isatty() else "\n", flush=True)
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.errors import InvalidValue, NotFound, Uniqueness
-from gateway.flow.held import held, kept_out
+from gateway.flow.held import held, with_kept
 from gateway.flow.model import Change, Policy, is_same_name, keys_of
 from gateway.flow.ports import Attributes, Key, Link, Outcome, Resource, State, Update
 from gateway.mapping.target import Mapped, TargetMapping
@@ -176,7 +176,8 @@ def _update(change: Change, situation: Situation, wanted: Wanted, status: int) -
     if not wanted.is_active and policy.on_deactivate == "delete":
         gone = compare(before, {})
         return _plan(change, Send.DELETE, wanted, status, differences=gone, target_id=present["id"])
-    differences = kept_out(compare(before, wanted.mapped.form), wanted.mapped)
+    wanted = replace(wanted, mapped=with_kept(before, wanted.mapped))
+    differences = compare(before, wanted.mapped.form)
     if not differences and not wanted.secret:
         return _unchanged(change, wanted, status, present["id"])
     return _plan(

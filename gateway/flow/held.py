@@ -1,6 +1,7 @@
 """What a target holds of somebody: told from what was sent, what it showed then, what it shows now. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from gateway.flow.ports import Attributes, Link, Resource, State
@@ -36,10 +37,14 @@ def held(mapping: TargetMapping, resource: Resource, link: Link, present: Attrib
 
 def unsent(mapping: TargetMapping, resource: Resource, link: Link) -> tuple[Difference, ...]:
     """Return what the rules make of the original now, and did not when it was sent."""
-    mapped = mapping.forward(resource.original)
-    return kept_out(compare(link.sent, mapped.form), mapped)
+    return compare(link.sent, with_kept(link.sent, mapping.forward(resource.original)).form)
 
 
-def kept_out(differences: tuple[Difference, ...], mapped: Mapped) -> tuple[Difference, ...]:
-    """Leave out what the target shall keep because the new value cannot be used."""
-    return tuple(d for d in differences if not any(covers(where, d) for where in mapped.kept))
+def with_kept(before: Attributes, mapped: Mapped) -> Mapped:
+    """Return the target's form with what it keeps of `before`, because the new value cannot be used."""
+    kept = [
+        replace(difference, after=difference.before)
+        for difference in compare(before, mapped.form)
+        if any(covers(where, difference) for where in mapped.kept)
+    ]
+    return replace(mapped, form=overlay(mapped.form, kept))

@@ -44,6 +44,7 @@ class Recovery:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._started = services.now()
+        self._unsure: dict[str, str] = {}  # operation -> when what recovery sent for it got no clear answer
 
     async def settle_doubt(self, target: Target, kind: ResourceType, keys: Iterable[Key]) -> None:
         """Settle every open operation that holds one of the keys, which the caller has taken.
@@ -112,6 +113,7 @@ class Recovery:
         reason = "found on the target" if applied else "not found on the target"
         event = recovery_event(self._services.new_id(), intent, "operation.recovered", outcome, reason)
         await self._services.operations.settle(owned, Settlement(outcome, event, resource))
+        self._unsure.pop(intent.op_id, None)
         self._services.sights.forget(target.name, intent.type, intent.target_id or "")
         log.info("operation.recovered", target=target.name, outcome=outcome.value)
 
@@ -127,12 +129,12 @@ class Recovery:
 
     def _quiet(self, target: Target, operation: Operation) -> float:
         """Return the seconds until a request sent before the doubt can no longer take effect."""
-        if operation.standing is Standing.PENDING or operation.attempts > 1:
+        if operation.standing is Standing.PENDING:
             return 0.0
         now = self._services.now()
-        if operation.due:
+        if operation.due and operation.attempts == 1:
             return min(max(0.0, between(now, operation.due)), target.policy.settle)
-        since = max(operation.opened, self._started)
+        since = max(operation.opened, self._started, self._unsure.get(operation.intent.op_id, ""))
         return max(0.0, target.policy.settle - between(since, now))
 
     async def _known(self, intent: Intent) -> Resource | None:
@@ -176,6 +178,10 @@ class Recovery:
             if intent.removes:
                 raise
             return entry, False
+        except TargetError as error:
+            if error.maybe_applied:
+                self._unsure[intent.op_id] = self._services.now()
+            raise
 
     async def _resource(self, intent: Intent, known: Resource | None, entry: Attributes | None) -> Resource:
         state = Known(intent.target, intent.type, intent.original, intent.state, intent.wanted, entry)

@@ -157,16 +157,6 @@ def choose(found: Sequence[tuple[int | None, Any]], original: Mapping[str, Any],
     return next((n for n, (at, _) in enumerate(found) if at in primaries), 0)
 
 
-def element_path(where: Place, at: int | None, element: Any) -> str:
-    """Name one element's value as an administrator would: phoneNumbers[type eq "work"].value."""
-    if at is None or where.where is not None:
-        return where.text
-    head, _, _ = where.text.rpartition(".") if where.sub else (where.text, "", "")
-    kind = element.get("type") if isinstance(element, dict) else None
-    pick = f'[type eq "{kind}"]' if kind else f"[{at + 1}]"
-    return f"{head}{pick}.{where.sub}" if where.sub else f"{head}{pick}"
-
-
 def _unwrite_elements(entry: Mapping[str, Any], document: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
     """Return the document with every element that a rule names as the entry has it; the others stay."""
     whole, terms = replace(rule.to, where=None, sub=None), rule.to.where

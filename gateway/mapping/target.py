@@ -1,7 +1,7 @@
 """The mapping of one target: a resource to the target's form and back (DESIGN section 5). Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -240,7 +240,8 @@ def _run(rule: Rule, draft: _Draft) -> None:
     else:
         at, value = found[choose(found, draft.person.original, source)]
         _take_up(draft, source, at)
-        draft.late.append((rule.to, _attempt(rule, value, _element_path(source, at, draft.leaves), draft)))
+        path = _element_path(source, at, draft.leaves)
+        draft.late.append((rule.to, _attempt(rule, value, path, draft, rule.to)))
 
 
 def _take_up(draft: _Draft, source: Place, at: int | None) -> None:
@@ -257,7 +258,9 @@ def _take_up(draft: _Draft, source: Place, at: int | None) -> None:
 def _run_element(rule: Rule, source: Place, at: int | None, value: Any, draft: _Draft) -> None:
     here = _leaf(source, at, draft.leaves)
     _take_up(draft, source, at)
-    after = _attempt(rule, value, path_of(here, draft.leaves), draft)
+    kind = draft.leaves.get(here._replace(sub="type"))
+    own = replace(rule.to, where=(("type", kind),)) if rule.to.where is None and kind else rule.to
+    after = _attempt(rule, value, path_of(here, draft.leaves), draft, own)
     if after is None:
         return
     identity = [name for name, _ in source.where] if source.where is not None else ["type", "primary"]
@@ -268,8 +271,8 @@ def _run_element(rule: Rule, source: Place, at: int | None, value: Any, draft: _
     draft.sent[here] = after
 
 
-def _attempt(rule: Rule, value: Any, path: str, draft: _Draft) -> Any:
-    """Run a rule on one value, and do with an unusable one as the rule says."""
+def _attempt(rule: Rule, value: Any, path: str, draft: _Draft, to: Place) -> Any:
+    """Run a rule on one value meant for `to`, and do with an unusable one as the rule says."""
     try:
         after = rule.apply(value, path, draft.person, draft.steps)
     except Unusable as unusable:
@@ -280,7 +283,7 @@ def _attempt(rule: Rule, value: Any, path: str, draft: _Draft) -> Any:
         elif draft.active:
             draft.problems.append(Problem(path, rule.label, str(unusable)))
         else:
-            draft.kept.append(rule.to)
+            draft.kept.append(to)
         return None
     if after is None:
         draft.dropped.append(path)

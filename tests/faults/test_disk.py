@@ -22,8 +22,8 @@ SOME: Final = range(1, 200) if LONG else (1, 4, 9, 14, 24, 37)
 
 
 @pytest.mark.parametrize("once", [False, True], ids=["until there is space", "once"])
-async def test_a_full_disk_means_busy_until_there_is_space(once: bool, tmp_path: Path) -> None:
-    async with house(tmp_path, KIND) as place, place.living():
+async def test_a_full_disk_means_busy_until_there_is_space(once: bool, nursery: Path, tmp_path: Path) -> None:
+    async with house(tmp_path, nursery, KIND) as place, place.living():
         desk, statuses = Desk(place), []
         for n in SOME:
             place.disk.fail(Call.WRITE, n, ENOSPC, last=n if once else ALWAYS)
@@ -50,9 +50,9 @@ async def test_a_full_disk_means_busy_until_there_is_space(once: bool, tmp_path:
     ],
 )
 async def test_a_failed_disk_ends_the_process_and_the_next_one_goes_on(
-    call: Call, error: int, moments: Iterable[int], tmp_path: Path
+    call: Call, error: int, moments: Iterable[int], nursery: Path, tmp_path: Path
 ) -> None:
-    async with house(tmp_path, KIND) as place:
+    async with house(tmp_path, nursery, KIND) as place:
         desk = Desk(place)
         ended = [await failed(place, desk, call, n, error) for n in moments]
 
@@ -61,8 +61,10 @@ async def test_a_failed_disk_ends_the_process_and_the_next_one_goes_on(
     assert [*verdict(place, desk.provider), *crashes(place.log)] == []
 
 
-async def test_a_read_only_disk_at_the_start_is_said_and_nothing_starts(tmp_path: Path) -> None:
-    async with house(tmp_path, KIND) as place:
+async def test_a_read_only_disk_at_the_start_is_said_and_nothing_starts(
+    nursery: Path, tmp_path: Path
+) -> None:
+    async with house(tmp_path, nursery, KIND) as place:
         place.disk.fail(Call.OPEN, 1, EROFS)
         assert await place.live() == 3
         assert "Read-only file system" in place.log

@@ -20,12 +20,12 @@ KINDS: Final = [
 
 
 @pytest.mark.parametrize("kind", KINDS if LONG else KINDS[:1])
-async def test_a_power_cut_loses_and_doubles_nothing(kind: Kind, tmp_path: Path) -> None:
-    assert await storm(tmp_path, kind, ends(PULLS, kind.seed)) == []
+async def test_a_power_cut_loses_and_doubles_nothing(kind: Kind, nursery: Path, tmp_path: Path) -> None:
+    assert await storm(tmp_path, nursery, kind, ends(PULLS, kind.seed)) == []
 
 
-async def test_this_harness_sees_what_normal_durability_loses(tmp_path: Path) -> None:
-    async with house(tmp_path, Kind(durability="normal", forgets=True, sick=0.0)) as place:
+async def test_this_harness_sees_what_normal_durability_loses(nursery: Path, tmp_path: Path) -> None:
+    async with house(tmp_path, nursery, Kind(durability="normal", forgets=True, sick=0.0)) as place:
         acks = await acknowledged(place, 5)
         place.disk.pull_the_plug()
         async with place.living():  # reads what is left of the log

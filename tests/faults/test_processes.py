@@ -21,5 +21,5 @@ KINDS: Final = [
 
 
 @pytest.mark.parametrize("kind", KINDS if LONG else KINDS[:2])
-async def test_a_killed_gateway_loses_and_doubles_nothing(kind: Kind, tmp_path: Path) -> None:
-    assert await storm(tmp_path, kind, ends(KILLS, kind.seed)) == []
+async def test_a_killed_gateway_loses_and_doubles_nothing(kind: Kind, nursery: Path, tmp_path: Path) -> None:
+    assert await storm(tmp_path, nursery, kind, ends(KILLS, kind.seed)) == []

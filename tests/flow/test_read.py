@@ -403,3 +403,18 @@ async def test_an_entry_linked_without_a_first_answer_is_shown_as_the_original(h
     gateway.fake.entries["t1"]["title"] = "Boss"
 
     assert "title" not in await gateway.get(id)
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["removed", "not removed"])
+async def test_somebody_whose_removal_is_in_doubt_is_read_once_that_is_settled(house, late: bool) -> None:
+    gateway = house(on_deactivate="delete", attempts=1, deadline=5.0)
+    id = await filled(gateway)
+    gateway.fake.faults, gateway.fake.late = [Silent("timed out")], late
+    with pytest.raises(Busy):
+        await gateway.send("patch", LEAVE, id)
+    gateway.clock[0] += 60
+
+    shown = await gateway.get(id)
+
+    assert shown["active"] is not late
+    assert ("operation.recovered" in [event["event"] for event in await gateway.events()]) is late

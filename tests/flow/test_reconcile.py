@@ -1,7 +1,5 @@
 """What differs between a target and the originals, told truly, and repaired where that is asked."""
 
-import gc
-import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -9,23 +7,17 @@ import pytest
 
 from gateway.errors import JournalUnavailable
 from gateway.flow.change import Changes
-from gateway.flow.passes import End, Progress
+from gateway.flow.passes import End
 from gateway.flow.ports import (
     Broken,
     Conflict,
     Denied,
     Intent,
     Key,
-    Link,
-    Page,
-    Query,
     Refused,
-    Resource,
     ResourceType,
     State,
     TargetError,
-    Throttled,
-    Unreachable,
 )
 from gateway.flow.reconcile import Finding, Reconciliation
 from gateway.flow.recovery import Recovery
@@ -124,9 +116,12 @@ async def gateway(house) -> House:
 
 
 async def test_nothing_is_found_where_nothing_differs(gateway) -> None:
+    gateway.fake.calls.clear()
+
     findings, end = await reconciled(gateway)
 
     assert (findings, end.verdict, end.people, end.counts) == ([], "well", 1, {})
+    assert gateway.fake.calls == [("query", None)]
 
 
 async def test_a_value_spelt_otherwise_by_the_target_is_no_finding(gateway) -> None:
@@ -198,6 +193,32 @@ async def test_an_entry_made_anew_by_hand_is_adopted_again(gateway) -> None:
     assert [finding.finding for finding in findings] == ["unknown", "missing"]
     assert list(gateway.fake.entries) == ["x9"]
     assert (await reconciled(gateway))[1].verdict == "well"
+
+
+async def test_somebody_active_who_never_came_to_the_target_is_missing(gateway) -> None:
+    known = (await gateway.services.resources.page("phonebook", USER, "", 9))[0]
+    gateway.journal.resources.store(replace(known, id="n1", original=BOB, links={}))
+
+    (finding,), end = await reconciled(gateway, repair=True)
+
+    assert (finding.finding, finding.target_id, finding.outcome) == ("missing", None, "applied")
+    assert end.verdict == "well"
+    assert (await gateway.get("n1"))["userName"] == "bob@example.com"
+
+
+async def test_somebody_deleted_meanwhile_is_no_finding(gateway) -> None:
+    read = gateway.services.resources.page
+
+    async def read_and_delete(*asked: Any) -> Any:
+        page = await read(*asked)
+        if page:
+            await gateway.send("delete", id="t1")
+        return page
+
+    await retitled(gateway)
+    gateway.services.resources.page = read_and_delete
+
+    assert (await reconciled(gateway, repair=True))[0] == []
 
 
 async def test_protected_entries_are_never_shown_nor_touched(house) -> None:
@@ -330,149 +351,16 @@ async def test_every_repair_leaves_its_event_and_the_run_one_more(gateway) -> No
     assert repair["correlation_id"] == run["correlation_id"]
 
 
-class Shaky(FakeTarget):
-    """Fails its pages so often, and every look at one entry where told so."""
-
-    troubles: list[TargetError]
-    get_trouble: TargetError | None = None
-
-    async def query(self, kind: ResourceType, query: Query) -> Page:
-        if self.troubles:
-            raise self.troubles.pop(0)
-        return await super().query(kind, query)
-
-    async def get(self, kind: ResourceType, id: str) -> Any:
-        if self.get_trouble is not None:
-            self.calls.append(("get", id))
-            raise self.get_trouble
-        return await super().get(kind, id)
+async def with_a_stranger(gateway: House) -> None:
+    gateway.fake.entries["x9"] = FOREIGN
 
 
-@pytest.fixture
-async def shaky(house) -> House:
-    fake = Shaky()
-    fake.troubles = []
-    made = house(fake=fake, page_size=2)
-    for n in range(5):
-        await made.send("create", BOB | {"userName": f"b{n}", "externalId": f"e{n}"})
-    return made
-
-
-@pytest.mark.parametrize(
-    ("troubles", "slept"),
-    [
-        pytest.param([Broken("oops", 500), Unreachable("no")], [0.5, 1.0], id="a little ill"),
-        pytest.param([Throttled("slow", 429, 7), Throttled("slow", 429)], [7, 30.0], id="busy"),
-    ],
-)
-async def test_a_page_is_asked_for_again(shaky, troubles, slept) -> None:
-    shaky.fake.troubles = troubles
-
-    assert (await reconciled(shaky))[1].verdict == "well"
-    assert shaky.slept == slept
-
-
-@pytest.mark.parametrize("trouble", [Unreachable("refused"), Denied("no", 401), Throttled("slow", 429)])
-async def test_a_target_that_cannot_be_read_ends_the_run_and_nobody_is_called_missing(shaky, trouble) -> None:
-    shaky.fake.troubles = [trouble] * 9
-
-    findings, end = await reconciled(shaky)
-
-    assert (findings, end.verdict) == ([], "unreachable")
-    assert (await shaky.events())[-1]["outcome"] == {"result": "failed", "status": None, "reason": end.reason}
-
-
-async def test_a_target_that_goes_away_between_ends_the_run(shaky) -> None:
-    for id in list(shaky.fake.entries):
-        shaky.fake.entries[id] = shaky.fake.entries[id] | {"title": "Boss"}
-    shaky.fake.get_trouble = Denied("no", 401)
-
-    findings, end = await reconciled(shaky, repair=True)
-
-    assert (findings, end.verdict) == ([], "unreachable")
-    assert shaky.fake.writes == ["create"] * 5
-
-
-async def test_nobody_is_missing_who_slipped_between_two_pages(shaky) -> None:
-    class Slipping(Shaky):
-        async def query(self, kind: ResourceType, query: Query) -> Page:
-            page = await super().query(kind, query)
-            return replace(page, entries=page.entries[1:] if query.start == 3 else page.entries)
-
-    shaky.fake.__class__ = Slipping
-
-    assert (await reconciled(shaky))[0] == []
-
-
-class Counted(dict[str, Any]):
-    """An entry that can be counted while somebody holds it."""
-
-
-class Counting(FakeTarget):
-    """Hands out entries and knows how many of them are still held."""
-
-    held = 0
-    most = 0
-
-    async def query(self, kind: ResourceType, query: Query) -> Page:
-        gc.collect()
-        page = await super().query(kind, query)
-        return Page(page.total, tuple(self._counted(entry) for entry in page.entries))
-
-    async def get(self, kind: ResourceType, id: str) -> Any:
-        return self._counted(self.entries[id])
-
-    def _counted(self, entry: dict[str, Any]) -> Counted:
-        counted = Counted(entry)
-        self.held += 1
-        self.most = max(self.most, self.held)
-        weakref.finalize(counted, self._let_go)
-        return counted
-
-    def _let_go(self) -> None:
-        self.held -= 1
-
-
-def know(gateway: House, id: str, original: dict[str, Any]) -> None:
-    """Have somebody known and there, as if created long ago."""
-    entry = gateway.fake.entries[id] = original | {"id": id}
-    link = Link("phonebook", id, gateway.target.mapping.forward(original).form, entry)
-    resource = Resource("phonebook", USER, id, original, State.ACTIVE, "", "", True, {"phonebook": link})
-    gateway.journal.resources.store(resource)
-
-
-async def test_a_thousand_people_are_compared_a_page_at_a_time(house) -> None:
-    gateway = house(fake=Counting(), page_size=50)
-    for n in range(1000):
-        know(gateway, f"t{n}", {"userName": f"b{n}", "title": "Agent", "active": True})
-    for n in range(0, 1000, 10):
-        gateway.fake.entries[f"t{n}"] = gateway.fake.entries[f"t{n}"] | {"title": "Boss"}
-
-    findings, end = await reconciled(gateway)
-
-    assert (len(findings), end.people) == (100, 1000)
-    assert gateway.fake.most <= 2 * 50  # a page, and the one before it while it is replaced
-
-
-async def test_progress_is_told_once_a_second_at_most(shaky) -> None:
-    class Slow(Shaky):
-        async def query(self, kind: ResourceType, query: Query) -> Page:
-            shaky.clock[0] += 0.6
-            return await super().query(kind, query)
-
-    shaky.fake.__class__ = Slow
-    changes = Changes(shaky.services, Recovery(shaky.services))
-
-    lines = [line async for line in Reconciliation(shaky.services, changes, shaky.target).lines()]
-
-    assert [line for line in lines if isinstance(line, Progress)] == [Progress(4, 1.2)]
-
-
-async def test_a_journal_that_fails_ends_the_run(gateway) -> None:
+@pytest.mark.parametrize("happened", [retitled, with_a_stranger])
+async def test_a_journal_that_fails_ends_the_run(gateway, happened) -> None:
     async def fail(*_: Any) -> Any:
         raise JournalUnavailable("disk full")
 
-    await retitled(gateway)
+    await happened(gateway)
     gateway.services.operations.open = fail
 
     with pytest.raises(JournalUnavailable):

@@ -1,5 +1,6 @@
 """The socket beside the journal: what a command asks is done by the running gateway, at once."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,6 +9,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+
+from tests.support.served import OTHER
 
 USERS = "/scim/other/v2/Users"
 SECRET = "canary-issued-token"
@@ -136,3 +139,37 @@ async def test_a_body_beyond_measure_is_refused(command) -> None:
     status, _ = await command("POST", "/tokens", TOKEN | {"id": "x" * 2_000_000})
 
     assert status == 413
+
+
+EMPTY = '{"totalResults": 0}'
+
+
+async def in_doubt(served: Any, scripted: Any) -> str:
+    """Leave a create in doubt; return the operation's id."""
+    scripted.says(500)
+    assert (await served.ask("POST", "/scim/phonebook/v2/Users", {"userName": "canary"})).status == 429
+    (operation,) = await served.gateway.services.operations.open("phonebook", ())
+    return str(operation.intent.op_id)
+
+
+@pytest.fixture
+async def doubtful(serve, scripted) -> Any:
+    return await serve(scripted.toml(), OTHER)
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+async def test_an_operation_in_doubt_is_dropped_or_tried_again(doubtful, scripted, method: str) -> None:
+    id = await in_doubt(doubtful, scripted)
+    scripted.says(200, EMPTY)
+    path = f"{doubtful.gateway.settings.journal.path}.sock"
+    address = f"http://gateway/operations/{id}" + ("" if method == "DELETE" else "/retry")
+
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as session:
+        async with session.request(method, address) as answer:
+            assert answer.status == 204
+        async with asyncio.timeout(10):
+            while await doubtful.gateway.services.operations.open("phonebook", ()):
+                await asyncio.sleep(0)
+
+    events = [event["event"] for event in await doubtful.events()]
+    assert events[-1] == ("operation.dropped" if method == "DELETE" else "operation.recovered")

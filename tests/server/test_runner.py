@@ -1,11 +1,14 @@
 """What never becomes a request, and what breaks on the way."""
 
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from aiohttp import web
 
 from gateway.scim.names import ERROR
-from gateway.server.runner import _quiet_logger
+from gateway.server.runner import _Connection, _quiet_logger
 from gateway.server.scim_api import ScimApi
 
 USERS = b"/scim/phonebook/v2/Users"
@@ -72,6 +75,25 @@ async def test_what_the_server_itself_logs_has_no_text(log) -> None:
         ("connection.failed", "ValueError"),
         ("connection.failed", ""),
     ]
+
+
+def spoken(size: int) -> Any:
+    """Return a request of whose answer so many bytes are out."""
+    return SimpleNamespace(writer=SimpleNamespace(output_size=size))
+
+
+def test_what_the_boundary_did_not_catch_is_answered_in_scim_too() -> None:
+    answer = _Connection.handle_error(None, spoken(0), 500, ValueError("canary"))
+
+    assert isinstance(answer, web.Response)
+    assert isinstance(answer.body, bytes)
+    assert (answer.status, json.loads(answer.body)["status"]) == (500, "500")
+    assert b"canary" not in answer.body
+
+
+def test_an_answer_that_is_half_out_is_not_followed_by_another() -> None:
+    with pytest.raises(ConnectionError):
+        _Connection.handle_error(None, spoken(1), 500)
 
 
 async def test_every_request_is_one_line_with_its_name_and_route(serve, log) -> None:

@@ -138,13 +138,15 @@ async def test_a_body_in_endless_pieces_is_cut_off(serve, refused) -> None:
         pytest.param("Content-Length: 2", b"", id="nothing at all"),
     ],
 )
+@pytest.mark.parametrize(("target", "token"), [("phonebook", "okta"), ("other", "rfc")])
 async def test_a_body_that_stalls_may_come_again(
-    serve, refused, monkeypatch, header: str, body: bytes
+    serve, refused, monkeypatch, target: str, token: str, header: str, body: bytes
 ) -> None:
     monkeypatch.setattr(inbound, "BODY_TIME", 0.01)
     served = await serve()
+    request = said(f"POST /scim/{target}/v2/Users HTTP/1.1", header, body=body)
 
-    answer = await served.say(said(f"POST {USERS} HTTP/1.1", header, body=body))
+    answer = await served.say(request.replace(b"okta", token.encode()))
 
     refused(answer, 429, "did not arrive within 0.01 seconds")
     assert answer.headers["Retry-After"] == "1"

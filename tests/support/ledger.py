@@ -224,26 +224,27 @@ WRITE_FAULTS: Final = ("slow", "late", "reset", "cut", *ANSWERS)
 
 
 async def serve(ledger: Ledger) -> None:
-    """Serve until told to stop, on a free port."""
-    runner = web.AppRunner(Service(ledger).application(), access_log=None, shutdown_timeout=1.0)
+    """Serve on a free port until killed."""
+    runner = web.AppRunner(Service(ledger).application(), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     sys.stdout.write(f"listening on port {runner.addresses[0][1]}\n")
     sys.stdout.flush()
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await stop.wait()
-    await runner.cleanup()
+    await asyncio.Event().wait()
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("file", type=Path)
     parser.add_argument("seed")
     parser.add_argument("sick", type=float)
     parser.add_argument("--unique", action="store_true")
     parser.add_argument("--patch", action="store_true")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     with given.file.open("a") as opened:
         ledger = Ledger(opened, random.Random(given.seed), given.sick, given.unique, given.patch)
         asyncio.run(serve(ledger))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

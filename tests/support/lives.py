@@ -4,21 +4,20 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
-from tests.support.powercut import Call, Disk, make_disk
+from tests.support.powercut import Call, Disk, make_disk, make_library
 from tests.support.workers import Entrance
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
-SUPPORT: Final = Path(__file__).parent
 TOKEN: Final = "a-token-for-tests-only"
 NICE: Final = 20.0  # seconds that a start or an end may take
 CONFIG: Final = """
@@ -64,17 +63,41 @@ class Kind:
     settle: str = "1s"
 
 
+@dataclass(frozen=True)
+class Line:
+    """What ties a test to one process: its words, and its life until this is closed."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def lines(self) -> AsyncIterator[tuple[str, str]]:
+        """Yield each line, as its first word and the rest."""
+        while line := await self.reader.readline():
+            word, _, rest = line.decode().strip().partition(" ")
+            yield word, rest
+
+    async def line(self, expected: str) -> str:
+        """Return the rest of the next line, which begins with this word."""
+        async for word, rest in self.lines():
+            assert word == expected, f"{word} {rest}"
+            return rest
+        raise AssertionError("the process ended")
+
+    def close(self) -> None:
+        self.writer.close()
+
+
 class House:
     """The two processes, and what they leave: disk, log, ledger."""
 
-    def __init__(self, folder: Path, kind: Kind) -> None:
+    def __init__(self, folder: Path, nursery: Path, kind: Kind) -> None:
         self.folder = folder
+        self.nursery = nursery
         self.kind = kind
         self.disk: Disk = make_disk(folder, forgets=kind.forgets)
         self.entrance = Entrance()
         self.session: Any = None
-        self._ledger: Process
-        self._nursery: Process
+        self._ledger: Line
         self._target = ""
         self._pid = 0
         self._aged = False
@@ -96,9 +119,9 @@ class House:
     async def open(self) -> None:
         kind, config = self.kind, self.folder / "config.toml"
         options = [option for option, on in (("--unique", kind.unique), ("--patch", kind.patch)) if on]
-        self._ledger = await _python("ledger", self.folder / "ledger", kind.seed, kind.sick, *options)
-        self._nursery = await _python("nursery", config, self.folder / "log", **self.disk.environment)
-        self._target = f"http://127.0.0.1:{(await _line(self._ledger)).split()[-1]}"
+        self._ledger = await self._born("ledger", self.folder / "ledger", kind.seed, kind.sick, *options)
+        await self._ledger.line("pid")
+        self._target = f"http://127.0.0.1:{(await self._ledger.line('listening')).split()[-1]}"
         unique = str(kind.unique).lower()
         text = CONFIG.format(
             durability=kind.durability, settle=kind.settle, target=self._target, unique=unique
@@ -106,37 +129,39 @@ class House:
         config.write_text(text)
         (self.folder / "token").write_text(TOKEN)
         (self.folder / "token").chmod(0o600)
-        assert await _line(self._nursery) == "ready"
 
-    async def close(self) -> None:
-        for process in (self._nursery, self._ledger):
-            process.kill()
-            await process.wait()
+    def close(self) -> None:
+        self._ledger.close()
 
     async def live(self, end: End | None = None) -> int:
         """Run the gateway until it ends, by itself or as told; return its status, a signal as negative."""
-        self._nursery.stdin.write(b"start\n")  # type: ignore[union-attr]
-        killer: asyncio.Task[None] | None = None
+        life = await self._born("gateway", "serve", "--config", self.folder / "config.toml")
+        self._pid, self._aged = int(await life.line("pid")), False
+        killer = asyncio.create_task(self._kill(end)) if end else None
         try:
-            while True:
-                line = await _line(self._nursery)
-                word, _, rest = line.partition(" ")
-                if word == "pid":
-                    self._pid, self._aged = int(rest), False
-                    killer = asyncio.create_task(self._kill(end)) if end else None
-                elif word == "listening":
+            async for word, rest in life.lines():
+                if word == "listening":
                     self.entrance.base = f"http://127.0.0.1:{rest.split()[2].strip(';')}"
                     self.entrance.up.set()
-                elif word == "ended":
+                if word == "ended":
                     return int(rest)
+            raise AssertionError("the nursery ended")
         finally:
             self.entrance.up.clear()
             self.disk.work()
-            if killer:
+            if end and killer:
+                self.ended.append("age" if self._aged else end.moment)
                 killer.cancel()
-            if end:
-                self.ended.append(end.moment if not self._aged else "age")
-            await self.tell("aim")
+                await self.tell("aim")
+            life.close()
+
+    async def _born(self, name: str, *arguments: object) -> "Line":
+        reader, writer = await asyncio.open_unix_connection(self.nursery)
+        disk = self.disk.paths if name == "gateway" else None
+        log = str(self.folder / ("log" if name == "gateway" else f"{name}.log"))
+        wanted = {"name": name, "arguments": [str(a) for a in arguments], "log": log, "disk": disk}
+        writer.write(json.dumps(wanted).encode() + b"\n")
+        return Line(reader, writer)
 
     @asynccontextmanager
     async def living(self) -> AsyncIterator["asyncio.Task[int]"]:
@@ -175,26 +200,26 @@ DISK_MOMENTS: Final = {"write": (Call.WRITE, -1), "sync": (Call.SYNC, -1), "sync
 
 
 @asynccontextmanager
-async def house(folder: Path, kind: Kind) -> AsyncIterator[House]:
-    """Start target and nursery; end them, and all that they started, by their ids."""
-    made = House(folder, kind)
+async def house(folder: Path, nursery: Path, kind: Kind) -> AsyncIterator[House]:
+    """Start the target; at the end, end all that was started."""
+    made = House(folder, nursery, kind)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as made.session:
         await made.open()
         try:
             yield made
         finally:
-            await made.close()
+            made.close()
 
 
-async def _python(name: str, *arguments: object, **environment: str) -> Process:
+@contextmanager
+def nursery(folder: Path) -> Iterator[Path]:
+    """Start a nursery; yield its socket."""
     around = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
-    around |= {"PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1", **environment}
-    command = (sys.executable, SUPPORT / f"{name}.py", *map(str, arguments))
-    return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=around, cwd=CHECKOUT)
-
-
-async def _line(process: Process) -> str:
-    assert process.stdout is not None
-    line = await process.stdout.readline()
-    assert line, f"process {process.pid} ended"
-    return line.decode().strip()
+    around |= {"PYTHONPATH": str(CHECKOUT), "LD_PRELOAD": str(make_library(folder))}
+    path = folder / "socket"
+    command = [sys.executable, CHECKOUT / "tests" / "support" / "nursery.py", path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=around, cwd=CHECKOUT) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield path
+        process.kill()

@@ -1,66 +1,99 @@
-"""Starts gateways, one after another, from a process that has loaded all they need: they are up in no time.
+"""Starts gateways and ledgers from a process that has loaded all they need: each is up in no time.
 
-Each is a process of its own that runs `serve`, and may be killed as any other. On standard input: `start`.
-On standard output: `ready`, `pid N`, what the gateway says, `ended STATUS` (negative: by a signal). Its id is
-not given back before the next `start`: who kills by that id kills this gateway or nobody.
+Usage: nursery.py SOCKET; prints `ready`. Each connection is one life: a line of JSON {"name", "arguments",
+"log", "disk"} starts a process of its own, whose standard output is the connection. It begins with `pid N`
+and ends with `ended STATUS` (negative: by a signal). Until the connection is closed the id is not given to
+another process: who kills by it kills this one or nobody. What still lives then is killed.
 """
 
 import ctypes
+import json
 import os
 import signal
+import socket
 import sys
+import threading
 import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
 
 import uvloop
 
-from gateway import app, log, settings
-from gateway.cli import commands, main
+from gateway import app, cli, log, settings
+from gateway.cli import commands
+from tests.support import ledger
 
-PR_SET_PDEATHSIG = 1
-LOADED = (app, commands, log, settings, uvloop)  # which `serve` imports where it needs them
+PR_SET_PDEATHSIG: Final = 1
+LOADED: Final = (app, commands, log, settings, uvloop)  # which `serve` imports where it needs them
+PROGRAMS: Final[Mapping[str, Callable[[list[str]], Any]]] = {"gateway": cli.main, "ledger": ledger.main}
+THIS: Final = ctypes.CDLL(None)
 
 
 def end_with_parent() -> None:
     """Have the kernel end this process when its parent ends, however that happens."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    THIS.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def start(config: str, log_file: str) -> int:
-    """Start a gateway and return its id."""
-    pid = os.fork()
-    if pid:
-        return pid
+def live(connection: socket.socket, wanted: Mapping[str, Any]) -> int:
+    """Be the program that is wanted; return its exit status."""
     end_with_parent()
+    if wanted["disk"]:
+        THIS.powercut_use(*(path.encode() if path else None for path in wanted["disk"]))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), 2)
-    status = 1
+    os.dup2(connection.fileno(), 1)
+    os.dup2(os.open(wanted["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), 2)
+    connection.close()
     try:
-        status = main(["serve", "--config", config])
+        return int(PROGRAMS[wanted["name"]](wanted["arguments"]) or 0)
     except BaseException:  # noqa: BLE001 - as the interpreter would
         traceback.print_exc()
-    sys.stdout.flush()
-    os._exit(status)
+        return 1
+    finally:
+        sys.stdout.flush()
 
 
-def end_of(pid: int) -> int:
-    """Wait for its end and return its status, a signal as its negative number."""
-    end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert end is not None
-    return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+def keep(connection: socket.socket) -> None:
+    """Start one process, say how it ends, and hold its id until nobody needs it."""
+    asked = connection.makefile("r")
+    wanted = json.loads(asked.readline())
+    child = os.fork()
+    if child == 0:
+        os._exit(live(connection, wanted))
+    connection.sendall(f"pid {child}\n".encode())
+
+    def end() -> None:
+        asked.read()
+        os.kill(child, signal.SIGKILL)
+
+    closed = threading.Thread(target=end)
+    closed.start()
+    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert ended is not None
+    status = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+    with suppress(BrokenPipeError):
+        connection.sendall(f"ended {status}\n".encode())
+    closed.join()
+
+
+def serve(path: str) -> None:
+    """Start a keeper for each connection, for ever."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers need no one to wait for them
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        while True:
+            connection, _ = listening.accept()
+            if os.fork() == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                listening.close()
+                keep(connection)
+                os._exit(0)
+            connection.close()
 
 
 if __name__ == "__main__":
     end_with_parent()
-    say("ready")
-    child = 0
-    while sys.stdin.readline() == "start\n":
-        if child:
-            os.waitpid(child, 0)
-        child = start(*sys.argv[1:])
-        say(f"pid {child}")
-        say(f"ended {end_of(child)}")
+    serve(sys.argv[1])

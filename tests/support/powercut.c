@@ -1,6 +1,6 @@
-/* A disk that forgets, for LD_PRELOAD: of the files in $POWERCUT_DIR only what was synced is copied to
- * $POWERCUT_SHADOW, where it is what a power cut would leave. And calls on those files fail, or kill
- * the process, as $POWERCUT_CONTROL says: a file of six ints, shared with the test.
+/* A disk that forgets, for LD_PRELOAD. From powercut_use on, of the files in `folder` only what was synced is
+ * copied to `kept`, which is what a power cut would leave; without `kept` nothing is forgotten. And calls on
+ * those files fail, or kill the process, as the file `shared` says: six ints, shared with the test.
  *
  * A name is durable from its file's first sync on, as ext4 and XFS have it. The memory-mapped -shm is
  * never copied: SQLite makes it anew. Files are told by their names, so nothing is kept at open. */
@@ -46,16 +46,17 @@ __attribute__((constructor)) static void set_up(void)
     real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
     real_unlink = dlsym(RTLD_NEXT, "unlink");
     real_open = dlsym(RTLD_NEXT, "open64");
-    dir = getenv("POWERCUT_DIR");
-    shadow = getenv("POWERCUT_SHADOW");
-    const char *path = getenv("POWERCUT_CONTROL");
-    int fd = path ? real_open(path, O_RDWR | O_CLOEXEC) : -1;
-    if (fd < 0)
-        return;
-    void *shared = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (shared != MAP_FAILED)
-        control = shared;
+}
+
+void powercut_use(const char *folder, const char *kept, const char *shared)
+{
+    int fd = real_open(shared, O_RDWR | O_CLOEXEC);
+    control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fd < 0 || control == MAP_FAILED)
+        abort();
     close(fd);
+    shadow = kept ? strdup(kept) : NULL;
+    dir = strdup(folder);
 }
 
 /* The name below the directory, or NULL for a file of no concern. */

@@ -35,7 +35,7 @@ class Disk:
     folder: Path
     shadow: Path
     control: mmap.mmap
-    environment: dict[str, str]
+    paths: tuple[str, str | None, str]  # as the library takes them
 
     def fail(self, call: Call, first: int, action: int, last: int = ALWAYS) -> None:
         """Let the first to last call of that kind from now on fail with an errno, or kill the process."""
@@ -65,23 +65,18 @@ def make_disk(folder: Path, *, forgets: bool) -> Disk:
     disk.mkdir(parents=True)
     shadow.mkdir()
     control.write_bytes(bytes(CONTROL.size))
-    environment = {
-        "LD_PRELOAD": str(_library(folder)),
-        "POWERCUT_DIR": str(disk),
-        "POWERCUT_CONTROL": str(control),
-    }
-    if forgets:
-        environment["POWERCUT_SHADOW"] = str(shadow)
     with control.open("r+b") as file:
-        return Disk(disk, shadow, mmap.mmap(file.fileno(), CONTROL.size), environment)
+        shared = mmap.mmap(file.fileno(), CONTROL.size)
+    return Disk(disk, shadow, shared, (str(disk), str(shadow) if forgets else None, str(control)))
 
 
-def _library(folder: Path) -> Path:
+def make_library(folder: Path) -> Path:
+    """Compile the library to be preloaded."""
     compiler = shutil.which("gcc")
     if compiler is None:
         missing = pytest.fail if os.environ.get("CI") else pytest.skip
         missing("there is no gcc: install gcc and libc6-dev (Debian), or gcc and glibc-devel (Fedora)")
     library = folder / "powercut.so"
-    flags = ["-std=gnu11", "-O2", "-Wall", "-Werror", "-shared", "-fPIC"]
+    flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
     subprocess.run([compiler, *flags, "-o", library, SOURCE, "-ldl", "-lpthread"], check=True)
     return library

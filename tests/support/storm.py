@@ -29,9 +29,9 @@ def ends(count: int, seed: str) -> Iterator[End]:
         yield End(moment, chance.choice((1, 2, 5, 12, 30)), chance.choice(AGES) * (0.5 + chance.random()))
 
 
-async def storm(folder: Path, kind: Kind, how: Iterable[End]) -> list[str]:
+async def storm(folder: Path, nursery: Path, kind: Kind, how: Iterable[End]) -> list[str]:
     """Return what is wrong after these lives and a last one that ends well."""
-    async with house(folder, kind) as place:
+    async with house(folder, nursery, kind) as place:
         provider = Provider(place.entrance, place.session, place.token, kind.seed)
         workers = [asyncio.create_task(Worker(provider, n).work()) for n in range(WORKERS)]
         problems = [problem for end in how for problem in await _lived(place, end)]
