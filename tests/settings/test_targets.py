@@ -109,7 +109,7 @@ def test_a_key_says_what_it_says(load, line, key, value):
     ("line", "path", "words"),
     [
         pytest.param('regoin = "GB"', "regoin", 'did you mean "region"?', id="near miss"),
-        pytest.param("audit = \"full\"", "audit", "unknown key", id="later release"),
+        pytest.param('audit = "full"', "audit", "unknown key", id="later release"),
         pytest.param('region = "UK"', "region", '"GB"', id="region"),
         pytest.param("max_removals = true", "max_removals", "false", id="removals"),
         pytest.param("max_removals = { count = 5 }", "max_removals", "per", id="removals without a time"),
