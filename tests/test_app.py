@@ -55,14 +55,14 @@ async def test_a_change_under_way_is_finished_and_answered_before_the_end(serve,
     asking = asyncio.create_task(served.ask("POST", USERS, PERSON))
     await until(lambda: scripted.asked)
 
-    ending = asyncio.create_task(served.end())
-    await until(lambda: served.gateway.health.draining)
-    with pytest.raises(aiohttp.ClientConnectionError):
-        await served.ask("GET", "/healthz", Connection="close")
-    scripted.held.set()
+    async with asyncio.TaskGroup() as ending:
+        ending.create_task(served.end())
+        await until(lambda: served.gateway.health.draining)
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await served.ask("GET", "/healthz", Connection="close")
+        scripted.held.set()
 
     assert (await asking).status == 201
-    await ending
 
 
 async def test_what_was_done_before_the_end_is_known_after_the_start(serve) -> None:

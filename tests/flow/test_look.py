@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import NotFound
+from gateway.errors import Busy, NotFound
 from gateway.flow.look import entry_of, foreign_entry, is_made_again, is_protected
-from gateway.flow.ports import ResourceType, Unreachable
+from gateway.flow.ports import Key, ResourceType, Unreachable
 from gateway.scim.grammar import parse_filter
 from gateway.scim.predicate import predicate
 
@@ -24,8 +24,6 @@ async def known(gateway: Any) -> Any:
 
 
 async def find(gateway: Any, id: str) -> Any:
-    from gateway.flow.ports import Key
-
     (resource,) = await gateway.services.resources.find("phonebook", USER, (Key("id", id),))
     return resource
 
@@ -135,8 +133,6 @@ def test_nothing_is_protected_unless_it_is_said(house) -> None:
 
 @pytest.mark.parametrize("id", ["nobody", "t1"], ids=["unknown", "inactive"])
 async def test_a_target_that_is_down_is_busy_where_the_journal_knows_too_little(house, id: str) -> None:
-    from gateway.errors import Busy
-
     gateway = house()
     await gateway.send("create", ANN)
     await gateway.send("patch", LEAVE, "t1")

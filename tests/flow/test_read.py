@@ -1,5 +1,6 @@
 """What reads return: the target's entries, under the provider's names, values and ids."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -395,8 +396,6 @@ async def test_an_entry_linked_without_a_first_answer_is_shown_as_the_original(h
     gateway = house()
     id = await filled(gateway)
     places = gateway.journal.resources._resources
-    from dataclasses import replace
-
     for place, resource in places.items():
         bare = {name: replace(link, seen=None) for name, link in resource.links.items()}
         places[place] = replace(resource, links=bare)

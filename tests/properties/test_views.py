@@ -60,7 +60,7 @@ class Habits:
         return TargetMapping(rules, unlisted="send" if self.sent == ATTRIBUTES else "hold", region="GB")
 
     def forward(self, name: str, value: Any, active: bool, there: Any) -> Any:
-        """Return what the target gets for a value, None for nothing; `there` is what it has, as it was sent."""
+        """Return what the target gets, None for nothing; `there` is what it has, in the form it was sent."""
         if name in ("work", "mobile"):
             sent = NUMBERS.get(value)
             if sent or value is None or self.bad_number == "drop":

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import InvalidPath
-from gateway.scim.grammar import parse_path
+from gateway.scim.grammar import parse_filter, parse_path
 from gateway.scim.names import CORE_USER, ENTERPRISE_USER
 from gateway.scim.paths import compiled, is_match, place, put, read, select, take
 
@@ -95,8 +95,6 @@ def test_a_path_that_picks_no_certain_element_is_refused(path: str) -> None:
 
 
 def test_a_comparison_is_no_place() -> None:
-    from gateway.scim.grammar import parse_filter
-
     with pytest.raises(InvalidPath, match="no place"):
         compiled(parse_filter('title eq "x"'))
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -164,17 +165,11 @@ READS = [
 async def test_a_bad_filter_is_refused_with_what_is_wrong(serve, filter: str, says: str) -> None:
     served = await serve()
 
-    answer = await served.ask("GET", f"{USERS}?filter={quoted(filter)}")
+    answer = await served.ask("GET", f"{USERS}?filter={quote(filter, safe='')}")
 
     assert (answer.status, answer.body["scimType"]) == (400, "invalidFilter")
     assert says in answer.body["detail"]
     assert await served.events() == []
-
-
-def quoted(text: str) -> str:
-    from urllib.parse import quote
-
-    return quote(text, safe="")
 
 
 @pytest.mark.parametrize(

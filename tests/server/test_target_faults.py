@@ -1,6 +1,8 @@
 """A target that is down, slow, confused or full: what the provider hears, and what is remembered."""
 
 import json
+from email.utils import formatdate
+from time import time
 from typing import Any
 
 import pytest
@@ -148,9 +150,6 @@ async def test_429_stays_429_with_whole_seconds(
 
 
 async def test_a_date_to_come_is_told_in_whole_seconds(before, scripted) -> None:
-    from email.utils import formatdate
-    from time import time
-
     scripted.says(429, "", **{"Retry-After": formatdate(time() + 100, usegmt=True)})
     served = await before(scripted.toml())
 
