@@ -402,3 +402,23 @@ async def test_no_line_of_the_log_names_anybody(gateway) -> None:
 
     assert [line["event"] for line in lines] == ["operation.recovered"]
     assert "ann" not in json.dumps(lines)
+
+
+@pytest.mark.parametrize(
+    ("fault", "pause"),
+    [(Silent("timed out"), 10.0), (Unreachable("refused"), 0.0)],
+    ids=["silent", "refused"],
+)
+async def test_what_was_sent_again_without_an_answer_is_given_time_too(gateway, fault, pause: float) -> None:
+    id = await interrupted(gateway, "patch", LEAVE, late=False)
+    recovery = Recovery(gateway.services)
+    gateway.clock[0] += 60
+    gateway.fake.faults = [fault]
+    await recovery.sweep(gateway.target)
+    gateway.slept.clear()
+
+    keys = (Key("id", str(id)),)
+    await recovery.settle_doubt(gateway.target, USER, keys)
+
+    assert gateway.slept == [pause]
+    assert gateway.fake.entries["t1"]["active"] is False

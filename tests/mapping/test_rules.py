@@ -59,6 +59,68 @@ def test_an_unknown_entry_is_shown_with_the_types_of_its_numbers(count: int) -> 
     assert shown == {"phoneNumbers": numbers[:count]}
 
 
+def mapped_letters(path: str, **more: Any) -> TargetMapping:
+    """Return a mapping that turns a into b at a path, and b back into a."""
+    return TargetMapping(
+        [make_rule(path, via=[compile_transform({"name": "map", "table": {"a": "b"}}, {})])], **more
+    )
+
+
+@pytest.mark.parametrize("unlisted", ["send", "hold"])
+@pytest.mark.parametrize(
+    ("path", "held", "shown"),
+    [
+        pytest.param(WORK, [{"type": "work", "value": "b"}], [{"type": "work", "value": "a"}], id="picked"),
+        pytest.param(
+            WORK,
+            [{"type": "work", "value": "b"}, {"type": "work", "value": "c"}],
+            [{"type": "work", "value": "a"}, {"type": "work", "value": "c"}],
+            id="two of the kind",
+        ),
+        pytest.param(
+            "phoneNumbers.value", [{"value": "b"}, {"type": "x"}], [{"value": "a"}, {"type": "x"}], id="all"
+        ),
+        pytest.param("phoneNumbers.value", ["b", "c"], ["a", "c"], id="plain texts"),
+    ],
+)
+def test_an_unknown_entrys_elements_are_shown_as_the_provider_writes_them(
+    unlisted: str, path: str, held: list[Any], shown: list[Any]
+) -> None:
+    mapping = mapped_letters(path, unlisted=unlisted)
+
+    assert mapping.reverse({"phoneNumbers": held}) == {"phoneNumbers": shown}
+
+
+TYPED = [{"type": "work", "value": "a"}, {"type": "home", "value": "c"}]
+
+
+@pytest.mark.parametrize(
+    ("original", "present", "shown"),
+    [
+        pytest.param(TYPED, [], [], id="all removed"),
+        pytest.param(TYPED, [{"type": "home", "value": "c"}], TYPED[1:], id="one removed"),
+        pytest.param(
+            TYPED[1:],
+            [{"type": "home", "value": "c"}, {"type": "work", "value": "b"}],
+            TYPED[::-1],
+            id="added",
+        ),
+        pytest.param([{"value": "a"}], [{"value": "d"}], [{"value": "d"}], id="without types"),
+        pytest.param(["a", "c"], ["b", "d"], ["a", "d"], id="plain texts"),
+    ],
+)
+def test_elements_that_come_and_go_at_the_target_do_so_for_the_provider(
+    original: list[Any], present: list[Any], shown: list[Any]
+) -> None:
+    mapping = mapped_letters("phoneNumbers.value")
+    document = {"userName": "ann", "phoneNumbers": original}
+    seen = mapping.forward(document).form
+
+    view = mapping.view(document, seen, seen | {"phoneNumbers": present})
+
+    assert view.get("phoneNumbers", []) == shown
+
+
 OFFICE = make_rule(
     f"{ENTERPRISE_USER}:officeName",
     ["*:officeName", f"{ENTERPRISE_USER}:department"],

@@ -24,6 +24,7 @@ PROXIES = (ip_network("10.0.0.0/8"), ip_network("::1/128"))
         pytest.param("10.0.0.1", [], "10.0.0.1", id="a proxy that says nothing"),
         pytest.param("10.0.0.1", ["10.0.0.2"], "10.0.0.2", id="nothing but proxies"),
         pytest.param("10.0.0.1", ["not an address"], "not an address", id="nonsense is shown, not trusted"),
+        pytest.param("10.0.0.1", ["6.6.6.6, unknown"], "unknown", id="nonsense speaks for nobody"),
         pytest.param("10.0.0.1", ["a\x00b" + "c" * 99], "ab" + "c" * 62, id="printable and short"),
     ],
 )
