@@ -12,7 +12,7 @@ from gateway.flow.ports import Attributes, Key, Link, Outcome, Resource, State, 
 from gateway.mapping.target import Mapped, TargetMapping
 from gateway.mapping.values import Unusable
 from gateway.scim.difference import Difference, compare, overlay
-from gateway.scim.documents import is_active, replacement, take_password
+from gateway.scim.documents import is_active, replacement, take_password, without_read_only
 from gateway.scim.patch import apply_patch
 
 
@@ -105,7 +105,7 @@ def may_adopt(policy: Policy, wanted: Mapping[str, object], entry: Mapping[str, 
 
 
 def _create(change: Change, situation: Situation) -> Plan:
-    document = {**change.body, "active": change.body.get("active", True)}
+    document = {**without_read_only(change.body), "active": change.body.get("active", True)}
     wanted = _wanted(change, document, change.password)
     resource = situation.resource
     _refuse_rivals(situation, document)
@@ -139,7 +139,10 @@ def _replace(change: Change, situation: Situation) -> Plan:
 
 
 def _patch(change: Change, situation: Situation) -> Plan:
-    patched = apply_patch(_view_or_404(change, situation), change.body, change.type)
+    view = _view_or_404(change, situation)
+    patched = apply_patch(view, change.body, change.type)
+    if "active" in view and "active" not in patched:  # nobody comes or goes by accident
+        raise InvalidValue("active cannot be removed: set it to true or false")
     return _changed(change, situation, _wanted(change, *take_password(patched)))
 
 
@@ -250,6 +253,9 @@ def _wanted(change: Change, document: Attributes, password: str | None) -> Wante
     mapped = change.target.mapping.forward(document)
     if mapped.problems:
         raise InvalidValue("; ".join(str(problem) for problem in mapped.problems))
+    protect = change.target.policy.protect
+    if protect is not None and is_active(document) and protect(mapped.form):
+        raise InvalidValue(f"targets.{change.target.name}.protect keeps such an entry from providers")
     try:
         return Wanted(document, mapped, change.target.mapping.secret(password))
     except Unusable as unusable:

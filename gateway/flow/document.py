@@ -30,7 +30,8 @@ def _dressed(
     view: Mapping[str, Any],
     times: tuple[str | None, str | None],
 ) -> Attributes:
-    document = {"schemas": schemas_of(view), "id": id, **{k: v for k, v in view.items() if k != "schemas"}}
+    own = {"schemas", "id", "meta"}
+    document = {"schemas": schemas_of(view), "id": id, **{k: v for k, v in view.items() if k not in own}}
     location = f"{target.location}/{kind.value}s/{quote(id, safe='')}"
     created, modified = times
     document["meta"] = meta_of(kind.value, created, modified, location, version(document))

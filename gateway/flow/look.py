@@ -25,7 +25,20 @@ async def look(services: Services, change: Change, keys: Iterable[Key]) -> Situa
         return Situation(None, rivals, foreign)
     if own.state is State.DELETED:
         raise NotFound(f"this {change.type.lower()} was deleted")
-    return Situation(own, rivals, await entry_of(services, change.target, own, change.target.policy.trust))
+    entry = await entry_of(services, change.target, own, change.target.policy.trust)
+    if entry is None:
+        await _refuse_protected(services, change.target, own)
+    return Situation(own, rivals, entry)
+
+
+async def _refuse_protected(services: Services, target: Target, own: Resource) -> None:
+    """Raise NotFound where the entry is there, but kept from us: a change of it must not look done."""
+    link = own.links.get(target.name)
+    if target.policy.protect is None or link is None or link.target_id is None:
+        return
+    entry = await target.connector.get(own.type, link.target_id)
+    if entry is not None and is_protected(target, entry):
+        raise NotFound(f"targets.{target.name}.protect keeps this entry from providers")
 
 
 async def recalled(services: Services, change: Change, keys: Iterable[Key]) -> Situation | None:
@@ -79,7 +92,7 @@ async def entry_of(services: Services, target: Target, resource: Resource, trust
     if link is None or link.target_id is None:
         return None
     entry = services.sights.recall(target.name, resource.type, link.target_id, trust)
-    if entry is not None:
+    if entry is not None and not is_protected(target, entry):
         return entry
     entry = await target.connector.get(resource.type, link.target_id)
     if entry is None and resource.state is State.ACTIVE:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from gateway.errors import Busy, GatewayError
 from gateway.flow.decide import Plan
 from gateway.flow.model import Caller, Change, Target
-from gateway.flow.ports import Event, Outcome, Personal, TargetError
+from gateway.flow.ports import Event, Outcome, Personal, ResourceType, TargetError
 from gateway.scim.difference import Difference
 
 
@@ -96,16 +96,39 @@ def caller_fields(caller: Caller) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """As much as the path of a refused request says."""
+
+    type: ResourceType | None = None
+    operation: str = ""
+    id: str | None = None
+
+
+NOTHING: Final = Attempted()
+
+
 def refused_event(
-    event_id: str, caller: Caller, target: Target | None, correlation_id: str, error: GatewayError
+    event_id: str,
+    caller: Caller,
+    target: Target | None,
+    correlation_id: str,
+    error: GatewayError,
+    asked: Attempted = NOTHING,
 ) -> Event:
     """Return the event of a request refused before it was known what it would change."""
     status = error.told(caller.busy_status)
+    refused = "auth.refused" if status in (401, 403) else "request.refused"
     fields: dict[str, Any] = {
-        "event": "auth.refused" if status in (401, 403) else "request.refused",
+        "event": f"{asked.type.lower()}.{asked.operation}" if asked.type else refused,
         "outcome": {"result": _outcome_of(error, status).value, "status": status, "reason": error.detail},
         **caller_fields(caller),
-        "target": {"name": target.name if target else None, "type": None, "id": None, "user_name": None},
+        "target": {
+            "name": target.name if target else None,
+            "type": asked.type.value if asked.type else None,
+            "id": asked.id,
+            "user_name": None,
+        },
         "correlation_id": correlation_id,
     }
     return Event(event_id, fields)

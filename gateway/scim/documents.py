@@ -1,14 +1,24 @@
 """What the gateway knows of whole documents: their canonical form, their types, who they are. Pure."""
 
 import unicodedata
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
 import orjson
 
-from gateway.errors import InvalidValue
-from gateway.scim.names import CORE_URNS, READ_ONLY, UNKNOWN, Attribute, get, is_urn, key_of, resource
+from gateway.errors import InvalidSyntax, InvalidValue
+from gateway.scim.names import (
+    CORE_URNS,
+    ENTERPRISE_USER,
+    READ_ONLY,
+    UNKNOWN,
+    Attribute,
+    get,
+    is_urn,
+    key_of,
+    resource,
+)
 
 BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
@@ -47,13 +57,43 @@ def as_object(value: Any) -> Any:
     return {"value": value} if isinstance(value, str) and value else value
 
 
+def resolved(document: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """Return the document with fully qualified names (RFC 7643 section 3.1.1) where they belong.
+
+    Raises InvalidSyntax where an attribute is then there twice.
+    """
+    if not any(":" in name for name in document):
+        return document
+    result: dict[str, Any] = {}
+    for name, value in document.items():
+        for path, inner in _places(name, value, CORE_URNS[kind]):
+            holder = result if len(path) == 1 else result.setdefault(path[0], {})
+            if not isinstance(holder, dict) or path[-1] in holder:
+                raise InvalidSyntax(f"{path[-1]} is given twice")
+            holder[path[-1]] = dict(inner) if isinstance(inner, dict) else inner
+    return result
+
+
+def _places(name: str, value: Any, core: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield where a name's value belongs: the core level, or inside the extension."""
+    folded = name.casefold()
+    if folded == core.casefold() and isinstance(value, dict):
+        yield from (((inner,), own) for inner, own in value.items())
+    elif folded.startswith(f"{core.casefold()}:"):
+        yield (name[len(core) + 1 :],), value
+    elif folded.startswith(f"{ENTERPRISE_USER.casefold()}:"):
+        yield (ENTERPRISE_USER, name[len(ENTERPRISE_USER) + 1 :]), value
+    else:
+        yield (name,), value
+
+
 def canonical(document: Mapping[str, Any], kind: str, *, keep: Collection[str] = ()) -> dict[str, Any]:
     """Return the document with the standard's spelling, without null, "", [] and {} (RFC 7643 section 2.5).
 
     Top-level attributes named in `keep` stay when they are empty, as None: for a PUT, `ABSENT_IS_UNCHANGED`.
     """
     known = resource(kind)
-    cleaned = clean(document, known) or {}
+    cleaned = clean(resolved(document, kind), known) or {}
     emptied = {name: None for name in keep if key_of(document, name) and name not in cleaned}
     return {**cleaned, **emptied}
 

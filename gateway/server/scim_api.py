@@ -11,7 +11,7 @@ from gateway.flow.change import Changes
 from gateway.flow.model import Caller, Change, Services, Target
 from gateway.flow.ports import ResourceType
 from gateway.flow.read import Reads
-from gateway.flow.record import refused_event
+from gateway.flow.record import NOTHING, Attempted, refused_event
 from gateway.log import correlation_id
 from gateway.scim.dialects import Dialect
 from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, check, take_password
@@ -141,7 +141,8 @@ class ScimApi:
         try:
             change = await self._read_change(asked, kind, operation)
         except GatewayError as error:
-            await self._remember(asked.caller, asked.target, error)
+            attempted = Attempted(kind, operation, asked.endpoint.id)
+            await self._remember(asked.caller, asked.target, error, attempted)
             raise
         reply = await self._changes.handle(change)
         document = reply.document
@@ -176,8 +177,10 @@ class ScimApi:
             await self._services.resources.note_replied(asked.target.name, kind, document["id"])
         return response
 
-    async def _remember(self, caller: Caller, target: Target | None, error: GatewayError) -> None:
-        event = refused_event(self._services.new_id(), caller, target, correlation_id.get(), error)
+    async def _remember(
+        self, caller: Caller, target: Target | None, error: GatewayError, attempted: Attempted = NOTHING
+    ) -> None:
+        event = refused_event(self._services.new_id(), caller, target, correlation_id.get(), error, attempted)
         await self._services.trail.append([event])
 
 

@@ -93,6 +93,9 @@ class Secrets:
         if file is not None and self._make_tokens and not _exists(file):
             _, value = self._to_make.setdefault(file, (path, f"gw_{secrets.token_urlsafe(32)}"))
             return hashlib.sha256(value.encode()).digest()
+        if file is not None and not _exists(file):
+            self._faults.add(at(path, "file"), "the file cannot be read: there is none yet; `serve` makes it")
+            return None
         found = self._value(table, path)
         return None if found is None else hashlib.sha256(found.encode()).digest()
 

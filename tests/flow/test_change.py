@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Busy, InvalidValue, JournalUnavailable, NotFound, NotSupported, Uniqueness
+from gateway.errors import (
+    Busy,
+    GatewayError,
+    InvalidValue,
+    JournalUnavailable,
+    NotFound,
+    NotSupported,
+    Uniqueness,
+)
 from gateway.flow.change import Changes
 from gateway.flow.model import Caller, Change
 from gateway.flow.ports import (
@@ -641,3 +649,61 @@ async def test_an_operation_that_failed_ten_times_is_dead_and_says_why(house) ->
         await gateway.send("patch", title("Boss"), id)
 
     assert len(gateway.fake.calls) == calls
+
+
+@pytest.mark.parametrize("id", ["x9", True, ["a", 1], {"a": 1}])
+async def test_an_id_in_a_create_is_ignored(house, id: Any) -> None:
+    gateway = house()
+
+    reply = await gateway.send("create", ANN | {"id": id, "meta": {"version": "1"}, "groups": 5})
+
+    assert reply.document["id"] == "t1"
+    assert "groups" not in reply.document
+    assert (await gateway.search('userName eq "ann@example.com"')).entries[0]["id"] == "t1"
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "remove", "path": "active.x"},
+        {"op": "remove", "path": "active[value eq false]"},
+        {"op": "replace", "value": {"active.x": None}},
+    ],
+    ids=str,
+)
+async def test_nobody_who_left_comes_back_by_accident(house, operation: dict[str, Any]) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+    await gateway.send("patch", LEAVE, id)
+
+    with pytest.raises(GatewayError):
+        await gateway.send("patch", {"Operations": [operation]}, id)
+
+    assert gateway.fake.entries["t1"]["active"] is False
+
+
+SERVICE = predicate(parse_filter('userName sw "svc-"'))
+
+
+async def test_nobody_becomes_an_entry_that_is_protected(house) -> None:
+    gateway = house(protect=SERVICE)
+    id = (await gateway.send("create", ANN)).document["id"]
+
+    with pytest.raises(InvalidValue, match="protect"):
+        await gateway.send("create", BOB | {"userName": "svc-bob"})
+    with pytest.raises(InvalidValue, match="protect"):
+        await gateway.send("replace", ANN | {"userName": "svc-ann"}, id)
+
+
+@pytest.mark.parametrize("age", [0.0, 60.0])
+async def test_a_deactivation_of_a_protected_entry_does_not_look_done(house, age: float) -> None:
+    gateway = house(protect=SERVICE)
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.fake.entries["t1"] = gateway.fake.entries["t1"] | {"userName": "svc-ann"}
+    gateway.services.sights.note("phonebook", ResourceType.USER, gateway.fake.entries["t1"])
+    gateway.clock[0] += age
+
+    with pytest.raises(NotFound, match="protect"):
+        await gateway.send("patch", LEAVE, id)
+
+    assert gateway.fake.entries["t1"]["active"] is True

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import NotFound
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
@@ -57,7 +58,8 @@ async def test_a_protected_entry_is_not_removed(house) -> None:
     gateway.fake.entries["t1"] = gateway.fake.entries["t1"] | {"title": "Director"}
     gateway.clock[0] += 60.0
 
-    await gateway.send("delete", None, id)
+    with pytest.raises(NotFound, match="protect"):
+        await gateway.send("delete", None, id)
 
     assert list(gateway.fake.entries) == ["t1"]
 

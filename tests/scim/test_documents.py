@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import InvalidValue
+from gateway.errors import InvalidSyntax, InvalidValue
 from gateway.scim.documents import (
     ABSENT_IS_UNCHANGED,
     canonical,
@@ -286,3 +286,25 @@ def test_a_version_tells_documents_apart_by_content_alone():
     assert one != version({"userName": "a"})
     assert one.startswith('W/"')
     assert len(one) == len('W/""') + 16
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param({f"{CORE_USER}:active": False}, {"active": False}, id="one name"),
+        pytest.param({CORE_USER: {"active": False}}, {"active": False}, id="an object of the core"),
+        pytest.param({CORE_USER.upper() + ":UserName": "a"}, {"userName": "a"}, id="in any case"),
+        pytest.param(
+            {f"{ENTERPRISE_USER}:department": "Sales", ENTERPRISE_USER: {"division": "EU"}},
+            {ENTERPRISE_USER: {"department": "Sales", "division": "EU"}},
+            id="beside the extension's object",
+        ),
+    ],
+)
+def test_a_fully_qualified_name_stands_where_it_belongs(body, expected) -> None:
+    assert canonical(body, "User") == expected
+
+
+def test_a_name_given_twice_in_two_ways_is_refused() -> None:
+    with pytest.raises(InvalidSyntax, match="userName is given twice"):
+        canonical({"userName": "a", f"{CORE_USER}:userName": "b"}, "User")

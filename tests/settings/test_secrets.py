@@ -105,7 +105,7 @@ def test_an_outbound_secret_that_cannot_be_used_is_a_fault(
         pytest.param('"plain"', "token", "secrets never stand", id="bare string"),
         pytest.param('[{ env = "NO_SUCH" }]', "token[0].env", "no NO_SUCH", id="in a list"),
         pytest.param('{ sha256 = "abc" }', "token.sha256", "64 digits", id="no digest"),
-        pytest.param('{ file = "none" }', "token.file", "No such file", id="no file"),
+        pytest.param('{ file = "none" }', "token.file", "`serve` makes it", id="no file"),
         pytest.param(f'[{{sha256="{"0" * 64}"}}, {{sha256="{"0" * 64}"}}]', "token[1]", "same", id="twice"),
     ],
 )
