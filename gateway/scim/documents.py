@@ -81,6 +81,8 @@ def _places(name: str, value: Any, core: str) -> Iterator[tuple[tuple[str, ...],
         yield from (((inner,), own) for inner, own in value.items())
     elif folded.startswith(f"{core.casefold()}:"):
         yield (name[len(core) + 1 :],), value
+    elif folded == ENTERPRISE_USER.casefold() and isinstance(value, dict):
+        yield from (((ENTERPRISE_USER, inner), own) for inner, own in value.items())
     elif folded.startswith(f"{ENTERPRISE_USER.casefold()}:"):
         yield (ENTERPRISE_USER, name[len(ENTERPRISE_USER) + 1 :]), value
     else:
