@@ -190,7 +190,7 @@ def _update(change: Change, situation: Situation, wanted: Wanted, status: int) -
         status,
         differences=differences,
         target_id=present["id"],
-        update=Update(present, _laid_over(present, differences, wanted), differences),
+        update=update_of(present, differences, wanted.mapped.form, wanted.secret),
     )
 
 
@@ -202,10 +202,13 @@ def _held(change: Change, situation: Situation, present: Attributes) -> Attribut
     return held(mapping, resource, link, present)
 
 
-def _laid_over(present: Attributes, differences: tuple[Difference, ...], wanted: Wanted) -> Attributes:
-    laid = {**without_password(overlay(present, differences)), **wanted.secret}
-    laid["schemas"] = list(dict.fromkeys((*present.get("schemas", ()), *wanted.mapped.form["schemas"])))
-    return laid
+def update_of(
+    present: Attributes, differences: tuple[Difference, ...], form: Attributes, secret: Attributes
+) -> Update:
+    """Return the update that lays the differences over what the target shows now."""
+    laid = {**without_password(overlay(present, differences)), **secret}
+    laid["schemas"] = list(dict.fromkeys((*present.get("schemas", ()), *form["schemas"])))
+    return Update(present, laid, differences)
 
 
 def _without_entry(change: Change, situation: Situation, wanted: Wanted, status: int) -> Plan:

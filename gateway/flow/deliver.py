@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from gateway.errors import Uniqueness
-from gateway.flow.decide import Plan, Send, may_adopt
+from gateway.flow.decide import Plan, Send, may_adopt, update_of
 from gateway.flow.look import is_protected
 from gateway.flow.lookup import find_entry
 from gateway.flow.model import Change, Services, Target
@@ -17,9 +17,9 @@ from gateway.flow.ports import (
     Missing,
     Operation,
     Outcome,
+    Silent,
     Standing,
     TargetError,
-    Update,
 )
 from gateway.flow.record import Record
 from gateway.flow.retry import Retry
@@ -86,9 +86,12 @@ class Courier:
         """Return what was created, read back where the target did not show it."""
         if answer is not None and answer.get("id"):
             return answer
-        found = await find_entry(self._target, self._change.type, self._plan.mapped.form)
+        try:
+            found = await find_entry(self._target, self._change.type, self._plan.mapped.form)
+        except TargetError as error:  # the create happened, so this is doubt, whatever the read says
+            raise Silent(error.reason, error.status) from error
         if found is None:
-            raise TargetError(f"{self._target.name} said created, but has no such entry")
+            raise Silent("the target said created, but does not show the entry")
         return found
 
     async def _after(self, attempt: int, error: TargetError) -> Delivered | None:
@@ -133,7 +136,8 @@ class Courier:
         wanted = overlay(entry, plan.differences)
         if not compare(entry, wanted) and not plan.secret:  # a password cannot be looked up
             return Delivered(entry, plan.outcome)
-        self._plan = replace(plan, update=Update(entry, wanted | plan.secret, plan.differences))
+        update = update_of(entry, plan.differences, plan.mapped.form, plan.secret)
+        self._plan = replace(plan, update=update)
         return None
 
     async def _after_conflict(self, conflict: Conflict) -> Delivered | None:
@@ -158,14 +162,13 @@ class Courier:
         before = mapping.forward(reverse).form
         differences = compare(before, plan.mapped.form)
         self._record.differences = differences
-        wanted = overlay(entry, differences)
         self._plan = replace(
             plan,
             send=Send.CHANGE,
             outcome=Outcome.ADOPTED,
             target_id=entry["id"],
             differences=differences,
-            update=Update(entry, wanted | plan.secret, differences),
+            update=update_of(entry, differences, plan.mapped.form, plan.secret),
         )
         return Delivered(entry, Outcome.ADOPTED) if not differences else None
 

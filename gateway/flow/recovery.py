@@ -6,6 +6,7 @@ import structlog
 
 from gateway.errors import Busy, GatewayError
 from gateway.flow.answers import answer_to_change
+from gateway.flow.decide import update_of
 from gateway.flow.deliver import holds
 from gateway.flow.lookup import find_entry
 from gateway.flow.model import Services, Target
@@ -27,7 +28,6 @@ from gateway.flow.ports import (
     StaleFence,
     Standing,
     TargetError,
-    Update,
 )
 from gateway.flow.remember import Known, remembered
 from gateway.flow.retry import is_dead, try_again_in
@@ -169,7 +169,7 @@ class Recovery:
             if entry is None:
                 return None, intent.removes
             missing = _missing(target, intent, known, entry)
-            update = Update(entry, overlay(entry, missing), missing)
+            update = update_of(entry, missing, intent.wanted, {})
             answer = await target.connector.change(intent.type, entry["id"], update)
             return answer or await target.connector.get(intent.type, entry["id"]), True
         except Missing:

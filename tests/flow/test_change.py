@@ -21,6 +21,8 @@ from gateway.flow.ports import (
     Denied,
     Nonsense,
     Operation,
+    Page,
+    Query,
     Refused,
     ResourceType,
     Silent,
@@ -33,7 +35,9 @@ from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.grammar import parse_filter
+from gateway.scim.names import ENTERPRISE_USER
 from gateway.scim.predicate import predicate
+from tests.support.house import FakeTarget
 
 ANN: dict[str, Any] = {
     "userName": "ann@example.com",
@@ -707,3 +711,36 @@ async def test_a_deactivation_of_a_protected_entry_does_not_look_done(house, age
         await gateway.send("patch", LEAVE, id)
 
     assert gateway.fake.entries["t1"]["active"] is True
+
+
+class Mute(FakeTarget):
+    """Says created without showing what, and cannot be read right afterwards."""
+
+    query_faults: int = 1
+
+    async def create(self, kind: ResourceType, wanted: dict[str, Any]) -> None:
+        await super().create(kind, wanted)
+
+    async def query(self, kind: ResourceType, query: Query) -> Page:
+        if self.query_faults:
+            self.query_faults -= 1
+            raise Unreachable("refused")
+        return await super().query(kind, query)
+
+
+async def test_a_create_that_was_answered_without_a_body_is_never_sent_twice(house) -> None:
+    gateway = house(fake=Mute(unique=False))
+
+    reply = await gateway.send("create", ANN)
+
+    assert (reply.status, reply.document["id"]) == (201, "t1")
+    assert list(gateway.fake.entries) == ["t1"]
+
+
+async def test_an_adopted_entry_gets_the_schemas_of_what_it_is_given(house) -> None:
+    gateway = house()
+    there(gateway, schemas=["urn:ietf:params:scim:schemas:core:2.0:User"])
+
+    await gateway.send("create", ANN | {ENTERPRISE_USER: {"department": "Sales"}})
+
+    assert ENTERPRISE_USER in gateway.fake.entries["x9"]["schemas"]
