@@ -17,7 +17,7 @@ from aiohttp import web
 from gateway.flow.change import Changes
 from gateway.flow.desk import OperationDesk
 from gateway.flow.locks import KeyedLocks
-from gateway.flow.model import Policy, Services, Target
+from gateway.flow.model import Services, Target
 from gateway.flow.ports import Event
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
@@ -27,37 +27,27 @@ from gateway.flow.tokens import TokenDesk
 from gateway.journal.lock import JournalLock
 from gateway.journal.sqlite import SqliteJournal
 from gateway.journal.store import answered
-from gateway.mapping.rules import Rule, make_rule
-from gateway.mapping.target import TargetMapping
-from gateway.scim.dialects import DIALECTS
-from gateway.scim.predicate import predicate
-from gateway.server.auth import Credential, Credentials
+from gateway.parts import address_of, credentials_of, providers_of, target_of
+from gateway.server.auth import Credentials
 from gateway.server.boundary import boundary
 from gateway.server.control import Control
 from gateway.server.health import Health
 from gateway.server.inbound import MAX_BODY
 from gateway.server.long_control import LongControl
 from gateway.server.runner import Runner
-from gateway.server.scim_api import Provider, ScimApi
-from gateway.settings import Auth as AuthSettings
-from gateway.settings import RuleSettings, Settings, TargetSettings
+from gateway.server.scim_api import ScimApi
+from gateway.settings import Settings, TargetSettings
 from gateway.targets.http import open_session
 from gateway.targets.registry import (
     CONNECTORS,
-    Auth,
-    Basic,
-    Bearer,
-    Header,
     OpenTarget,
     Surroundings,
-    TargetAddress,
     open_connector,
 )
 
 DRAIN: Final = 25.0  # seconds that requests under way have to end
 SWEEP: Final = 5.0  # seconds between looks at what is not settled
 KEEP_ALIVE: Final = 75.0  # seconds an idle connection, or one that dribbles its header, may last
-BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only what it is told with 429
 
 log = structlog.get_logger()
 
@@ -92,7 +82,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         connectors: dict[str, OpenTarget] = {}
         for name, target in settings.targets.items():
             around = Surroundings(session, _end_process)
-            connectors[name] = await open_connector(target.connector, _address(target), around)
+            connectors[name] = await open_connector(target.connector, address_of(target), around)
             stack.push_async_callback(connectors[name].close)
         gateway = await _wire(settings, journal, connectors)
         await journal.trail.append([_config_loaded(settings)])
@@ -156,20 +146,9 @@ async def try_target(settings: Settings, target: TargetSettings) -> None:
                 stack.callback(JournalLock(settings.journal.path).release)
         session = await stack.enter_async_context(open_session())
         around = Surroundings(session, _end_process)
-        connector = await open_connector(target.connector, _address(target), around)
+        connector = await open_connector(target.connector, address_of(target), around)
         stack.push_async_callback(connector.close)
         await connector.check()
-
-
-def mapping_of(target: TargetSettings) -> TargetMapping:
-    """Return the compiled mapping of a target."""
-    return TargetMapping(
-        [_rule(rule) for rule in target.rules],
-        unlisted=target.unlisted,
-        require=target.require,
-        offices=target.offices,
-        region=target.region,
-    )
 
 
 def _services(journal: SqliteJournal) -> Services:
@@ -190,14 +169,14 @@ def _services(journal: SqliteJournal) -> Services:
 async def _wire(settings: Settings, journal: SqliteJournal, connectors: dict[str, OpenTarget]) -> Gateway:
     services = _services(journal)
     targets = {
-        name: _target(target, settings.server.public_url, connectors[name])
+        name: target_of(target, settings.server.public_url, connectors[name])
         for name, target in settings.targets.items()
     }
     recovery = Recovery(services)
     open_to = {name: frozenset(provider.targets) for name, provider in settings.providers.items()}
-    credentials = Credentials(_credentials(settings), open_to, journal.tokens.active, _now)
+    credentials = Credentials(credentials_of(settings), open_to, journal.tokens.active, _now)
     await credentials.refresh()
-    providers = _providers(settings)
+    providers = providers_of(settings)
     changes = Changes(services, recovery)
     api = ScimApi(
         targets,
@@ -257,79 +236,6 @@ async def _sweep(gateway: Gateway) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(SWEEP):
                 await gateway.due.wait()
-
-
-def _target(settings: TargetSettings, public_url: str, connector: OpenTarget) -> Target:
-    policy = Policy(
-        on_deactivate=settings.on_deactivate,
-        on_missing=settings.on_missing,
-        adopt_by=settings.adopt_by,
-        reuse_name=settings.reuse_name,
-        protect=predicate(settings.protect) if settings.protect is not None else None,
-        unique_names=settings.unique_names,
-        trust=settings.trust,
-        deadline=settings.deadline,
-        settle=settings.settle,
-        page_size=settings.page_size or 100,
-        max_removals=settings.max_removals,
-    )
-    location = f"{public_url}/scim/{settings.name}/v2"
-    return Target(settings.name, connector, mapping_of(settings), policy, location, settings.busy_status)
-
-
-def _rule(settings: RuleSettings) -> Rule:
-    return make_rule(
-        settings.to,
-        settings.from_,
-        settings.via,
-        predicate(settings.when) if settings.when is not None else None,
-        settings.default,
-        settings.on_invalid,
-        settings.source,
-    )
-
-
-def _address(target: TargetSettings) -> TargetAddress:
-    return TargetAddress(
-        target.name,
-        target.url,
-        _auth(target.auth),
-        target.timeout,
-        target.patch,
-        target.rate,
-        target.concurrency,
-        target.options,
-    )
-
-
-def _auth(auth: AuthSettings | None) -> Auth | None:
-    if auth is None:
-        return None
-    secret = auth.secret.reveal()
-    if auth.kind == "basic":
-        return Basic(auth.user, secret)
-    return Bearer(secret, auth.scheme) if auth.kind == "bearer" else Header(auth.header, secret)
-
-
-def _providers(settings: Settings) -> dict[str, Provider]:
-    return {
-        name: Provider(name, DIALECTS[provider.dialect], BUSY_STATUS.get(provider.dialect, 503))
-        for name, provider in settings.providers.items()
-    }
-
-
-def _credentials(settings: Settings) -> tuple[Credential, ...]:
-    providers = (
-        Credential("provider", name, f"config:{n + 1}", digest, frozenset(provider.targets))
-        for name, provider in settings.providers.items()
-        for n, digest in enumerate(provider.digests)
-    )
-    auditors = (
-        Credential("auditor", name, f"config:{n + 1}", digest, frozenset())
-        for name, auditor in settings.auditors.items()
-        for n, digest in enumerate(auditor.digests)
-    )
-    return (*providers, *auditors)
 
 
 def _config_loaded(settings: Settings) -> Event:

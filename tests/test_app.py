@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import app
+from gateway import app, parts
 from gateway.flow.ports import Denied, ResourceType
 from gateway.flow.tokens import Token
 from gateway.journal.lock import JournalLocked
@@ -216,7 +216,7 @@ rate = "1000/s"
     assert target.busy_status == 503
     assert policy.protect is not None
     assert (policy.protect({"userType": "boss"}), policy.protect({})) == (True, False)
-    assert replace(policy, protect=None, max_removals=None) == app.Policy(
+    assert replace(policy, protect=None, max_removals=None) == parts.Policy(
         "delete", "error", ("externalId",), "take", None, False, 1.0, 9.0, 2.0, 7
     )
 
@@ -225,7 +225,7 @@ def test_the_rules_of_a_target_become_its_mapping(tmp_path) -> None:
     rules = PHONEBOOK + 'when = \'userType eq "Agent"\'\non_invalid = "drop"\n'
     settings = load_settings(written(tmp_path, CONFIG, (rules, OTHER)), CONNECTORS)
 
-    mapping = app.mapping_of(settings.targets["phonebook"])
+    mapping = parts.mapping_of(settings.targets["phonebook"])
 
     person = {"userName": "a", "phoneNumbers": [{"value": "020 7946 0123"}]}
     shown = [mapping.forward(person | {"userType": kind}).form["phoneNumbers"] for kind in ("Agent", "Boss")]
