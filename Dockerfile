@@ -1,23 +1,31 @@
-# The gateway in a container. Mount a configuration at /app/config.toml: its [server] must have
-# listen = "0.0.0.0:8080" to be reached from outside, and its var/ is the volume /app/var.
+# The gateway in a container: README.md says how to run it. The configuration is /app/config.toml, to be
+# mounted; what must survive is in the volume /app/var.
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /source
-RUN python -m venv /app/venv
-COPY requirements/run.txt requirements/
-RUN /app/venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/run.txt
+# python-ldap comes as source: it is built against Debian's headers here, and needs the libraries below.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev libldap2-dev libsasl2-dev
+RUN python -m venv --without-pip /app/venv
+COPY requirements/run.txt requirements/ldap.txt requirements/
+RUN pip --python /app/venv/bin/python install --no-cache-dir --no-deps --require-hashes -r requirements/run.txt \
+    && pip --python /app/venv/bin/python install --no-cache-dir --no-deps --require-hashes --no-build-isolation \
+    -r requirements/ldap.txt
 COPY pyproject.toml README.md ./
 COPY gateway gateway
-RUN /app/venv/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir wheels . \
-    && /app/venv/bin/pip install --no-cache-dir --no-deps --no-index wheels/*.whl
+RUN pip --python /app/venv/bin/python wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir wheels . \
+    && pip --python /app/venv/bin/python install --no-cache-dir --no-deps --no-index wheels/*.whl
 
 FROM python:3.13-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /app gateway \
-    && install --directory --owner=gateway --group=gateway /app/var
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libldap-2.5-0 libsasl2-2 \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 gateway \
+    && useradd --uid 10001 --gid 10001 --home-dir /app --no-create-home --shell /usr/sbin/nologin gateway \
+    && install --directory --owner=10001 --group=10001 --mode=700 /app/var
 COPY --from=build /app/venv /app/venv
-COPY config.toml /app/
+COPY deploy/container.toml /app/config.toml
 ENV PATH=/app/venv/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /app
-USER gateway
+USER 10001:10001
 VOLUME /app/var
 EXPOSE 8080
 # Answers while the process serves, recovery included; with another port or with [server] tls, override it.

@@ -6,18 +6,24 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(LOCK_FLAGS)
 
+LDAP ?=
+WITH_LDAP := $(if $(LDAP),$(VENV)/.ldap)
+
 .DELETE_ON_ERROR:
-.PHONY: help setup dev run test faults lint lock clean
+.PHONY: help setup dev run demo test faults lint lock clean
 
 help: ## list the commands
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 16
 
-setup: $(VENV)/.run ## make .venv with what the gateway runs on
+setup: $(VENV)/.run $(WITH_LDAP) ## make .venv with what the gateway runs on (LDAP=1: for LDAP directories, too)
+
+demo: setup ## play an Okta day: what came in, what the target got, what the trail says
+	@$(BIN)/python gateway.py demo
 
 run: setup ## start the gateway with config.toml
 	@exec $(BIN)/python gateway.py serve
 
-dev: $(VENV)/.dev ## make .venv with what development needs, too
+dev: $(VENV)/.dev $(WITH_LDAP) ## make .venv with what development needs, too
 
 lint: dev ## check format, style, import contracts and types
 	$(BIN)/ruff format --check .
@@ -37,6 +43,7 @@ lock: $(VENV)/.made ## resolve the lock files again (LOCK_FLAGS=--upgrade for ne
 	$(COMPILE) pyproject.toml requirements/run.in --output-file requirements/run.txt
 	$(COMPILE) --constraints requirements/run.txt pyproject.toml requirements/run.in requirements/dev.in \
 		--output-file requirements/dev.txt
+	$(COMPILE) requirements/ldap.in --output-file requirements/ldap.txt
 
 docs: setup ## make again what docs/ says of keys, transforms and presets
 	$(BIN)/python -m docs.reference
@@ -62,6 +69,12 @@ $(VENV)/.locked: requirements/run.txt $(VENV)/.made
 
 $(VENV)/.run: pyproject.toml $(VENV)/.locked
 	$(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.ldap: requirements/ldap.txt $(VENV)/.locked
+	$(INSTALL) --no-build-isolation --require-hashes --requirement requirements/ldap.txt || { \
+		echo "python-ldap is built here: install a C compiler and the headers of Python, OpenLDAP and SASL" \
+		"(Debian: gcc python3-dev libldap2-dev libsasl2-dev)" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run

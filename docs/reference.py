@@ -1,9 +1,7 @@
 """Makes what the pages say about keys, transforms and presets from the program itself: `make docs`."""
 
-import json
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from functools import partial
 from pathlib import Path
@@ -12,9 +10,14 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from pydantic.fields import FieldInfo
 
+from docs import preset_pages
+from docs.markdown import code, grid, visible, words
+from gateway.flow.alert import ALERTS
+from gateway.flow.fields import FIELDS
 from gateway.mapping.specs import Kind, OptionSpec, TransformSpec
 from gateway.mapping.transforms import TRANSFORMS, compile_transform
 from gateway.mapping.values import Office, Person, Unusable
+from gateway.metrics import FAMILIES
 from gateway.settings import fields as forms
 from gateway.settings import model, tables
 from gateway.settings.presets import preset_names
@@ -24,47 +27,6 @@ HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parent
 
 
-def code(value: Any) -> str:
-    """Return a value as the configuration has it, for a cell."""
-    return f"`{toml(value)}`".replace("|", r"\|")
-
-
-def words(values: Iterable[str]) -> str:
-    """Return a choice between texts."""
-    return ", ".join(code(value) for value in values)
-
-
-def toml(value: Any) -> str:
-    """Return a value in TOML; what cannot be seen is escaped."""
-    match value:
-        case dict():
-            pairs = (f"{_key(name)} = {toml(inner)}" for name, inner in value.items())
-            return f"{{ {', '.join(pairs)} }}"
-        case list() | tuple():
-            return f"[{', '.join(map(toml, value))}]"
-        case str() if '"' in value and "'" not in value:
-            return f"'{value}'"
-        case _:
-            return visible(value)
-
-
-def visible(value: Any) -> str:
-    """Return a value in JSON; what cannot be seen is escaped."""
-    text = json.dumps(value, ensure_ascii=False)
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else visible(name)
-
-
-def grid(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [list(titles), *map(list, rows)]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
 TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> table, what it becomes
     "file": (tables.RootTable, None),
     "server": (tables.ServerTable, model.ServerSettings),
@@ -72,10 +34,14 @@ TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> tabl
     "journal": (tables.JournalTable, model.JournalSettings),
     "provider": (tables.ProviderTable, model.ProviderSettings),
     "auditor": (tables.AuditorTable, None),
+    "alerts": (tables.AlertsTable, None),
     "target": (tables.TargetTable, model.TargetSettings),
     "auth": (tables.AuthTable, None),
     "basic": (tables.BasicTable, None),
     "header": (tables.HeaderTable, None),
+    "oauth": (tables.OAuth2Table, None),
+    "external": (tables.ExternalTable, None),
+    "ldap": (tables.LdapTable, model.LdapSettings),
     "office": (tables.OfficeTable, None),
     "rule": (tables.RuleTable, model.RuleSettings),
     "secret": (tables.SecretTable, None),
@@ -93,6 +59,7 @@ KINDS: Final = (  # a key's type -> what to write
     (forms.RemovalLimit, "`{ count, per }` or `false`"),
     (forms.ListenAddress, '`"HOST:PORT"`'),
     (forms.WebUrl, "web address"),
+    (forms.TokenUrl, "web address"),
     (forms.Region, "country, two letters"),
     (forms.TextFilter, "[filter](#filters)"),
     (forms.Word, "one word"),
@@ -101,6 +68,7 @@ KINDS: Final = (  # a key's type -> what to write
     (bool, "`true` or `false`"),
     (str, "text"),
     (list[str], "list of texts"),
+    (list[tables.SomeText], "list of texts"),
     (dict[str, str], "table"),
     (dict[str, list[str]], "table of lists"),
     (dict[str, Any], "table"),
@@ -112,9 +80,11 @@ SPECIAL: Final[Mapping[str, str]] = {  # a key whose type says too little -> wha
     "journal.url": '`"sqlite:FILE"`',
     "provider.token": f"{HIDDEN}, or a list of them",
     "auditor.token": f"{HIDDEN}, or a list of them",
+    "alerts.webhook": f"web address, or a {HIDDEN} that holds one",
     "target.preset": words(preset_names()),
     "target.connector": words(CONNECTORS),
-    "target.url": 'web address, or `"sqlite:FILE"`',
+    "target.url": 'web address, `"sqlite:FILE"`, or `"ldaps://HOST"`',
+    "target.ldap": "[table](#targetsnameldap)",
     "target.auth": "[table](#targetsname-auth)",
     "target.rules": "[tables](#targetsnamerules)",
     "target.offices": "[table](#targetsnameoffices)",
@@ -123,9 +93,11 @@ SPECIAL: Final[Mapping[str, str]] = {  # a key whose type says too little -> wha
     "auth.bearer": HIDDEN,
     "auth.basic": "[table](#targetsname-auth)",
     "auth.header": "[table](#targetsname-auth)",
-    "auth.oauth2": "table",
+    "auth.oauth2": "[table](#targetsname-auth)",
+    "auth.external": "[table](#targetsname-auth)",
     "basic.password": HIDDEN,
     "header.value": HIDDEN,
+    "oauth.client_secret": HIDDEN,
     "rule.to": PATH,
     "rule.from": f"{PATH}, or a list of them",
     "rule.via": "list of [transforms](#transforms)",
@@ -174,7 +146,12 @@ def _default(field: FieldInfo, name: str, hint: Any, settings: Any) -> str:
         return "required"
     if value in (None, {}, (), [], ""):
         return "–"
-    return code(f"{value:g}s" if DURATION in kind(hint) else value)
+    return code(_duration(value) if DURATION in kind(hint) else value)
+
+
+def _duration(seconds: float) -> str:
+    days, rest = divmod(seconds, 86400)
+    return f"{days:g}d" if days and not rest else f"{seconds:g}s"
 
 
 PERSON: Final = Person({"name": {"givenName": "Ava", "familyName": "Phone"}}, "GB")
@@ -264,39 +241,36 @@ def _json(value: Any) -> str:
     return f"`{visible(value)}`".replace("|", r"\|")
 
 
-def presets() -> str:
-    """Return every preset as its file has it, with its comments."""
-    return "\n".join("".join(_preset(name)) for name in preset_names())
+def metrics() -> str:
+    """Return every metric of /metrics with its labels."""
+    rows = ((code_name(f.name), f.kind, ", ".join(map(code_name, f.labels)), f.doc) for f in FAMILIES)
+    return grid(("metric", "kind", "labels", "says"), rows)
 
 
-def _preset(name: str) -> Iterator[str]:
-    text = (ROOT / "gateway" / "presets" / f"{name}.toml").read_text("utf-8")
-    table = tomllib.loads(text)
-    yield f"## {name}\n\n{_comment(text.partition('revision')[0])}\n\n"
-    plain = {key: value for key, value in table.items() if key not in ("rules", "options")}
-    yield grid(("key", "value"), ((f"`{key}`", code(value)) for key, value in plain.items())) + "\n"
-    for option, values in table.get("options", {}).items():
-        yield f"Option `{option}`: {words(values)}; the first is the default.\n\n"
-    sections = text.split("\n[[rules]]\n")
-    for above, rule in zip(sections, table["rules"], strict=False):
-        yield f"- {'; '.join(_rule(rule))}. {_comment(above)}".rstrip() + "\n"
+def alert_names() -> str:
+    """Return every alert."""
+    return grid(
+        ("alert", "what is the matter, and what to do"), ((code_name(n), d) for n, d in ALERTS.items())
+    )
 
 
-def _rule(rule: Mapping[str, Any]) -> Iterator[str]:
-    yield f"`{rule['to']}`"
-    yield from (f"`{key} = {toml(value)}`" for key, value in rule.items() if key != "to")
+def code_name(name: str) -> str:
+    """Return a name of the program's own, for a cell."""
+    return f"`{name}`"
 
 
-def _comment(text: str) -> str:
-    """Return the comment that a text ends with, as one paragraph."""
-    found = re.search(r"(?:^#.*\n?)+\Z", text, re.MULTILINE)
-    return re.sub(r"\n?# ?", " ", found[0]).strip() if found else ""
+def event_fields() -> str:
+    """Return every field of an event."""
+    return grid(("field", "what is there"), ((f"`{path}`", doc) for path, doc in FIELDS.items()))
 
 
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     **{block: partial(keys, block) for block in TABLES},
     "transforms": transforms,
-    "presets": presets,
+    "event": event_fields,
+    "presets": preset_pages.index,
+    "metrics": metrics,
+    "alert-names": alert_names,
 }
 MADE: Final = re.compile(r"(<!-- made: (?P<block>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -310,6 +284,8 @@ def main() -> None:
     """Make every page beside this script again."""
     for path in sorted(HERE.glob("*.md")):
         path.write_text(fill(path.read_text("utf-8")), "utf-8")
+    for name, page in preset_pages.pages().items():
+        (HERE / "presets" / name).write_text(page, "utf-8")
 
 
 if __name__ == "__main__":

@@ -2,41 +2,60 @@
 
 import asyncio
 import os
+import socket
 import ssl
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final, NoReturn
-from uuid import uuid4
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
+from gateway.basis import end_process, new_id, now, open_journal, services_on, utc
+from gateway.flow.alert import Alert
 from gateway.flow.change import Changes
+from gateway.flow.deliveries import Deliveries
 from gateway.flow.desk import OperationDesk
-from gateway.flow.locks import KeyedLocks
+from gateway.flow.erasure import ErasureDesk
+from gateway.flow.exports import ExportDesk
 from gateway.flow.model import Services, Target
 from gateway.flow.ports import Event
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.runs import Runs
-from gateway.flow.sight import Sights
 from gateway.flow.tokens import TokenDesk
 from gateway.journal.lock import JournalLock
 from gateway.journal.sqlite import SqliteJournal
 from gateway.journal.store import answered
-from gateway.parts import address_of, credentials_of, providers_of, target_of
+from gateway.journal.witness import Witness
+from gateway.oversight import Oversight, open_oversight
+from gateway.parts import (
+    address_of,
+    credentials_of,
+    on_port,
+    providers_of,
+    subject_of,
+    target_of,
+)
+from gateway.server.audit_api import AuditApi
+from gateway.server.auditors import Auditors
 from gateway.server.auth import Credentials
 from gateway.server.boundary import boundary
 from gateway.server.control import Control
+from gateway.server.erasure_control import ErasureControl
+from gateway.server.export_control import ExportControl
+from gateway.server.guide import GuidePage
 from gateway.server.health import Health
-from gateway.server.inbound import MAX_BODY
+from gateway.server.inbound import MAX_GROUP_BODY
+from gateway.server.listen import listening, take_any_port
 from gateway.server.long_control import LongControl
+from gateway.server.metrics import counted
+from gateway.server.refusals import Refusals
 from gateway.server.runner import Runner
 from gateway.server.scim_api import ScimApi
 from gateway.settings import Settings, TargetSettings
+from gateway.targets.finding import Finding
 from gateway.targets.http import open_session
 from gateway.targets.registry import (
     CONNECTORS,
@@ -44,10 +63,18 @@ from gateway.targets.registry import (
     Surroundings,
     open_connector,
 )
+from gateway.targets.survey import survey
 
 DRAIN: Final = 25.0  # seconds that requests under way have to end
 SWEEP: Final = 5.0  # seconds between looks at what is not settled
 KEEP_ALIVE: Final = 75.0  # seconds an idle connection, or one that dribbles its header, may last
+
+RESTORED: Final = Alert(
+    "journal.restored",
+    None,
+    "the journal has come less far than when it was last seen: what stood open in it is dead until you say retry "
+    "or drop, creates look their people up first from now on, and `reconcile` shows what the targets have",
+)
 
 log = structlog.get_logger()
 
@@ -61,82 +88,80 @@ class Gateway:
     control: web.Application
     services: Services
     recovery: Recovery
+    deliveries: Deliveries
     targets: dict[str, Target]
     connectors: dict[str, OpenTarget]
     journal: SqliteJournal
     health: Health
     due: asyncio.Event  # set: look at once at what is not settled
     runs: Runs
+    oversight: Oversight
+    listener: socket.socket | None = None  # where any free port was asked for
+    witness: Witness | None = None
 
 
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
     """Open journal and targets, and wire the application; close everything at the end.
 
-    Raises `JournalLocked` where another gateway has the journal, `JournalUnavailable`, and `TargetError`.
+    Raises `JournalLocked` where another gateway has the journal, `JournalUnavailable`, `TargetError`, and
+    `CannotListen` where no port is free.
     """
     async with AsyncExitStack() as stack:
-        journal = await _open_journal(settings)
+        listener = None
+        if settings.server.port == 0:
+            listener = stack.enter_context(await take_any_port(settings.server.host))
+            settings = on_port(settings, listener.getsockname()[1])
+        journal = await open_journal(settings)
         stack.push_async_callback(journal.close)
+        witness = Witness.beside(settings.journal.path, journal.database)
+        restored, is_news = await witness.testify(now())
+        stack.push_async_callback(witness.note)
+        services = replace(services_on(journal), looks_first=restored is not None)
         session = await stack.enter_async_context(open_session())
+        oversight = await open_oversight(settings, services, journal, session)
         connectors: dict[str, OpenTarget] = {}
         for name, target in settings.targets.items():
-            around = Surroundings(session, _end_process)
+            around = Surroundings(session, end_process, oversight.watcher)
             connectors[name] = await open_connector(target.connector, address_of(target), around)
             stack.push_async_callback(connectors[name].close)
-        gateway = await _wire(settings, journal, connectors)
+        gateway = await _wire(settings, oversight, connectors)
         await journal.trail.append([_config_loaded(settings)])
-        yield gateway
+        if is_news:
+            await gateway.recovery.bury("the journal was restored: look at the target, then retry or drop")
+            await journal.trail.append([_own_event("journal.restored", RESTORED.reason)])
+            gateway.services.alarm(RESTORED)
+        yield replace(gateway, listener=listener, witness=witness)
 
 
 @asynccontextmanager
 async def serving(gateway: Gateway) -> AsyncIterator[int]:
-    """Listen, and yield the port; at the end drain what is under way."""
-    server = gateway.settings.server
+    """Listen, and yield the port; at the end drain what is under way. Raises `CannotListen`, `OSError`."""
     runner = Runner(
         gateway.application,
         keepalive_timeout=KEEP_ALIVE,
-        shutdown_timeout=DRAIN,
+        shutdown_timeout=DRAIN // 2,  # aiohttp waits twice: for what is under way, and for what it then ends
         handler_cancellation=False,  # a provider that hangs up does not stop a change half-way
     )
-    control = Runner(gateway.control)
+    control = Runner(gateway.control, shutdown_timeout=1.0)  # a run goes on another time
     async with AsyncExitStack() as stack:
-        for opened in (runner, control):
+        for opened in (control, runner):  # ended the other way round: what providers wait for comes first
             await opened.setup()
             stack.push_async_callback(opened.cleanup)
         await _listen_for_commands(gateway, control)
-        site = web.TCPSite(runner, server.host, server.port, ssl_context=_tls(gateway.settings))
-        await site.start()
-        recovery = asyncio.create_task(_sweep(gateway))
-        stack.callback(recovery.cancel)
+        await _listen(gateway, runner)
+        keeping = gateway.journal.keeper.run(gateway.settings.journal.retention)
+        sweeps = [_sweep(gateway, target) for target in gateway.targets.values()]
+        for work in (*sweeps, _bear_witness(gateway), gateway.oversight.run(), keeping):
+            stack.callback(asyncio.create_task(work).cancel)
         try:
             yield runner.addresses[0][1]
         finally:
             gateway.health.draining = True
 
 
-@asynccontextmanager
-async def open_desk(settings: Settings) -> AsyncIterator[TokenDesk]:
-    """Open the journal to make or end tokens while no gateway runs; raises as `open_gateway` does."""
-    journal = await _open_journal(settings)
-    try:
-        yield TokenDesk(journal.tokens, journal.trail, _new_id)
-    finally:
-        await journal.close()
-
-
-@asynccontextmanager
-async def open_operation_desk(settings: Settings) -> AsyncIterator[OperationDesk]:
-    """Open the journal to act on operations while no gateway runs; raises as `open_gateway` does."""
-    journal = await _open_journal(settings)
-    try:
-        yield OperationDesk(_services(journal), tuple(settings.targets))
-    finally:
-        await journal.close()
-
-
-async def try_target(settings: Settings, target: TargetSettings) -> None:
-    """Ask a target for something small, with its credentials; raises `TargetError`.
+async def try_target(settings: Settings, target: TargetSettings) -> tuple[Finding, ...]:
+    """Ask a target a few small things, with its credentials, and change nothing; raises `TargetError`.
 
     Raises `JournalLocked` where the target is a file, and the running gateway has it open.
     """
@@ -145,36 +170,21 @@ async def try_target(settings: Settings, target: TargetSettings) -> None:
             with answered():
                 stack.callback(JournalLock(settings.journal.path).release)
         session = await stack.enter_async_context(open_session())
-        around = Surroundings(session, _end_process)
+        around = Surroundings(session, end_process)
         connector = await open_connector(target.connector, address_of(target), around)
         stack.push_async_callback(connector.close)
-        await connector.check()
+        return (*await connector.check(), *await survey(connector))
 
 
-def _services(journal: SqliteJournal) -> Services:
-    return Services(
-        operations=journal.operations,
-        resources=journal.resources,
-        removals=journal.removals,
-        trail=journal.trail,
-        locks=KeyedLocks(),
-        sights=Sights(time.monotonic),
-        monotonic=time.monotonic,
-        now=_now,
-        sleep=asyncio.sleep,
-        new_id=_new_id,
-    )
-
-
-async def _wire(settings: Settings, journal: SqliteJournal, connectors: dict[str, OpenTarget]) -> Gateway:
-    services = _services(journal)
+async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, OpenTarget]) -> Gateway:
+    services, journal = oversight.services, oversight.journal
     targets = {
         name: target_of(target, settings.server.public_url, connectors[name])
         for name, target in settings.targets.items()
     }
     recovery = Recovery(services)
     open_to = {name: frozenset(provider.targets) for name, provider in settings.providers.items()}
-    credentials = Credentials(credentials_of(settings), open_to, journal.tokens.active, _now)
+    credentials = Credentials(credentials_of(settings), open_to, journal.tokens.active, now)
     await credentials.refresh()
     providers = providers_of(settings)
     changes = Changes(services, recovery)
@@ -187,30 +197,55 @@ async def _wire(settings: Settings, journal: SqliteJournal, connectors: dict[str
         Reads(services, recovery),
         settings.server.trusted_proxies,
     )
+    auditors = Auditors(credentials.current, Refusals(services), settings.server.trusted_proxies)
+    guides = GuidePage({name: subject_of(settings, settings.targets[name]) for name in targets}, auditors)
     health = Health({"journal": journal.health})
-    application = web.Application(client_max_size=MAX_BODY, middlewares=[boundary])
+    application = web.Application(
+        client_max_size=MAX_GROUP_BODY, middlewares=[counted(oversight.metrics), boundary]
+    )
     application.add_routes(
         [
             web.get("/healthz", health.live),
             web.get("/readyz", health.ready),
+            web.get("/metrics", oversight.page().show),
+            web.route("*", "/guide/{target}", guides.handle),
+            *AuditApi(auditors, journal.trail, settings.server.public_url, utc).routes(),
             web.route("*", "/{path:.*}", api.handle),
         ]
     )
     due = asyncio.Event()
-    tokens = TokenDesk(journal.tokens, journal.trail, _new_id)
+    tokens = TokenDesk(journal.tokens, journal.trail, new_id)
     operations = OperationDesk(services, tuple(targets))
     control = Control(tokens, credentials, frozenset(providers), operations, due.set).application()
     runs = Runs(services, changes, targets)
+    control.add_routes(ExportControl(ExportDesk(journal.trail, new_id)).routes())
     control.add_routes(LongControl(runs, lambda: health.draining).routes())
+    control.add_routes(oversight.control(due.set).routes())
+    control.add_routes(ErasureControl(ErasureDesk(journal.keeper, new_id)).routes())
     return Gateway(
-        settings, application, control, services, recovery, targets, connectors, journal, health, due, runs
+        settings,
+        application,
+        control,
+        services,
+        recovery,
+        Deliveries(services, changes),
+        targets,
+        connectors,
+        journal,
+        health,
+        due,
+        runs,
+        oversight,
     )
 
 
-async def _open_journal(settings: Settings) -> SqliteJournal:
-    return await SqliteJournal.open(
-        settings.journal.path, settings.journal.durability, _utc, _end_process, owner=_new_id()
-    )
+async def _listen(gateway: Gateway, runner: web.AppRunner) -> None:
+    server, tls = gateway.settings.server, _tls(gateway.settings)
+    if gateway.listener is not None:
+        await web.SockSite(runner, gateway.listener, ssl_context=tls).start()
+        return
+    with listening(server.host, server.port):
+        await web.TCPSite(runner, server.host, server.port, ssl_context=tls).start()
 
 
 async def _listen_for_commands(gateway: Gateway, runner: web.AppRunner) -> None:
@@ -224,31 +259,45 @@ async def _listen_for_commands(gateway: Gateway, runner: web.AppRunner) -> None:
         os.umask(mask)
 
 
-async def _sweep(gateway: Gateway) -> None:
-    """Settle what an earlier process left open and what is still pending, while requests are served."""
+async def _sweep(gateway: Gateway, target: Target) -> None:
+    """Settle what an earlier process left open and what is still pending, while requests are served.
+
+    Each target has its own, so that one that does not answer keeps nobody's leavers waiting but its own.
+    """
     while True:
-        gateway.due.clear()
-        for target in gateway.targets.values():
-            try:
+        try:
+            if gateway.services.paused_since(target.name) is None:
                 await gateway.recovery.sweep(target)
-            except Exception as error:  # noqa: BLE001 - leavers wait for this loop: nothing may end it
-                log.warning("recovery.failed", target=target.name, error=type(error).__name__)
+                await gateway.deliveries.sweep(target)
+        except Exception as error:  # noqa: BLE001 - leavers wait for this loop: nothing may end it
+            log.warning("recovery.failed", target=target.name, error=type(error).__name__)
         with suppress(TimeoutError):
             async with asyncio.timeout(SWEEP):
                 await gateway.due.wait()
+        gateway.due.clear()
+
+
+async def _bear_witness(gateway: Gateway) -> None:
+    while gateway.witness is not None:
+        await gateway.witness.note()
+        await asyncio.sleep(SWEEP)
 
 
 def _config_loaded(settings: Settings) -> Event:
     presets = {name: str(target.preset) for name, target in settings.targets.items() if target.preset}
+    return _own_event("config.loaded", None, config={"digest": settings.digest, "presets": presets})
+
+
+def _own_event(name: str, reason: str | None, **more: Any) -> Event:
     return Event(
-        _new_id(),
+        new_id(),
         {
-            "event": "config.loaded",
-            "outcome": {"result": "applied", "status": None, "reason": None},
+            "event": name,
+            "outcome": {"result": "applied", "status": None, "reason": reason},
             "actor": {"type": "gateway", "name": "serve", "token": None},
             "client": {"ip": None, "user_agent": None},
             "target": {"name": None, "type": None, "id": None, "user_name": None},
-            "config": {"digest": settings.digest, "presets": presets},
+            **more,
             "correlation_id": None,
         },
     )
@@ -261,21 +310,3 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(settings.server.tls.cert, settings.server.tls.key)
     return context
-
-
-def _end_process(reason: str) -> NoReturn:
-    """End at once: after a failed fsync nothing that this process believes about its files is certain."""
-    log.critical("process.ended", reason=reason)
-    os._exit(3)
-
-
-def _utc() -> datetime:
-    return datetime.now(UTC)
-
-
-def _now() -> str:
-    return _utc().isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _new_id() -> str:
-    return str(uuid4())

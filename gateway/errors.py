@@ -99,6 +99,12 @@ class Uniqueness(GatewayError):
     scim_type = "uniqueness"
 
 
+class PreconditionFailed(GatewayError):
+    """The change is meant for another version of the resource (RFC 7644 section 3.14)."""
+
+    status = 412
+
+
 class TooLarge(GatewayError):
     """The body is larger than the server takes."""
 

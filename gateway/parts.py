@@ -1,18 +1,40 @@
 """From what the configuration says to the values that the house works with. Opens nothing."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from typing import Final
 
 from gateway.flow.model import Policy, Target
+from gateway.journal.levels import Cover, Veil, hashing, masked
+from gateway.mapping.guide_data import Subject
 from gateway.mapping.rules import Rule, make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.scim.dialects import DIALECTS
-from gateway.scim.predicate import predicate
+from gateway.scim.paths import place
+from gateway.scim.predicate import attributes_named, predicate
 from gateway.server.auth import Credential
 from gateway.server.scim_api import Provider
 from gateway.settings import Auth as AuthSettings
 from gateway.settings import RuleSettings, Settings, TargetSettings
-from gateway.targets.registry import Auth, Basic, Bearer, Header, OpenTarget, TargetAddress
+from gateway.targets.ldap.place import Directory
+from gateway.targets.registry import (
+    CONNECTORS,
+    Auth,
+    Basic,
+    Bearer,
+    External,
+    Header,
+    OAuth2,
+    OpenTarget,
+    TargetAddress,
+)
 
+COVERS: Final[
+    Mapping[str, Callable[[Callable[[], bytes]], Cover]]
+] = {  # level of the audit trail -> its making
+    "masked": lambda _: masked,
+    "hashed": lambda key: hashing(key()),
+}
 BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only what it is told with 429
 
 
@@ -24,6 +46,24 @@ def mapping_of(target: TargetSettings) -> TargetMapping:
         require=target.require,
         offices=target.offices,
         region=target.region,
+    )
+
+
+def subject_of(settings: Settings, target: TargetSettings) -> Subject:
+    """Return a target as its set-up page is about it."""
+    writers: dict[str, tuple[str, ...]] = {}
+    for provider in settings.providers.values():
+        if target.name in provider.targets:
+            writers[provider.dialect] = (*writers.get(provider.dialect, ()), provider.name)
+    return Subject(
+        target.name,
+        settings.server.public_url,
+        tuple(_rule(rule) for rule in target.rules),
+        target.require,
+        target.unlisted,
+        target.on_deactivate,
+        writers,
+        target.guide,
     )
 
 
@@ -43,7 +83,16 @@ def target_of(settings: TargetSettings, public_url: str, connector: OpenTarget) 
         max_removals=settings.max_removals,
     )
     location = f"{public_url}/scim/{settings.name}/v2"
-    return Target(settings.name, connector, mapping_of(settings), policy, location, settings.busy_status)
+    return Target(
+        settings.name,
+        connector,
+        mapping_of(settings),
+        policy,
+        location,
+        settings.busy_status,
+        connector.has_groups,
+        sorts=CONNECTORS[settings.connector].sorts,
+    )
 
 
 def _rule(settings: RuleSettings) -> Rule:
@@ -58,6 +107,14 @@ def _rule(settings: RuleSettings) -> Rule:
     )
 
 
+def on_port(settings: Settings, port: int) -> Settings:
+    """Return the settings of a gateway that asked for any port and got this one."""
+    server = settings.server
+    url = server.public_url
+    url = f"{url[:-1]}{port}" if url.endswith(":0") else url
+    return replace(settings, server=replace(server, port=port, public_url=url))
+
+
 def address_of(target: TargetSettings) -> TargetAddress:
     """Return where a target is and how calls to it are made."""
     return TargetAddress(
@@ -69,13 +126,36 @@ def address_of(target: TargetSettings) -> TargetAddress:
         target.rate,
         target.concurrency,
         target.options,
+        target.groups,
+        _directory(target),
     )
 
 
-def _auth(auth: AuthSettings | None) -> Auth | None:
+def _directory(target: TargetSettings) -> Directory | None:
+    """Return where in a directory people are, and which of their attributes are looked at."""
+    if target.ldap is None:
+        return None
+    said = {field.name: getattr(target.ldap, field.name) for field in fields(target.ldap)}
+    if target.unlisted == "send":
+        return Directory(**said)
+    lists = (rule.to for rule in target.rules if any(step.name == "split" for step in rule.via))
+    return Directory(**said, attributes=_looked_at(target), lists=tuple(lists))
+
+
+def _looked_at(target: TargetSettings) -> tuple[str, ...]:
+    written = (place(rule.to) for rule in target.rules)
+    named = attributes_named(target.protect) if target.protect is not None else ()
+    return tuple(dict.fromkeys((*(where.attribute for where in written), *(path.attr for path in named))))
+
+
+def _auth(auth: AuthSettings | None) -> Auth | OAuth2 | External | None:
     if auth is None:
         return None
+    if auth.kind == "external":
+        return External(auth.cert, auth.key)
     secret = auth.secret.reveal()
+    if auth.kind == "oauth2":
+        return OAuth2(auth.token_url, auth.user, secret, auth.scope, auth.scheme)
     if auth.kind == "basic":
         return Basic(auth.user, secret)
     return Bearer(secret, auth.scheme) if auth.kind == "bearer" else Header(auth.header, secret)
@@ -102,3 +182,12 @@ def credentials_of(settings: Settings) -> tuple[Credential, ...]:
         for n, digest in enumerate(auditor.digests)
     )
     return (*providers, *auditors)
+
+
+def veils_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, Veil]:
+    """Return what covers values in the audit trail, of targets where it is not `full`."""
+    return {
+        name: Veil(target.audit, COVERS[target.audit](read_key))
+        for name, target in settings.targets.items()
+        if target.audit in COVERS
+    }

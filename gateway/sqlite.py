@@ -33,6 +33,12 @@ WRITER: Final = (
     "PRAGMA temp_store = MEMORY",
     "PRAGMA secure_delete = ON",  # what is erased leaves the file too
 )
+REWRITING: Final = (
+    "PRAGMA busy_timeout = 500",  # writes wait while a reader keeps the log from being emptied
+    "PRAGMA temp_store = FILE",  # the copy may be larger than memory
+    "VACUUM",
+)
+REWRITTEN: Final = ("PRAGMA temp_store = MEMORY", f"PRAGMA busy_timeout = {BUSY_MS}")
 READER: Final = (f"PRAGMA busy_timeout = {BUSY_MS}", "PRAGMA query_only = ON")
 OPTIONS: Final[dict[str, Any]] = {"isolation_level": None, "cached_statements": 256}
 
@@ -134,6 +140,8 @@ class Database:
         self._draining: asyncio.Task[None] | None = None
         self._over: str | None = None  # why nothing can be done any more
         self._failure: str | None = None
+        self.batches = 0  # transactions begun so far
+        self.writes = 0  # functions in these
 
     @classmethod
     async def open(
@@ -166,6 +174,11 @@ class Database:
         """Why the newest write found the file unusable; None where it did not."""
         return self._over or self._failure
 
+    @property
+    def waiting(self) -> int:
+        """How many functions wait to be written."""
+        return len(self._waiting)
+
     async def write(self, work: Work[T]) -> T:
         """Run a function in a transaction and return its result once that is durable.
 
@@ -189,7 +202,18 @@ class Database:
         try:
             return await _hop(self._reader, _snapshot, work)
         except sqlite3.Error as error:
-            raise _judged(error) from error
+            cause = _judged(error)
+            if isinstance(cause, StoreUnavailable) and cause.fatal:
+                self._note(cause)
+            raise cause from error
+
+    async def rewrite(self) -> bool:
+        """Write the file anew, so that nothing is left of what was deleted; writes wait meanwhile.
+
+        False where somebody reads, so that the log beside it could not be emptied. Raises `StoreUnavailable`.
+        """
+        self._refuse_when_over()
+        return await _hop(self._writer, self._rewritten)
 
     async def close(self) -> None:
         """Write what waits, checkpoint, and end both threads."""
@@ -226,11 +250,20 @@ class Database:
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-                results = await _hop(self._writer, self._commit, [job.work for job in batch])
+                self.batches, self.writes = self.batches + 1, self.writes + len(batch)
+                results = await self._written([job.work for job in batch])
                 for job, result in zip(batch, results, strict=True):
                     job.resolve(result)
         finally:
             self._draining = None
+
+    async def _written(self, works: Sequence[Work[Any]]) -> list[_Result]:
+        """Run functions on the writing thread; whatever becomes of that, every caller gets an answer."""
+        try:
+            return await _hop(self._writer, self._commit, works)
+        except Exception as error:  # noqa: BLE001 - a thread that is gone must leave nobody waiting
+            reason = f"the writing thread failed: {type(error).__name__}"
+            return [_Result(error=StoreUnavailable(reason)) for _ in works]
 
     def _commit(self, connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[_Result]:
         """Run functions as one transaction; where one of them fails, each as its own."""
@@ -253,6 +286,19 @@ class Database:
         if len(works) == 1:
             return [_Result(error=error)]
         return [result for work in works for result in self._commit(connection, [work])]
+
+    def _rewritten(self, connection: sqlite3.Connection) -> bool:
+        try:
+            _pragmas(connection, REWRITING)
+            is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            cause = _judged(error)
+            if isinstance(cause, StoreUnavailable):
+                self._note(cause)
+            raise cause from error
+        finally:
+            _pragmas(connection, REWRITTEN)
+        return not is_busy
 
     def _note(self, cause: StoreUnavailable) -> None:
         self._failure = cause.reason

@@ -16,12 +16,13 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import app, parts
+from gateway import app, basis, offline, parts
 from gateway.flow.ports import Denied, ResourceType
 from gateway.flow.tokens import Token
 from gateway.journal.lock import JournalLocked
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
+from tests.support.authority import token_authority
 from tests.support.served import CONFIG, OTHER, PHONEBOOK, Scripted, Serve, gateways, scripted_target, written
 
 USERS = "/scim/phonebook/v2/Users"
@@ -93,6 +94,36 @@ async def test_a_start_is_in_the_trail_with_the_configuration_it_had(serve, tmp_
         "digest": settings.digest,
         "presets": {"cx": str(settings.targets["cx"].preset)},
     }
+
+
+async def test_a_journal_restored_from_a_backup_is_noticed_and_creates_look_first(serve, tmp_path) -> None:
+    served = await serve()
+    await served.ask("POST", USERS, PERSON)
+    await served.end()
+    journal = tmp_path / "var" / "gateway.db"
+    backup = journal.read_bytes()
+    served = await serve()
+    bob = await served.ask("POST", USERS, {"userName": "bob@example.com"})
+    await served.end()
+    journal.write_bytes(backup)
+
+    served = await serve()
+    again = await served.ask("POST", USERS, {"userName": "bob@example.com"})
+
+    *_, restored, create = await served.events()
+    assert (again.status, again.body["id"]) == (201, bob.body["id"])
+    assert restored["event"] == "journal.restored"
+    assert (create["outcome"]["result"], create["attempts"]) == ("adopted", [])
+
+
+async def test_a_journal_that_was_not_restored_is_not_taken_for_one(serve) -> None:
+    served = await serve()
+    await served.ask("POST", USERS, PERSON)
+    await served.end()
+
+    served = await serve()
+
+    assert not served.gateway.services.looks_first
 
 
 async def test_two_gateways_on_one_journal_are_one_too_many(serve) -> None:
@@ -185,6 +216,23 @@ async def test_a_target_is_signed_in_to_as_the_configuration_says(
     assert scripted.headers[0][name] == value
 
 
+async def test_a_target_is_signed_in_to_with_tokens_of_its_token_endpoint(serve, monkeypatch) -> None:
+    async with token_authority() as authority:
+        monkeypatch.setenv("SECRET", "the-secret")
+        said = f'token_url = "{authority.url}/token", client_id = "me", client_secret = {{ env = "SECRET" }}'
+        target = f"""
+[targets.phonebook]
+connector = "scim"
+url = "{authority.url}/scim"
+auth = {{ scheme = "bearer", oauth2 = {{ {said}, scope = "scim" }} }}
+"""
+        served = await serve(target, OTHER)
+
+        assert (await served.ask("GET", USERS)).status == 200
+        assert authority.tokens == ["bearer canary-token-1"]
+        assert authority.asked[0][1] == "grant_type=client_credentials&scope=scim"
+
+
 async def test_a_target_without_credentials_gets_none_and_not_the_providers(serve, scripted) -> None:
     scripted.says(200, EMPTY)
     served = await serve(scripted.toml(), OTHER)
@@ -235,7 +283,7 @@ def test_the_rules_of_a_target_become_its_mapping(tmp_path) -> None:
 async def test_a_token_made_while_no_gateway_runs_is_valid_when_one_does(serve, tmp_path) -> None:
     settings = load_settings(written(tmp_path, CONFIG, (PHONEBOOK, OTHER)), CONNECTORS)
     digest = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"  # SHA-256 of "secret"
-    async with app.open_desk(settings) as desk:
+    async with offline.open_desk(settings) as desk:
         await desk.issue(Token("tok_1", "fresh", digest, "2026-03-01T00:00:00.000000Z"))
 
     served = await serve()
@@ -247,7 +295,7 @@ async def test_a_token_made_while_no_gateway_runs_is_valid_when_one_does(serve, 
 async def test_operations_can_be_acted_on_while_no_gateway_runs(tmp_path) -> None:
     settings = load_settings(written(tmp_path, CONFIG, (PHONEBOOK, OTHER)), CONNECTORS)
 
-    async with app.open_operation_desk(settings) as desk:
+    async with offline.open_operation_desk(settings) as desk:
         assert await desk.drop("nothing") is False
 
 
@@ -256,9 +304,10 @@ async def test_a_target_can_be_tried_out(tmp_path, scripted) -> None:
     settings = load_settings(written(tmp_path, CONFIG, targets), CONNECTORS)
     scripted.says(200, EMPTY)
 
-    for target in settings.targets.values():
-        await app.try_target(settings, target)
+    found = [await app.try_target(settings, target) for target in settings.targets.values()]
 
+    assert [finding.about for finding in found[0]] == ["changes", "people", "look-ups", "paging", "groups"]
+    assert [finding.about for finding in found[1]] == ["people", "look-ups", "paging", "groups"]
     scripted.says(401)
     with pytest.raises(Denied):
         await app.try_target(settings, settings.targets["phonebook"])
@@ -277,7 +326,7 @@ def test_the_process_ends_where_its_files_cannot_be_believed(monkeypatch) -> Non
     monkeypatch.setattr(os, "_exit", ended.append)
 
     with capture_logs() as lines:
-        app._end_process("reading or writing the disk failed")
+        basis.end_process("reading or writing the disk failed")
 
     assert ended == [3]
     assert lines == [
@@ -295,6 +344,25 @@ def certificate(tmp_path: Path) -> Path:
     subprocess.run([*command.split(), *names], cwd=tmp_path, check=True, capture_output=True)
     (tmp_path / "key.pem").chmod(0o600)
     return tmp_path / "cert.pem"
+
+
+async def test_on_any_free_port_people_are_located_at_the_real_one(serve) -> None:
+    served = await serve(config=CONFIG.replace('public_url = "https://gateway.example.com"', ""))
+
+    made = await served.ask("POST", USERS, PERSON)
+
+    base = f"http://127.0.0.1:{served.port}"
+    assert made.headers["Location"] == made.body["meta"]["location"] == f"{base}{USERS}/{made.body['id']}"
+    assert served.gateway.settings.server.public_url == base
+
+
+async def test_a_public_address_is_told_on_any_free_port_too(serve) -> None:
+    served = await serve()
+
+    made = await served.ask("POST", USERS, PERSON)
+
+    assert made.headers["Location"].startswith("https://gateway.example.com/scim/")
+    assert served.gateway.settings.server.port == served.port != 0
 
 
 async def test_with_a_certificate_everything_is_over_tls(serve, certificate) -> None:
@@ -319,3 +387,49 @@ async def test_people_of_one_target_are_not_shown_to_another(serve) -> None:
 
     assert [answer.status for answer in answers] == [404, 404]
     assert await served.gateway.targets["phonebook"].connector.get(ResourceType.USER, id) is not None
+
+
+async def test_a_target_that_does_not_answer_keeps_no_other_targets_leavers_waiting(
+    serve, monkeypatch
+) -> None:
+    looked: list[str] = []
+
+    async def silent(self: Any, target: Any) -> None:
+        looked.append(target.name)
+        if target.name == "phonebook":
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(app.Recovery, "sweep", silent)
+    served = await serve()
+    await until(lambda: "other" in looked)
+    looked.clear()
+
+    served.gateway.due.set()
+
+    await until(lambda: looked == ["other"])
+
+
+async def test_what_stood_open_in_a_restored_journal_is_not_sent_but_shown(serve, scripted, tmp_path) -> None:
+    scripted.says(500)
+    target = scripted.toml(settle="0", unique_names="true")
+    served = await serve(target, OTHER)
+    await served.ask("POST", USERS, PERSON)
+    assert [o.standing for o in await served.gateway.services.operations.open(None, ())] == ["doubt"]
+    await served.end()
+    journal = tmp_path / "var" / "gateway.db"
+    backup = journal.read_bytes()
+    scripted.says(200, EMPTY)
+    served = await serve(target, OTHER)
+    await recovered(served)
+    await served.end()
+    journal.write_bytes(backup)
+    scripted.asked.clear()
+
+    served = await serve(target, OTHER)
+    served.gateway.due.set()
+    await until(lambda: not served.gateway.due.is_set())
+
+    (operation,) = await served.gateway.services.operations.open(None, ())
+    assert (operation.standing, scripted.asked) == ("dead", [])
+    assert "the journal was restored" in operation.reason
+    assert (await served.ask("POST", USERS, PERSON)).status == 429

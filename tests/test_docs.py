@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from docs.preset_pages import pages
 from docs.reference import BLOCKS, EXAMPLES, MADE, TABLES, fill
 from gateway.cli.commands import app
 from gateway.mapping.transforms import TRANSFORMS
@@ -14,7 +15,7 @@ from gateway.settings import load_settings, tables
 from gateway.targets.registry import CONNECTORS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -84,6 +85,12 @@ def test_a_page_says_what_the_program_says_now(page):
     text = page.read_text()
 
     assert fill(text) == text, "run: make docs"
+
+
+def test_every_preset_has_its_page_as_its_file_is_now():
+    assert {file.name: file.read_text() for file in (ROOT / "docs" / "presets").iterdir()} == pages(), (
+        "run: make docs"
+    )
 
 
 def test_every_generated_block_stands_on_one_page():
@@ -163,3 +170,16 @@ def test_a_configuration_on_a_page_has_no_fault(text, tmp_path, monkeypatch):
     settings = load_settings(tmp_path / "config.toml", CONNECTORS)
 
     assert [warning for warning in settings.warnings if "there is none" not in warning] == []
+
+
+def test_a_test_that_recovery_names_is_there():
+    page = (ROOT / "docs" / "recovery.md").read_text()
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    files = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+
+    named = set(re.findall(r"`(test_\w+)`", page))
+    missing = {name for name in named if f"def {name}(" not in tests}
+    strays = {name for name in re.findall(r"(test_\w+\.py)", page) if name not in files}
+
+    assert (missing, strays) == (set(), set())
+    assert named

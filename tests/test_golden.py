@@ -3,7 +3,7 @@
 A new JSON file in `golden/<provider>/<preset>/` is a new test. It holds
 - `says`: one sentence; `source`: what justifies it;
 - `config`: a file of `golden/targets/`, or TOML of a target with `{url}` in it;
-- `entries` (optional): what the target held before; `authorization` (optional): what it was shown;
+- `entries`, `groups` (optional): what the target held before; `authorization` (optional): what it was shown;
 and one exchange, or a list of them as `exchanges`:
 - `request`: `method`, `path` below the base URL, `body`;
 - `target`: null for nothing, a change (`method`, `path`, `body`, all exact), or a list of changes;
@@ -23,6 +23,7 @@ import aiohttp
 import pytest
 
 from gateway.app import Gateway, open_gateway, serving
+from gateway.scim.dialects import DIALECTS
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 from tests.support.scim_target import ScimTarget, scim_target
@@ -31,7 +32,7 @@ GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(GOLDEN.glob("*/*/*.json"))
 PROVIDER_TOKEN = "what-the-provider-shows"
 TARGET_TOKEN = "what-the-target-is-shown"
-CASE = {"says", "source", "config", "entries", "authorization", "exchanges"}
+CASE = {"says", "source", "config", "entries", "groups", "authorization", "exchanges"}
 EXCHANGE = {"request", "target", "answer", "event"}
 JSON_TYPE = {"Content-Type": "application/scim+json; charset=utf-8"}
 
@@ -61,9 +62,10 @@ class Stage:
 def config_of(case: Mapping[str, Any], provider: str, url: str) -> str:
     named = GOLDEN / "targets" / f"{case['config']}.toml"
     target = case["config"] if "\n" in case["config"] else named.read_text()
+    dialect = provider if provider in DIALECTS else "rfc"
     return (
         f'[server]\nlisten = "127.0.0.1:0"\n[journal]\nurl = "sqlite:gateway.db"\n'
-        f'[providers.{provider}]\ndialect = "{provider}"\ntoken = {{ file = "provider.token" }}\n'
+        f'[providers.{provider}]\ndialect = "{dialect}"\ntoken = {{ file = "provider.token" }}\n'
         f"{target.replace('{url}', url)}"
     )
 
@@ -75,6 +77,7 @@ async def stage(folder: Path, case: Mapping[str, Any], provider: str) -> AsyncIt
         (folder / name).chmod(0o600)
     async with scim_target() as target:
         target.entries |= {entry["id"]: entry for entry in case.get("entries", ())}
+        target.groups |= {group["id"]: group for group in case.get("groups", ())}
         (folder / "config.toml").write_text(config_of(case, provider, target.url))
         settings = load_settings(folder / "config.toml", CONNECTORS)
         signed = {"Authorization": f"Bearer {PROVIDER_TOKEN}"}

@@ -307,6 +307,17 @@ async def test_after_a_fatal_fault_nothing_is_written_any_more(database, fatal):
     assert len(fatal) == 1
 
 
+async def test_a_writing_thread_that_fails_leaves_nobody_waiting(database, monkeypatch):
+    def broken(*_: Any) -> None:
+        raise ValueError("Connection closed")
+
+    monkeypatch.setattr(database._writer, "_execute", broken)
+
+    first, second = database.write(partial(add, "a")), database.write(partial(add, "b"))
+    for written in await asyncio.wait_for(asyncio.gather(first, second, return_exceptions=True), 5):
+        assert isinstance(written, StoreUnavailable)
+
+
 async def test_a_lock_of_another_process_is_named(database, path):
     await database.write(sql("PRAGMA busy_timeout = 0"))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -394,3 +405,23 @@ async def test_no_thread_is_left_behind(opened):
         thread.join(10)
     assert len(threads) == 2
     assert set(threading.enumerate()) == before
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_CORRUPT], ids=["I/O error", "damaged"]
+)
+async def test_a_fatal_fault_that_a_read_meets_is_known_and_told_like_a_writes(database, fatal, code):
+    with pytest.raises(StoreUnavailable):
+        await database.read(failing(code))
+
+    assert database.failure is not None
+    assert fatal == [database.failure]
+    with pytest.raises(StoreUnavailable):
+        await database.write(partial(add, "a"))
+
+
+async def test_a_read_that_meets_no_fatal_fault_ends_nothing(database, fatal):
+    with pytest.raises(StoreUnavailable):
+        await database.read(failing(sqlite3.SQLITE_BUSY))
+
+    assert (database.failure, fatal) == (None, [])

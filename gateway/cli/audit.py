@@ -1,18 +1,31 @@
 """`audit`: who changed what, when, on whose word, and whether the record is whole."""
 
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from itertools import islice
-from typing import Annotated, Any, Final
+from itertools import chain, islice
+from typing import Annotated, Final
 
 import typer
 
+from gateway.cli.erase import erase
+from gateway.cli.export import export
 from gateway.cli.failures import Status, Stop
-from gateway.cli.options import CONFIG, Config, read_settings
-from gateway.cli.tables import Column, Format, columns, shortened, text, write
-from gateway.cli.trail import Event, Question, Test, answers, filter_test, parse_moment, text_test
+from gateway.cli.options import CONFIG, Config, check_name, read_settings
+from gateway.cli.tables import Format, write
+from gateway.cli.tail import tail
+from gateway.cli.trail import (
+    HISTORY,
+    SHEET,
+    TABLE,
+    Event,
+    Filter,
+    Since,
+    Text,
+    Until,
+    details,
+    parse_asked,
+)
 
 VERDICTS: Final = {"whole": 0, "gap": 10, "changed": 11, "truncated": 12}  # state -> exit status
 
@@ -26,49 +39,13 @@ class Sort(StrEnum):
     ASC = "asc"
 
 
-def _second(published: Any) -> str:
-    return f"{text(published)[:19]}Z"
-
-
-TABLE: Final = (
-    Column("TIME", "published", _second),
-    Column("EVENT", "event"),
-    Column("RESULT", "outcome.result"),
-    Column("PROVIDER", "actor.name"),
-    Column("TARGET", "target.name"),
-    Column("USER", "target.user_name"),
-    Column("CORRELATION ID", "correlation_id"),
-    Column("REASON", "outcome.reason", shortened(60)),
-)
-SHEET: Final = columns(
-    "seq",
-    "published",
-    "event",
-    "outcome.result",
-    "outcome.status",
-    "outcome.reason",
-    "actor.name",
-    "target.name",
-    "target.type",
-    "target.id",
-    "target.user_name",
-    "correlation_id",
-)
-
-WHEN: Final = 'A time such as 2026-03-01T09:00:00Z, or how long ago: "2h", "7d".'
-Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help=WHEN)]
-Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help=WHEN)]
-Filter = Annotated[
-    str | None,
-    typer.Option(
-        "--filter", help='A SCIM filter over the fields: target.name eq "cx" and outcome.status ge 400'
-    ),
-]
-Text = Annotated[str | None, typer.Option("--q", metavar="TEXT", help="A text in any value.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="How many events at most.")]
 Sorting = Annotated[Sort, typer.Option("--sort", help="desc: the newest first.")]
 After = Annotated[int | None, typer.Option("--after", min=1, help="Go on after this seq.")]
 Formatting = Annotated[Format, typer.Option("--format")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="An event's id, or a correlation id.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A userName, or a group's displayName.")]
+Target = Annotated[str | None, typer.Option("--target", metavar="TARGET", help="Only at this target.")]
 
 
 @audit.command()
@@ -86,20 +63,51 @@ def query(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """Show events, the newest first."""
     from gateway.journal.reading import reading
 
-    tests: list[Test] = []
-    if filter is not None:
-        tests.append(filter_test(filter))
-    if q is not None:
-        tests.append(text_test(q))
-    now = datetime.now(UTC)
-    question = Question(
-        _moment("--since", since, now), _moment("--until", until, now), tuple(tests), sort is Sort.DESC, after
-    )
+    place = None if after is None else str(after)
+    question = parse_asked(since=since, until=until, filter=filter, q=q, sort=sort, after=place)
     with reading(read_settings(config).journal.path) as reader:
-        found = _Limited(answers(reader, question), limit)
+        found = _Limited(reader.answers(question), limit)
         write(found, format, TABLE, SHEET)
         if found.has_more:
             print(f"more: --after {found.last}", file=sys.stderr)
+
+
+@audit.command()
+def show(id: Id, format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
+    """Show all that one event says, or every event of one request."""
+    from gateway.flow.trail import Question, either, named
+    from gateway.journal.reading import reading
+
+    question = Question(filter=either(named("id", id), named("correlation_id", id)), newest_first=False)
+    with reading(read_settings(config).journal.path) as reader:
+        found = _some(reader.answers(question), "no event has this id or correlation id")
+        if format is Format.TABLE:
+            sys.stdout.write("\n".join(map(details, found)))
+        else:
+            write(found, format, TABLE, SHEET)
+
+
+@audit.command()
+def history(
+    name: Name, target: Target = None, format: Formatting = Format.TABLE, config: Config = CONFIG
+) -> None:
+    """Show everything about one person or group, the oldest first."""
+    from gateway.flow.trail import Question, named
+    from gateway.journal.reading import reading
+
+    settings = read_settings(config)
+    if target is not None:
+        check_name("target", target, settings.targets)
+    only = None if target is None else named("target.name", target)
+    question = Question(name=name, filter=only, newest_first=False)
+    with reading(settings.journal.path) as reader:
+        found = _some(reader.answers(question), f'the trail has nothing about "{name}"')
+        write(found, format, HISTORY, SHEET)
+
+
+audit.command()(tail)
+audit.command()(export)
+audit.command()(erase)
 
 
 @audit.command()
@@ -132,8 +140,9 @@ class _Limited:
         return next(self._events, None) is not None
 
 
-def _moment(option: str, value: str | None, now: datetime) -> str | None:
-    try:
-        return None if value is None else parse_moment(value, now)
-    except ValueError as error:
-        raise Stop(f"{option}: {error}", Status.WRONG) from error
+def _some(events: Iterator[Event], otherwise: str) -> Iterable[Event]:
+    """Return the events; raises Stop where there are none."""
+    first = next(events, None)
+    if first is None:
+        raise Stop(otherwise, Status.REFUSED)
+    return chain([first], events)

@@ -1,9 +1,13 @@
-"""`check`: every fault of the configuration, and with `--online` whether the targets answer."""
+"""`check`: every fault of the configuration, and with `--online` what the targets say."""
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import orjson
 import typer
 
 from gateway.cli.failures import Status
@@ -13,52 +17,113 @@ if TYPE_CHECKING:
     from gateway.flow.ports import TargetError
     from gateway.settings import Settings, TargetSettings
 
+Row = Mapping[str, Any]
+
+SPEECH: Final = {  # connector -> what its targets speak, and what `url` is
+    "scim": ("SCIM", "the base address without /Users, and no sign-in page may stand before it"),
+    "ldap": ("LDAP", "an LDAP server, of version 3 and with paged results"),
+}
+
+
+class Form(StrEnum):
+    """How targets are told of."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 Online = Annotated[bool, typer.Option("--online", help="Ask each target as well, with its credentials.")]
+Formatting = Annotated[Form, typer.Option("--format")]
 
 
-def check(online: Online = False, config: Config = CONFIG) -> int:
-    """Name every fault of the configuration at once."""
+def check(online: Online = False, format: Formatting = Form.TEXT, config: Config = CONFIG) -> int:
+    """Name every fault of the configuration at once; with --online, say what each target can do."""
     settings = read_settings(config, read_secrets=True)
     for warning in settings.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    if online:
-        return asyncio.run(_ask_all(settings))
-    for name, target in settings.targets.items():
-        print(f"{name}: ok ({target.connector}, {target.url})")
-    return Status.DONE
+    rows = []
+    for row in _asked(settings) if online else map(_row, settings.targets.values()):
+        rows.append(row)
+        if format is Form.TEXT:  # each at once: another may be slow
+            print(*_lines(row), sep="\n", flush=True)
+    if format is Form.JSON:
+        print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+    return Status.UNREACHABLE if any(row["state"] == "failing" for row in rows) else Status.DONE
 
 
-async def _ask_all(settings: "Settings") -> int:
-    status = Status.DONE
-    for name, target in settings.targets.items():
-        failure = await _ask(settings, target)
-        print(f"{name}: {failure or 'reachable'}", flush=True)
-        status = Status.UNREACHABLE if failure else status
-    return status
+def _asked(settings: "Settings") -> Iterator[Row]:
+    from gateway.log import set_up_logging
+
+    set_up_logging(sys.stderr, "ERROR")  # what is the matter is said on standard output
+    with asyncio.Runner() as runner:
+        for target in settings.targets.values():
+            yield runner.run(_ask(settings, target))
 
 
-async def _ask(settings: "Settings", target: "TargetSettings") -> str | None:
-    """Return why a target cannot be used, None where it can."""
+async def _ask(settings: "Settings", target: "TargetSettings") -> Row:
     from gateway.app import try_target
     from gateway.flow.ports import TargetError
     from gateway.journal.lock import JournalLocked
 
     try:
-        await try_target(settings, target)
-    except JournalLocked:  # a directory of our own, open in the running gateway
-        return None
+        found = await try_target(settings, target)
+    except JournalLocked:  # a directory of our own
+        return _row(target, "ok", "the running gateway has it open")
     except TargetError as error:
-        return _sentence(target.name, error)
-    return None
+        return _row(target, "failing", *_diagnosis(target, error))
+    said = "reachable, credentials accepted" if target.auth else "reachable"
+    return _row(target, "ok", said, found=[asdict(finding) for finding in found])
 
 
-def _sentence(name: str, error: "TargetError") -> str:
-    from gateway.flow.ports import Denied, Nonsense, Silent, Unreachable
+def _row(
+    target: "TargetSettings",
+    state: str | None = None,  # ok | failing; None: not asked
+    says: str = "",
+    fix: str = "",
+    found: Sequence[Row] = (),
+) -> Row:
+    about = {"target": target.name, "connector": target.connector, "url": target.url}
+    return {**about, "state": state, "says": says, "fix": fix, "found": list(found)}
 
-    beginnings: dict[type[TargetError], str] = {
-        Denied: f"credentials refused, see targets.{name}.auth",
-        Nonsense: f"answers, but not in SCIM, see targets.{name}.url",
-        Silent: "does not answer",
-        Unreachable: "cannot be reached",
+
+def _diagnosis(target: "TargetSettings", error: "TargetError") -> tuple[str, str]:
+    """Return what is the matter, and what may be done about it."""
+    from gateway.flow.ports import Broken, Denied, Nonsense, Silent, Throttled, Unreachable
+
+    key = f"targets.{target.name}"
+    language, meant = SPEECH.get(target.connector, SPEECH["scim"])
+    known: dict[type[TargetError], tuple[str, str]] = {
+        Denied: (
+            f"credentials refused, see {key}.auth",
+            "is the secret still valid, and may its owner read people there?",
+        ),
+        Nonsense: (
+            f"answers, but not in {language}, see {key}.url",
+            f"{key}.url is {meant}",
+        ),
+        Silent: (
+            "does not answer",
+            f"{target.timeout:g} s were waited, see {key}.timeout; does a firewall swallow something?",
+        ),
+        Unreachable: (
+            "cannot be reached",
+            f"host and port in {key}.url, its certificate, and what stands between here and there",
+        ),
+        Throttled: ("has no time now", f"try again later; {key}.rate bounds what it is sent"),
+        Broken: ("cannot be used now", "its administrator knows more; nothing is lost meanwhile"),
     }
-    return f"{beginnings.get(type(error), 'cannot be used now')}: {error.reason}"
+    what, fix = known.get(type(error), ("cannot be used", f"what it says, and {key}.url"))
+    return f"{what}: {error.reason}", fix
+
+
+def _lines(row: Row) -> Iterator[str]:
+    if row["state"] is None:
+        yield f"{row['target']}: ok ({row['connector']}, {row['url']})"
+        return
+    yield f"{row['target']}: {row['says']}"
+    for finding in row["found"]:
+        yield f"  {finding['about']:<9} {finding['says']}"
+        if finding["fix"]:
+            yield f"  {'':<9} to fix: {finding['fix']}"
+    if row["fix"]:
+        yield f"  to fix: {row['fix']}"

@@ -11,12 +11,16 @@ from typer.main import get_command
 
 from gateway.cli.audit import audit
 from gateway.cli.check import check
+from gateway.cli.demo import demo
 from gateway.cli.explain import explain
 from gateway.cli.failures import Status, stop_of
+from gateway.cli.guide import guide
 from gateway.cli.operations import operations
+from gateway.cli.pause import pause, resume
 from gateway.cli.problems import problems
 from gateway.cli.reconcile import reconcile, resync
 from gateway.cli.serve import serve
+from gateway.cli.status import status
 from gateway.cli.token import token
 
 NAME: Final = "scim-gateway"
@@ -28,7 +32,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-for command in (serve, check, explain, problems, reconcile, resync):
+for command in (serve, check, explain, guide, problems, reconcile, resync, status, pause, resume, demo):
     app.command()(command)
 app.add_typer(audit, name="audit")
 app.add_typer(operations, name="operations")

@@ -38,10 +38,12 @@ def _statuses() -> dict[type[Exception], Status]:
     """Return what each kind of error means here, the special before the general."""
     from gateway.flow.ports import TargetError
     from gateway.journal.lock import JournalLocked
+    from gateway.server.listen import CannotListen
 
     return {
         JournalUnavailable: Status.UNREACHABLE,
         JournalLocked: Status.UNREACHABLE,
         TargetError: Status.UNREACHABLE,
+        CannotListen: Status.UNREACHABLE,
         GatewayError: Status.WRONG,
     }

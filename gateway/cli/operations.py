@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import quote
 
@@ -27,6 +28,17 @@ TABLE: Final = (
     Column("correlation id", "correlation_id"),
 )
 SHEET: Final = columns(*(column.path for column in TABLE))
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What may be done to one operation: how the running gateway is asked, and how it is done without it."""
+
+    method: str
+    path: str  # below the operation's
+    here: Act
+    said: str  # "it is …"
+
 
 operations = typer.Typer(help="Changes that are not settled, and held removals.", no_args_is_help=True)
 
@@ -53,19 +65,13 @@ def list_(target: OfTarget = None, format: Formatting = Format.TABLE, config: Co
 @operations.command()
 def retry(id: Id, config: Config = CONFIG) -> None:
     """Have an operation tried again now, a dead one too."""
-    settings = read_settings(config)
-    if not _done(settings, "POST", f"/operations/{quote(id, safe='')}/retry", lambda desk: desk.retry(id)):
-        raise Stop(f'there is no operation "{id}" that can be tried again', Status.REFUSED)
-    print(f"{id} is tried again")
+    _act(config, id, Deed("POST", "/retry", lambda desk: desk.retry(id), "tried again"))
 
 
 @operations.command()
 def drop(id: Id, config: Config = CONFIG) -> None:
     """Give an operation up for good; what the target holds stays as it is."""
-    settings = read_settings(config)
-    if not _done(settings, "DELETE", f"/operations/{quote(id, safe='')}", lambda desk: desk.drop(id)):
-        raise Stop(f'there is no operation "{id}" that can be dropped', Status.REFUSED)
-    print(f"{id} is dropped")
+    _act(config, id, Deed("DELETE", "", lambda desk: desk.drop(id), "dropped"))
 
 
 @operations.command()
@@ -75,6 +81,14 @@ def release(target: Target, config: Config = CONFIG) -> None:
     check_name("target", target, settings.targets)
     count = _done(settings, "POST", f"/targets/{target}/release", lambda desk: desk.release(target))
     print(f"{target}: {count} held removals let go")
+
+
+def _act(config: Path, id: str, deed: Deed) -> None:
+    """Do something to one operation, and say that it is done."""
+    resource = f"/operations/{quote(id, safe='')}{deed.path}"
+    if not _done(read_settings(config), deed.method, resource, deed.here):
+        raise Stop(f'there is no operation "{id}" that can be {deed.said}', Status.REFUSED)
+    print(f"{id} is {deed.said}")
 
 
 def _done(settings: "Settings", method: str, resource: str, act: Act) -> int:
@@ -94,7 +108,7 @@ def _done(settings: "Settings", method: str, resource: str, act: Act) -> int:
 
 
 async def _here(settings: "Settings", act: Act, absent: str) -> int:
-    from gateway.app import open_operation_desk
+    from gateway.offline import open_operation_desk
     from gateway.journal.lock import JournalLocked
 
     try:

@@ -36,14 +36,14 @@ def problems(target: Target, format: Formatting = Format.TABLE, config: Config =
 
 
 def _troubles(reader: "Reader", target: "TargetSettings") -> Iterator["Trouble"]:
-    """Yield the problems of the people in the journal, and of those who never got there."""
+    """Yield the problems of the people in the journal, and of those whose newest change was refused."""
     from gateway.flow.problems import troubles_in, troubles_of
     from gateway.parts import mapping_of
 
     mapping, strict = mapping_of(target), mapping_of(_strict(target))
     for original in reader.active_people(target.name):
         yield from troubles_of(original, mapping, strict)
-    for name, reason in reader.refused_creates(target.name):
+    for name, reason in reader.refused(target.name):
         yield from troubles_in(name, reason)
 
 

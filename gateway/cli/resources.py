@@ -14,7 +14,6 @@ import orjson
 from gateway.cli.failures import Status, Stop
 from gateway.errors import GatewayError, InvalidPath
 from gateway.mapping.rules import is_many
-from gateway.scim.dialects import boolean_texts
 from gateway.scim.jsontext import parse_json
 from gateway.scim.names import resource
 from gateway.scim.paths import Place, place, put
@@ -108,7 +107,7 @@ def _of_row(columns: list[Place], row: list[str]) -> Resource:
     for where, cell in zip(columns, row, strict=False):
         if cell.strip():
             document = put(document, where, cell, many=is_many(where))
-    return boolean_texts(document)  # in a sheet everything is text
+    return document
 
 
 def _columns(titles: list[str], knows: Knows) -> list[Place]:

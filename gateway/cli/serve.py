@@ -1,7 +1,6 @@
 """`serve`: runs the gateway until it is told to stop."""
 
 import asyncio
-import os
 import signal
 import ssl
 import sys
@@ -29,11 +28,8 @@ def serve(config: Config = CONFIG) -> None:
 
 def announce(settings: "Settings", port: int) -> None:
     """Tell people where the gateway is, and where its new tokens are."""
-    base = settings.server.public_url
-    if settings.server.port == 0 and base.endswith(":0"):
-        base = f"{base.removesuffix('0')}{port}"
     for name in settings.targets:
-        print(f"target {name}: {base}/scim/{name}/v2")
+        print(f"target {name}: {settings.server.public_url}/scim/{name}/v2")
     for file in settings.made_tokens:
         print(f"token made: {file}")
     print(f"listening on port {port}; Ctrl+C stops", flush=True)
@@ -44,10 +40,10 @@ async def _run(settings: "Settings") -> None:
 
     stop = _stopped_by_signal()
     async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(open_gateway(settings))
         _warn(settings)
+        gateway = await stack.enter_async_context(open_gateway(settings))
         port = await _listen(gateway, stack)
-        announce(settings, port)
+        announce(gateway.settings, port)
         await stop.wait()
     # leaving the stack drains: what is under way ends first, and nothing new is taken
 
@@ -72,14 +68,12 @@ def _stopped_by_signal() -> asyncio.Event:
 async def _listen(gateway: "Gateway", stack: AsyncExitStack) -> int:
     from gateway.app import serving
 
-    server = gateway.settings.server
     try:
         return await stack.enter_async_context(serving(gateway))
     except ssl.SSLError as error:
         raise Stop("server.tls: certificate and key cannot be used together", Status.WRONG) from error
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise Stop(f"cannot listen on {server.host}:{server.port}: {reason}", Status.UNREACHABLE) from error
+        raise Stop(f"server.tls: cannot be read: {error.strerror}", Status.WRONG) from error
 
 
 def _warn(settings: "Settings") -> None:

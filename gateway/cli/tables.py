@@ -9,8 +9,9 @@ from typing import Any, Final, TextIO
 
 import orjson
 
+from gateway.flow.sheet import at, cell
+
 WIDE: Final = 10_000  # columns of a table that no terminal bounds
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
 Row = Mapping[str, Any]
 
@@ -52,10 +53,7 @@ class Column:
 
     def value(self, row: Row) -> Any:
         """Return the row's value, or None."""
-        found: Any = row
-        for name in self.path.split("."):
-            found = found.get(name) if isinstance(found, Mapping) else None
-        return found
+        return at(row, self.path)
 
 
 def columns(*paths: str) -> tuple[Column, ...]:
@@ -64,11 +62,15 @@ def columns(*paths: str) -> tuple[Column, ...]:
 
 
 def write(
-    rows: Iterable[Row], format: Format, table: Sequence[Column], sheet: Sequence[Column] | None = None
+    rows: Iterable[Row],
+    format: Format,
+    table: Sequence[Column],
+    sheet: Sequence[Column] | None = None,
+    out: TextIO | None = None,
 ) -> None:
-    """Write rows to standard output; `sheet` has the columns of CSV where they are not the table's."""
+    """Write rows, by default to standard output; `sheet` has CSV's columns where they are not the table's."""
     chosen = sheet if sheet is not None and format is Format.CSV else table
-    WRITERS[format](rows, chosen, sys.stdout)
+    WRITERS[format](rows, chosen, sys.stdout if out is None else out)
 
 
 def _table(rows: Iterable[Row], columns: Sequence[Column], out: TextIO) -> None:
@@ -98,18 +100,10 @@ def _ndjson(rows: Iterable[Row], columns: Sequence[Column], out: TextIO) -> None
 
 
 def _csv(rows: Iterable[Row], columns: Sequence[Column], out: TextIO) -> None:
-    writer = csv.writer(out)  # lines end in CR LF (RFC 4180), so that a CR within a cell is quoted
+    writer = csv.writer(out)  # lines end in CR LF (RFC 4180)
     writer.writerow([column.title for column in columns])
     for row in rows:
-        writer.writerow([_cell(column.value(row)) for column in columns])
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        return orjson.dumps(value).decode()
-    return f"'{value}" if value.startswith(FORMULA) else value
+        writer.writerow([cell(column.value(row)) for column in columns])
 
 
 WRITERS: Final[Mapping[Format, Callable[[Iterable[Row], Sequence[Column], TextIO], None]]] = {

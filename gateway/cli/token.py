@@ -117,7 +117,7 @@ def _checked(answer: Answer, absent: int | None = None) -> bool:
 
 
 async def _issue(settings: "Settings", made: "Token", absent: NoGateway) -> None:
-    from gateway.app import open_desk
+    from gateway.offline import open_desk
     from gateway.journal.lock import JournalLocked
 
     try:
@@ -128,7 +128,7 @@ async def _issue(settings: "Settings", made: "Token", absent: NoGateway) -> None
 
 
 async def _revoke(settings: "Settings", id: str, absent: NoGateway) -> bool:
-    from gateway.app import open_desk
+    from gateway.offline import open_desk
     from gateway.journal.lock import JournalLocked
 
     try:

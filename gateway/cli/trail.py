@@ -1,129 +1,107 @@
-"""What `audit query` asks: times, a filter over the fields of events, a text, and in which order. Pure."""
+"""How commands ask the audit trail, and how they show events to people."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from gateway.cli.failures import Status, Stop
+import orjson
+import typer
+
+from gateway.cli.tables import Column, columns, shortened, text
+from gateway.flow.fields import SHEET as PATHS
+from gateway.flow.sheet import at
 
 if TYPE_CHECKING:
-    from gateway.journal.reading import Reader
-    from gateway.scim.grammar import AttrPath
-
-PAGE: Final = 500  # events in one read
-UNSAID: Final = frozenset({"prev", "hash"})  # nobody looks for a text in these
-
-FIELDS: Final[Mapping[str, tuple[str, ...]]] = {  # of an event, with what is in them (DESIGN section 9)
-    "id": (),
-    "seq": (),
-    "published": (),
-    "event": (),
-    "outcome": ("result", "status", "reason"),
-    "actor": ("type", "name", "token"),
-    "client": ("ip", "user_agent"),
-    "target": ("name", "type", "id", "user_name"),
-    "diff": ("path", "op", "before", "after", "rule"),
-    "held": (),
-    "dropped": (),
-    "attempts": ("n", "status", "ms"),
-    "correlation_id": (),
-    "timing": ("total_ms",),
-    "provider": (),
-    "config": ("digest", "presets"),
-    "prev": (),
-    "hash": (),
-}
-NAMES: Final = frozenset(FIELDS) | {f"{name}.{sub}" for name, subs in FIELDS.items() for sub in subs}
+    from gateway.flow.trail import Question
 
 Event = Mapping[str, Any]
-Test = Callable[[Event], bool]
+
+WHEN: Final = 'A time such as 2026-03-01T09:00:00Z, or how long ago: "2h", "7d".'
+Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help=WHEN)]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help=WHEN)]
+Filter = Annotated[
+    str | None,
+    typer.Option(
+        "--filter", help='A SCIM filter over the fields: target.name eq "cx" and outcome.status ge 400'
+    ),
+]
+Text = Annotated[str | None, typer.Option("--q", metavar="TEXT", help="A text in any value.")]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Which events, and in which order."""
+def parse_asked(**given: str | None) -> "Question":
+    """Return the question that options ask; raises InvalidValue and InvalidFilter."""
+    from gateway.flow.trail import parse_question
 
-    since: str | None  # RFC 3339
-    until: str | None
-    tests: tuple[Test, ...]
-    newest_first: bool = True
-    after: int | None = None  # seq of the last event seen
+    return parse_question(given, datetime.now(UTC))
 
 
-def answers(reader: "Reader", question: Question) -> Iterator[Event]:
-    """Yield the events asked for."""
-    walk = _newest_first if question.newest_first else _oldest_first
-    return (event for event in walk(reader, question) if all(test(event) for test in question.tests))
+def changed(diff: Any, show: Callable[[Any], str] = text) -> str:
+    """Return what changed, a line for each change; `show` writes a value's JSON."""
+    return "\n".join(_change(line, show) for line in diff or ())
 
 
-def parse_moment(value: str, now: datetime) -> str:
-    """Return a time, or how long ago ("2h", "7d"), as RFC 3339; raises ValueError."""
-    from gateway.settings.fields import parse_seconds
-
-    try:
-        moment = now - timedelta(seconds=parse_seconds(value))
-    except ValueError:
-        moment = _time(value)
-    return moment.astimezone(UTC).isoformat()
+def briefly(diff: Any) -> str:
+    """Return what changed without the rest of long values, such as a thousand members."""
+    return changed(diff, shortened(LONGEST))
 
 
-def filter_test(text: str) -> Test:
-    """Return the test of a filter over events; raises InvalidFilter, and Stop for a field they lack."""
-    from gateway.scim.grammar import parse_filter
-    from gateway.scim.names import UNKNOWN
-    from gateway.scim.predicate import attributes_named, element_predicate
-    from gateway.settings.faults import hint
-
-    tree = parse_filter(text)
-    for name in map(_name, attributes_named(tree)):
-        if name.casefold() not in NAMES:
-            raise Stop(f'--filter: an event has no "{name}"{hint(name, NAMES)}', Status.WRONG)
-    return element_predicate(tree, UNKNOWN)
+def details(event: Event) -> str:
+    """Return all that an event says, a line for each field that says something."""
+    return "".join(f"{path:<{GAP}}{text(value)}\n" for path, value in _leaves(event))
 
 
-def text_test(text: str) -> Test:
-    """Return the test whether a text stands in any value of an event, in any case."""
-    needle = text.casefold()
-    return lambda event: any(
-        needle in found for name, value in event.items() if name not in UNSAID for found in _texts(value)
+def second(published: Any) -> str:
+    """Return a time without its fractions."""
+    return f"{text(published)[:19]}Z"
+
+
+def _change(line: Mapping[str, Any], show: Callable[[Any], str]) -> str:
+    path, before, after, rule = (line.get(name) for name in ("path", "before", "after", "rule"))
+    if before is None and after is None:
+        return f"{text(path)}: {text(line.get('op'))}, its values are not kept"
+    by = f"  [{text(rule)}]" if rule else ""
+    old, new = ("–" if value is None else show(orjson.dumps(value).decode()) for value in (before, after))
+    return f"{text(path)}: {old} → {new}{by}"
+
+
+def _leaves(event: Event) -> Iterator[tuple[str, Any]]:
+    for name, value in event.items():
+        if name == "diff":
+            yield from (("diff", line) for line in changed(value).splitlines())
+        elif isinstance(value, Mapping):
+            yield from ((f"{name}.{sub}", inner) for sub, inner in value.items() if inner is not None)
+        elif value not in (None, [], ""):
+            yield name, value
+
+
+LONGEST: Final = 120  # characters of a value where changes are in a table
+GAP: Final = 20  # columns that the name of a field has
+SHEET: Final = columns(*PATHS)
+TABLE: Final = (
+    Column("TIME", "published", second),
+    Column("EVENT", "event"),
+    Column("RESULT", "outcome.result"),
+    Column("PROVIDER", "actor.name"),
+    Column("TARGET", "target.name"),
+    Column("USER", "target.user_name"),
+    Column("CORRELATION ID", "correlation_id"),
+    Column("REASON", "outcome.reason", shortened(60)),
+)
+HISTORY: Final = (
+    Column("TIME", "published", second),
+    Column("EVENT", "event"),
+    Column("RESULT", "outcome.result"),
+    Column("PROVIDER", "actor.name"),
+    Column("TARGET", "target.name"),
+    Column("REASON", "outcome.reason", shortened(60)),
+    Column("CHANGES", "diff", briefly),
+)
+LINE: Final = (20, 16, 9, 10, 12, 28, 32, 0)  # widths of TABLE where rows are shown one by one
+
+
+def line(event: Event) -> str:
+    """Return an event as one row of TABLE, for who cannot wait for the others."""
+    cells = (
+        column.show(at(event, column.path)).ljust(width) for column, width in zip(TABLE, LINE, strict=True)
     )
-
-
-def _newest_first(reader: "Reader", question: Question) -> Iterator[Event]:
-    for page in reader.pages(question.after, PAGE, question.since, question.until):
-        yield from page
-
-
-def _oldest_first(reader: "Reader", question: Question) -> Iterator[Event]:
-    """Walk up in windows of seq: the trail is read downwards within each."""
-    newest = reader.page(None, 1, question.since, question.until)
-    end = newest[0]["seq"] if newest else 0
-    for start in range((question.after or 0) + 1, end + 1, PAGE):
-        page = reader.page(start + PAGE, PAGE, question.since, question.until)
-        yield from (event for event in reversed(page) if start <= event["seq"] <= end)
-
-
-def _time(value: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError(
-            'must be a time such as "2026-03-01T09:00:00Z", or how long ago: "2h", "7d"'
-        ) from None
-
-
-def _name(path: "AttrPath") -> str:
-    name = path.attr if path.uri is None else f"{path.uri}:{path.attr}"
-    return name if path.sub_attr is None else f"{name}.{path.sub_attr}"
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)
-    elif value is not None:
-        yield str(value).casefold()
+    return "  ".join(cells).rstrip()

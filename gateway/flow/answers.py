@@ -10,6 +10,7 @@ from gateway.flow.ports import (
     Denied,
     Missing,
     Nonsense,
+    Paused,
     Refused,
     TargetError,
     Throttled,
@@ -60,6 +61,10 @@ def _throttled(target: str, error: TargetError) -> GatewayError:
     return Busy(f"{target} asks to slow down", error.retry_after or RETRY_AFTER, status=429)
 
 
+def _paused(target: str, error: TargetError) -> GatewayError:
+    return Busy(f"an administrator has paused {target}: no change is sent until it is resumed")
+
+
 def _busy(target: str, error: TargetError) -> GatewayError:
     return Busy(f"{target} could not be reached or did not answer in time", error.retry_after or RETRY_AFTER)
 
@@ -79,6 +84,7 @@ _TO_CHANGES: Final = {
     Missing: _nonsense_change,
     Denied: _denied_change,
     Throttled: _throttled,
+    Paused: _paused,
     Nonsense: _nonsense_change,
 }
 _TO_READS: Final = _TO_CHANGES | {

@@ -5,13 +5,10 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import structlog
-
+from gateway.flow.alert import Alert
 from gateway.flow.model import Services, Target
 from gateway.flow.ports import Event
 from gateway.flow.times import plus
-
-log = structlog.get_logger()
 
 
 class Brake:
@@ -50,8 +47,9 @@ class Brake:
 
     async def _trip(self, target: Target, now: str, most: int) -> None:
         await self._services.removals.trip(target.name, now)
-        log.error("removals.held", target=target.name, most=most)
         await self._services.trail.append([self._event(target, most)])
+        reason = f"more than {most} removals: held until `operations release {target.name}`"
+        self._services.alarm(Alert("removals.held", target.name, reason))
 
     def _event(self, target: Target, most: int) -> Event:
         return Event(

@@ -1,28 +1,26 @@
 """The way of a change: take the keys, settle doubt, read, decide, record, deliver, settle, reply."""
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
+
+import structlog
 
 from gateway.errors import (
     Busy,
     GatewayError,
-    InvalidValue,
     JournalUnavailable,
     NotSupported,
-    Uniqueness,
 )
-from gateway.flow.alert import alert
 from gateway.flow.answers import answer_to_change
-from gateway.flow.brake import Brake
 from gateway.flow.decide import Plan, Send, Situation, decide, without_password
 from gateway.flow.deliver import Courier, Delivered, Gone
-from gateway.flow.document import shown
-from gateway.flow.held import is_still_active
-from gateway.flow.look import look, recalled
-from gateway.flow.model import Change, Reply, Services, Target, keys_of, keys_of_resource
+from gateway.flow.document import Members, shown
+from gateway.flow.intents import says_active
+from gateway.flow.leavers import Leavers
+from gateway.flow.look import look
+from gateway.flow.membership import Membership
+from gateway.flow.model import Change, Reply, Services, keys_of, keys_of_resource
 from gateway.flow.ports import (
-    Intent,
     Key,
     KeysTaken,
     Mark,
@@ -34,14 +32,19 @@ from gateway.flow.ports import (
     State,
     TargetError,
 )
-from gateway.flow.record import Record
+from gateway.flow.precondition import refuse_outdated
+from gateway.flow.record import Record, outcome_of
 from gateway.flow.recovery import Recovery
 from gateway.flow.remember import Known, remembered
 from gateway.flow.retry import try_again_in
 from gateway.flow.times import plus
+from gateway.scim.members import Emptied, edited
+from gateway.scim.names import NAMES
 
 ROUNDS: Final = 5  # decisions taken anew because the world moved, before the provider is asked to come again
 RECORD_PAUSES: Final = (0.5, 1.0, 2.0)  # seconds between tries to record what the target has already done
+
+log = structlog.get_logger()
 
 
 class Changes:
@@ -50,29 +53,36 @@ class Changes:
     def __init__(self, services: Services, recovery: Recovery) -> None:
         self._services = services
         self._recovery = recovery
-        self._brake = Brake(services)
+        self._leavers = Leavers(services)
+        self._membership = Membership(services)
 
     async def handle(self, change: Change) -> Reply:
         """Make the change and return the answer; raises the GatewayError that refuses it."""
         services = self._services
         record = Record(change, services.new_id(), services.monotonic, services.monotonic())
         try:
-            return await self._walk(change, record)
+            reply = await self._walk(change, record)
         except GatewayError as error:
+            services.meter.changed(change.target.name, outcome_of(error, _status(error, change)))
             await self._remember_refusal(record, error)
             raise
+        services.meter.changed(change.target.name, reply.outcome)
+        return reply
 
     async def _walk(self, change: Change, record: Record) -> Reply:
-        if change.type is not ResourceType.USER:
+        if change.type is ResourceType.GROUP and not await change.target.has_groups():
             raise NotSupported(f"{change.target.name} takes no groups: untick Push Groups")
         keys = await self._keys(change)
         for _ in range(ROUNDS):
             patience = change.target.policy.deadline - record.seconds()
             async with self._services.locks.hold(change.target.name, keys, patience):
-                await self._recovery.settle_doubt(change.target, change.type, keys)
+                await self._settle_doubt(change, keys, record)
                 situation = await self._look(change, keys, record)
+                await refuse_outdated(self._services, change, situation)
+                record.name = _name_of(change, situation)
                 record.plan = plan = decide(change, situation)
                 record.differences = plan.differences
+                record.plan = plan = await self._with_members(change, situation, plan)
                 needed = self._needed(change, situation, plan)
                 if needed <= keys:
                     try:
@@ -82,9 +92,23 @@ class Changes:
             keys = keys | needed
         raise Busy("the resource keeps changing under this request")
 
+    async def _settle_doubt(self, change: Change, keys: frozenset[Key], record: Record) -> None:
+        """Settle what stands open under the keys; a leaver for whom that cannot be done now is kept."""
+        try:
+            await self._recovery.settle_doubt(change.target, change.type, keys, says_active(change))
+        except Busy as busy:
+            await self._leavers.keep(change, keys, record, busy)
+            raise
+
+    async def _with_members(self, change: Change, situation: Situation, plan: Plan) -> Plan:
+        try:
+            return await self._membership.planned(change, situation, plan)
+        except TargetError as error:
+            raise answer_to_change(change.target.name, error) from error
+
     async def _keys(self, change: Change) -> frozenset[Key]:
         """Return the keys to take first, from the request and from what the journal knows."""
-        keys = keys_of(change.body) if change.operation != "patch" else frozenset()
+        keys = keys_of(change.body, change.type) if change.operation != "patch" else frozenset()
         if change.id is None:
             return keys
         own = Key("id", change.id)
@@ -93,42 +117,29 @@ class Changes:
 
     def _needed(self, change: Change, situation: Situation, plan: Plan) -> frozenset[Key]:
         own = {Key("id", change.id)} if change.id else set()
-        held = keys_of_resource(situation.resource) if situation.resource else frozenset()
-        return plan.keys | held | own
+        if situation.resource is not None:
+            return plan.keys | keys_of_resource(situation.resource) | own
+        # an entry not known yet: nobody else may take it by its present name meanwhile
+        present = change.mapping.reverse(situation.present) if situation.present else {}
+        return plan.keys | keys_of(present, change.type) | own
 
     async def _look(self, change: Change, keys: frozenset[Key], record: Record) -> Situation:
         try:
+            self._services.refuse_paused(change.target.name)
             return await look(self._services, change, keys)
         except TargetError as error:
-            answer = _answered(change.target, error)
-            await self._keep_leaver(change, keys, record, answer)
+            answer = answer_to_change(change.target.name, error)
+            await self._leavers.keep(change, keys, record, answer, error)
             raise answer from error
-
-    async def _keep_leaver(
-        self, change: Change, keys: frozenset[Key], record: Record, answer: GatewayError
-    ) -> None:
-        """Record a deactivation even though the target cannot be read now: it stays pending until applied."""
-        situation = await recalled(self._services, change, keys)
-        if situation is None:
-            return
-        with suppress(InvalidValue, Uniqueness):
-            plan = decide(change, situation)
-            intent = intent_of(change, situation, plan, "")
-            if intent.removes and frozenset(intent.keys) <= keys:
-                record.plan, record.differences = plan, plan.differences
-                operation = await self._claim(change, situation, plan, record)
-                mark = Mark(Standing.PENDING, answer.detail, plus(self._services.now(), try_again_in(1)))
-                event = record.refusal(answer, _status(answer, change))
-                await self._services.operations.mark(operation, mark, event)
-                record.is_written = True
 
     async def _carry_out(self, change: Change, situation: Situation, plan: Plan, record: Record) -> Reply:
         if plan.send is Send.NOTHING:
             if _is_no_news(change, situation, plan):
                 return Reply(plan.status, outcome=plan.outcome)
-            return await self._settle(change, situation, plan, None, Delivered(None, plan.outcome), record)
-        operation = await self._claim(change, situation, plan, record)
-        courier = Courier(self._services, record, operation, plan)
+            nothing = Delivered(None, plan.outcome, plan.members)
+            return await self._settle(change, situation, plan, None, nothing, record)
+        operation = await self._leavers.claim(change, situation, plan, record)
+        courier = Courier(self._services, self._membership, record, operation, plan)
         try:
             delivered = await courier.deliver()
         except Gone:
@@ -136,22 +147,11 @@ class Changes:
             raise
         except (TargetError, GatewayError) as error:
             raise await self._give_up(change, courier, record, error) from error
+        except Exception as error:
+            courier.in_doubt = True
+            log.error("change.crashed", target=change.target.name, error=type(error).__name__)  # noqa: TRY400
+            raise await self._give_up(change, courier, record, Busy("the gateway failed")) from error
         return await self._settle(change, situation, plan, courier.operation, delivered, record)
-
-    async def _claim(self, change: Change, situation: Situation, plan: Plan, record: Record) -> Operation:
-        """Record the intent; raises Busy where it is a removal too many, which is then held."""
-        intent = intent_of(change, situation, plan, self._services.new_id())
-        operations = self._services.operations
-        if not intent.removes:
-            return await operations.claim(intent)
-        async with self._brake.turn(change.target) as reason:
-            operation = await operations.claim(intent)
-            if reason is None:
-                return operation
-            event = record.event(Outcome.PENDING, change.caller.busy_status, reason)
-            await operations.mark(operation, Mark(Standing.HELD, reason), event)
-        record.is_written = True
-        raise Busy(reason)
 
     async def _settle(
         self,
@@ -170,12 +170,14 @@ class Changes:
         resource = await remembered(self._services, situation.resource, state, change.id, replied=is_known)
         record.target_id = resource.id
         event = record.event(delivered.outcome, plan.status)
-        await self._recorded(operation, Settlement(delivered.outcome, event, resource))
+        rows = delivered.members.rows(change.target.name, delivered=delivered.are_members_told)
+        await self._recorded(operation, Settlement(delivered.outcome, event, resource, rows))
         record.is_written = True
         self._note_sight(change, plan, delivered)
-        if resource.state is State.DELETED:
-            return Reply(204)
-        return Reply(plan.status, shown(change.target, resource, resource.original), delivered.outcome)
+        if resource.state is State.DELETED or _is_answered_briefly(change):
+            return Reply(204, outcome=delivered.outcome)
+        document = shown(change.target, resource, resource.original, _known_members(change, plan))
+        return Reply(plan.status, document, delivered.outcome)
 
     async def _recorded(self, operation: Operation | None, settlement: Settlement) -> None:
         """Settle; where the journal fails after the target did not, try a few seconds more (F7)."""
@@ -199,7 +201,7 @@ class Changes:
         self, change: Change, courier: Courier, record: Record, error: TargetError | GatewayError
     ) -> GatewayError:
         """Close the operation, or leave it to be settled later; return what the provider hears."""
-        answer = error if isinstance(error, GatewayError) else _answered(change.target, error)
+        answer = error if isinstance(error, GatewayError) else answer_to_change(change.target.name, error)
         if courier.in_doubt and not isinstance(answer, Busy):
             answer = Busy(f"{change.target.name} left the change in doubt: {answer.detail}")
         event = record.refusal(answer, _status(answer, change))
@@ -207,7 +209,9 @@ class Changes:
         if courier.in_doubt:
             mark = Mark(Standing.DOUBT, answer.detail, operation.due)
         elif operation.intent.removes and isinstance(answer, Busy):
-            mark = Mark(Standing.PENDING, answer.detail, plus(self._services.now(), try_again_in(1)))
+            fault = error if isinstance(error, TargetError) else None
+            due = plus(self._services.now(), try_again_in(1, fault))
+            mark = Mark(Standing.PENDING, answer.detail, due)
         else:
             outcome = Outcome(event.fields["outcome"]["result"])
             await self._services.operations.settle(operation, Settlement(outcome, event))
@@ -234,45 +238,31 @@ class Changes:
                 raise
 
 
-def intent_of(change: Change, situation: Situation, plan: Plan, op_id: str) -> Intent:
-    """Return what is recorded before the target is asked."""
-    resource = situation.resource
-    keys = plan.keys | (keys_of_resource(resource) if resource else frozenset())
-    if change.id:
-        keys = keys | {Key("id", change.id)}
-    was_active = resource is None or resource.state is State.ACTIVE or _is_still_active(change, situation)
-    return Intent(
-        op_id=op_id,
-        base=change.target.name,
-        target=change.target.name,
-        type=change.type,
-        operation=plan.send.value,
-        keys=tuple(sorted(keys, key=lambda key: (key.kind, key.value))),
-        resource_id=resource.id if resource else (change.id or ""),
-        target_id=plan.target_id,
-        wanted=plan.mapped.form,
-        original=plan.original,
-        state=plan.state,
-        correlation_id=change.correlation_id,
-        removes=was_active and plan.state is not State.ACTIVE and plan.send is not Send.CREATE,
-    )
-
-
-def _is_still_active(change: Change, situation: Situation) -> bool:
-    resource, present = situation.resource, situation.present
-    mapping = change.target.mapping
-    return resource is not None and present is not None and is_still_active(mapping, resource, present)
-
-
 def _is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
     """Say whether a push found all as the journal has it, so that there is nothing to remember."""
     link = situation.link(change.target.name)
-    return change.operation == "push" and link is not None and link.target_id == plan.target_id
+    if plan.members.delta:
+        return False
+    return change.operation in ("push", "deliver") and link is not None and link.target_id == plan.target_id
 
 
-def _answered(target: Target, error: TargetError) -> GatewayError:
-    alert(target, error)
-    return answer_to_change(target.name, error)
+def _name_of(change: Change, situation: Situation) -> str | None:
+    resource, present = situation.resource, situation.present
+    known = resource.original if resource else change.mapping.reverse(present or {})
+    name = known.get(NAMES[change.type])
+    return name if isinstance(name, str) else None
+
+
+def _is_answered_briefly(change: Change) -> bool:
+    """Say whether the answer has no body: a group of thousands would be sent back for each new member."""
+    return change.type is ResourceType.GROUP and change.operation == "patch"
+
+
+def _known_members(change: Change, plan: Plan) -> Members:
+    """Return the members as the request had them, for its answer; None where it does not say who they are."""
+    is_whole = plan.send is Send.CREATE or any(isinstance(edit, Emptied) for edit in change.members[:1])
+    is_group = change.type is ResourceType.GROUP
+    return list(edited({}, change.members).values()) if is_group and is_whole else None
 
 
 def _status(error: GatewayError, change: Change) -> int:

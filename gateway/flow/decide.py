@@ -7,12 +7,14 @@ from typing import Final
 
 from gateway.errors import InvalidValue, NotFound, Uniqueness
 from gateway.flow.held import held, with_kept
+from gateway.flow.members import NOBODYS, Members
 from gateway.flow.model import Change, Policy, is_same_name, keys_of
-from gateway.flow.ports import Attributes, Key, Link, Outcome, Resource, State, Update
+from gateway.flow.ports import Attributes, Key, Link, Outcome, Resource, ResourceType, State, Update
 from gateway.mapping.target import Mapped, TargetMapping
 from gateway.mapping.values import Unusable
 from gateway.scim.difference import Difference, compare, overlay
 from gateway.scim.documents import is_active, replacement, take_password, without_read_only
+from gateway.scim.names import NAMES
 from gateway.scim.patch import apply_patch
 
 
@@ -43,11 +45,8 @@ class Wanted:
 
     document: Attributes
     mapped: Mapped
+    is_active: bool = True  # groups always are
     secret: Attributes = field(default_factory=dict, repr=False)
-
-    @property
-    def is_active(self) -> bool:
-        return is_active(self.document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +64,12 @@ class Plan:
     target_id: str | None = None
     update: Update | None = None
     secret: Attributes = field(default_factory=dict, repr=False)
+    kind: ResourceType = ResourceType.USER
+    members: Members = NOBODYS
 
     @property
     def keys(self) -> frozenset[Key]:
-        return keys_of(self.original)
+        return keys_of(self.original, self.kind)
 
 
 def decide(change: Change, situation: Situation) -> Plan:
@@ -92,23 +93,33 @@ def without_password(entry: Attributes) -> Attributes:
     return take_password(entry)[0] if "password" in entry else entry
 
 
-def may_adopt(policy: Policy, wanted: Mapping[str, object], entry: Mapping[str, object]) -> bool:
-    """Say whether an entry found on the target may become ours: it must share a key of `adopt_by`."""
+def may_adopt(
+    policy: Policy,
+    wanted: Mapping[str, object],
+    entry: Mapping[str, object],
+    kind: ResourceType = ResourceType.USER,
+) -> bool:
+    """Say whether an entry found on the target may become ours: it must share a key of `adopt_by`.
+
+    A group's displayName is to it what userName is to a person.
+    """
     external, theirs = wanted.get("externalId"), entry.get("externalId")
     shared = {
         "externalId": bool(external) and external == theirs,
         # somebody else's externalId on the entry says that it is another person (DESIGN section 7)
-        "userName": is_same_name(wanted.get("userName"), entry.get("userName"))
+        "userName": is_same_name(wanted.get(NAMES[kind]), entry.get(NAMES[kind]))
         and (not external or not theirs or external == theirs),
     }
     return any(shared[key] for key in policy.adopt_by)
 
 
 def _create(change: Change, situation: Situation) -> Plan:
-    document = {**without_read_only(change.body), "active": change.body.get("active", True)}
+    document = without_read_only(change.body)
+    if change.type is ResourceType.USER:
+        document["active"] = change.body.get("active", True)
     wanted = _wanted(change, document, change.password)
     resource = situation.resource
-    _refuse_rivals(situation, document)
+    _refuse_rivals(change, situation, document)
     if resource is None:
         if situation.present is not None:
             return _adoption(change, situation, wanted, 201)
@@ -124,9 +135,10 @@ def _known_person(change: Change, situation: Situation, resource: Resource, want
     held, asked = resource.original.get("externalId"), wanted.get("externalId")
     if held and asked and held != asked:
         if resource.state is State.ACTIVE or change.target.policy.reuse_name != "take":
-            raise Uniqueness("userName belongs to somebody with another externalId")
+            raise Uniqueness(f"{NAMES[change.type]} belongs to somebody with another externalId")
         return "user.rebound"
-    renamed = not is_same_name(resource.original.get("userName"), wanted.get("userName"))
+    name = NAMES[change.type]
+    renamed = not is_same_name(resource.original.get(name), wanted.get(name))
     there = situation.present is not None
     if resource.state is State.ACTIVE and resource.replied and there and not renamed:
         raise Uniqueness("this resource exists already: it was created before, and the answer was delivered")
@@ -147,7 +159,7 @@ def _patch(change: Change, situation: Situation) -> Plan:
 
 
 def _changed(change: Change, situation: Situation, wanted: Wanted) -> Plan:
-    _refuse_rivals(situation, wanted.document)
+    _refuse_rivals(change, situation, wanted.document)
     if situation.resource is None:
         return _adoption(change, situation, wanted, 200)
     return _update(change, situation, wanted, 200)
@@ -160,11 +172,19 @@ def _push(change: Change, situation: Situation) -> Plan:
     return _update(change, situation, _wanted(change, situation.resource.original, None), 200)
 
 
+def _deliver(change: Change, situation: Situation) -> Plan:
+    """Leave all as it is but the members who are due: `Membership.planned` adds them."""
+    if situation.resource is None or situation.present is None:
+        raise NotFound(f"{change.target.name} has no such group any more")
+    wanted = _wanted(change, situation.resource.original, None)
+    return _unchanged(change, wanted, 200, situation.present["id"])
+
+
 def _delete(change: Change, situation: Situation) -> Plan:
     view = _view_or_404(change, situation)
     target_id = (situation.present or {}).get("id")  # it may have been made anew, or be protected by now
     send = Send.DELETE if target_id else Send.NOTHING
-    gone = compare(change.target.mapping.forward(view).form, {})
+    gone = compare(change.mapping.forward(view).form, {})
     wanted = Wanted(view, Mapped({}))
     plan = _plan(change, send, wanted, 204, differences=gone, target_id=target_id)
     return replace(plan, state=State.DELETED)
@@ -196,7 +216,7 @@ def _update(change: Change, situation: Situation, wanted: Wanted, status: int) -
 
 def _held(change: Change, situation: Situation, present: Attributes) -> Attributes:
     """Return what the target holds, in the form it is sent."""
-    mapping, resource, link = change.target.mapping, situation.resource, situation.link(change.target.name)
+    mapping, resource, link = change.mapping, situation.resource, situation.link(change.target.name)
     if resource is None or link is None:
         return mapping.forward(mapping.reverse(present)).form
     return held(mapping, resource, link, present)
@@ -207,7 +227,9 @@ def update_of(
 ) -> Update:
     """Return the update that lays the differences over what the target shows now."""
     laid = {**without_password(overlay(present, differences)), **secret}
-    laid["schemas"] = list(dict.fromkeys((*present.get("schemas", ()), *form["schemas"])))
+    shown = present.get("schemas")
+    known = [urn for urn in shown if isinstance(urn, str)] if isinstance(shown, list) else []
+    laid["schemas"] = list(dict.fromkeys((*known, *form["schemas"])))
     return Update(present, laid, differences)
 
 
@@ -237,8 +259,9 @@ def _unchanged(change: Change, wanted: Wanted, status: int, target_id: str | Non
 
 def _adoption(change: Change, situation: Situation, wanted: Wanted, status: int) -> Plan:
     """The first change to an entry that the journal does not know."""
-    entry = change.target.mapping.reverse(situation.present or {})
-    if not may_adopt(change.target.policy, wanted.document, entry):
+    entry = change.mapping.reverse(situation.present or {})
+    is_linked = change.type is ResourceType.GROUP and change.id is not None  # by hand, from a list of ours
+    if not is_linked and not may_adopt(change.target.policy, wanted.document, entry, change.type):
         raise Uniqueness(f"{change.target.name} holds an entry of that name which may not be adopted")
     return replace(_update(change, situation, wanted, status), outcome=Outcome.ADOPTED)
 
@@ -246,29 +269,34 @@ def _adoption(change: Change, situation: Situation, wanted: Wanted, status: int)
 def _view_or_404(change: Change, situation: Situation) -> Attributes:
     if situation.resource is None and situation.present is None:
         raise NotFound(f"{change.target.name} has no {change.type.lower()} with this id")
-    return view_of(change.target.mapping, situation, change.target.name)
+    return view_of(change.mapping, situation, change.target.name)
 
 
 def _wanted(change: Change, document: Attributes, password: str | None) -> Wanted:
     """Return the wanted state in the target's form; raises InvalidValue that names every problem."""
-    if not document.get("userName"):
-        raise InvalidValue("userName is required")
-    mapped = change.target.mapping.forward(document)
+    if not document.get(NAMES[change.type]):
+        raise InvalidValue(f"{NAMES[change.type]} is required")
+    mapped = change.mapping.forward(document)
     if mapped.problems:
         raise InvalidValue("; ".join(str(problem) for problem in mapped.problems))
     protect = change.target.policy.protect
     if protect is not None and is_active(document) and protect(mapped.form):
         raise InvalidValue(f"targets.{change.target.name}.protect keeps such an entry from providers")
     try:
-        return Wanted(document, mapped, change.target.mapping.secret(password))
+        active = change.type is not ResourceType.USER or is_active(document)
+        return Wanted(document, mapped, active, change.mapping.secret(password))
     except Unusable as unusable:
         raise InvalidValue(f"password: {unusable}") from unusable
 
 
-def _refuse_rivals(situation: Situation, wanted: Attributes) -> None:
+def _refuse_rivals(change: Change, situation: Situation, wanted: Attributes) -> None:
+    """Raise Uniqueness where another resource has a name that is wanted; one that was given up is free."""
+    names = keys_of(wanted, change.type)
     for rival in situation.rivals:
-        taken = is_same_name(rival.original.get("userName"), wanted.get("userName"))
-        raise Uniqueness(f"{'userName' if taken else 'externalId'} belongs to another resource")
+        shared = names & keys_of(rival.original, rival.type)
+        if shared:
+            taken = any(key.kind == "name" for key in shared)
+            raise Uniqueness(f"{NAMES[rival.type] if taken else 'externalId'} belongs to another resource")
 
 
 def _plan(
@@ -286,13 +314,14 @@ def _plan(
         change.event_name,
         status,
         Outcome.APPLIED,
-        change.target.mapping.remembered(wanted.document),
+        change.mapping.remembered(wanted.document),
         State.ACTIVE if wanted.is_active else State.INACTIVE,
         wanted.mapped,
         differences,
         target_id,
         update,
         wanted.secret,
+        change.type,
     )
 
 
@@ -302,4 +331,5 @@ _DECISIONS: Final[Mapping[str, Callable[[Change, Situation], Plan]]] = {
     "patch": _patch,
     "delete": _delete,
     "push": _push,
+    "deliver": _deliver,
 }

@@ -6,20 +6,26 @@ from itertools import count
 from typing import Any
 
 from gateway.errors import Uniqueness
-from gateway.flow.decide import Plan, Send, may_adopt, update_of
-from gateway.flow.look import is_protected
+from gateway.flow.decide import Plan, Send, update_of
+from gateway.flow.look import may_become
 from gateway.flow.lookup import find_entry
+from gateway.flow.members import NOBODYS, Members
+from gateway.flow.membership import Membership
 from gateway.flow.model import Change, Services, Target
 from gateway.flow.ports import (
     Attributes,
     Conflict,
+    Connector,
     Mark,
     Missing,
     Operation,
     Outcome,
+    Refused,
+    ResourceType,
     Silent,
     Standing,
     TargetError,
+    Update,
 )
 from gateway.flow.record import Record
 from gateway.flow.retry import Retry
@@ -34,6 +40,8 @@ class Delivered:
 
     entry: Attributes | None
     outcome: Outcome
+    members: Members = NOBODYS
+    are_members_told: bool = True
 
 
 class Gone(Exception):
@@ -43,8 +51,16 @@ class Gone(Exception):
 class Courier:
     """Delivers one plan."""
 
-    def __init__(self, services: Services, record: Record, operation: Operation, plan: Plan) -> None:
+    def __init__(
+        self,
+        services: Services,
+        membership: Membership,
+        record: Record,
+        operation: Operation,
+        plan: Plan,
+    ) -> None:
         self._services = services
+        self._membership = membership
         self._record = record
         self._change: Change = record.change
         self._target: Target = record.change.target
@@ -52,9 +68,38 @@ class Courier:
         self._retry = Retry(self._target.policy.attempts)
         self.operation = operation
         self.in_doubt = False
+        self._was_in_doubt = False  # an attempt may have made what is in the way now
 
     async def deliver(self) -> Delivered:
         """Send until it is done; raises the last TargetError, Uniqueness, or Gone."""
+        makes = self._plan.send is Send.CREATE
+        try:
+            done = await self._deliver()
+        except (Conflict, Uniqueness):
+            self.in_doubt = self.in_doubt or (makes and self._was_in_doubt)
+            raise
+        if done.entry is None:
+            return done
+        told = await self._told_members(done.entry) if makes else True
+        return replace(done, members=self._plan.members, are_members_told=told)
+
+    async def _told_members(self, group: Attributes) -> bool:
+        """Add the members of a new group; those of whom it cannot be told now are told later."""
+        if not (update := self._plan.members.update):
+            return True
+        try:
+            with self._record.attempt():
+                await self._target.connector.change(
+                    self._change.type, group["id"], Update(group, group, (), update)
+                )
+        except TargetError as error:
+            if error.maybe_applied:
+                await self._wait_out(error)
+                self.in_doubt = False
+            return False
+        return True
+
+    async def _deliver(self) -> Delivered:
         for attempt in count(1):
             try:
                 with self._record.attempt():
@@ -66,12 +111,15 @@ class Courier:
             except Missing as error:
                 return self._after_missing(error)
             except TargetError as error:
+                if await self._has_sifted(error):
+                    continue
                 if (done := await self._after(attempt, error)) is not None:
                     return done
         raise AssertionError("unreachable")
 
     async def _send(self) -> Attributes | None:
         connector, kind, plan = self._target.connector, self._change.type, self._plan
+        self._services.sights.forget(self._target.name, kind, plan.target_id or "")
         if plan.send is Send.DELETE:
             await connector.delete(kind, plan.target_id or "")
             return None
@@ -80,7 +128,23 @@ class Courier:
             return await self._whole(await connector.create(kind, form))
         assert plan.update is not None
         answer = await connector.change(kind, plan.target_id or "", plan.update)
-        return answer if answer is not None else await connector.get(kind, plan.target_id or "")
+        if answer is None and plan.kind is ResourceType.GROUP and not plan.update.differences:
+            return plan.update.present  # only its members have changed
+        if answer is not None:
+            return answer
+        return await read_back(connector, kind, plan.target_id or "")
+
+    async def _has_sifted(self, error: TargetError) -> bool:
+        """Say whether a refused change of members is worth sending once more, without what was in its way."""
+        plan = self._plan
+        if not isinstance(error, Refused) or plan.update is None or not plan.members.update:
+            return False
+        members = await self._membership.sifted(self._target, plan.target_id or "", plan.members)
+        if members.update == plan.members.update:
+            return False
+        self._plan = replace(plan, members=members, update=replace(plan.update, members=members.update))
+        self._record.plan = self._plan
+        return True
 
     async def _whole(self, answer: Attributes | None) -> Attributes:
         """Return what was created, read back where the target did not show it."""
@@ -97,13 +161,7 @@ class Courier:
     async def _after(self, attempt: int, error: TargetError) -> Delivered | None:
         """Wait and look, so that the next attempt is safe; raises `error` where there is none."""
         if error.maybe_applied:
-            quiet = self._retry.quiet(error, self._target.policy.settle)
-            self.in_doubt = True
-            mark = Mark(Standing.DOUBT, error.reason, plus(self._services.now(), quiet))
-            self.operation = await self._services.operations.mark(self.operation, mark)
-            if quiet >= self._left():
-                raise error
-            await self._services.sleep(quiet)
+            await self._wait_out(error)
             if (found := await self._what_became()) is not None:
                 return found
             self.in_doubt = False
@@ -113,6 +171,19 @@ class Courier:
         await self._services.sleep(pause)
         return None
 
+    async def _wait_out(self, error: TargetError) -> None:
+        """Wait until a doubtful attempt can no longer take effect; raises `error` where that is too long."""
+        quiet = self._retry.quiet(error, self._target.policy.settle)
+        self.in_doubt = self._was_in_doubt = True
+        now, doubts, id = self._services.now(), self._services.doubts, self.operation.intent.op_id
+        doubts[id] = now  # known here even where it cannot be written down
+        mark = Mark(Standing.DOUBT, error.reason, plus(now, quiet))
+        self.operation = await self._services.operations.mark(self.operation, mark)
+        del doubts[id]
+        if quiet >= self._left():
+            raise error
+        await self._services.sleep(quiet)
+
     async def _what_became(self) -> Delivered | None:
         """Ask the target whether the doubtful attempt took effect; None: it did not."""
         plan, kind = self._plan, self._change.type
@@ -120,7 +191,8 @@ class Courier:
             entry = await find_entry(self._target, kind, plan.mapped.form)
             if entry is None:
                 return None
-            if holds(self._target.mapping, plan.mapped.form, entry):
+            await self._refuse_others(entry)
+            if holds(self._change.mapping, plan.mapped.form, entry):
                 return Delivered(entry, plan.outcome)
             return await self._adopt(entry)
         entry = await self._target.connector.get(kind, plan.target_id or "")
@@ -134,9 +206,11 @@ class Courier:
         plan = self._plan
         assert plan.update is not None
         wanted = overlay(entry, plan.differences)
-        if not compare(entry, wanted) and not plan.secret:  # a password cannot be looked up
+        # neither a password nor members are looked up: they are sent again
+        if not compare(entry, wanted) and not plan.secret and not plan.members.update:
             return Delivered(entry, plan.outcome)
         update = update_of(entry, plan.differences, plan.mapped.form, plan.secret)
+        update = replace(update, members=plan.members.update)
         self._plan = replace(plan, update=update)
         return None
 
@@ -151,14 +225,9 @@ class Courier:
 
     async def _adopt(self, entry: Attributes) -> Delivered | None:
         """Go on with an entry that was there: nothing to send, or a change of it instead of a create."""
-        mapping, plan, services = self._target.mapping, self._plan, self._services
-        linked = await services.resources.read(
-            self._target.name, self._change.type, self._target.name, (entry["id"],)
-        )
+        await self._refuse_others(entry)
+        mapping, plan = self._change.mapping, self._plan
         reverse = mapping.reverse(entry)
-        mine = may_adopt(self._target.policy, plan.original, reverse)
-        if linked or not mine or is_protected(self._target, entry):
-            raise Uniqueness(f"{self._target.name} holds an entry of that name which may not be adopted")
         before = mapping.forward(reverse).form
         differences = compare(before, plan.mapped.form)
         self._record.differences = differences
@@ -170,7 +239,13 @@ class Courier:
             differences=differences,
             update=update_of(entry, differences, plan.mapped.form, plan.secret),
         )
-        return Delivered(entry, Outcome.ADOPTED) if not differences else None
+        return Delivered(entry, Outcome.ADOPTED) if not differences and not plan.secret else None
+
+    async def _refuse_others(self, entry: Attributes) -> None:
+        """Raise Uniqueness for an entry that may not become ours: that it is alike proves nothing."""
+        kind, original = self._plan.kind, self._plan.original
+        if not await may_become(self._services, self._target, kind, original, entry):
+            raise Uniqueness(f"{self._target.name} holds an entry of that name which may not be adopted")
 
     def _after_missing(self, error: Missing) -> Delivered:
         if self._plan.send is Send.DELETE:
@@ -179,6 +254,20 @@ class Courier:
 
     def _left(self) -> float:
         return self._target.policy.deadline - self._record.seconds()
+
+
+async def read_back(connector: Connector, kind: ResourceType, id: str) -> Attributes:
+    """Return an entry after a change that the target did not show; raises Silent where it cannot be seen.
+
+    The change happened, so whatever the read says is doubt, not refusal.
+    """
+    try:
+        entry = await connector.get(kind, id)
+    except TargetError as error:
+        raise Silent(error.reason, error.status) from error
+    if entry is None:
+        raise Silent("the target took the change, but does not show the entry")
+    return entry
 
 
 def holds(mapping: TargetMapping, form: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:

@@ -22,7 +22,7 @@ class OperationDesk:
     """Retries, drops and releases; the next sweep does the rest."""
 
     services: Services
-    targets: tuple[str, ...]
+    targets: tuple[str, ...]  # of the configuration: only what is theirs can be tried again
 
     async def retry(self, id: str) -> bool:
         """Have a dead or waiting operation tried again now; False where there is no such.
@@ -31,6 +31,8 @@ class OperationDesk:
         """
         async with self._alone(id) as operation:
             if operation is None or operation.standing not in RETRIED:
+                return False
+            if operation.intent.target not in self.targets:
                 return False
             mark = Mark(RETRIED[operation.standing], operation.reason, attempts=1)
             return await self._marked(operation, mark, "operation.retried")
@@ -72,11 +74,8 @@ class OperationDesk:
             yield await self._find(id)
 
     async def _find(self, id: str) -> Operation | None:
-        for target in self.targets:
-            for operation in await self.services.operations.open(target, ()):
-                if operation.intent.op_id == id:
-                    return operation
-        return None
+        unsettled = await self.services.operations.open(None, ())
+        return next((operation for operation in unsettled if operation.intent.op_id == id), None)
 
     async def _marked(self, operation: Operation, mark: Mark, name: str) -> bool:
         event = self._event(name, operation, Outcome.PENDING)

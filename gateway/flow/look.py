@@ -61,9 +61,10 @@ async def _look_for_create(services: Services, change: Change, known: tuple[Reso
         return Situation(
             own, rivals, await entry_of(services, change.target, own, change.target.policy.trust)
         )
-    if change.target.policy.unique_names:
+    is_refused = change.target.policy.unique_names and change.type is ResourceType.USER
+    if is_refused and not services.looks_first:  # few targets refuse a second group of one name
         return Situation()
-    entry = await find_entry(change.target, change.type, change.target.mapping.forward(change.body).form)
+    entry = await find_entry(change.target, change.type, change.mapping.forward(change.body).form)
     if entry is not None and await _is_taken(services, change.target, change.type, entry):
         raise Uniqueness(f"{change.target.name} holds an entry of that name which may not be adopted")
     return Situation(present=entry)
@@ -79,10 +80,11 @@ async def foreign_entry(
     if await services.resources.read(target.name, kind, target.name, (target_id,)):
         return None  # known under another id: this one never was the provider's
     entry = services.sights.recall(target.name, kind, target_id, trust)
+    asked = services.sights.moment()
     entry = entry or await target.connector.get(kind, target_id)
     if entry is None or is_protected(target, entry):
         return None
-    services.sights.note(target.name, kind, entry)
+    services.sights.note(target.name, kind, entry, asked)
     return entry
 
 
@@ -94,12 +96,13 @@ async def entry_of(services: Services, target: Target, resource: Resource, trust
     entry = services.sights.recall(target.name, resource.type, link.target_id, trust)
     if entry is not None and not is_protected(target, entry):
         return entry
+    asked = services.sights.moment()
     entry = await target.connector.get(resource.type, link.target_id)
     if entry is None and resource.state is State.ACTIVE:
         entry = await _made_again(services, target, resource)
     if entry is None or is_protected(target, entry):
         return None
-    services.sights.note(target.name, resource.type, entry)
+    services.sights.note(target.name, resource.type, entry, asked)
     return entry
 
 
@@ -113,7 +116,8 @@ async def _made_again(services: Services, target: Target, resource: Resource) ->
     entry = await find_entry(target, resource.type, resource.links[target.name].sent)
     if entry is None or await _is_taken(services, target, resource.type, entry):
         return None
-    mine = may_adopt(target.policy, resource.original, target.mapping.reverse(entry))
+    entry_shown = target.mapping_for(resource.type).reverse(entry)
+    mine = may_adopt(target.policy, resource.original, entry_shown, resource.type)
     return entry if mine else None
 
 
@@ -122,8 +126,18 @@ async def is_made_again(target: Target, resource: Resource, entry: Attributes) -
     link = resource.links.get(target.name)
     if resource.state is not State.ACTIVE or link is None or link.target_id is None:
         return False
-    mine = may_adopt(target.policy, resource.original, target.mapping.reverse(entry))
+    entry_shown = target.mapping_for(resource.type).reverse(entry)
+    mine = may_adopt(target.policy, resource.original, entry_shown, resource.type)
     return mine and await target.connector.get(resource.type, link.target_id) is None
+
+
+async def may_become(
+    services: Services, target: Target, kind: ResourceType, original: Attributes, entry: Attributes
+) -> bool:
+    """Say whether an entry found on the target may become the one of a resource that has none."""
+    if await _is_taken(services, target, kind, entry):
+        return False
+    return may_adopt(target.policy, original, target.mapping_for(kind).reverse(entry), kind)
 
 
 async def _is_taken(services: Services, target: Target, kind: ResourceType, entry: Attributes) -> bool:

@@ -3,13 +3,17 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from gateway.flow.alert import Alarm, log_alert
 from gateway.flow.locks import KeyedLocks
+from gateway.flow.meter import Meter, Unmetered
 from gateway.flow.ports import (
     Attributes,
     Connector,
     Key,
+    Memberships,
     Operations,
     Outcome,
+    Paused,
     Removals,
     Resource,
     Resources,
@@ -19,6 +23,7 @@ from gateway.flow.ports import (
 from gateway.flow.sight import Sights
 from gateway.mapping.target import TargetMapping
 from gateway.scim.documents import fold, identity
+from gateway.scim.members import Edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,10 @@ class Policy:
     max_removals: tuple[int, float] | None = None  # people, within seconds
 
 
+async def _yes() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A system we provision, with all that is known about it."""
@@ -49,6 +58,13 @@ class Target:
     policy: Policy = field(default_factory=Policy)
     location: str = ""  # base of meta.location: https://gateway.example.com/scim/phonebook/v2
     busy_status: int | None = None  # None: what the provider understands
+    has_groups: Callable[[], Awaitable[bool]] = _yes
+    groups: TargetMapping = field(default_factory=lambda: TargetMapping(kind=ResourceType.GROUP))
+    sorts: bool = False  # its connector puts entries in the order of a `Query`
+
+    def mapping_for(self, kind: ResourceType) -> TargetMapping:
+        """Return the mapping of a type of resource; groups are sent as they come."""
+        return self.mapping if kind is ResourceType.USER else self.groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +83,21 @@ class Caller:
 class Change:
     """One request that may alter a target: a provider's, or an administrator's."""
 
-    operation: str  # create | replace | patch | delete; push: the known original once more
+    operation: str  # create | replace | patch | delete; push: the known original once more; deliver: members
     type: ResourceType
     target: Target
     caller: Caller
     correlation_id: str
     id: str | None = None
-    body: Attributes = field(default_factory=dict)  # canonical, without password
+    body: Attributes = field(default_factory=dict)  # canonical, without password and members
     password: str | None = field(default=None, repr=False)
     event: str = ""  # its name in the trail where it is not user.replace and the like
+    members: tuple[Edit, ...] = ()  # what is asked of a group's members
+    if_match: tuple[str, ...] = ()  # the versions it is meant for; none: any
+
+    @property
+    def mapping(self) -> TargetMapping:
+        return self.target.mapping_for(self.type)
 
     @property
     def event_name(self) -> str:
@@ -98,6 +120,7 @@ class Services:
     operations: Operations
     resources: Resources
     removals: Removals
+    memberships: Memberships
     trail: Trail
     locks: KeyedLocks
     sights: Sights
@@ -105,11 +128,21 @@ class Services:
     now: Callable[[], str]  # RFC 3339, UTC
     sleep: Callable[[float], Awaitable[None]]
     new_id: Callable[[], str]
+    doubts: dict[str, str] = field(default_factory=dict)  # operation -> when it got no clear answer last
+    looks_first: bool = False  # a restored journal: who is not in it may be on the target all the same
+    alarm: Alarm = log_alert
+    meter: Meter = field(default_factory=Unmetered)
+    paused_since: Callable[[str], str | None] = lambda target: None  # of a target; RFC 3339, UTC
+
+    def refuse_paused(self, target: str) -> None:
+        """Raise `Paused` where an administrator has paused the target."""
+        if (since := self.paused_since(target)) is not None:
+            raise Paused(f"an administrator paused it at {since[:19]}Z")
 
 
-def keys_of(document: Mapping[str, object]) -> frozenset[Key]:
+def keys_of(document: Mapping[str, object], kind: ResourceType = ResourceType.USER) -> frozenset[Key]:
     """Return the names a document is known by, apart from its id."""
-    name, external = identity(document)
+    name, external = identity(document, kind)
     keys = []
     if name:
         keys.append(Key("name", name))
@@ -120,7 +153,7 @@ def keys_of(document: Mapping[str, object]) -> frozenset[Key]:
 
 def keys_of_resource(resource: Resource) -> frozenset[Key]:
     """Return all names a resource of ours is known by."""
-    return keys_of(resource.original) | {Key("id", resource.id)}
+    return keys_of(resource.original, resource.type) | {Key("id", resource.id)}
 
 
 def is_same_name(left: object, right: object) -> bool:

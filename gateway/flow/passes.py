@@ -9,7 +9,6 @@ from itertools import count
 from typing import Any, Final, TypeVar
 
 from gateway.errors import Busy, GatewayError, JournalUnavailable
-from gateway.flow.alert import alert
 from gateway.flow.answers import RETRY_AFTER
 from gateway.flow.change import Changes
 from gateway.flow.desk import ADMINISTRATOR
@@ -24,7 +23,7 @@ from gateway.flow.ports import (
     TargetError,
     Throttled,
 )
-from gateway.flow.retry import Retry
+from gateway.flow.retry import LONGEST_PAUSE, Retry
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -110,7 +109,6 @@ class Run:
 
     def failed(self, error: TargetError) -> None:
         """Note that the target could not be reached; wrong credentials end the run at once."""
-        alert(self.target, error)
         self.unreachable = f"{self.target.name}: {type(error).__name__.lower()}: {error.reason}"
         self._failed_in_a_row += DOWN if isinstance(error, Denied) else 1
 
@@ -166,7 +164,7 @@ async def push(changes: Changes, run: Run, target: Target, resource: Resource, e
         pushed = await _pushed(changes, change)
         if not isinstance(pushed.fault, Throttled):
             break
-        await run.services.sleep(pushed.fault.retry_after or RETRY_AFTER)
+        await run.services.sleep(_asked_pause(pushed.fault))
     return run.pushed(pushed)
 
 
@@ -193,13 +191,17 @@ async def asked(services: Services, target: Target, call: Callable[[], Awaitable
             return await call()
         except TargetError as error:
             if isinstance(error, Throttled) and attempt < PATIENCE:
-                pause: float | None = error.retry_after or RETRY_AFTER
+                pause: float | None = _asked_pause(error)
             else:
                 pause = retry.pause(attempt, error, target.policy.deadline)
             if pause is None:
                 raise
             await services.sleep(pause)
     raise AssertionError("unreachable")
+
+
+def _asked_pause(error: TargetError) -> float:
+    return min(error.retry_after or RETRY_AFTER, LONGEST_PAUSE)
 
 
 async def everybody(services: Services, target: Target) -> AsyncIterator[Resource]:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from gateway.scim.difference import Difference
 from gateway.scim.grammar import Filter
+from gateway.scim.members import NO_CHANGE, Delta
+from gateway.scim.order import Sort
 
 Attributes = dict[str, Any]  # a SCIM document or part of one: names are not ours, so a dict
 
@@ -48,6 +50,8 @@ class Query:
     filter: Filter | None = None
     start: int = 1  # 1-based (RFC 7644 section 3.4.2.4)
     count: int = 100
+    members: bool = False  # groups come with theirs
+    sort: Sort | None = None  # only for a connector that says it sorts; None: any stable order
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +63,40 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberUpdate:
+    """What is done to a group's members, in the target's ids; whoever is not named stays as they are.
+
+    To add one who is there, or to remove one who is not, changes nothing, so it may be sent again.
+    """
+
+    add: tuple[Attributes, ...] = ()  # each with `value`
+    remove: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.add or self.remove)
+
+
+NOBODY: Final = MemberUpdate()
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """A change of one entry: what it shows now, what it shall be, and the difference between the two."""
 
     present: Attributes
     wanted: Attributes  # present with the differences laid over it
     differences: tuple[Difference, ...]
+    members: MemberUpdate = NOBODY
 
 
 class Connector(Protocol):
     """Reaches one target. Every method is one attempt and raises only a `TargetError`.
 
     Entries are dicts in the target's form, `id` always present. An answer without a body is None.
+    A group comes without its members unless they are asked for, and is created without any.
     """
 
-    async def get(self, kind: ResourceType, id: str) -> Attributes | None:
+    async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:
         """Return the entry, or None where the target says in SCIM that there is none."""
 
     async def query(self, kind: ResourceType, query: Query) -> Page:
@@ -126,6 +149,10 @@ class Denied(TargetError):
 
 class Throttled(TargetError):
     """429."""
+
+
+class Paused(TargetError):
+    """An administrator has paused the target, so nothing was sent."""
 
 
 class Unreachable(TargetError):
@@ -206,6 +233,31 @@ class Intent:
     state: State
     correlation_id: str
     removes: bool = False  # somebody active becomes inactive or is deleted
+    members: Delta = NO_CHANGE  # by our ids
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """A member of a group, by our id, as the provider sent it, and whether a target knows."""
+
+    element: Attributes  # with `value`
+    delivered: bool = True
+    due: bool = False  # not delivered, and could be
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRows:
+    """What becomes of a group's rows; with `whole`, there are no others afterwards.
+
+    `entries` are the target's ids as they were known when that was sent, None for a member who had none.
+    Whoever has another by now is not delivered, and who is deleted by now gets no row.
+    """
+
+    target: str
+    rows: Mapping[str, MemberRow]
+    removed: tuple[str, ...] = ()
+    whole: bool = False
+    entries: Mapping[str, str | None] = field(default_factory=dict)
 
 
 class Standing(StrEnum):
@@ -260,12 +312,20 @@ class Personal:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark(Personal):
+    """A sentence kept apart as well: a target may have quoted in it what these documents hold."""
+
+    quotes: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """All that becomes true at once when an operation ends."""
 
     outcome: Outcome
     event: Event
     resource: Resource | None = None  # to be stored, with its links; None: nothing learnt
+    members: MemberRows | None = None
 
 
 class Operations(Protocol):
@@ -286,8 +346,11 @@ class Operations(Protocol):
     async def mark(self, operation: Operation, mark: Mark, event: Event | None = None) -> Operation:
         """Record how an operation stands that cannot be settled now; raises `StaleFence`."""
 
-    async def open(self, base: str, keys: Sequence[Key]) -> tuple[Operation, ...]:
-        """Return the unsettled operations that hold one of the keys; all of the base where keys are empty."""
+    async def open(self, base: str | None, keys: Sequence[Key]) -> tuple[Operation, ...]:
+        """Return the unsettled operations that hold one of the keys; all of the base where keys are empty.
+
+        Without a base, and without keys: all of every base.
+        """
 
     async def take_over(self, operation: Operation) -> Operation:
         """Become the owner of another's unsettled operation, with the next fence."""
@@ -307,6 +370,22 @@ class Removals(Protocol):
 
     async def release(self, target: str, at: str) -> None:
         """Hold no longer; what is counted begins anew."""
+
+
+class Memberships(Protocol):
+    """Who is in which group: by our ids, as the provider last said, whether or not a target knows yet."""
+
+    async def rows(self, base: str, group: str, target: str) -> Mapping[str, MemberRow]:
+        """Return a group's members by id, in the order they came."""
+
+    async def target_ids(self, base: str, target: str, ids: Sequence[str]) -> Mapping[str, str | None]:
+        """Return the entries of our resources on a target: None for one without, nothing for one unknown."""
+
+    async def owners(self, base: str, target: str, target_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return our ids by those of a target."""
+
+    async def due(self, base: str, target: str, count: int) -> Mapping[str, tuple[str, ...]]:
+        """Return up to `count` members who are not delivered and could be, by group."""
 
 
 class Resources(Protocol):

@@ -1,14 +1,15 @@
 """The way of a read: translate, ask the target (always), show what the provider knows."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.errors import InvalidFilter, NotFound
-from gateway.flow.alert import alert
 from gateway.flow.answers import answer_to_read
-from gateway.flow.document import shown, shown_entry
+from gateway.flow.document import Members, shown, shown_entry
 from gateway.flow.look import entry_of, foreign_entry, is_made_again, is_protected
+from gateway.flow.members import without_members
+from gateway.flow.membership import Membership
 from gateway.flow.model import Services, Target, keys_of, keys_of_resource
 from gateway.flow.ports import (
     Attributes,
@@ -22,11 +23,16 @@ from gateway.flow.ports import (
     TargetError,
 )
 from gateway.flow.recovery import Recovery
-from gateway.mapping.query import equals, translate
+from gateway.flow.sight import Moment
+from gateway.flow.window import Order, in_order, window, with_hidden
+from gateway.mapping.query import equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold
 from gateway.scim.grammar import Filter
+from gateway.scim.names import resource as schema_of
+from gateway.scim.order import Sort
 from gateway.scim.paths import compiled
 from gateway.scim.predicate import attributes_named, predicate
+from gateway.scim.typed import boolean_literals
 
 Matches = Callable[[Mapping[str, Any]], bool]
 IsAsked = Callable[[Attributes, Attributes], bool]  # of an entry, and of the document it is shown as
@@ -39,6 +45,8 @@ class Question:
     filter: Filter | None = None
     start: int = 1
     count: int = 100
+    members: bool = True  # groups are shown with theirs
+    sort: Sort | None = None  # heeded where the target sorts
 
 
 class Reads:
@@ -47,13 +55,14 @@ class Reads:
     def __init__(self, services: Services, recovery: Recovery) -> None:
         self._services = services
         self._recovery = recovery
+        self._membership = Membership(services)
 
-    async def get(self, target: Target, kind: ResourceType, id: str) -> Attributes:
+    async def get(self, target: Target, kind: ResourceType, id: str, *, members: bool = True) -> Attributes:
         """Return one resource; raises NotFound, and the GatewayError for a target that cannot be read."""
         try:
-            found = await self._find(target, kind, id)
+            is_served = kind is not ResourceType.GROUP or await target.has_groups()
+            found = await self._find(target, kind, id, members=members) if is_served else None
         except TargetError as error:
-            alert(target, error)
             raise answer_to_read(target.name, error) from error
         if found is None:
             raise NotFound(f"{target.name} has no {kind.value.lower()} with this id")
@@ -61,31 +70,56 @@ class Reads:
 
     async def query(self, target: Target, kind: ResourceType, question: Question) -> Page:
         """Return one page of what matches; raises the GatewayError for a target that cannot be read."""
-        if kind is not ResourceType.USER:
+        if kind is ResourceType.GROUP and not await target.has_groups():
             return Page(0, ())
-        _refuse_unknown(target, question.filter)
+        refuse_unknown(target, (kind,), question.filter)
+        question = question if target.sorts else replace(question, sort=None)
         try:
-            if question.filter is None:
-                return await self._page(target, kind, None, _is_anybody, question)
-            return await self._matching(target, kind, question.filter, question)
+            page = await self._matching(target, kind, question.filter, question)
         except TargetError as error:
-            alert(target, error)
             raise answer_to_read(target.name, error) from error
+        if kind is ResourceType.USER or question.members:
+            return page
+        return Page(page.total, tuple(without_members(document) for document in page.entries))
 
-    async def _find(self, target: Target, kind: ResourceType, id: str) -> Attributes | None:
+    async def _find(
+        self, target: Target, kind: ResourceType, id: str, *, members: bool = True
+    ) -> Attributes | None:
         known = await self._services.resources.find(target.name, kind, (Key("id", id),))
         if not known:
             entry = await foreign_entry(self._services, target, kind, id, trust=0)
-            return None if entry is None else shown_entry(target, kind, entry)
+            if entry is None:
+                return None
+            return await self._found(target, kind, None, entry, members)
         resource = known[0]
         if resource.state is State.DELETED:
             return None
         entry = await entry_of(self._services, target, resource, trust=0)
         if entry is not None:
-            return shown(target, resource, _view(target, resource, entry))
+            return await self._found(target, kind, resource, entry, members)
         if not _is_absent_rightly(resource):
             resource = await self._settled(target, resource)
         return shown(target, resource, resource.original) if _is_absent_rightly(resource) else None
+
+    async def _found(
+        self, target: Target, kind: ResourceType, resource: Resource | None, entry: Attributes, members: bool
+    ) -> Attributes:
+        """Return an entry as the provider sees it, read once more where its members are asked for."""
+        if kind is ResourceType.GROUP and members:
+            entry = await target.connector.get(kind, entry["id"], members=True) or entry
+        return await self._shown_one(target, kind, resource, entry, members)
+
+    async def _shown_one(
+        self, target: Target, kind: ResourceType, resource: Resource | None, entry: Attributes, members: bool
+    ) -> Attributes:
+        """Return an entry as the provider sees it; a group with the members it came with, if asked for."""
+        named: Members = None
+        if kind is ResourceType.GROUP:
+            named = await self._membership.shown(target, resource, entry) if members else None
+            entry = without_members(entry)
+        if resource is None:
+            return shown_entry(target, kind, entry, named)
+        return shown(target, resource, _view(target, resource, entry), named)
 
     async def _settled(self, target: Target, resource: Resource) -> Resource:
         """Return what is known once it is clear whether we removed the entry ourselves."""
@@ -97,36 +131,46 @@ class Reads:
         own = (Key("id", resource.id),)
         return (await self._services.resources.find(target.name, resource.type, own))[0]
 
-    async def _matching(self, target: Target, kind: ResourceType, filter: Filter, question: Question) -> Page:
-        matches = predicate(filter)
+    async def _matching(
+        self, target: Target, kind: ResourceType, filter: Filter | None, question: Question
+    ) -> Page:
+        if filter is None:
+            if _is_sorted_here(target, kind, question.sort):
+                return await self._search(target, kind, _is_anybody, question)
+            return await self._page(target, kind, None, _is_anybody, question)
+        matches = predicate(filter, kind)
         names = equals(filter)
         if "id" in names:
-            return _window([await self._by_id(target, kind, names["id"], matches)], question)
+            own = await self._by_id(target, kind, names["id"], matches)
+            return Page(len(own), window(own, question.start, question.count))
         removed = await self._removed(target, kind, names, matches)
         if not removed:
             return await self._asked(target, kind, filter, matches, question)
         # few people have the same key: all of them are read, so that nobody is counted twice
         everybody = replace(question, start=1, count=target.policy.page_size)
-        return _with_removed(await self._asked(target, kind, filter, matches, everybody), removed, question)
+        page = with_hidden(await self._asked(target, kind, filter, matches, everybody), removed)
+        ordered = in_order(page.entries, question.sort, kind)
+        return Page(page.total, window(ordered, question.start, question.count))
 
     async def _asked(
         self, target: Target, kind: ResourceType, filter: Filter, matches: Matches, question: Question
     ) -> Page:
         """Return the page as the target filters it, or as we do where it cannot say what is asked."""
-        translated = translate(filter, target.mapping)
+        here = _is_about_members(filter) or _is_sorted_here(target, kind, question.sort)
+        translated = None if here else translate(filter, target.mapping_for(kind))
         if translated is None:
+            question = replace(question, members=True)
             return await self._search(target, kind, lambda _, document: matches(document), question)
-        holds = predicate(translated)
+        translated = boolean_literals(translated, schema_of(kind))
+        holds = predicate(translated, kind)
         try:
             return await self._page(target, kind, translated, lambda entry, _: holds(entry), question)
         except CannotFilter:
             return await self._search(target, kind, lambda entry, _: holds(entry), question)
 
-    async def _by_id(
-        self, target: Target, kind: ResourceType, id: str, matches: Matches
-    ) -> Attributes | None:
+    async def _by_id(self, target: Target, kind: ResourceType, id: str, matches: Matches) -> list[Attributes]:
         found = await self._find(target, kind, id)
-        return found if found is not None and matches(found) else None
+        return [found] if found is not None and matches(found) else []
 
     async def _page(
         self,
@@ -138,10 +182,13 @@ class Reads:
     ) -> Page:
         """Return one page of the target's; raises CannotFilter where it ignores the filter."""
         count = min(question.count, target.policy.page_size)
-        page = await target.connector.query(kind, Query(filter, question.start, count))
+        asked = self._services.sights.moment()
+        query = Query(filter, question.start, count, question.members, question.sort)
+        page = await target.connector.query(kind, query)
         if not all(is_asked(entry, {}) for entry in page.entries):
             raise CannotFilter(f"{target.name} ignores filters")
-        documents = tuple(document for _, document in await self._shown(target, kind, page.entries))
+        pairs = await self._shown(target, kind, page.entries, question.members, asked)
+        documents = tuple(document for _, document in pairs)
         if target.policy.protect is None:
             return Page(page.total, documents)
         if question.start == 1 and page.total <= len(page.entries):
@@ -152,28 +199,44 @@ class Reads:
         self, target: Target, kind: ResourceType, is_asked: IsAsked, question: Question
     ) -> Page:
         """Evaluate a filter here, over the target's pages: only the wanted window is kept."""
-        total, window = 0, []
-        async for entry, document in self._everybody(target, kind):
+        if question.sort is not None:
+            return await self._sorted(target, kind, is_asked, question, Order(question.sort, kind))
+        total, found = 0, []
+        async for entry, document in self._everybody(target, kind, question):
             if is_asked(entry, document):
                 total += 1
                 if question.start <= total < question.start + question.count:
-                    window.append(document)
-        return Page(total, tuple(window))
+                    found.append(document)
+        return Page(total, tuple(found))
+
+    async def _sorted(
+        self, target: Target, kind: ResourceType, is_asked: IsAsked, question: Question, order: Order
+    ) -> Page:
+        """Search in an order that only we know, and read once more what the page shows."""
+        async for entry, document in self._everybody(target, kind, question):
+            if is_asked(entry, document):
+                order.add(document)
+        ids = order.ids()
+        wanted = window(ids, question.start, question.count)
+        found = [await self._find(target, kind, id, members=question.members) for id in wanted]
+        return Page(len(ids), tuple(document for document in found if document is not None))
 
     async def _everybody(
-        self, target: Target, kind: ResourceType
+        self, target: Target, kind: ResourceType, question: Question
     ) -> AsyncIterator[tuple[Attributes, Attributes]]:
         start = 1
         while True:
-            page = await target.connector.query(kind, Query(None, start, target.policy.page_size))
-            for pair in await self._shown(target, kind, page.entries):
+            query = Query(None, start, target.policy.page_size, question.members)
+            asked = self._services.sights.moment()
+            page = await target.connector.query(kind, query)
+            for pair in await self._shown(target, kind, page.entries, question.members, asked):
                 yield pair
             start += len(page.entries)
             if not page.entries or start > page.total:
                 return
 
     async def _shown(
-        self, target: Target, kind: ResourceType, entries: Sequence[Attributes]
+        self, target: Target, kind: ResourceType, entries: Sequence[Attributes], members: bool, asked: Moment
     ) -> list[tuple[Attributes, Attributes]]:
         """Return a target's entries and how the provider sees them, protected ones left out."""
         visible = [entry for entry in entries if not is_protected(target, entry)]
@@ -183,13 +246,8 @@ class Reads:
         linked = {**linked, **await self._made_again(target, kind, strangers)}
         documents = []
         for entry in visible:
-            self._services.sights.note(target.name, kind, entry)
-            resource = linked.get(entry["id"])
-            document = (
-                shown(target, resource, _view(target, resource, entry))
-                if resource
-                else shown_entry(target, kind, entry)
-            )
+            self._services.sights.note(target.name, kind, entry, asked)
+            document = await self._shown_one(target, kind, linked.get(entry["id"]), entry, members)
             documents.append((entry, document))
         return documents
 
@@ -197,11 +255,12 @@ class Reads:
         self, target: Target, kind: ResourceType, strangers: Sequence[Attributes]
     ) -> dict[str, Resource]:
         """Return those we know to whom these entries belong, made anew at the target, by target id."""
-        named = {key: entry for entry in strangers for key in keys_of(target.mapping.reverse(entry))}
+        reverse = target.mapping_for(kind).reverse
+        named = {key: entry for entry in strangers for key in keys_of(reverse(entry), kind)}
         known = await self._services.resources.find(target.name, kind, tuple(named)) if named else ()
         owners: dict[str, Resource] = {}
         for resource in known:
-            for entry in (named[key] for key in keys_of(resource.original) if key in named):
+            for entry in (named[key] for key in keys_of(resource.original, kind) if key in named):
                 if await is_made_again(target, resource, entry):
                     owners[entry["id"]] = resource
         return owners
@@ -218,9 +277,10 @@ class Reads:
         return [document for document in documents if matches(document)]
 
 
-def _refuse_unknown(target: Target, filter: Filter | None) -> None:
+def refuse_unknown(target: Target, kinds: Collection[ResourceType], filter: Filter | None) -> None:
+    """Raise InvalidFilter for a filter that names what no resource of these types can have."""
     for path in attributes_named(filter) if filter is not None else ():
-        if not target.mapping.knows(compiled(path)):
+        if not any(target.mapping_for(kind).knows(compiled(path)) for kind in kinds):
             raise InvalidFilter(f"filter: {path} is not an attribute that {target.name} has")
 
 
@@ -232,25 +292,21 @@ def _view(target: Target, resource: Resource, entry: Attributes) -> Attributes:
     link = resource.links.get(target.name)
     if link is None or link.seen is None:
         return dict(resource.original)
-    return target.mapping.view(resource.original, link.seen, entry)
+    return target.mapping_for(resource.type).view(resource.original, link.seen, entry)
+
+
+def _is_about_members(filter: Filter) -> bool:
+    """Say whether a filter asks for members: the target knows them by other ids."""
+    return any(path.attr.casefold() == "members" for path in attributes_named(filter))
+
+
+def _is_sorted_here(target: Target, kind: ResourceType, sort: Sort | None) -> bool:
+    """Say whether only we know the values to sort by: the target has others than we show."""
+    return sort is not None and not is_shown_as_it_is(sort.by, target.mapping_for(kind))
 
 
 def _is_absent_rightly(resource: Resource) -> bool:
     return resource.state is State.INACTIVE
-
-
-def _window(found: Sequence[Attributes | None], question: Question) -> Page:
-    documents = [document for document in found if document is not None]
-    first = question.start - 1
-    return Page(len(documents), tuple(documents[first : first + question.count]))
-
-
-def _with_removed(page: Page, removed: Sequence[Attributes], question: Question) -> Page:
-    """Put people whom the target does not show behind those it does, in the same numbering."""
-    there = {document["id"] for document in page.entries}
-    hidden = [document for document in removed if document["id"] not in there]
-    window = _window([*page.entries, *hidden], question)
-    return Page(page.total + len(hidden), window.entries)
 
 
 def _is_anybody(entry: Attributes, document: Attributes) -> bool:

@@ -8,8 +8,9 @@ from typing import Any, Final
 from gateway.errors import Busy, GatewayError
 from gateway.flow.decide import Plan
 from gateway.flow.model import Caller, Change, Target
-from gateway.flow.ports import Event, Outcome, Personal, ResourceType, TargetError
+from gateway.flow.ports import Event, Outcome, Personal, Remark, ResourceType, TargetError
 from gateway.scim.difference import Difference
+from gateway.scim.names import NAMES
 
 
 @dataclass(slots=True)
@@ -22,6 +23,7 @@ class Record:
     started: float
     plan: Plan | None = None
     target_id: str | None = None
+    name: str | None = None  # as it was known before, where the request does not say it
     differences: tuple[Difference, ...] = ()
     attempts: list[dict[str, Any]] = field(default_factory=list)
     is_written: bool = False
@@ -51,15 +53,19 @@ class Record:
         original = plan.original if plan else change.body
         fields: dict[str, Any] = {
             "event": plan.event if plan else change.event_name,
-            "outcome": {"result": outcome.value, "status": status, "reason": reason},
+            "outcome": {"result": outcome.value, "status": status, "reason": self._remark(reason)},
             **caller_fields(change.caller),
             "target": {
                 "name": change.target.name,
                 "type": change.type.value,
                 "id": change.id or self.target_id,
-                "user_name": _personal(original.get("userName")),
+                "user_name": _personal(original.get(NAMES[change.type]) or self.name),
             },
-            "diff": [self._line(difference) for difference in self.differences] + self._secret_lines(),
+            "diff": [
+                *(self._line(difference) for difference in self.differences),
+                *self._member_lines(),
+                *self._secret_lines(),
+            ],
             "held": list(plan.mapped.held) if plan else [],
             "dropped": list(plan.mapped.dropped) if plan else [],
             "attempts": self.attempts,
@@ -70,10 +76,14 @@ class Record:
 
     def refusal(self, error: GatewayError, status: int) -> Event:
         """Return the event of a change that was not made."""
-        return self.event(_outcome_of(error, status), status, error.detail)
+        return self.event(outcome_of(error, status), status, error.detail)
+
+    def _remark(self, reason: str | None) -> Remark | None:
+        known = (self.plan.original, self.plan.mapped.form) if self.plan else ()
+        return None if reason is None else Remark(reason, (self.change.body, *known))
 
     def _line(self, difference: Difference) -> dict[str, Any]:
-        rule = self.change.target.mapping.rule_of(difference)
+        rule = self.change.mapping.rule_of(difference)
         return {
             # a path that picks an element by its value holds that value
             "path": Personal(difference.path) if difference.picks_by_value else difference.path,
@@ -82,6 +92,21 @@ class Record:
             "after": _personal(difference.after),
             "rule": rule.label if rule else None,
         }
+
+    def _member_lines(self) -> list[dict[str, Any]]:
+        """Return one line for all who come and one for all who go, by our ids."""
+        if self.plan is None:
+            return []
+        ours = {id: member for member, id in self.plan.members.targets.items()}
+        update = self.plan.members.update
+        come = [ours[element["value"]] for element in update.add]
+        gone = [ours[id] for id in update.remove]
+        lines = []
+        if come:
+            lines.append({"path": "members", "op": "add", "before": None, "after": come, "rule": None})
+        if gone:
+            lines.append({"path": "members", "op": "remove", "before": gone, "after": None, "rule": None})
+        return lines
 
     def _secret_lines(self) -> list[dict[str, Any]]:
         line = {"path": "password", "op": "replace", "before": None, "after": None, "rule": None}
@@ -121,7 +146,7 @@ def refused_event(
     refused = "auth.refused" if status in (401, 403) else "request.refused"
     fields: dict[str, Any] = {
         "event": f"{asked.type.lower()}.{asked.operation}" if asked.type else refused,
-        "outcome": {"result": _outcome_of(error, status).value, "status": status, "reason": error.detail},
+        "outcome": {"result": outcome_of(error, status).value, "status": status, "reason": error.detail},
         **caller_fields(caller),
         "target": {
             "name": target.name if target else None,
@@ -134,7 +159,8 @@ def refused_event(
     return Event(event_id, fields)
 
 
-def _outcome_of(error: GatewayError, status: int) -> Outcome:
+def outcome_of(error: GatewayError, status: int) -> Outcome:
+    """Return what became of a change that was answered with this error and status."""
     if isinstance(error, Busy):
         return Outcome.PENDING
     return Outcome.REJECTED if status < 500 else Outcome.FAILED

@@ -1,14 +1,20 @@
 """Operations whose end is not known: ask the target, do what must still be done, put the journal right."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
 
 import structlog
 
-from gateway.errors import Busy, GatewayError
+from gateway.errors import Busy, GatewayError, JournalUnavailable
+from gateway.flow.alert import Alert
 from gateway.flow.answers import answer_to_change
 from gateway.flow.decide import update_of
-from gateway.flow.deliver import holds
+from gateway.flow.deliver import read_back
+from gateway.flow.look import may_become
 from gateway.flow.lookup import find_entry
+from gateway.flow.members import NOBODYS, Members
+from gateway.flow.membership import Membership
 from gateway.flow.model import Services, Target
 from gateway.flow.ports import (
     Attributes,
@@ -16,12 +22,14 @@ from gateway.flow.ports import (
     Event,
     Intent,
     Key,
+    KeysTaken,
     Mark,
     Missing,
     Operation,
     Outcome,
     Personal,
     Refused,
+    Remark,
     Resource,
     ResourceType,
     Settlement,
@@ -30,10 +38,13 @@ from gateway.flow.ports import (
     TargetError,
 )
 from gateway.flow.remember import Known, remembered
-from gateway.flow.retry import is_dead, try_again_in
+from gateway.flow.retry import LONGEST_PAUSE, is_dead, try_again_in
 from gateway.flow.times import between, plus
 from gateway.log import correlation_id
 from gateway.scim.difference import Difference, compare, overlay
+from gateway.scim.names import NAMES
+
+LONGEST_PASS: Final = 5.0  # seconds of one look at all that waits
 
 log = structlog.get_logger()
 
@@ -43,37 +54,76 @@ class Recovery:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._membership = Membership(services)
         self._started = services.now()
-        self._unsure: dict[str, str] = {}  # operation -> when what recovery sent for it got no clear answer
 
-    async def settle_doubt(self, target: Target, kind: ResourceType, keys: Iterable[Key]) -> None:
+    async def settle_doubt(
+        self, target: Target, kind: ResourceType, keys: Iterable[Key], active: bool | None = None
+    ) -> None:
         """Settle every open operation that holds one of the keys, which the caller has taken.
 
-        Raises Busy for one that is held or dead, and the GatewayError for a target that cannot be asked.
+        `active` is what the newer change says in so many words: it may take the place of an older one.
+        Raises Busy for one that cannot be settled now, and nothing else: it is not the newer change's fault.
         """
         for operation in await self._services.operations.open(target.name, tuple(keys)):
             if operation.intent.type is not kind:
                 continue
-            if operation.standing in (Standing.HELD, Standing.DEAD):
-                raise Busy(f"an earlier change of this resource is {operation.standing}: {operation.reason}")
             try:
-                await self._resolve(target, operation, waited_for=True)
+                if gives_way(operation, active=active):
+                    await self._services.sleep(self._quiet(target, operation))
+                    await replaced(self._services, operation)
+                elif operation.standing in (Standing.HELD, Standing.DEAD):
+                    raise Busy(
+                        f"an earlier change of this resource is {operation.standing}: {operation.reason}"
+                    )
+                else:
+                    await self._resolve(target, operation, waited_for=True)
             except TargetError as error:
-                raise answer_to_change(target.name, error) from error
+                raise _not_yet(answer_to_change(target.name, error)) from error
+            except StaleFence:
+                continue  # settled in the meantime
+            except KeysTaken as error:
+                raise Busy("another process is at an earlier change of this resource") from error
+            except GatewayError as error:
+                raise _not_yet(error) from error
 
     async def sweep(self, target: Target) -> None:
         """Try everything that is due, leavers first; what cannot be settled now is due again later."""
-        now = self._services.now()
-        waiting = await self._services.operations.open(target.name, ())
+        began = self._services.monotonic()
+        waiting = await self._released(target, await self._services.operations.open(target.name, ()))
         for operation in sorted(waiting, key=lambda o: (not o.intent.removes, o.opened)):
-            if operation.standing in (Standing.HELD, Standing.DEAD) or operation.due > now:
+            if self._services.monotonic() - began >= LONGEST_PASS:
+                return  # the next pass looks at those who have begun to leave meanwhile first
+            if not self._is_due(target, operation):
                 continue
             try:
                 await self._swept(target, operation)
             except Busy:
                 continue  # its change is still under way, or the journal is not writable
-            except (TargetError, GatewayError) as error:
+            except Exception as error:  # noqa: BLE001 - what one of them does must not stop the others
                 log.warning("operation.still_open", target=target.name, reason=type(error).__name__)
+
+    async def bury(self, reason: str) -> None:
+        """Give up everything that stands open, until an administrator says retry or drop."""
+        for operation in await self._services.operations.open(None, ()):
+            await self._services.operations.mark(operation, Mark(Standing.DEAD, reason))
+
+    def _is_due(self, target: Target, operation: Operation) -> bool:
+        if operation.standing in (Standing.HELD, Standing.DEAD):
+            return False
+        now = self._services.now()
+        is_early = now < operation.due <= plus(now, LONGEST_PAUSE)  # later ones are of a clock set back
+        return not is_early and self._quiet(target, operation) <= 0
+
+    async def _released(self, target: Target, waiting: Iterable[Operation]) -> list[Operation]:
+        """Let go what is held though the brake is not: it was held while somebody released."""
+        found = list(waiting)
+        held = [operation for operation in found if operation.standing is Standing.HELD]
+        if not held or (await self._services.removals.brake(target.name))[0] is not None:
+            return found
+        mark = Mark(Standing.PENDING, attempts=1)
+        free = [await self._services.operations.mark(operation, mark) for operation in held]
+        return [operation for operation in found if operation.standing is not Standing.HELD] + free
 
     async def _swept(self, target: Target, operation: Operation) -> None:
         """Settle one operation unless the change that it belongs to is still under way."""
@@ -84,10 +134,11 @@ class Recovery:
                     await self._resolve(target, now, waited_for=False)
 
     async def _resolve(self, target: Target, operation: Operation, *, waited_for: bool) -> None:
-        """Find out, do what must still be done, settle; raises TargetError after putting it off.
+        """Find out, do what must still be done, settle; raises what stopped it after putting it off.
 
         `waited_for`: a provider asks for something newer, so only what it cannot replace is sent again.
         """
+        self._services.refuse_paused(target.name)
         await self._services.sleep(self._quiet(target, operation))
         try:
             owned = await self._services.operations.take_over(operation)
@@ -96,7 +147,9 @@ class Recovery:
         name = correlation_id.set(owned.intent.correlation_id)  # what is sent now is sent on its word
         try:
             await self._settle(target, owned, waited_for=waited_for)
-        except TargetError as error:
+        except (StaleFence, JournalUnavailable):
+            raise
+        except Exception as error:
             await self._put_off(target, owned, error)
             raise
         finally:
@@ -105,37 +158,50 @@ class Recovery:
     async def _settle(self, target: Target, owned: Operation, *, waited_for: bool) -> None:
         intent = owned.intent
         known = await self._known(intent)
+        members = await self._membership.again(target, intent.members) if intent.members else NOBODYS
         entry, applied = await self._what_became(target, intent, known)
         if not applied and _is_sent_again(intent, waited_for=waited_for):
-            entry, applied = await self._send_again(target, intent, known, entry)
+            entry, applied = await self._send_again(target, intent, known, entry, members)
         resource = await self._resource(intent, known, entry) if applied else None
+        rows = members.rows(intent.target, delivered=intent.operation != "create")
         outcome = Outcome.APPLIED if applied else Outcome.FAILED
         reason = "found on the target" if applied else "not found on the target"
         event = recovery_event(self._services.new_id(), intent, "operation.recovered", outcome, reason)
-        await self._services.operations.settle(owned, Settlement(outcome, event, resource))
-        self._unsure.pop(intent.op_id, None)
+        await self._services.operations.settle(owned, Settlement(outcome, event, resource, rows))
+        self._services.doubts.pop(intent.op_id, None)
         self._services.sights.forget(target.name, intent.type, intent.target_id or "")
+        self._services.meter.changed(target.name, outcome)
         log.info("operation.recovered", target=target.name, outcome=outcome.value)
 
-    async def _put_off(self, target: Target, operation: Operation, error: TargetError) -> None:
+    async def _put_off(self, target: Target, operation: Operation, error: Exception) -> None:
         """Try again later, or give up where it was tried often enough; nobody who leaves is given up."""
-        reason = f"{type(error).__name__}: {error.reason}"
+        fault = error if isinstance(error, TargetError) else None
+        said = error.reason if isinstance(error, TargetError) else ""
+        said = error.detail if isinstance(error, GatewayError) else said
+        reason = f"{type(error).__name__}: {said}" if said else type(error).__name__
         dead = not operation.intent.removes and is_dead(operation.attempts)
-        due = plus(self._services.now(), try_again_in(operation.attempts))
-        standing = Standing.DEAD if dead else Standing.DOUBT
-        await self._services.operations.mark(operation, Mark(standing, reason, due))
-        if dead:
-            log.error("operation.dead", target=target.name, id=operation.intent.op_id, reason=reason)
+        due = plus(self._services.now(), try_again_in(operation.attempts, fault))
+        if not dead:
+            await self._services.operations.mark(operation, Mark(Standing.DOUBT, reason, due))
+            return
+        id, intent = self._services.new_id(), operation.intent
+        event = recovery_event(id, intent, "operation.dead", Outcome.FAILED, reason)
+        await self._services.operations.mark(operation, Mark(Standing.DEAD, reason, due), event)
+        what = f"operation {intent.op_id} was tried {operation.attempts} times: {type(error).__name__}"
+        self._services.alarm(Alert("operation.dead", target.name, what))
 
     def _quiet(self, target: Target, operation: Operation) -> float:
         """Return the seconds until a request sent before the doubt can no longer take effect."""
         if operation.standing is Standing.PENDING:
             return 0.0
-        now = self._services.now()
-        if operation.due and operation.attempts == 1:
-            return min(max(0.0, between(now, operation.due)), target.policy.settle)
-        since = max(operation.opened, self._started, self._unsure.get(operation.intent.op_id, ""))
-        return max(0.0, target.policy.settle - between(since, now))
+        now, settle = self._services.now(), target.policy.settle
+        id, doubts = operation.intent.op_id, self._services.doubts
+        if operation.attempts == 1 and now < operation.due <= plus(now, settle):
+            return between(now, operation.due)
+        since = max(operation.opened, self._started, doubts.get(id, ""))
+        if since > now:  # the clock was set back: what is counted begins now
+            since = doubts[id] = min(doubts.get(id, now), now)
+        return max(0.0, settle - between(since, now))
 
     async def _known(self, intent: Intent) -> Resource | None:
         if not intent.resource_id:
@@ -152,14 +218,23 @@ class Recovery:
         """
         if intent.operation == "create":
             entry = await find_entry(target, intent.type, intent.wanted)
-            return entry, entry is not None and holds(target.mapping, intent.wanted, entry)
+            return entry, entry is not None and await may_become(
+                self._services, target, intent.type, intent.original, entry
+            )
         entry = await target.connector.get(intent.type, intent.target_id or "")
         if intent.operation == "delete":
             return entry, entry is None
+        if intent.members:  # nobody reads thousands of members to save one request that may be repeated
+            return entry, False
         return entry, entry is not None and not _missing(target, intent, known, entry)
 
     async def _send_again(
-        self, target: Target, intent: Intent, known: Resource | None, entry: Attributes | None
+        self,
+        target: Target,
+        intent: Intent,
+        known: Resource | None,
+        entry: Attributes | None,
+        members: Members,
     ) -> tuple[Attributes | None, bool]:
         """Do what was not done; raises TargetError, but not for data that the target will never take."""
         try:
@@ -169,9 +244,9 @@ class Recovery:
             if entry is None:
                 return None, intent.removes
             missing = _missing(target, intent, known, entry)
-            update = update_of(entry, missing, intent.wanted, {})
+            update = replace(update_of(entry, missing, intent.wanted, {}), members=members.update)
             answer = await target.connector.change(intent.type, entry["id"], update)
-            return answer or await target.connector.get(intent.type, entry["id"]), True
+            return answer or await read_back(target.connector, intent.type, entry["id"]), True
         except Missing:
             return None, intent.removes
         except (Refused, Conflict):
@@ -180,12 +255,39 @@ class Recovery:
             return entry, False
         except TargetError as error:
             if error.maybe_applied:
-                self._unsure[intent.op_id] = self._services.now()
+                self._services.doubts[intent.op_id] = self._services.now()
             raise
 
     async def _resource(self, intent: Intent, known: Resource | None, entry: Attributes | None) -> Resource:
         state = Known(intent.target, intent.type, intent.original, intent.state, intent.wanted, entry)
         return await remembered(self._services, known, state, intent.resource_id or None, replied=False)
+
+
+def gives_way(operation: Operation, *, active: bool | None) -> bool:
+    """Say whether a newer change, which says whether somebody is `active`, takes an operation's place."""
+    if active is None:
+        return False
+    if operation.standing is Standing.DEAD and operation.intent.operation != "create" and not active:
+        return True  # a leaver always leaves; what never was made certain must be looked for first
+    return active and operation.intent.removes
+
+
+def _not_yet(error: GatewayError) -> Busy:
+    """Return what the newer change is told of an older one: never that its own data are at fault."""
+    if isinstance(error, Busy):
+        return error
+    return Busy(f"an earlier change of this resource is not settled yet: {error.detail}")
+
+
+async def replaced(services: Services, operation: Operation) -> None:
+    """Close an operation whose place a newer change takes; raises KeysTaken and StaleFence."""
+    owned = await services.operations.take_over(operation)
+    intent, id = owned.intent, services.new_id()
+    reason = "a later change of this resource takes its place"
+    event = recovery_event(id, intent, "operation.replaced", Outcome.FAILED, reason)
+    await services.operations.settle(owned, Settlement(Outcome.FAILED, event))
+    services.doubts.pop(intent.op_id, None)
+    services.sights.forget(intent.target, intent.type, intent.target_id or "")
 
 
 def recovery_event(
@@ -196,14 +298,18 @@ def recovery_event(
         id,
         {
             "event": name,
-            "outcome": {"result": outcome.value, "status": None, "reason": reason},
+            "outcome": {
+                "result": outcome.value,
+                "status": None,
+                "reason": None if reason is None else Remark(reason, (intent.original, intent.wanted)),
+            },
             "actor": {"type": "gateway", "name": actor, "token": None},
             "client": {"ip": None, "user_agent": None},
             "target": {
                 "name": intent.target,
                 "type": intent.type.value,
                 "id": intent.resource_id or None,
-                "user_name": Personal(intent.original.get("userName")),
+                "user_name": Personal(intent.original.get(NAMES[intent.type])),
             },
             "correlation_id": intent.correlation_id,
         },
@@ -211,15 +317,19 @@ def recovery_event(
 
 
 def _is_sent_again(intent: Intent, *, waited_for: bool) -> bool:
-    """A leaver always leaves; a create nobody waits for is not sent again (DESIGN section 7)."""
-    return intent.removes or (intent.operation != "create" and not waited_for)
+    """A leaver always leaves; a create nobody waits for is not sent again (DESIGN section 7).
+
+    What came after a change of members does not say those members again, so they are.
+    """
+    return intent.removes or (intent.operation != "create" and (bool(intent.members) or not waited_for))
 
 
 def _missing(
     target: Target, intent: Intent, known: Resource | None, entry: Attributes
 ) -> tuple[Difference, ...]:
     """Return what the entry lacks of the wanted form, and what it still has that was to be removed."""
-    shown = target.mapping.forward(target.mapping.reverse(entry)).form
+    mapping = target.mapping_for(intent.type)
+    shown = mapping.forward(mapping.reverse(entry)).form
     sent = known.links[intent.target].sent if known and intent.target in known.links else {}
     wanted = overlay(shown, compare(sent, intent.wanted))
     lacking = (d for d in compare(shown, intent.wanted) if d.after is not None)

@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.flow.ports import Broken, Silent, TargetError, Unreachable
 
+GAVE_UP: Final = frozenset({408, 502, 504, *range(520, 525)})  # somebody on the way no longer waits
 _WORTH_ANOTHER = (Broken, Silent, Unreachable)
 
 
@@ -29,7 +30,7 @@ class Retry:
 
     def quiet(self, error: TargetError, settle: float) -> float:
         """Return the seconds after which a request that got no answer can no longer take effect."""
-        if isinstance(error, Silent) or error.status in (502, 504):
+        if isinstance(error, Silent) or error.status in GAVE_UP:
             return settle
         return 0.0
 
@@ -38,9 +39,10 @@ MOST_TRIES: Final = 10  # of an operation that nobody waits for; then it is an a
 LONGEST_PAUSE: Final = 300.0  # seconds
 
 
-def try_again_in(attempts: int) -> float:
-    """Return the seconds until an operation in doubt is tried again on our own."""
-    return min(2.0**attempts, LONGEST_PAUSE)
+def try_again_in(attempts: int, error: TargetError | None = None) -> float:
+    """Return the seconds until an operation is tried again on our own: not before the target asked for."""
+    asked = (error.retry_after or 0.0) if error is not None else 0.0
+    return min(max(2.0**attempts, asked), LONGEST_PAUSE)
 
 
 def is_dead(attempts: int) -> bool:

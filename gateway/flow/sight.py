@@ -2,7 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from itertools import count
+from typing import Final, NamedTuple
 
 from gateway.flow.ports import Attributes, ResourceType
 
@@ -11,28 +12,51 @@ MOST: Final = 10_000  # entries remembered, over all targets
 Place = tuple[str, ResourceType, str]
 
 
+class Moment(NamedTuple):
+    """A point in the order in which reads are sent and changes made, and its time in monotonic seconds."""
+
+    order: int
+    at: float
+
+
 class Sights:
-    """The last answer about each entry and when it came; forgets the oldest first."""
+    """What is known of each entry and since when; forgets the oldest first.
+
+    An answer counts from when its read was sent: one that was asked for before a change and came after it
+    says nothing of what is there now.
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._seen: OrderedDict[Place, tuple[float, Attributes]] = OrderedDict()
+        self._orders = count()
+        self._seen: OrderedDict[Place, tuple[Moment, Attributes | None]] = OrderedDict()
 
-    def note(self, target: str, kind: ResourceType, entry: Attributes) -> None:
-        """Remember what a target has just shown."""
-        place = (target, kind, entry["id"])
-        self._seen[place] = (self._monotonic(), entry)
-        self._seen.move_to_end(place)
-        if len(self._seen) > MOST:
-            self._seen.popitem(last=False)
+    def moment(self) -> Moment:
+        """Return the present moment, for a read that is about to be sent."""
+        return Moment(next(self._orders), self._monotonic())
+
+    def note(self, target: str, kind: ResourceType, entry: Attributes, asked: Moment | None = None) -> None:
+        """Remember what a target has shown, to a read sent at `asked` or just now."""
+        if kind is ResourceType.GROUP and "members" in entry:  # thousands, perhaps, and a change needs none
+            entry = {name: value for name, value in entry.items() if name != "members"}
+        self._keep((target, kind, entry["id"]), asked or self.moment(), entry)
 
     def forget(self, target: str, kind: ResourceType, target_id: str) -> None:
-        """Trust nothing about this entry until it is read again."""
-        self._seen.pop((target, kind, target_id), None)
+        """Trust nothing about this entry until it is read again, by a read sent from now on."""
+        self._keep((target, kind, target_id), self.moment(), None)
 
     def recall(self, target: str, kind: ResourceType, target_id: str, trust: float) -> Attributes | None:
         """Return the entry as read less than `trust` seconds ago; 0 recalls nothing."""
         found = self._seen.get((target, kind, target_id))
-        if found is None or self._monotonic() - found[0] >= trust:
+        if found is None or self._monotonic() - found[0].at >= trust:
             return None
         return found[1]
+
+    def _keep(self, place: Place, moment: Moment, entry: Attributes | None) -> None:
+        known = self._seen.get(place)
+        if known is not None and known[0].order > moment.order:
+            return
+        self._seen[place] = (moment, entry)
+        self._seen.move_to_end(place)
+        if len(self._seen) > MOST:
+            self._seen.popitem(last=False)

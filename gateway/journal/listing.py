@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.journal.lines import page
-from gateway.scim.documents import fold
+from gateway.journal.chain import subject
+from gateway.journal.lines import page, read_salt
 
 PAGE: Final = 500  # rows of one read
 
@@ -32,16 +32,19 @@ ACTIVE: Final = """
     SELECT id, original FROM resource
     WHERE base = ? AND type = 'User' AND state = 'active' AND id > ? ORDER BY id LIMIT ?"""
 REFUSED: Final = """
-    SELECT seq FROM event AS refused
-    WHERE event = 'user.create' AND result = 'rejected' AND target = ? AND subject IS NOT NULL AND seq > ?
+    SELECT seq, subject FROM event AS refused
+    WHERE event IN ('user.create', 'user.replace', 'user.patch') AND result = 'rejected'
+      AND target = ? AND subject IS NOT NULL AND seq > ?
       AND NOT EXISTS (
           SELECT 1 FROM event AS later
           WHERE later.subject = refused.subject AND later.target = refused.target AND later.seq > refused.seq
             AND (later.result IN ('applied', 'adopted', 'replayed', 'unchanged')
-                 OR (later.event = 'user.create' AND later.result = 'rejected')))
+                 OR (later.event IN ('user.create', 'user.replace', 'user.patch')
+                     AND later.result = 'rejected')))
     ORDER BY seq LIMIT ?"""
-IS_ACTIVE: Final = """
-    SELECT 1 FROM resource WHERE base = ? AND type = 'User' AND name_folded = ? AND state = 'active'"""
+NAMES: Final = """
+    SELECT name_folded FROM resource
+    WHERE base = ? AND type = 'User' AND state = 'active' AND name_folded IS NOT NULL"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,19 @@ def active_people(connection: sqlite3.Connection, base: str) -> Iterator[dict[st
         after = rows[-1][0]
 
 
-def refused_creates(connection: sqlite3.Connection, target: str) -> Iterator[tuple[str, str]]:
-    """Yield name and reason of everybody whose newest create was refused, and who did not get there since."""
-    after = 0
+def refused(connection: sqlite3.Connection, target: str) -> Iterator[tuple[str, str]]:
+    """Yield name and reason of everybody whose newest change was refused, none having gone through since.
+
+    Of a change of somebody known only what is said of their data counts, of a create anything.
+    """
+    after, salt = 0, read_salt(connection)
+    # the trail may keep no name that could be looked up
+    active = {subject(salt, name) for (name,) in connection.execute(NAMES, (target,))}
     while rows := connection.execute(REFUSED, (target, after, PAGE)).fetchall():
-        for (seq,) in rows:
+        for seq, about in rows:
             (event,) = page(connection, seq + 1, 1, None, None)
-            name = event["target"]["user_name"]
-            if name and connection.execute(IS_ACTIVE, (target, fold(name))).fetchone() is None:
+            name, outcome = event["target"]["user_name"], event["outcome"]
+            is_about_data = event["event"] != "user.create" and outcome["status"] == 400
+            if name and (is_about_data if about in active else event["event"] == "user.create"):
                 yield name, event["outcome"]["reason"] or ""
         after = rows[-1][0]

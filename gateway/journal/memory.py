@@ -11,6 +11,8 @@ from gateway.flow.ports import (
     Key,
     KeysTaken,
     Mark,
+    MemberRow,
+    MemberRows,
     Operation,
     Outcome,
     Resource,
@@ -22,6 +24,7 @@ from gateway.flow.ports import (
 )
 from gateway.flow.tokens import Token
 from gateway.journal.chain import Head, Sealed, join, seal, stamp, stamp_of
+from gateway.journal.members import settled
 from gateway.journal.operations import marked, taken
 from gateway.journal.resources import folded_emails, folded_name
 from gateway.journal.store import Clock
@@ -73,11 +76,80 @@ class MemoryTrail:
         return join(sealed.body, [value.json for value in sealed.values], previous, sealed.head.hash)
 
 
+class MemoryMemberships:
+    """Rows of members in dicts, by base, group and target."""
+
+    def __init__(self, resources: "MemoryResources") -> None:
+        self._resources = resources
+        self._rows: dict[tuple[str, str, str], dict[str, MemberRow]] = {}
+
+    async def rows(self, base: str, group: str, target: str) -> Mapping[str, MemberRow]:
+        return dict(self._rows.get((base, group, target), {}))
+
+    async def target_ids(self, base: str, target: str, ids: Sequence[str]) -> Mapping[str, str | None]:
+        return {
+            r.id: None if r.state is State.DELETED or target not in r.links else r.links[target].target_id
+            for r in self._resources.all_of(base)
+            if r.id in ids
+        }
+
+    async def owners(self, base: str, target: str, target_ids: Sequence[str]) -> Mapping[str, str]:
+        found = await self.target_ids(base, target, [r.id for r in self._resources.all_of(base)])
+        return {theirs: ours for ours, theirs in found.items() if theirs is not None and theirs in target_ids}
+
+    async def due(self, base: str, target: str, count: int) -> Mapping[str, tuple[str, ...]]:
+        waiting = [
+            (group, member)
+            for (own, group, where), rows in self._rows.items()
+            for member, row in rows.items()
+            if (own, where) == (base, target) and row.due
+        ][:count]
+        return {group: tuple(member for own, member in waiting if own == group) for group in dict(waiting)}
+
+    def keep(self, resource: Resource, members: MemberRows) -> None:
+        """Store a group's rows."""
+        place = (resource.base, resource.id, members.target)
+        rows = self._rows.setdefault(place, {})
+        for member in [*members.removed, *(set(rows) - set(members.rows) if members.whole else ())]:
+            rows.pop(member, None)
+        for member, row in settled(members, self._now(resource.base, members)).items():
+            known = rows.get(member)
+            is_bare = known is not None and len(row.element) == 1
+            rows[member] = replace(row, element=known.element) if known and is_bare else row
+
+    def _now(self, base: str, members: MemberRows) -> dict[str, tuple[bool, str | None]]:
+        def entry(resource: Resource) -> str | None:
+            return resource.links[members.target].target_id if members.target in resource.links else None
+
+        named = (r for r in self._resources.all_of(base) if r.id in members.rows)
+        return {r.id: (r.state is State.DELETED, entry(r)) for r in named}
+
+    def follow(self, before: Resource | None, now: Resource) -> None:
+        """Do what a change of a resource means for the groups it is in."""
+        old = {target: link.target_id for target, link in before.links.items()} if before else {}
+        for (base, group, target), rows in self._rows.items():
+            if base != now.base:
+                continue
+            if now.state is State.DELETED:
+                rows.pop(now.id, None)
+                if now.type is ResourceType.GROUP and group == now.id:
+                    rows.clear()
+            link = now.links.get(target)
+            if link is not None and now.id in rows and link.target_id != old.get(target):
+                due = link.target_id is not None
+                rows[now.id] = replace(rows[now.id], delivered=False, due=due)
+
+
 class MemoryResources:
     """Originals and links in a dict."""
 
     def __init__(self) -> None:
         self._resources: dict[tuple[str, ResourceType, str], Resource] = {}
+        self.memberships = MemoryMemberships(self)
+
+    def all_of(self, base: str) -> list[Resource]:
+        """Return all resources of a base, of any type."""
+        return [resource for resource in self._resources.values() if resource.base == base]
 
     async def find(self, base: str, type: ResourceType, keys: Sequence[Key]) -> tuple[Resource, ...]:
         return tuple(r for r in self._of(base, type) if any(_is_known_by(r, key) for key in keys))
@@ -101,6 +173,7 @@ class MemoryResources:
         place = (resource.base, resource.type, resource.id)
         known = self._resources.get(place)
         links = {**known.links, **resource.links} if known else dict(resource.links)
+        self.memberships.follow(known, resource)
         self._resources[place] = replace(resource, links=links)
 
     def refuse_taken_name(self, resource: Resource) -> None:
@@ -151,6 +224,8 @@ class MemoryOperations:
         self._trail.add([settlement.event])
         if settlement.resource is not None:
             self._resources.store(settlement.resource)
+            if settlement.members is not None:
+                self._resources.memberships.keep(settlement.resource, settlement.members)
         if operation is not None:
             del self._open[operation.intent.op_id]
             if operation.intent.removes and settlement.outcome in DONE:
@@ -161,9 +236,9 @@ class MemoryOperations:
         self._trail.add([] if event is None else [event])
         return self._keep(marked(operation, mark))
 
-    async def open(self, base: str, keys: Sequence[Key]) -> tuple[Operation, ...]:
+    async def open(self, base: str | None, keys: Sequence[Key]) -> tuple[Operation, ...]:
         asked = set(keys)
-        mine = [operation for operation in self._open.values() if operation.intent.base == base]
+        mine = [operation for operation in self._open.values() if base in (None, operation.intent.base)]
         return tuple(o for o in mine if not asked or asked & set(o.intent.keys))
 
     async def take_over(self, operation: Operation) -> Operation:
@@ -212,6 +287,24 @@ class MemoryRemovals:
         self._brakes[target] = (None, at)
 
 
+class MemoryPauses:
+    """Paused targets in a dict."""
+
+    def __init__(self, trail: MemoryTrail) -> None:
+        self._trail = trail
+        self._since: dict[str, str] = {}
+
+    async def read(self) -> Mapping[str, str]:
+        return dict(self._since)
+
+    async def note(self, target: str, since: str | None, event: Event) -> None:
+        self._trail.add([event])
+        if since is None:
+            self._since.pop(target, None)
+        else:
+            self._since[target] = since
+
+
 class MemoryTokens:
     """Tokens in a dict."""
 
@@ -243,9 +336,11 @@ class MemoryJournal:
     def __init__(self, clock: Clock) -> None:
         self.trail = MemoryTrail(clock)
         self.resources = MemoryResources()
+        self.memberships = self.resources.memberships
         self.operations = MemoryOperations(self.resources, self.trail, clock)
         self.tokens = MemoryTokens(clock)
         self.removals = MemoryRemovals(self.operations)
+        self.pauses = MemoryPauses(self.trail)
 
     async def health(self) -> str | None:
         return None

@@ -1,7 +1,7 @@
 """Operations in SQLite: recorded before they are sent, settled with all they changed in one transaction."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -23,20 +23,24 @@ from gateway.flow.ports import (
 )
 from gateway.journal.chain import stamp
 from gateway.journal.lines import Appender
+from gateway.journal.members import keep_members
 from gateway.journal.resources import Record, dumps
 from gateway.journal.store import Clock, Store
+from gateway.scim.members import Delta
 
 OVER: Final = ""  # a lease that is over: earlier than any time
 
 ADD: Final = """
     INSERT INTO op (id, base, target, type, operation, resource, target_id, correlation_id, becomes,
-                    removes, keys, wanted, original, state, fence, owner, lease_until, attempts, opened)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', 1, ?, ?, 1, ?)"""
+                    removes, keys, wanted, original, members, state, fence, owner, lease_until, attempts,
+                    opened)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', 1, ?, ?, 1, ?)"""
 REMOVE: Final = "DELETE FROM op WHERE id = ?"
 HOLD: Final = "INSERT OR IGNORE INTO op_key (key, target, type, op) VALUES (?, ?, ?, ?)"
 FREE: Final = "DELETE FROM op_key WHERE key = ? AND target = ? AND type = ? AND op = ?"
 CLOSE: Final = """
-    UPDATE op SET state = 'closed', outcome = ?, closed = ?, keys = NULL, wanted = NULL, original = NULL
+    UPDATE op SET state = 'closed', outcome = ?, closed = ?,
+        keys = NULL, wanted = NULL, original = NULL, members = NULL, reason = NULL
     WHERE id = ? AND fence = ? AND state <> 'closed'"""
 MARK: Final = """
     UPDATE op SET state = ?, reason = ?, due = ?, attempts = ?, lease_until = ''
@@ -48,10 +52,11 @@ IS_AT: Final = "SELECT 1 FROM op WHERE id = ? AND fence = ? AND state <> 'closed
 ORPHAN: Final = """
     UPDATE op SET state = iif(state = 'open', 'doubt', state), lease_until = '', due = ''
     WHERE state <> 'closed'"""
-UNSETTLED: Final = """
+EVERYWHERE: Final = """
     SELECT id, base, target, type, operation, keys, resource, target_id, wanted, original, becomes,
-           correlation_id, removes, fence, state, attempts, opened, due, reason
-    FROM op WHERE base = ? AND state <> 'closed'"""
+           correlation_id, removes, fence, state, attempts, opened, due, reason, members
+    FROM op WHERE state <> 'closed'"""
+UNSETTLED: Final = EVERYWHERE + " AND base = ?"
 HOLDING: Final = UNSETTLED + " AND id IN (SELECT op FROM op_key WHERE key IN ({keys}))"  # noqa: S608 - question marks
 
 
@@ -97,6 +102,7 @@ class SqliteOperations:
         `Uniqueness` where another resource has the name.
         """
         record = None if settlement.resource is None else Record.of(settlement.resource)
+        members = _member_writer(settlement)
         closed = stamp(self._clock())
 
         def work(connection: sqlite3.Connection) -> bool:
@@ -104,6 +110,8 @@ class SqliteOperations:
                 return False
             if record is not None:
                 record.write(connection)
+            if members is not None:
+                members(connection)
             self._appender.write(connection, [settlement.event])
             return True
 
@@ -127,10 +135,13 @@ class SqliteOperations:
             raise StaleFence
         return marked(operation, mark)
 
-    async def open(self, base: str, keys: Sequence[Key]) -> tuple[Operation, ...]:
-        """Return the unsettled operations that hold one of the keys; all of the base where keys are empty."""
-        sql = HOLDING.format(keys=", ".join("?" * len(keys))) if keys else UNSETTLED
-        parameters = (base, *(_text(key) for key in keys))
+    async def open(self, base: str | None, keys: Sequence[Key]) -> tuple[Operation, ...]:
+        """Return the unsettled operations that hold one of the keys; all of the base where keys are empty.
+
+        Without a base, and without keys: all of every base.
+        """
+        sql = HOLDING.format(keys=", ".join("?" * len(keys))) if keys else UNSETTLED if base else EVERYWHERE
+        parameters = ((base,) if base else ()) + tuple(_text(key) for key in keys)
         rows = await self._store.read(lambda connection: connection.execute(sql, parameters).fetchall())
         return tuple(_operation(row) for row in rows)
 
@@ -160,21 +171,32 @@ class SqliteOperations:
         return stamp(now), stamp(now + self._owner.lease)
 
 
+def _member_writer(settlement: Settlement) -> Callable[[sqlite3.Connection], None] | None:
+    resource, members = settlement.resource, settlement.members
+    return None if resource is None or members is None else keep_members(resource, members)
+
+
 def _row(intent: Intent) -> tuple[Any, ...]:
     i = intent
     keys = dumps([[key.kind, key.value] for key in i.keys])
     what = (i.op_id, i.base, i.target, i.type, i.operation, i.resource_id, i.target_id, i.correlation_id)
-    return (*what, i.state, i.removes, keys, dumps(i.wanted), dumps(i.original))
+    members = dumps(i.members) if i.members else None
+    return (*what, i.state, i.removes, keys, dumps(i.wanted), dumps(i.original), members)
 
 
 def _operation(row: Sequence[Any]) -> Operation:
     op_id, base, target, type, operation, keys, resource, target_id, wanted, original, becomes, cid = row[:12]
-    removes, fence, state, attempts, opened, due, reason = row[12:]
+    removes, fence, state, attempts, opened, due, reason, members = row[12:]
     held = tuple(Key(kind, value) for kind, value in orjson.loads(keys))
     what = (op_id, base, target, ResourceType(type), operation, held, resource, target_id)
     documents = (orjson.loads(wanted), orjson.loads(original))
-    intent = Intent(*what, *documents, State(becomes), cid, bool(removes))
+    delta = _delta(orjson.loads(members)) if members else Delta()
+    intent = Intent(*what, *documents, State(becomes), cid, bool(removes), delta)
     return Operation(intent, fence, Standing(state), attempts, opened, due, reason)
+
+
+def _delta(said: Mapping[str, Any]) -> Delta:
+    return Delta(said["add"], tuple(said["remove"]), said["whole"])
 
 
 def marked(operation: Operation, mark: Mark) -> Operation:

@@ -13,11 +13,11 @@ import orjson
 
 from gateway.errors import Uniqueness
 from gateway.flow.ports import Key, Link, Resource, ResourceType, State
+from gateway.journal.members import leave_groups, note_moves
 from gateway.journal.store import Store
 from gateway.scim.documents import fold
+from gateway.scim.names import NAMES
 from gateway.sqlite import Database, StoreUnavailable
-
-NAMES: Final = {ResourceType.USER: "userName", ResourceType.GROUP: "displayName"}
 
 BY: Final = {  # kind of key -> the resources it finds
     "id": "SELECT key FROM resource WHERE base = ? AND type = ? AND id = ?",
@@ -72,6 +72,7 @@ class Record:
     row: tuple[Any, ...]
     links: tuple[tuple[Any, ...], ...]
     emails: tuple[tuple[Any, ...], ...]
+    resource: Resource
 
     @classmethod
     def of(cls, resource: Resource) -> "Record":
@@ -83,7 +84,7 @@ class Record:
             for link in r.links.values()
         )
         emails = tuple((address, r.base, r.type, r.id) for address in folded_emails(r))
-        return cls((*row, r.state, r.created, r.modified, r.replied), links, emails)
+        return cls((*row, r.state, r.created, r.modified, r.replied), links, emails, r)
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Store the resource and its links; raises `Uniqueness` where another has the name."""
@@ -91,7 +92,9 @@ class Record:
             connection.execute(STORE, self.row)
         except sqlite3.IntegrityError as error:
             raise Uniqueness("another resource has this name already") from error
+        note_moves(connection, self.resource)
         connection.executemany(STORE_LINK, self.links)
+        leave_groups(connection, self.resource)
         connection.execute(FORGET_EMAILS, self.row[:3])
         connection.executemany(STORE_EMAIL, self.emails)
 

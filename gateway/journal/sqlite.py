@@ -1,7 +1,7 @@
 """The journal in one SQLite file."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,9 +9,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from gateway.flow.status import Census, Pulse
+from gateway.journal.census import census
+from gateway.journal.keeper import Keeper
+from gateway.journal.levels import NO_VEILS, Veil
 from gateway.journal.lines import Appender, read_salt
 from gateway.journal.lock import JournalLock
+from gateway.journal.members import SqliteMemberships
 from gateway.journal.operations import Owner, SqliteOperations
+from gateway.journal.pauses import SqlitePauses
 from gateway.journal.removals import SqliteRemovals
 from gateway.journal.resources import SqliteResources
 from gateway.journal.store import Clock, Random, Store, answered
@@ -30,26 +36,32 @@ class SqliteJournal:
 
     operations: SqliteOperations
     resources: SqliteResources
+    memberships: SqliteMemberships
     trail: SqliteTrail
     tokens: SqliteTokens
     removals: SqliteRemovals
     database: Database
     lock: JournalLock
+    pauses: SqlitePauses
+    keeper: Keeper
 
     @classmethod
-    async def open(
+    async def open(  # noqa: PLR0913 - one for each thing it is open with
         cls,
         path: Path,
         durability: Durability,
         clock: Clock,
         on_fatal: Callable[[str], None],
         owner: str,
+        *,
         lease: float = LEASE,
         random: Random = os.urandom,
+        veils: Mapping[str, Veil] = NO_VEILS,
     ) -> "SqliteJournal":
         """Take the journal's lock, open it, and doubt what an earlier run left open.
 
-        `owner` is unique to this run; `lease` is for how many seconds others trust it to be alive.
+        `owner` is unique to this run; `lease` is for how many seconds others trust it to be alive;
+        `veils` are of the targets whose people's values the trail does not keep as they are.
         Raises `JournalLocked` where another process has it, `JournalUnavailable` where it cannot be used.
         """
         async with AsyncExitStack() as opened:
@@ -58,21 +70,25 @@ class SqliteJournal:
                 opened.callback(lock.release)
                 database = await Database.open(path, durability, on_fatal, load_migrations(SCHEMA))
                 opened.push_async_callback(database.close)
-            journal = await cls._over(database, lock, clock, Owner(owner, timedelta(seconds=lease)), random)
+            own = Owner(owner, timedelta(seconds=lease))
+            store = Store(database)
+            salt = await store.read(read_salt)
+            appender = Appender(salt, clock, random, veils)
+            keeper = Keeper(path, salt, database, store, appender, clock)
+            journal = await cls._over(keeper, lock, own)
             opened.pop_all()
         return journal
 
     @classmethod
-    async def _over(
-        cls, database: Database, lock: JournalLock, clock: Clock, owner: Owner, random: Random
-    ) -> "SqliteJournal":
-        store = Store(database)
-        appender = Appender(await store.read(read_salt), clock, random)
+    async def _over(cls, keeper: Keeper, lock: JournalLock, owner: Owner) -> "SqliteJournal":
+        database, store, appender, clock = keeper.database, keeper.store, keeper.appender, keeper.clock
         operations = SqliteOperations(store, appender, clock, owner)
         await operations.orphan()
-        resources, trail = SqliteResources(store, database), SqliteTrail(store, appender)
+        resources, trail = SqliteResources(store, database), SqliteTrail(store, keeper.path, appender)
+        memberships, tokens = SqliteMemberships(store), SqliteTokens(store, clock)
+        removals, pauses = SqliteRemovals(store), SqlitePauses(store, appender)
         return cls(
-            operations, resources, trail, SqliteTokens(store, clock), SqliteRemovals(store), database, lock
+            operations, resources, memberships, trail, tokens, removals, database, lock, pauses, keeper
         )
 
     async def health(self) -> str | None:
@@ -82,6 +98,16 @@ class SqliteJournal:
         with suppress(StoreUnavailable):
             await self.database.write(lambda connection: connection.execute(PROBE).rowcount)
         return self.database.failure
+
+    async def census(self) -> Census:
+        """Return what the journal holds, counted; raises `JournalUnavailable`."""
+        with answered():
+            return await self.database.read(census)
+
+    def pulse(self) -> Pulse:
+        """Return how writing goes."""
+        database = self.database
+        return Pulse(database.failure, database.waiting, database.batches, database.writes)
 
     async def close(self) -> None:
         """Write what waits, close the file, and let the next one have it."""

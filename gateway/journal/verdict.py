@@ -1,25 +1,21 @@
-"""Whether the audit trail is whole: the chain recomputed over every row, in one pass and bounded memory."""
+"""Whether the audit trail is whole: the chain recomputed over every row of every file, in bounded memory."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import groupby
-from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import Final
 
-import orjson
-
-from gateway.journal.chain import MARK, Head, columns, digest, digests, hash_of, subject
+from gateway.journal.chain import Head
+from gateway.journal.files import archives_of
 from gateway.journal.lines import READ_HEAD, read_salt
-from gateway.scim.documents import fold
+from gateway.journal.links import Row, changed_part, erased_by, is_erased, rows
+from gateway.sqlite import StoreUnavailable, read_only
 
-EVENTS: Final = """
-    SELECT seq, id, published, event, target, result, correlation_id, actor, subject, CAST(body AS TEXT), hash
-    FROM event ORDER BY seq"""
-VALUES: Final = (
-    "SELECT CAST(seq AS INTEGER), n, CAST(salt AS BLOB), CAST(value AS TEXT) FROM event_value ORDER BY seq, n"
-)
+READ_BASE: Final = "SELECT seq, hash FROM trail_base"
+FILE: Final = "SELECT file FROM pragma_database_list WHERE name = 'main'"
+TABLES: Final = ("event", "event_value")
 
 
 class TrailState(StrEnum):
@@ -33,119 +29,153 @@ class TrailState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What verification found first, and at which event; no event where the trail is whole."""
+    """What verification found first, and at which event; None for none, and for a whole file."""
 
     state: TrailState
     seq: int | None
     reason: str
 
 
-class Row(NamedTuple):
-    """An event as it is stored, with its values (n, salt, JSON)."""
-
-    seq: int
-    id: str
-    published: str
-    indexed: tuple[str | None, ...]
-    subject: str | None
-    body: str
-    hash: str
-    values: Sequence[tuple[int, bytes | None, str | None]]
-
-
 def verify(connection: sqlite3.Connection) -> Verdict:
-    """Recompute the chain on one snapshot; `connection` is for this alone."""
-    connection.text_factory = lambda text: text.decode("utf-8", "replace")  # a changed byte may be no UTF-8
+    """Recompute the chain on one snapshot of the journal and its archives; `connection` is for this alone."""
+    _lenient(connection)
     connection.execute("BEGIN")
     try:
-        return _walk(connection)
+        return _verdict(connection)
+    except sqlite3.OperationalError:  # such as a table that an older release did not have
+        raise
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return Verdict(TrailState.CHANGED, None, "what tables a file has cannot be read")
     finally:
         connection.execute("ROLLBACK")
 
 
-def _walk(connection: sqlite3.Connection) -> Verdict:
-    salt = read_salt(connection)
-    newest = Head()
-    for row in _rows(connection):
-        if row.seq != newest.seq + 1:
-            return Verdict(TrailState.GAP, newest.seq + 1, f"event {newest.seq + 1} is missing")
-        if part := _changed_part(row, newest.hash, salt):
-            return Verdict(TrailState.CHANGED, row.seq, f"{part} of event {row.seq} was changed")
-        newest = Head(row.seq, row.hash, row.published)
-    return _ending(newest, connection.execute(READ_HEAD).fetchone())
-
-
-def _ending(newest: Head, recorded: tuple[int, str, str] | None) -> Verdict:
-    """Compare where the trail ends with where it was last seen to end."""
-    if recorded is None:
-        return Verdict(TrailState.CHANGED, newest.seq, "the record of the newest event is missing")
-    head = Head(*recorded)
-    if newest.seq < head.seq:
+def _verdict(connection: sqlite3.Connection) -> Verdict:
+    """Walk the archives and then the journal, which is read first, as months only ever leave it."""
+    base, head = (connection.execute(sql).fetchone() for sql in (READ_BASE, READ_HEAD))
+    walk = Walk(read_salt(connection), Head(*base) if base else Head())
+    for path in archives_of(Path(connection.execute(FILE).fetchone()[0])):
+        if verdict := _of_archive(walk, path):
+            return verdict
+    if base is None:
         return Verdict(
-            TrailState.TRUNCATED, newest.seq + 1, f"events {newest.seq + 1} to {head.seq} are missing"
+            TrailState.CHANGED, walk.newest.seq, "the record of where the journal begins is missing"
         )
-    if newest != head:
-        return Verdict(TrailState.CHANGED, newest.seq, "the record of the newest event was changed")
-    return Verdict(TrailState.WHOLE, None, f"{head.seq} events, each in its place")
+    return walk.turn() or walk.through(connection) or walk.end(Head(*head) if head else None)
 
 
-def _changed_part(row: Row, previous: str, salt: bytes) -> str | None:
-    """Return what of an event is not what its hash covers; None where all of it is."""
-    if hash_of(previous, row.body) != row.hash:
-        return "the text or the hash"
-    public = _parsed(row.body)
-    if [row.seq, row.id, row.published] != [public.get(name) for name in ("seq", "id", "published")]:
-        return "the number, id or time"
-    if row.indexed != columns(public):
-        return "a column"
-    expected = digests(row.body)
-    if not _are_values_of(row.values, expected):
-        return "a personal value"
-    name = _name(public, dict(zip(expected, (json for _, _, json in row.values), strict=True)))
-    if name is not None and row.subject != subject(salt, fold(name)):
-        return "the subject"
-    return None
-
-
-def _name(public: dict[str, Any], values: Mapping[str, str | None]) -> str | None:
-    """Return whom the event is about; None where that is nobody, or erased."""
-    target = public.get("target")
-    name = target.get("user_name") if isinstance(target, dict) else None
-    if isinstance(name, dict):
-        json = values[name[MARK]]
-        name = None if json is None else orjson.loads(json)
-    return name if isinstance(name, str) else None
-
-
-def _parsed(body: str) -> dict[str, Any]:
+def _of_archive(walk: "Walk", path: Path) -> Verdict | None:
     try:
-        public = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return public if isinstance(public, dict) else {}
+        with closing(read_only(path)) as archive:
+            _lenient(archive)
+            return walk.through(archive, path.name.split(".")[-2])
+    except StoreUnavailable as error:
+        return walk.unreadable(f"{path.name}: {error.reason}")
 
 
-def _are_values_of(values: Sequence[tuple[int, bytes | None, str | None]], expected: Sequence[str]) -> bool:
-    """Say whether each digest has its row, and each value that is not erased its digest."""
-    if [n for n, _, _ in values] != list(range(len(expected))):
-        return False
-    pairs = zip(values, expected, strict=True)
-    return all(json is None or digest(salt or b"", json) == made for (_, salt, json), made in pairs)
+def _lenient(connection: sqlite3.Connection) -> None:
+    connection.text_factory = lambda text: text.decode("utf-8", "replace")  # a changed byte may be no UTF-8
 
 
-def _rows(connection: sqlite3.Connection) -> Iterator[Row]:
-    """Walk events and their values side by side."""
-    groups = groupby(connection.execute(VALUES), key=itemgetter(0))
-    at, values = _next(groups)
-    for event in connection.execute(EVENTS):
-        while at is not None and at < event[0]:
-            at, values = _next(groups)
-        own = values if at == event[0] else []
-        seq, id, published = event[:3]
-        about, body, hash = event[8:]
-        yield Row(seq, id, published, event[3:8], about, body, hash, own)
+@dataclass(slots=True)
+class Walk:
+    """How far verification has come; `base` is where the journal says that it begins."""
+
+    salt: bytes
+    base: Head
+    newest: Head = field(default_factory=Head)
+    at_base: str = ""  # the hash of the event there, as the archives have it; empty for none
+    archived: Head = field(default_factory=Head)  # the newest event of the archives
+    unexplained: set[int] = field(default_factory=set)  # events that lack values, and no erasure said so yet
+    strays: set[int] = field(default_factory=set)  # events of which there are values alone
+
+    def through(self, connection: sqlite3.Connection, month: str = "") -> Verdict | None:
+        """Walk through one file, which holds only events of the month where one is named."""
+        try:
+            for row in rows(connection):
+                if verdict := self._misplaced(row) or self._changed(row, month):
+                    return verdict
+                if row.body is not None:
+                    self._pass(row)
+            return _index_fault(connection)
+        except sqlite3.DatabaseError as error:
+            return self.unreadable(str(error))
+
+    def turn(self) -> Verdict | None:
+        """Go from the archives to the journal; they overlap where the gateway ended while a month left."""
+        if self.newest.seq < self.base.seq:
+            first, last = self.newest.seq + 1, self.base.seq
+            return Verdict(
+                TrailState.GAP, first, f"events {first} to {last}, which had left the journal, are missing"
+            )
+        if self.at_base != self.base.hash:
+            reason = "the record of where the journal begins was changed"
+            return Verdict(TrailState.CHANGED, self.base.seq, reason)
+        self.archived, self.newest = self.newest, self.base
+        return None
+
+    def end(self, recorded: Head | None) -> Verdict:
+        """Compare where the trail ends with where it was last seen to end."""
+        newest = self.newest
+        if recorded is None:
+            return Verdict(TrailState.CHANGED, newest.seq, "the record of the newest event is missing")
+        if newest.seq < recorded.seq:
+            missing = f"events {newest.seq + 1} to {recorded.seq} are missing"
+            return Verdict(TrailState.TRUNCATED, newest.seq + 1, missing)
+        if newest != recorded:
+            return Verdict(TrailState.CHANGED, newest.seq, "the record of the newest event was changed")
+        if self.strays:
+            return _stray(min(self.strays))
+        if self.unexplained:
+            seq = min(self.unexplained)
+            reason = f"a personal value of event {seq} was removed without an erasure"
+            return Verdict(TrailState.CHANGED, seq, reason)
+        return Verdict(TrailState.WHOLE, None, f"{recorded.seq} events, each in its place")
+
+    def unreadable(self, reason: str) -> Verdict:
+        """Return the verdict on a file that is damaged from here on."""
+        seq = self.newest.seq + 1
+        return Verdict(TrailState.CHANGED, seq, f"event {seq} cannot be read: {reason}")
+
+    def _misplaced(self, row: Row) -> Verdict | None:
+        expected = self.newest.seq + 1
+        if row.seq < expected:
+            return _stray(row.seq)
+        if row.body is None:  # of an event that is missing, or was cut off: the next one says
+            self.strays.add(row.seq)
+        elif row.seq > expected:
+            return Verdict(TrailState.GAP, expected, f"event {expected} is missing")
+        return None
+
+    def _changed(self, row: Row, month: str) -> Verdict | None:
+        if row.body is None:
+            return None
+        part = changed_part(row, row.body, self.newest.hash, self.salt)
+        if part is None and not row.published.startswith(month):
+            part = "the month"
+        if part is None and row.seq == self.archived.seq and row.hash != self.archived.hash:
+            part = "the text or the hash"
+        if part is None:
+            return None
+        return Verdict(TrailState.CHANGED, row.seq, f"{part} of event {row.seq} was changed")
+
+    def _pass(self, row: Row) -> None:
+        self.newest = Head(row.seq, row.hash, row.published)
+        if row.seq == self.base.seq:
+            self.at_base = row.hash
+        if is_erased(row):
+            self.unexplained.add(row.seq)
+        self.unexplained -= erased_by(row)
 
 
-def _next(groups: "groupby[Any, Any]") -> tuple[int | None, list[tuple[int, bytes | None, str | None]]]:
-    seq, rows = next(groups, (None, ()))
-    return seq, [(n, salt, json) for _, n, salt, json in rows]
+def _stray(seq: int) -> Verdict:
+    return Verdict(TrailState.CHANGED, seq, f"what stands for event {seq} is not of the trail")
+
+
+def _index_fault(connection: sqlite3.Connection) -> Verdict | None:
+    """Say whether the indexes show what the rows hold: a question is answered by them."""
+    for table in TABLES:
+        (found,) = connection.execute(f"PRAGMA integrity_check('{table}')").fetchone()
+        if found != "ok":
+            return Verdict(TrailState.CHANGED, None, f"the indexes of a file were changed: {found}")
+    return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from gateway.scim.paths import COMPANIONS
+from gateway.scim.names import COMPANIONS
 
 SERVER_OWNED: Final = frozenset({"schemas", "id", "meta", "groups", "password"})
 

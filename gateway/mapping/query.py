@@ -18,14 +18,16 @@ from gateway.scim.grammar import (
     Present,
     ValuePath,
 )
+from gateway.scim.names import resource
 from gateway.scim.paths import Place, compiled
+from gateway.scim.spelling import spelled
 
 _INVENT: Final = frozenset({"constant", "template"})  # transforms that do not look at the value
 
 
 def translate(filter: Filter, mapping: TargetMapping) -> Filter | None:
     """Return the filter as the target must be asked, None where its pages have to be searched here."""
-    return _TRANSLATIONS[type(filter)](filter, mapping)
+    return _translated(spelled(filter, resource(mapping.kind)), mapping)
 
 
 def equals(filter: Filter) -> dict[str, Any]:
@@ -39,6 +41,15 @@ def equals(filter: Filter) -> dict[str, Any]:
         inner = equals(filter.val_filter)
         return {"emails": inner["value"]} if "value" in inner else {}
     return {}
+
+
+def is_shown_as_it_is(path: AttrPath, mapping: TargetMapping) -> bool:
+    """Say whether the target has the same values of an attribute as we show."""
+    return _is_untouched(mapping, compiled(path))
+
+
+def _translated(filter: Filter, mapping: TargetMapping) -> Filter | None:
+    return _TRANSLATIONS[type(filter)](filter, mapping)
 
 
 def _comparison(filter: Comparison, mapping: TargetMapping) -> Filter | None:
@@ -81,12 +92,12 @@ def _present(filter: Present, mapping: TargetMapping) -> Filter | None:
 
 
 def _not(filter: Not, mapping: TargetMapping) -> Filter | None:
-    inner = translate(filter.expr, mapping)
+    inner = _translated(filter.expr, mapping)
     return None if inner is None else Not(inner)
 
 
 def _logical(filter: LogicalExpr, mapping: TargetMapping) -> Filter | None:
-    terms = [translated for term in filter.terms if (translated := translate(term, mapping)) is not None]
+    terms = [translated for term in filter.terms if (translated := _translated(term, mapping)) is not None]
     return LogicalExpr(filter.op, tuple(terms)) if len(terms) == len(filter.terms) else None
 
 

@@ -81,10 +81,13 @@ class Rule:
                 return None
         return value
 
-    def invert(self, value: Any) -> Any:
-        """Return a target's value as the provider would have sent it, as far as that is possible."""
+    def invert(self, value: Any, known: Any = None) -> Any:
+        """Return a target's value as the provider would have sent it, as far as that is possible.
+
+        Where the provider has a list, or objects, as in `known`, they are not made one text.
+        """
         for transform in reversed(self.via):
-            if transform.invert is not None and value is not None:
+            if transform.invert is not None and value is not None and not _is_shape(transform.name, known):
                 value = transform.invert(value)
         return value
 
@@ -117,8 +120,8 @@ class Rule:
         found = list(select(entry, self.to))
         if self.in_place and any(at is not None for at, _ in found):
             return _unwrite_elements(entry, document, self)
-        at = next((source for source in self.sources if any(select(document, source))), self.sources[0])
-        if found and (value := self.invert(found[0][1])) not in ABSENT:
+        at, known = next(_present(document, self.sources), (self.sources[0], None))
+        if found and (value := self.invert(found[0][1], known)) not in ABSENT:
             return put(document, _spot(document, at), value, many=is_many(at))
         return take(document, at)
 
@@ -155,6 +158,19 @@ def choose(found: Sequence[tuple[int | None, Any]], original: Mapping[str, Any],
         return 0
     primaries = {at for at, value in select(original, _primary_of(source)) if value in (True, "true", "True")}
     return next((n for n, (at, _) in enumerate(found) if at in primaries), 0)
+
+
+def _present(document: Mapping[str, Any], sources: Sequence[Place]) -> Iterator[tuple[Place, Any]]:
+    """Yield the sources that a document has something at, with it."""
+    for source in sources:
+        yield from ((source, value) for _, value in select(document, source) if value not in ABSENT)
+
+
+def _is_shape(name: str, known: Any) -> bool:
+    """Say whether a transform only made the shape that a value has at the provider, too."""
+    if not isinstance(known, list):
+        return False
+    return name == "split" or (name == "objects" and any(isinstance(item, dict) for item in known))
 
 
 def _unwrite_elements(entry: Mapping[str, Any], document: Mapping[str, Any], rule: Rule) -> dict[str, Any]:

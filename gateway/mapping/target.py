@@ -71,7 +71,9 @@ class TargetMapping:
         require: Sequence[Sequence[str]] = (),
         offices: Mapping[str, Office] | None = None,
         region: str | None = None,
+        kind: str = "User",
     ) -> None:
+        self.kind = kind
         self.unlisted = Unlisted(unlisted)
         self._secret = tuple(rule for rule in rules if rule.to.attribute == "password")
         self.rules = tuple(rule for rule in rules if rule not in self._secret)
@@ -96,9 +98,14 @@ class TargetMapping:
             form = take(form, where) if value is None else put(form, where, value, many=is_many(where))
         if draft.active:
             self._check_required(form, draft)
-        form = {"schemas": schemas_of(form), **form}
+        form = {"schemas": schemas_of(form, self.kind), **form}
         dropped = tuple(dict.fromkeys(draft.dropped))
         return Mapped(form, tuple(draft.held), dropped, tuple(draft.problems), tuple(draft.kept))
+
+    @property
+    def sends_password(self) -> bool:
+        """Say whether a rule names the password."""
+        return bool(self._secret)
 
     def secret(self, password: str | None) -> dict[str, Any]:
         """Return what to send of a password: nothing unless a rule names it."""

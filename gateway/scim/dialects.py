@@ -1,71 +1,122 @@
-"""How a provider deviates from the RFC; what all of them need lives in documents and patch. Pure."""
+"""How a provider deviates from the RFC: what it sends is made standard before it is read as such. Pure.
 
+What can mean only one thing is forgiven to everybody, so OneLogin, Ping, JumpCloud, SailPoint and Rippling
+speak `rfc`. PATCH operations are read as widely by `patch` itself.
+"""
+
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.scim.documents import as_object, booleans
-from gateway.scim.names import ENTERPRISE_USER, UNKNOWN, key_of, resource
+from gateway.scim.grammar import MAX_LENGTH
+from gateway.scim.names import (
+    CORE_GROUP,
+    CORE_USER,
+    ENTERPRISE_USER,
+    UNKNOWN,
+    Attribute,
+    get,
+    key_of,
+    resource,
+)
 
 Body = dict[str, Any]
-_USER: Final = resource("User")
-Habit = Callable[[Mapping[str, Any]], Body]
+Urns = Mapping[str, str]  # outdated -> of today
+
+_LITERAL: Final = re.compile(r'("(?:[^"\\]|\\.)*")')
+_NO_VALUE: Final = re.compile(r"^\](?=\s+eq\s+$)", re.IGNORECASE)
+_NO_URN: Final = re.compile(r"(?<![\w.:$-])manager(?=\s+eq\s+$)", re.IGNORECASE)
 
 
-def _as_sent(body: Mapping[str, Any]) -> Body:
-    return dict(body)
-
-
-def _text_as_sent(text: str) -> str:
-    return text
+def entra_filter(text: str) -> str:
+    """Return a filter of Entra ID's with the `value` and the URN of `manager` that it leaves out."""
+    if len(text) > MAX_LENGTH:  # to be refused, so not worth a search
+        return text
+    parts = _LITERAL.split(text)
+    for index in range(0, len(parts), 2):  # what stands between the literals
+        named = _NO_URN.sub(f"{ENTERPRISE_USER}:manager", parts[index])
+        parts[index] = _NO_VALUE.sub("].value", named)
+    return "".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """What is done to a provider's documents, PATCH messages and filters before they are read as standard."""
 
-    document: Habit = _as_sent
-    patch: Habit = _as_sent
-    filter: Callable[[str], str] = _text_as_sent
+    urns: Mapping[str, Urns] = field(default_factory=dict)  # by resource type
+    filter: Callable[[str], str] = str
+    replaces_in_part: bool = False  # who replaces members names only those who join
+
+    def document(self, body: Mapping[str, Any], kind: str = "User") -> Body:
+        """Return a document, or the value of a pathless operation, as the standard has it."""
+        known, urns = resource(kind), self.urns.get(kind, {})
+        renamed = {_renamed(name, urns): value for name, value in body.items()}
+        own = renamed if len(renamed) == len(body) else body  # never two values for one name
+        return {name: _forgiven(value, known.find(name) or UNKNOWN) for name, value in own.items()}
+
+    def patch(self, message: Mapping[str, Any], kind: str = "User") -> Body:
+        """Return a PATCH message whose paths and pathless values are as the standard has them."""
+        key = key_of(message, "Operations")
+        if key is None or not isinstance(message[key], list):
+            return dict(message)
+        return {**message, key: [self._operation(raw, kind) for raw in message[key]]}
+
+    def _operation(self, raw: Any, kind: str) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        path, value = key_of(raw, "path"), key_of(raw, "value")
+        if path is not None and isinstance(raw[path], str) and raw[path]:
+            named = {**raw, path: _renamed(raw[path], self.urns.get(kind, {}))}
+            return _joined(named) if self.replaces_in_part and raw[path].casefold() == "members" else named
+        is_object = value is not None and isinstance(raw[value], dict)
+        return {**raw, value: self.document(raw[value], kind)} if is_object else raw
 
 
-def _chain(*habits: Habit) -> Habit:
-    def chained(body: Mapping[str, Any]) -> Body:
-        for habit in habits:
-            body = habit(body)
-        return dict(body)
-
-    return chained
-
-
-def boolean_texts(body: Mapping[str, Any]) -> Body:
-    """Return the body with "True" and "false" as booleans in `active` and in every element's `primary`."""
-    return {name: booleans(value, _USER.find(name) or UNKNOWN) for name, value in body.items()}
+def _joined(operation: Body) -> Body:
+    """Return an operation on members as Entra ID means it: it removes them by Remove, and only so."""
+    op = key_of(operation, "op")
+    if op is None or str(operation[op]).casefold() != "replace" or not get(operation, "value"):
+        return operation
+    return {**operation, op: "add"}
 
 
-def lists(body: Mapping[str, Any]) -> Body:
-    """Return the body with a single object wrapped where emails or phoneNumbers must be a list."""
-    return {
-        name: [value] if name.casefold() in _LISTS and isinstance(value, dict) else value
-        for name, value in body.items()
-    }
+def _renamed(name: str, urns: Urns) -> str:
+    for outdated, urn in urns.items():
+        if f"{name}:".casefold().startswith(f"{outdated}:"):
+            return urn + name[len(outdated) :]
+    return name
 
 
-_LISTS: Final = frozenset({"emails", "phonenumbers"})
+def _forgiven(value: Any, known: Attribute) -> Any:
+    """Return a value with what can mean only one thing: "False", one object for a list, a manager's id."""
+    if known.multi_valued and isinstance(value, dict):
+        value = [value]
+    if known.name == ENTERPRISE_USER and isinstance(value, dict):
+        name = key_of(value, "manager")
+        value = value if name is None else {**value, name: _manager(value[name])}
+    return booleans(value, known)
 
 
-def manager(body: Mapping[str, Any]) -> Body:
-    """Return the body with a manager given as text, or as a list of one, as the object it means."""
-    key = key_of(body, ENTERPRISE_USER)
-    extension = body[key] if key is not None else None
-    name = key_of(extension, "manager") if isinstance(extension, dict) else None
-    if key is None or not isinstance(extension, dict) or name is None:
-        return dict(body)
-    return {**body, key: {**extension, name: as_object(extension[name])}}
+def _manager(value: Any) -> Any:
+    manager = as_object(value)
+    key = key_of(manager, "managerId") if isinstance(manager, dict) else None
+    if key is None or key_of(manager, "value") is not None:
+        return manager
+    return {"value" if name == key else name: inner for name, inner in manager.items()}
 
 
+# OneLogin's templates still name them
+_SCIM_1: Final[Mapping[str, Urns]] = {
+    "User": {
+        "urn:scim:schemas:core:1.0": CORE_USER,
+        "urn:scim:schemas:extension:enterprise:1.0": ENTERPRISE_USER,
+    },
+    "Group": {"urn:scim:schemas:core:1.0": CORE_GROUP},
+}
 DIALECTS: Final[Mapping[str, Dialect]] = {
-    "okta": Dialect(document=_chain(lists, boolean_texts)),
-    "entra": Dialect(document=_chain(boolean_texts, manager)),
-    "rfc": Dialect(),
+    "okta": Dialect(),
+    "entra": Dialect(filter=entra_filter, replaces_in_part=True),
+    "rfc": Dialect(urns=_SCIM_1),
 }

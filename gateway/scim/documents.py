@@ -2,15 +2,14 @@
 
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
-from hashlib import sha256
 from typing import Any, Final
-
-import orjson
 
 from gateway.errors import InvalidSyntax, InvalidValue
 from gateway.scim.names import (
+    COMPANIONS,
     CORE_URNS,
     ENTERPRISE_USER,
+    NAMES,
     READ_ONLY,
     UNKNOWN,
     Attribute,
@@ -105,8 +104,17 @@ def clean(value: Any, known: Attribute) -> Any:
     if isinstance(value, dict):
         return _clean_object(value, known) or None
     if isinstance(value, list):
-        return [kept for item in value if (kept := clean(item, known)) is not None] or None
+        return [kept for item in value if (kept := _clean_element(item, known)) is not None] or None
     return None if value == "" else value
+
+
+def _clean_element(item: Any, known: Attribute) -> Any:
+    """Return a cleaned element, None where it was emptied: a type alone says nothing of a number."""
+    cleaned = clean(item, known)
+    if not isinstance(item, dict) or not isinstance(cleaned, dict) or len(cleaned) == len(item):
+        return cleaned
+    is_emptied = key_of(item, "value") is not None and cleaned.keys() <= COMPANIONS
+    return None if is_emptied else cleaned
 
 
 def _clean_object(value: Mapping[str, Any], known: Attribute) -> dict[str, Any]:
@@ -227,9 +235,9 @@ def take_password(document: Mapping[str, Any]) -> tuple[dict[str, Any], str | No
     return left, password if isinstance(password, str) and password else None
 
 
-def identity(document: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return the folded userName and the exact externalId, each None where there is none."""
-    name, external = get(document, "userName"), get(document, "externalId")
+def identity(document: Mapping[str, Any], kind: str = "User") -> tuple[str | None, str | None]:
+    """Return the folded name and the exact externalId, each None where there is none."""
+    name, external = get(document, NAMES[kind]), get(document, "externalId")
     return (
         fold(name) if isinstance(name, str) and name else None,
         external if isinstance(external, str) and external else None,
@@ -245,10 +253,3 @@ def schemas_of(document: Mapping[str, Any], kind: str = "User") -> list[str]:
     """Return the `schemas` a document needs: the core's, then the extensions it holds, in its order."""
     core = CORE_URNS[kind]
     return [core, *(key for key in document if is_urn(key) and key != core and document[key])]
-
-
-def version(document: Mapping[str, Any]) -> str:
-    """Return the weak ETag of a document: a hash of all but its meta."""
-    content = {name: value for name, value in document.items() if name != "meta"}
-    digest = sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    return f'W/"{digest[:16]}"'

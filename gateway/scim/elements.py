@@ -6,8 +6,7 @@ from typing import Any, Final
 from gateway.errors import InvalidValue
 from gateway.scim.documents import fold, truth
 from gateway.scim.grammar import CompareOperator, Comparison, Filter
-from gateway.scim.names import UNKNOWN, Attribute, get, key_of
-from gateway.scim.paths import COMPANIONS
+from gateway.scim.names import COMPANIONS, UNKNOWN, Attribute, get, key_of
 from gateway.scim.predicate import element_predicate, equal
 
 MAX_LOOKS: Final = 200_000  # elements looked at in one attribute by one PATCH, about a second

@@ -1,5 +1,6 @@
 """The standard's names: URNs, attributes and sub-attributes, and how a name is found in a document. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,8 +17,10 @@ PATCH_OP: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 ERROR: Final = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 CORE_URNS: Final[Mapping[str, str]] = {"User": CORE_USER, "Group": CORE_GROUP}  # by resource type
+NAMES: Final[Mapping[str, str]] = {"User": "userName", "Group": "displayName"}  # what each type is known by
 STANDARD_URNS: Final = frozenset({CORE_USER, CORE_GROUP, ENTERPRISE_USER})
 READ_ONLY: Final = frozenset({"id", "meta", "groups"})  # the server's own; a provider's are ignored
+COMPANIONS: Final = frozenset({"type", "primary", "display", "$ref"})  # say which element, not what it holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +150,11 @@ def is_standard(urn: str | None, attribute: str, sub: str | None = None) -> bool
 
 
 def is_urn(name: str) -> bool:
-    """Say whether a name is a URN, as the keys of extensions are."""
-    return name[:4].casefold() == "urn:"
+    """Say whether a name is a URN (RFC 8141: urn:namespace:name), as the keys of extensions are."""
+    return _URN.fullmatch(name) is not None
 
 
+_URN: Final = re.compile(r"urn:[^:]+:.*[^:]", re.DOTALL | re.IGNORECASE)
 _CORE_FOLDED: Final = frozenset(urn.casefold() for urn in CORE_URNS.values())
 
 

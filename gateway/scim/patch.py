@@ -16,6 +16,7 @@ from gateway.scim.grammar import AttrPath, ValuePath, parse_path
 from gateway.scim.names import CORE_URNS, READ_ONLY, get, is_urn, key_of, resource
 
 MAX_OPERATIONS: Final = 1000  # and as many attributes in pathless values
+TAKEN: Final[Mapping[str, Any]] = {"op": "taken"}  # this very object: an operation that was done elsewhere
 
 _OPS: Final = {op.value: op for op in Op}
 _CORE: Final = frozenset(urn.casefold() for urn in CORE_URNS.values())
@@ -40,7 +41,7 @@ def apply_patch(
     Id, meta, groups and schemas stay as they are; what was changed has the types that `check` wants.
     """
     patch = _Patch(document, kind)
-    for number, raw in enumerate(_operations(message), start=1):
+    for number, raw in _operations(message):
         patch.label = f"operation {number}"
         try:
             patch.apply(_operation(raw))
@@ -49,13 +50,15 @@ def apply_patch(
     return patch.finished()
 
 
-def _operations(message: Mapping[str, Any]) -> list[Any]:
+def _operations(message: Mapping[str, Any]) -> list[tuple[int, Any]]:
+    """Return what there is to do, each with its number in the message."""
     operations = get(message, "Operations")
     if not isinstance(operations, list) or not operations:
         raise InvalidSyntax("Operations must be a list with at least one operation")
-    if len(operations) > MAX_OPERATIONS:
+    left = [(number, raw) for number, raw in enumerate(operations, start=1) if raw is not TAKEN]
+    if len(left) > MAX_OPERATIONS:
         raise InvalidValue(f"more than {MAX_OPERATIONS} operations: send fewer at once")
-    return operations
+    return left
 
 
 def _operation(raw: Any) -> Operation:
@@ -169,4 +172,8 @@ class _Patch:
 
 
 def _extension(uri: str | None) -> str | None:
-    return None if uri is None or uri.casefold() in _CORE else uri
+    if uri is None or uri.casefold() in _CORE:
+        return None
+    if not is_urn(uri):
+        raise InvalidPath("path: no URN of an extension stands before the attribute")
+    return uri

@@ -16,10 +16,9 @@ from gateway.scim.grammar import (
     ValuePath,
     parse_path,
 )
-from gateway.scim.names import CORE_GROUP, CORE_USER, key_of
+from gateway.scim.names import COMPANIONS, CORE_GROUP, CORE_USER, key_of
 
 ANYWHERE: Final = "*"  # in place of a URN: the core level, or any extension
-COMPANIONS: Final = frozenset({"type", "primary", "display", "$ref"})  # say which element, not what it holds
 
 Terms = tuple[tuple[str, Any], ...]
 

@@ -88,9 +88,9 @@ def _not(test: Test) -> Test:
 
 
 def _value_path(filter: ValuePath, known: Attribute) -> Test:
-    attribute = _attribute(filter.attr_path, known)
+    attribute = attribute_of(filter.attr_path, known)
     test = element_predicate(filter.val_filter, attribute)
-    return lambda holder: any(test(element) for element in _elements(holder, filter.attr_path))
+    return lambda holder: any(test(element) for element in filled(holder, filter.attr_path))
 
 
 def _present(path: AttrPath) -> Test:
@@ -102,10 +102,10 @@ def _comparison(filter: Comparison, known: Attribute) -> Test:
     if filter.value is None:
         is_there = _present(path)
         return _NULL.get(filter.op, _never)(is_there)
-    test = _OPERATORS[filter.op](filter.value, _is_exact(path, known))
+    test = _OPERATORS[filter.op](filter.value, is_exact(path, known))
     if filter.op is CompareOperator.ne:  # what is absent differs as well
-        return lambda holder: _differs([_simple(value) for value in _values(holder, path)], test)
-    return lambda holder: any(test(_simple(value)) for value in _values(holder, path))
+        return lambda holder: _differs([simple(value) for value in _values(holder, path)], test)
+    return lambda holder: any(test(simple(value)) for value in _values(holder, path))
 
 
 def _never(_: Test) -> Test:
@@ -122,15 +122,16 @@ def _differs(values: list[Any], test: Test) -> bool:
     return not values or any(test(value) for value in values)
 
 
-def _attribute(path: AttrPath, known: Attribute) -> Attribute:
+def attribute_of(path: AttrPath, known: Attribute) -> Attribute:
     """Return what the standard says of the attribute a path begins with."""
     in_core = path.uri is None or path.uri.casefold() in _CORE
     holder = known if in_core else known.find(path.uri or "") or UNKNOWN
     return holder.find(path.attr) or UNKNOWN
 
 
-def _is_exact(path: AttrPath, known: Attribute) -> bool:
-    attribute = _attribute(path, known)
+def is_exact(path: AttrPath, known: Attribute) -> bool:
+    """Say whether the values a path leads to are compared in their own case (`caseExact`)."""
+    attribute = attribute_of(path, known)
     if attribute.sub:
         attribute = attribute.find(path.sub_attr or "value") or UNKNOWN
     return attribute.case_exact
@@ -139,8 +140,13 @@ def _is_exact(path: AttrPath, known: Attribute) -> bool:
 def _elements(holder: Any, path: AttrPath) -> Iterator[Any]:
     """Yield the values of the attribute a path begins with, lists taken apart."""
     in_extension = path.uri is not None and path.uri.casefold() not in _CORE
-    value = _of_extension(holder, path) if in_extension else _sub(holder, path.attr)
+    value = _of_extension(holder, path) if in_extension else sub_of(holder, path.attr)
     yield from value if isinstance(value, list) else (value,)
+
+
+def filled(holder: Any, path: AttrPath) -> Iterator[Any]:
+    """Yield the elements there are: of an attribute that is absent, none can be what brackets pick."""
+    return (element for element in _elements(holder, path) if element not in _EMPTY)
 
 
 def _of_extension(document: Any, path: AttrPath) -> Any:
@@ -150,24 +156,24 @@ def _of_extension(document: Any, path: AttrPath) -> Any:
     extension = get(document, path.uri)
     if extension is None:
         return get(document, f"{path.uri}:{path.attr}")
-    return _sub(extension, path.attr)
+    return sub_of(extension, path.attr)
 
 
 def _values(holder: Any, path: AttrPath) -> Iterator[Any]:
     """Yield every value a path leads to, what is absent left out."""
     for element in _elements(holder, path):
-        value = element if path.sub_attr is None else _sub(element, path.sub_attr)
+        value = element if path.sub_attr is None else sub_of(element, path.sub_attr)
         yield from (item for item in (value if isinstance(value, list) else (value,)) if item not in _EMPTY)
 
 
-def _sub(holder: Any, name: str) -> Any:
+def sub_of(holder: Any, name: str) -> Any:
     """Return a value by name; plain text is its own `value`, as in schemas or ["role1"]."""
     if isinstance(holder, dict):
         return get(holder, name)
     return holder if name.casefold() == "value" else None
 
 
-def _simple(value: Any) -> Any:
+def simple(value: Any) -> Any:
     """Return what stands for a complex value in a comparison: its `value`."""
     return get(value, "value") if isinstance(value, dict) else value
 
@@ -183,9 +189,9 @@ def _equals(literal: Any, exact: bool) -> Test:
         return _equals_boolean(literal, exact)
     if not isinstance(literal, str):
         return lambda value: not isinstance(value, bool) and value == literal
-    wanted, moment = _comparable(literal, exact), _moment(literal)
-    if moment is not None:
-        return lambda value: isinstance(value, str) and (value == literal or _moment(value) == moment)
+    wanted, instant = _comparable(literal, exact), moment(literal)
+    if instant is not None:
+        return lambda value: isinstance(value, str) and (value == literal or moment(value) == instant)
     return lambda value: isinstance(value, str) and _comparable(value, exact) == wanted
 
 
@@ -226,13 +232,13 @@ def _order_test(compare: Callable[[Any, Any], bool]) -> Callable[[Any, bool], Te
 
 
 def _text_order(compare: Callable[[Any, Any], bool], literal: str, exact: bool) -> Test:
-    wanted, moment = _comparable(literal, exact), _moment(literal)
+    wanted, instant = _comparable(literal, exact), moment(literal)
 
     def test(value: Any) -> bool:
         if not isinstance(value, str):
             return False
-        if moment is not None and (found := _moment(value)) is not None:
-            return compare(found, moment)
+        if instant is not None and (found := moment(value)) is not None:
+            return compare(found, instant)
         return compare(_comparable(value, exact), wanted)
 
     return test
@@ -259,12 +265,12 @@ def _comparable(text: str, exact: bool) -> str:
     return text if exact else fold(text)
 
 
-def _moment(text: str) -> datetime | None:
+def moment(text: str) -> datetime | None:
     """Return a date-time as an instant, UTC where it names no zone; None for any other text."""
     if not _DATE_TIME.fullmatch(text):
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -46,16 +46,18 @@ _EXTERNAL_ID: Final = {
 }
 
 
-def service_provider_config(base_url: str, *, patch: bool = True, filter_max: int = 200) -> Document:
+def service_provider_config(
+    base_url: str, *, filter_max: int = 200, sort: bool = False, change_password: bool = False
+) -> Document:
     """Return what is supported; `filter_max` is the most resources one page holds."""
     return {
         "schemas": [SERVICE_PROVIDER_CONFIG],
-        "patch": {"supported": patch},
+        "patch": {"supported": True},
         "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
         "filter": {"supported": True, "maxResults": filter_max},
-        "changePassword": {"supported": False},
-        "sort": {"supported": False},
-        "etag": {"supported": False},
+        "changePassword": {"supported": change_password},
+        "sort": {"supported": sort},
+        "etag": {"supported": True},
         "authenticationSchemes": [dict(_BEARER), dict(_BASIC)],
         "meta": _meta(base_url, "ServiceProviderConfig", None),
     }

@@ -16,6 +16,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = structlog.get_logger()
 
 BUSY_STATUS: web.RequestKey[int] = web.RequestKey("busy_status", int)
+PROVIDER: web.RequestKey[str] = web.RequestKey("provider", str)  # who has signed in
 ROUTE: web.RequestKey[str] = web.RequestKey("route", str)  # what a log line may say of the address
 
 

@@ -1,13 +1,13 @@
 """The three discovery documents of each target (RFC 7644 section 4)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.errors import NotFound
 from gateway.flow.model import Target
 from gateway.mapping.target import ALWAYS_SHOWN, TargetMapping, Unlisted
 from gateway.scim.messages import list_response
-from gateway.scim.names import CORE_USER, STANDARD_URNS, is_standard
+from gateway.scim.names import CORE_GROUP, CORE_URNS, CORE_USER, STANDARD_URNS, is_standard
 from gateway.scim.paths import ANYWHERE, Place
 from gateway.scim.schemas import (
     extension_schema,
@@ -17,15 +17,23 @@ from gateway.scim.schemas import (
     schemas,
     service_provider_config,
 )
+from gateway.server.question import most
 
 Document = dict[str, Any]
+_CORE: Final = frozenset(CORE_URNS.values())
+_PASSWORD: Final = frozenset({"password"})  # never kept: listed only where a rule sends it
 
 
-def discovery_document(target: Target, name: str, id: str | None) -> Document:
+def discovery_document(target: Target, name: str, id: str | None, has_groups: bool) -> Document:
     """Return a discovery document or list of them; raises NotFound."""
     if name == "ServiceProviderConfig" and id is None:
-        return service_provider_config(target.location, filter_max=target.policy.page_size)
-    documents = LISTS[name](target) if name in LISTS else []
+        return service_provider_config(
+            target.location,
+            filter_max=most(target),
+            sort=target.sorts,
+            change_password=target.mapping.sends_password,
+        )
+    documents = LISTS[name](target, has_groups) if name in LISTS else []
     if id is None:
         return list_response(documents, len(documents), 1)
     found = find(documents, id)
@@ -34,43 +42,52 @@ def discovery_document(target: Target, name: str, id: str | None) -> Document:
     return found
 
 
-def _schemas(target: Target) -> list[Document]:
+def _schemas(target: Target, has_groups: bool) -> list[Document]:
     """Return the standard's schemas with what rules add, without what is forgotten (DESIGN section 6)."""
     own = _by_schema(place for place in target.mapping.sources() if not _is_standard(place))
-    extra = [extension_schema(urn, _paths(own[urn])) for urn in own if urn not in STANDARD_URNS]
+    extra = [_made(urn, own[urn]) for urn in own if urn not in STANDARD_URNS]
+    hidden = frozenset[str]() if target.mapping.sends_password else _PASSWORD
     documents = [
-        _extended(schema, own.get(schema["id"], ()))
-        for schema in schemas(target.location, has_groups=False, extra=extra)
+        _extended(schema, own.get(schema["id"], ()), hidden)
+        for schema in schemas(target.location, has_groups=has_groups, extra=extra)
     ]
     if target.mapping.unlisted is not Unlisted.DROP:
         return documents
-    kept = [narrowed(schema, _shown(schema["id"], target.mapping)) for schema in documents]
+    kept = [
+        schema if schema["id"] == CORE_GROUP else narrowed(schema, _shown(schema["id"], target.mapping))
+        for schema in documents
+    ]
     return [schema for schema in kept if schema["attributes"]]
 
 
-def _resource_types(target: Target) -> list[Document]:
-    extensions = [schema["id"] for schema in _schemas(target) if schema["id"] != CORE_USER]
-    return resource_types(target.location, has_groups=False, extensions=extensions)
+def _resource_types(target: Target, has_groups: bool) -> list[Document]:
+    extensions = [schema["id"] for schema in _schemas(target, has_groups) if schema["id"] not in _CORE]
+    return resource_types(target.location, has_groups=has_groups, extensions=extensions)
 
 
-LISTS: Final[Mapping[str, Callable[[Target], list[Document]]]] = {
+LISTS: Final[Mapping[str, Callable[[Target, bool], list[Document]]]] = {
     "ResourceTypes": _resource_types,
     "Schemas": _schemas,
 }
 
 
-def _extended(schema: Document, places: Sequence[Place]) -> Document:
-    """Return a schema with attributes of rules that the standard does not have there."""
+def _made(urn: str, places: Sequence[Place]) -> Document:
+    """Return the schema of attributes that rules read; those of which they pick elements have several."""
     many = {place.attribute for place in places if place.where is not None}
-    made = (
-        extension_schema(schema["id"], _paths(places))["attributes"] if schema["id"] in STANDARD_URNS else []
-    )
-    added = [attribute | {"multiValued": attribute["name"] in many} for attribute in made]
-    return {**schema, "attributes": [*schema["attributes"], *added]}
+    schema = extension_schema(urn, _paths(places))
+    return schema | {"attributes": [a | {"multiValued": a["name"] in many} for a in schema["attributes"]]}
+
+
+def _extended(schema: Document, places: Sequence[Place], hidden: Collection[str]) -> Document:
+    """Return a standard schema with what rules add to it, and without what nobody would keep."""
+    if schema["id"] not in STANDARD_URNS:
+        return schema
+    standard = [attribute for attribute in schema["attributes"] if attribute["name"] not in hidden]
+    return {**schema, "attributes": [*standard, *_made(schema["id"], places)["attributes"]]}
 
 
 def _shown(urn: str, mapping: TargetMapping) -> list[str]:
-    always = ALWAYS_SHOWN if urn == CORE_USER else ()
+    always = (*ALWAYS_SHOWN, *_PASSWORD) if urn == CORE_USER else ()
     return [*always, *(place.attribute for place in _by_schema(mapping.sources()).get(urn, ()))]
 
 

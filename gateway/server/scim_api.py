@@ -1,6 +1,7 @@
 """`/scim/{target}/v2/…`: every SCIM request of a provider."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -9,16 +10,19 @@ from aiohttp import web
 from gateway.errors import Forbidden, GatewayError, MethodNotAllowed, NotFound
 from gateway.flow.change import Changes
 from gateway.flow.model import Caller, Change, Services, Target
-from gateway.flow.ports import ResourceType
+from gateway.flow.ports import Attributes, ResourceType
 from gateway.flow.read import Reads
-from gateway.flow.record import NOTHING, Attempted, refused_event
+from gateway.flow.record import Attempted
+from gateway.flow.root import query_all
 from gateway.log import correlation_id
 from gateway.scim.dialects import Dialect
-from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, check, take_password
 from gateway.scim.messages import list_response
-from gateway.server.answer import answer
+from gateway.scim.projection import Projection
+from gateway.scim.versions import is_known, parse_tags
+from gateway.server.answer import answer, not_modified, resource_answer
 from gateway.server.auth import Credential, authenticate
-from gateway.server.boundary import BUSY_STATUS, ROUTE
+from gateway.server.bodies import read_change
+from gateway.server.boundary import BUSY_STATUS, PROVIDER, ROUTE
 from gateway.server.discovery import discovery_document
 from gateway.server.inbound import (
     SERVED,
@@ -26,10 +30,17 @@ from gateway.server.inbound import (
     Networks,
     client_address,
     parse_endpoint,
-    parse_question,
     printable,
     read_body,
 )
+from gateway.server.question import (
+    Parameters,
+    parse_projection,
+    parse_query,
+    parse_question,
+    parse_search,
+)
+from gateway.server.refusals import Refusals
 
 TYPES: Final = {"Users": ResourceType.USER, "Groups": ResourceType.GROUP}
 READS: Final = ("GET", "HEAD")
@@ -57,6 +68,11 @@ class Asked:
     target: Target
     provider: Provider
     caller: Caller
+    query: Parameters
+
+    def tags(self, header: str) -> tuple[str, ...]:
+        """Return the versions that a header names."""
+        return parse_tags(", ".join(self.request.headers.getall(header, [])))
 
 
 class ScimApi:
@@ -79,19 +95,21 @@ class ScimApi:
         self._changes = changes
         self._reads = reads
         self._proxies = proxies
+        self._refusals = Refusals(services)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one SCIM request; raises a GatewayError for what it refuses."""
-        caller, target = _stranger(request, self._proxies), None
+        caller, target = stranger(request, self._proxies), None
         try:
             credential = authenticate(request.headers.getall("Authorization", []), self._credentials())
+            request[PROVIDER] = credential.name
             caller = replace(caller, provider=credential.name, token=credential.token, kind=credential.kind)
             endpoint = parse_endpoint(request.rel_url.raw_path)
             target = self._target(endpoint)
             asked = self._admitted(request, endpoint, target, caller, credential)
             operation = _operation(request.method, endpoint)
         except GatewayError as error:
-            await self._remember(caller, target, error)
+            await self._refusals.remember(caller, target, error)
             raise
         return await self._answered(asked, operation)
 
@@ -115,42 +133,76 @@ class ScimApi:
         provider = self._providers[caller.provider]
         busy_status = target.busy_status or provider.busy_status
         request[BUSY_STATUS] = busy_status
-        return Asked(request, endpoint, target, provider, replace(caller, busy_status=busy_status))
+        query = parse_query(request.rel_url.raw_query_string)
+        return Asked(request, endpoint, target, provider, replace(caller, busy_status=busy_status), query)
 
     async def _answered(self, asked: Asked, operation: str) -> web.StreamResponse:
         endpoint = asked.endpoint
         kind = TYPES.get(endpoint.name)
-        if kind is None:
-            return answer(200, discovery_document(asked.target, endpoint.name, endpoint.id))
+        if operation == "search":
+            return await self._query(asked, kind, parse_search(await read_body(asked.request)))
+        if kind is None and endpoint.name:
+            return await self._discover(asked)
+        if kind is None or (operation == "read" and endpoint.id is None):
+            return await self._query(asked, kind, asked.query)
         if operation != "read":
             return await self._change(asked, kind, operation)
-        if endpoint.id is None:
-            return await self._query(asked, kind)
-        return await self._get(asked, kind, endpoint.id)
+        return await self._get(asked, kind, endpoint.id or "")
+
+    async def _discover(self, asked: Asked) -> web.StreamResponse:
+        if "filter" in asked.query:  # RFC 7644 section 4: nobody shall believe that it was heeded
+            raise Forbidden("discovery cannot be filtered: ask for all of it, or for one by its id")
+        has_groups = await asked.target.has_groups()
+        return answer(
+            200, discovery_document(asked.target, asked.endpoint.name, asked.endpoint.id, has_groups)
+        )
 
     async def _get(self, asked: Asked, kind: ResourceType, id: str) -> web.StreamResponse:
-        document = await self._reads.get(asked.target, kind, id)
-        return await self._delivered(asked, kind, answer(200, document), document)
+        shown = parse_projection(asked.query)
+        document = await self._reads.get(asked.target, kind, id, members=shown.shows("members"))
+        if is_known(asked.tags("If-None-Match"), document["meta"]["version"]):
+            return await self._delivered(asked, kind, not_modified(document), document)
+        return await self._delivered(asked, kind, resource_answer(200, document, shown), document)
 
-    async def _query(self, asked: Asked, kind: ResourceType) -> web.StreamResponse:
-        question = parse_question(asked.request.query, asked.provider.dialect, asked.target.policy.page_size)
-        page = await self._reads.query(asked.target, kind, question)
-        return answer(200, list_response(list(page.entries), page.total, question.start))
+    async def _query(self, asked: Asked, kind: ResourceType | None, query: Parameters) -> web.StreamResponse:
+        """Answer a query for resources of one type, or of all."""
+        shown = parse_projection(query)
+        question = parse_question(query, asked.provider.dialect, asked.target, shown.shows("members"))
+        if kind is None:
+            page = await query_all(self._reads, asked.target, question)
+        else:
+            page = await self._reads.query(asked.target, kind, question)
+        entries = [shown.of(document) for document in page.entries]
+        return answer(200, list_response(entries, page.total, question.start))
 
     async def _change(self, asked: Asked, kind: ResourceType, operation: str) -> web.StreamResponse:
         try:
+            shown = parse_projection(asked.query)
             change = await self._read_change(asked, kind, operation)
         except GatewayError as error:
             attempted = Attempted(kind, operation, asked.endpoint.id)
-            await self._remember(asked.caller, asked.target, error, attempted)
+            await self._refusals.remember(asked.caller, asked.target, error, attempted)
             raise
         reply = await self._changes.handle(change)
-        document = reply.document
-        headers = {"Location": document["meta"]["location"]} if document and reply.status == 201 else None
-        return await self._delivered(asked, kind, answer(reply.status, document, headers), document)
+        document = reply.document or await self._read_back(asked, change, shown)
+        if document is None:
+            return await self._delivered(asked, kind, answer(reply.status, None), None)
+        status = reply.status if reply.document else 200
+        return await self._delivered(asked, kind, resource_answer(status, document, shown), document)
+
+    async def _read_back(self, asked: Asked, change: Change, shown: Projection) -> Attributes | None:
+        """Return a resource whose PATCH is answered briefly, where it says which attributes it wants.
+
+        RFC 7644 section 3.5.2 has these answered. What cannot be read now is changed all the same.
+        """
+        if change.operation != "patch" or change.id is None or shown.excludes:
+            return None
+        with suppress(GatewayError):
+            return await self._reads.get(asked.target, change.type, change.id, members=shown.shows("members"))
+        return None
 
     async def _read_change(self, asked: Asked, kind: ResourceType, operation: str) -> Change:
-        body, password = await _READERS[operation](asked.request, asked.provider.dialect, kind)
+        body, password, members = await read_change(asked.request, asked.provider.dialect, kind, operation)
         return Change(
             operation,
             kind,
@@ -160,6 +212,8 @@ class ScimApi:
             asked.endpoint.id,
             body,
             password,
+            members=members,
+            if_match=asked.tags("If-Match") if asked.endpoint.id is not None else (),
         )
 
     async def _delivered(
@@ -177,14 +231,9 @@ class ScimApi:
             await self._services.resources.note_replied(asked.target.name, kind, document["id"])
         return response
 
-    async def _remember(
-        self, caller: Caller, target: Target | None, error: GatewayError, attempted: Attempted = NOTHING
-    ) -> None:
-        event = refused_event(self._services.new_id(), caller, target, correlation_id.get(), error, attempted)
-        await self._services.trail.append([event])
 
-
-def _stranger(request: web.Request, proxies: Networks) -> Caller:
+def stranger(request: web.Request, proxies: Networks) -> Caller:
+    """Return who asks, before it is known whose token that is."""
     agent = printable(request.headers.get("User-Agent"))
     forwarded = request.headers.getall("X-Forwarded-For", [])
     address = client_address(request.remote or "", forwarded, proxies)
@@ -192,9 +241,11 @@ def _stranger(request: web.Request, proxies: Networks) -> Caller:
 
 
 def _operation(method: str, endpoint: Endpoint) -> str:
-    """Return what a method asks for; a collection is read or added to, discovery is only read."""
-    if endpoint.name not in TYPES:
-        if endpoint.name not in SERVED:
+    """Return what a method asks for: the root and discovery are only read, a search is only posted."""
+    if endpoint.is_search:
+        allowed = {"POST": "search"}
+    elif endpoint.name not in TYPES:
+        if endpoint.name and endpoint.name not in SERVED:
             raise NotFound(f"no such path; under /v2 are {', '.join(sorted(SERVED))}")
         allowed = dict.fromkeys(READS, "read")
     else:
@@ -202,34 +253,3 @@ def _operation(method: str, endpoint: Endpoint) -> str:
     if method not in allowed:
         raise MethodNotAllowed(f"{method} is not possible on {endpoint.route}", tuple(allowed))
     return allowed[method]
-
-
-Body = tuple[dict[str, Any], str | None]
-
-
-async def _document(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
-    body = canonical(dialect.document(await read_body(request)), kind)
-    check(body, kind)
-    return take_password(body)
-
-
-async def _replacement(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
-    body = canonical(dialect.document(await read_body(request)), kind, keep=ABSENT_IS_UNCHANGED)
-    check({name: value for name, value in body.items() if value is not None}, kind)
-    return take_password(body)
-
-
-async def _patch(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
-    return dialect.patch(await read_body(request)), None
-
-
-async def _nothing(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
-    return {}, None
-
-
-_READERS: Final[Mapping[str, Callable[[web.Request, Dialect, ResourceType], Awaitable[Body]]]] = {
-    "create": _document,
-    "replace": _replacement,
-    "patch": _patch,
-    "delete": _nothing,
-}

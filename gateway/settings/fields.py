@@ -6,10 +6,10 @@ Each function raises ValueError with a sentence in a user's words.
 import math
 import re
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from phonenumbers import SUPPORTED_REGIONS
 from pydantic import PlainValidator
@@ -130,14 +130,41 @@ def parse_word(value: Any) -> str:
 
 def parse_web_url(value: Any) -> str:
     """Return an http(s) address without a slash at its end."""
+    parts = _web_parts(value)
+    if parts.query or parts.fragment:
+        raise ValueError("must end with its path, without ? and #")
+    return str(value).rstrip("/?#")
+
+
+def parse_token_url(value: Any) -> str:
+    """Return an http(s) address as it is written; a query may end it (RFC 6749 section 3.2)."""
+    if _web_parts(value).fragment:
+        raise ValueError("must not have a #")
+    return str(value)
+
+
+def is_in_clear(url: str) -> bool:
+    """Say whether what is sent to a web address can be read on its way."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return parts.scheme == "http" and not is_loopback(host)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _web_parts(value: Any) -> SplitResult:
     if not isinstance(value, str) or _UNPRINTABLE.search(value) or not _is_web(value):
         raise ValueError('must be a web address: "https://host/path"')
     parts = urlsplit(value)
     if "@" in parts.netloc:
         raise ValueError("must not hold a user or password; that is what auth is for")
-    if parts.query or parts.fragment:
-        raise ValueError("must end with its path, without ? and #")
-    return value.rstrip("/?#")
+    return parts
 
 
 def _is_web(text: str) -> bool:
@@ -162,6 +189,7 @@ RemovalLimit = Annotated[tuple[int, float] | bool, PlainValidator(parse_removals
 Rate = Annotated[float, PlainValidator(parse_rate)]
 ListenAddress = Annotated[Address, PlainValidator(parse_address)]
 WebUrl = Annotated[str, PlainValidator(parse_web_url)]
+TokenUrl = Annotated[str, PlainValidator(parse_token_url)]
 Region = Annotated[str, PlainValidator(parse_region)]
 TextFilter = Annotated[Filter, PlainValidator(parse_text_filter)]
 Word = Annotated[str, PlainValidator(parse_word)]

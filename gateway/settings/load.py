@@ -9,12 +9,14 @@ from typing import Any, Final, TypeVar
 
 from gateway.errors import ConfigError, Fault
 from gateway.settings.faults import Faults, at, hint, read
-from gateway.settings.fields import Address, parse_name, parse_network, parse_sqlite_url
+from gateway.settings.fields import Address, parse_name, parse_network, parse_sqlite_url, parse_token_url
 from gateway.settings.model import (
+    AlertSettings,
     AuditorSettings,
     JournalSettings,
     Network,
     ProviderSettings,
+    Secret,
     ServerSettings,
     Settings,
     TargetSettings,
@@ -23,6 +25,7 @@ from gateway.settings.model import (
 )
 from gateway.settings.secrets import Secrets
 from gateway.settings.tables import (
+    AlertsTable,
     AuditorTable,
     JournalTable,
     ProviderTable,
@@ -73,12 +76,14 @@ class Loader:
             "providers", root.providers, lambda name, table: self._provider(name, table, root.targets)
         )
         auditors = self._named("auditors", root.auditors, self._auditor)
+        alerts = self._alerts(root.alerts)
         self._check_writers(providers, targets)
         self._check_files(journal, targets)
         self._warn_of_nothing(providers, targets)
         self._faults.raise_all()
         made = self._world.secrets.make()
-        return Settings(server, journal, providers, auditors, targets, self._faults.warnings, made, digest)
+        warnings = self._faults.warnings
+        return Settings(server, journal, providers, auditors, targets, warnings, made, digest, alerts)
 
     def _named(
         self, section: str, tables: Mapping[str, Any], load: Callable[[str, object], S | None]
@@ -129,7 +134,21 @@ class Loader:
             self._faults.add("journal.url", 'PostgreSQL is not in this release; use "sqlite:" and a file')
         base = self._world.base
         file = self._faults.attempt(lambda url: parse_sqlite_url(url, base), table.url, "journal.url")
-        return JournalSettings(file or base, table.durability)
+        key = None if table.audit_key is None else base / table.audit_key
+        settings = JournalSettings(file or base, table.durability, table.retention, key)
+        if _is_file(settings.key_file):
+            self._world.secrets.warn_of_readers(settings.key_file, "journal.audit_key")
+        return settings
+
+    def _alerts(self, raw: object) -> AlertSettings:
+        table, path = read(AlertsTable, raw, "alerts", self._faults) or AlertsTable(), "alerts.webhook"
+        if table.webhook is None:
+            return AlertSettings()
+        is_bare = isinstance(table.webhook, str)
+        address = Secret(table.webhook) if is_bare else self._world.secrets.outbound(table.webhook, path)
+        if address is not None:
+            self._faults.attempt(parse_token_url, address.reveal(), path)
+        return AlertSettings(address)
 
     def _target(self, name: str, raw: object) -> TargetSettings | None:
         return load_target(name, raw, self._world)

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
+from gateway.mapping.guide_data import Guide
 from gateway.mapping.values import Office, Transform
 from gateway.scim.grammar import Filter
 
+AuditLevel = Literal["full", "masked", "hashed"]
 Dialect = Literal["rfc", "okta", "entra"]
 Durability = Literal["full", "normal"]
 Unlisted = Literal["send", "hold", "drop"]
@@ -19,7 +21,12 @@ OnMissing = Literal["recreate", "error"]
 ReuseName = Literal["refuse", "take"]
 AdoptKey = Literal["externalId", "userName"]
 BusyStatus = Literal[429, 503]
+Inactive = Literal["move", "nsAccountLock", "userAccountControl"]
+MadeAttribute = Literal["cn", "sn", "sAMAccountName", "password"]
+GroupClass = Literal["groupOfNames", "groupOfUniqueNames", "posixGroup", "group"]
 Network = IPv4Network | IPv6Network
+
+RETENTION: Final = 400 * 86400.0  # seconds
 
 V = TypeVar("V")
 
@@ -69,6 +76,13 @@ class JournalSettings:
 
     path: Path
     durability: Durability = "full"
+    retention: float = RETENTION  # seconds
+    audit_key: Path | None = None  # None: beside the journal
+
+    @property
+    def key_file(self) -> Path:
+        """Where the key is for targets whose trail is hashed."""
+        return self.audit_key or self.path.with_name(f"{self.path.name}.key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +105,43 @@ class AuditorSettings:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """How calls to a target are signed; `secret` is the token, the password or the header's value."""
+    """How calls to a target are signed.
 
-    kind: Literal["bearer", "basic", "header"]
+    `secret` is the token, the password, the header's value or the client's secret; `external` has none.
+    """
+
+    kind: Literal["bearer", "basic", "header", "oauth2", "external"]
     secret: Secret
-    scheme: str = "Bearer"  # the word before a bearer token
-    user: str = ""  # of basic
+    scheme: str = "Bearer"  # the word before a bearer token, and before one of oauth2
+    user: str = ""  # of basic; of oauth2 the client's id
     header: str = "Authorization"
+    token_url: str = ""  # of oauth2
+    scope: str = ""  # of oauth2; "": what the client may have
+    cert: Path | None = None  # of external
+    key: Path | None = None  # of external
+
+
+@dataclass(frozen=True, slots=True)
+class LdapSettings:
+    """Where in a directory people and groups are, and its habits."""
+
+    base: str
+    dn: str = "uid={userName},{base}"
+    people: str = "(objectClass=inetOrgPerson)"
+    object_classes: tuple[str, ...] = ("top", "person", "organizationalPerson", "inetOrgPerson")
+    id: str = "entryUUID"
+    user_name: str = "uid"
+    external_id: str = "employeeNumber"
+    password: str = "userPassword"  # noqa: S105 - an attribute's name
+    makes: tuple[str, ...] = ("cn", "sn")
+    inactive: Inactive | None = None  # None: nothing says it
+    inactive_base: str | None = None
+    group_base: str | None = None  # None: there are no groups
+    group_dn: str = "cn={displayName},{group_base}"
+    group_class: GroupClass = "groupOfNames"
+    group_external_id: str | None = None
+    start_tls: bool = False
+    ca: Path | None = None  # None: what the system trusts
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +199,19 @@ class TargetSettings:
     concurrency: int | None = None
     busy_status: BusyStatus | None = None  # None: what the provider's dialect understands
     patch: bool | None = None  # None: found out
+    groups: bool | None = None  # None: found out
     page_size: int | None = None
     max_removals: tuple[int, float] | None = None  # people, seconds; unless said: 50 an hour, embedded: none
+    audit: AuditLevel = "full"
+    guide: Guide = field(default_factory=Guide)  # what its preset tells people
+    ldap: LdapSettings | None = None  # of the connector `ldap`
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Where alerts go besides the log."""
+
+    webhook: Secret | None = None  # a web address
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +226,4 @@ class Settings:
     warnings: tuple[str, ...]
     made_tokens: tuple[Path, ...]  # token files that were missing and were made
     digest: str  # SHA-256 of the file, in hex
+    alerts: AlertSettings = AlertSettings()

@@ -12,8 +12,11 @@ from gateway.settings.faults import Faults, nearest
 CLOSE: Final = 0.75  # how like a standard name one must be to be taken for a slip of the pen
 
 
-def read_path(text: object, path: str, faults: Faults) -> str | None:
-    """Return a path in RFC notation; `*:name` means the core level or any extension."""
+def read_path(text: object, path: str, faults: Faults, *, flat: bool = False) -> str | None:
+    """Return a path in RFC notation; `*:name` means the core level or any extension.
+
+    Where a target is `flat`, as LDAP is, it is the name of an attribute and has no parts.
+    """
     if not isinstance(text, str):
         faults.add(path, "must be a path in quotes, or a list of them")
         return None
@@ -22,7 +25,10 @@ def read_path(text: object, path: str, faults: Faults) -> str | None:
     except InvalidPath as error:
         faults.add(path, error.detail)
         return None
-    _compare(where, path, faults)
+    if not flat:
+        _compare(where, path, faults)
+    elif where.urn or where.where or where.sub:
+        faults.add(path, "must be the name of an LDAP attribute")
     return rfc_notation(text)
 
 

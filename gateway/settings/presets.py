@@ -11,7 +11,7 @@ from gateway.settings.faults import Faults, at, hint, read
 from gateway.settings.model import PresetPin, frozen
 from gateway.settings.tables import PresetRuleTable, PresetTable
 
-_PIN: Final = re.compile(r"(?P<name>[a-z0-9-]+)(?:@(?P<revision>\d{1,9}))?")
+_PIN: Final = re.compile(r"(?P<name>[a-z0-9_-]+)(?:@(?P<revision>\d{1,9}))?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ Key = tuple[str, str]  # a rule's `to` and `when`, by which a later one replaces
 class Rules:
     """Compiles the rules of one target."""
 
-    def __init__(self, offices: Mapping[str, Office], faults: Faults) -> None:
+    def __init__(self, offices: Mapping[str, Office], faults: Faults, *, flat: bool = False) -> None:
         self._offices = offices
+        self._flat = flat  # the target's entries are: LDAP
         self._faults = faults
         self._rules: dict[Key, RuleSettings] = {}
 
@@ -75,7 +76,7 @@ class Rules:
             self._faults.add(path, "is required")
         if text.startswith(ANYWHERE):
             self._faults.add(path, "`*:` can stand in `from` only: a target needs one place")
-        return read_path(text, path, self._faults) or text
+        return read_path(text, path, self._faults, flat=self._flat) or text
 
     def _sources(self, raw: object, path: str) -> Iterator[str]:
         if isinstance(raw, list) and not raw:

@@ -12,6 +12,7 @@ from gateway.settings.model import Secret
 from gateway.settings.tables import SecretTable
 
 LONGEST: Final = 64 * 1024  # bytes of a secret's file
+HANDED_IN: Final = Path("/run")  # here systemd and containers mount secrets, with modes of their own
 
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _BARE: Final = (
@@ -68,7 +69,7 @@ class Secrets:
 
     def warn_of_readers(self, file: Path, path: str) -> None:
         """Warn where others than its owner can use a secret's file."""
-        if file.stat().st_mode & 0o077:
+        if file.stat().st_mode & 0o077 and not file.absolute().is_relative_to(HANDED_IN):
             self._faults.warn(path, f"others can read {file}; close it with: chmod 600 {file}")
 
     def _table(self, raw: object, path: str) -> SecretTable | None:

@@ -16,14 +16,20 @@ from gateway.settings.fields import (
     Seconds,
     SomeSeconds,
     TextFilter,
+    TokenUrl,
     WebUrl,
     Word,
 )
 from gateway.settings.model import (
+    RETENTION,
     AdoptKey,
+    AuditLevel,
     BusyStatus,
     Dialect,
     Durability,
+    GroupClass,
+    Inactive,
+    MadeAttribute,
     OnDeactivate,
     OnInvalid,
     OnMissing,
@@ -56,8 +62,11 @@ class RootTable(Table):
     )
     auditors: dict[str, Any] = Field(
         default={},
-        description="Those who may read the audit trail and nothing else, each under a name of their "
-        "own; the address to read it at comes with a later release.",
+        description="Those who may read the audit trail at `/audit/v1/events` and the set-up pages at "
+        "`/guide/TARGET`, and nothing else, each under a name of their own.",
+    )
+    alerts: dict[str, Any] = Field(
+        default={}, description="Where an administrator hears of what only they can mend."
     )
     targets: dict[str, Any] = Field(
         default={},
@@ -112,6 +121,16 @@ class JournalTable(Table):
         description="What a recorded change survives: `full` a power cut, `normal` the crash of the "
         "gateway alone, and is faster.",
     )
+    retention: Seconds = Field(
+        default=RETENTION,
+        description="How long the journal itself keeps the audit trail: a month that ended longer ago leaves "
+        "for a read-only file beside it, which `audit` still reads.",
+    )
+    audit_key: SomeText | None = Field(
+        default=None,
+        description="The file with the key for targets whose `audit` is `hashed`, made where there is none; "
+        "unless you say, it stands beside the journal and ends in `.key`.",
+    )
 
 
 class ProviderTable(Table):
@@ -119,8 +138,8 @@ class ProviderTable(Table):
 
     dialect: Dialect = Field(
         default="rfc",
-        description="How this provider deviates from the standard: `rfc` not at all, `okta` and "
-        "`entra` as those two do.",
+        description="How this provider deviates from the standard: `okta` and `entra` as those two do, "
+        "`rfc` as little as OneLogin, Ping, JumpCloud, SailPoint, Rippling and most others.",
     )
     token: Any = Field(
         default=None,
@@ -138,6 +157,16 @@ class AuditorTable(Table):
     token: Any = Field(
         default=None,
         description="What the auditor must show; a list lets the old and the new one in while you rotate.",
+    )
+
+
+class AlertsTable(Table):
+    """[alerts]"""
+
+    webhook: Any = Field(
+        default=None,
+        description="The web address that gets each alert as JSON; a secret where the address alone lets "
+        "anybody post, else it may be written as it is.",
     )
 
 
@@ -165,12 +194,17 @@ class AuthTable(Table):
     header: Any = Field(default=None, description="A header of the target's own that carries the secret.")
     oauth2: Any = Field(
         default=None,
-        description="Tokens by the OAuth 2.0 client credentials grant; not in this release, and a fault.",
+        description="A client that fetches its tokens itself, by the OAuth 2.0 client credentials grant.",
+    )
+    external: Any = Field(
+        default=None,
+        description="For `ldap`: whoever the connection says we are, by a client's certificate or "
+        "over `ldapi`; `{}` where there is nothing to say.",
     )
     scheme: Word = Field(
         default="Bearer",
-        description="The word before a `bearer` token, for targets that are particular about it; a "
-        "preset may say it.",
+        description="The word before a `bearer` or `oauth2` token, for targets that are particular about "
+        "it; a preset may say it.",
     )
 
 
@@ -186,6 +220,90 @@ class HeaderTable(Table):
 
     name: Word = Field(description="The header's name, such as `X-Api-Key`.")
     value: Any = Field(description="The header's whole value.")
+
+
+class OAuth2Table(Table):
+    """auth oauth2"""
+
+    token_url: TokenUrl = Field(description="The address that gives tokens.")
+    client_id: SomeText = Field(description="The client's name there.")
+    client_secret: Any = Field(description="The client's secret, which goes there as HTTP Basic.")
+    scope: SomeText | None = Field(
+        default=None,
+        description="What the tokens are asked to open, with a space between; unless you say, what the "
+        "client may have.",
+    )
+
+
+class ExternalTable(Table):
+    """auth external"""
+
+    cert: SomeText | None = Field(default=None, description="The PEM file with the client's certificate.")
+    key: SomeText | None = Field(default=None, description="The PEM file with its private key.")
+
+
+class LdapTable(Table):
+    """[targets.NAME.ldap]"""
+
+    base: SomeText | None = Field(
+        default=None,
+        description="The DN of the entry below which people are looked for, inactive ones included.",
+    )
+    dn: SomeText | None = Field(
+        default=None,
+        description="The DN of new people; `{base}` is the key above, `{userName}` or any attribute that is "
+        "sent stands for the person's own, escaped.",
+    )
+    people: SomeText | None = Field(
+        default=None, description="The LDAP filter that every person below `base` matches."
+    )
+    object_classes: list[SomeText] | None = Field(
+        default=None,
+        description="The object classes of new people; a rule to `objectClass` says otherwise for some, and "
+        "adds to those of entries that are there.",
+    )
+    id: SomeText | None = Field(
+        default=None, description="The attribute by which an entry is known however it is renamed."
+    )
+    user_name: SomeText | None = Field(default=None, description="The attribute that holds `userName`.")
+    external_id: SomeText | None = Field(default=None, description="The attribute that holds `externalId`.")
+    password: SomeText | None = Field(
+        default=None,
+        description="The attribute that takes `password`, where a rule sends it.",
+    )
+    makes: list[MadeAttribute] | None = Field(
+        default=None,
+        description="The attributes that are made for people who come without: `cn` and `sn` of the other "
+        "names, `sAMAccountName` of `userName`, `password` of chance.",
+    )
+    inactive: Inactive | None = Field(
+        default=None,
+        description="What says that somebody is inactive: `move` puts the entry below `inactive_base`, the "
+        "others are attributes; without it nothing does, and `on_deactivate` must be `delete`.",
+    )
+    inactive_base: SomeText | None = Field(
+        default=None, description="The DN of the entry that `move` puts inactive people below."
+    )
+    group_base: SomeText | None = Field(
+        default=None,
+        description="The DN of the entry below which groups are; without it the target has no groups.",
+    )
+    group_dn: SomeText | None = Field(default=None, description="The DN of new groups.")
+    group_class: GroupClass | None = Field(
+        default=None, description="The object class of groups, which says how members are held."
+    )
+    group_external_id: SomeText | None = Field(
+        default=None, description="The attribute that holds the `externalId` of groups, if any does."
+    )
+    start_tls: bool | None = Field(
+        default=None,
+        description="Whether a connection to `ldap://` is secured before anything is said on it.",
+    )
+    ca: SomeText | None = Field(
+        default=None,
+        description="The PEM file with the authorities that may have signed the directory's certificate; "
+        "unless you say, those that the system trusts.",
+    )
 
 
 class OfficeTable(Table):
@@ -251,12 +369,12 @@ class TargetTable(Table):
     connector: str | None = Field(
         default=None,
         description="How the target is reached: `embedded` is a SCIM directory in an SQLite file of "
-        "the gateway, `scim` any SCIM 2.0 service; a preset may say it.",
+        "the gateway, `scim` any SCIM 2.0 service, `ldap` an LDAP directory; a preset may say it.",
     )
     url: str | None = Field(
         default=None,
         description="Where the target is: for `scim` its base address without `/Users`, for "
-        "`embedded` a file; a preset may say it.",
+        "`embedded` a file, for `ldap` the server; a preset may say it.",
     )
     auth: dict[str, Any] | None = Field(
         default=None, description="How calls to the target are signed; without it they carry no credentials."
@@ -272,6 +390,11 @@ class TargetTable(Table):
         "transform `office` and for phone numbers.",
     )
     options: dict[str, Any] = Field(default={}, description="What the preset lets you choose.")
+    ldap: dict[str, Any] | None = Field(
+        default=None,
+        description="Where in a directory people and groups are, for the connector `ldap`; over what the "
+        "preset says, key by key.",
+    )
     region: Region | None = Field(
         default=None,
         description="The country whose national phone numbers are meant where neither the person's "
@@ -358,6 +481,11 @@ class TargetTable(Table):
         description="Whether changes go to a `scim` target as PATCH, else as PUT; unless you say, it "
         "is asked once what it supports.",
     )
+    groups: bool | None = Field(
+        default=None,
+        description="Whether a `scim` target has groups; unless you say, it is asked once; a preset may "
+        "say it.",
+    )
     page_size: Positive | None = Field(
         default=None,
         description="How many entries are asked of the target at a time, and a provider gets on one "
@@ -369,6 +497,11 @@ class TargetTable(Table):
         "before all further ones are held until `operations release`; unless you say, 50 "
         "an hour, and no limit for `embedded`; `false` is no limit.",
     )
+    audit: AuditLevel | None = Field(
+        default=None,
+        description="What the audit trail keeps of people's values: `full` all of them, `masked` enough to "
+        "recognise one, `hashed` a keyed digest, the same for the same value.",
+    )
 
 
 class PresetTable(TargetTable):
@@ -379,4 +512,9 @@ class PresetTable(TargetTable):
         default={},
         description="What a configuration may choose in its own `options`: each with its allowed "
         "values, the default first.",
+    )
+    guide: dict[str, Any] = Field(
+        default={},
+        description="What `guide` tells people beside the rules: steps at the target, names of attributes, "
+        "what is mapped to them.",
     )

@@ -5,21 +5,36 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.mapping.guide_data import Guide
 from gateway.mapping.values import Office
 from gateway.settings.faults import Faults, at, hint, parts, read
-from gateway.settings.fields import parse_sqlite_url, parse_web_url
-from gateway.settings.model import Auth, TargetSettings, frozen
+from gateway.settings.fields import is_in_clear, parse_sqlite_url, parse_web_url
+from gateway.settings.guides import load_guide
+from gateway.settings.ldap import (
+    Way,
+    fault_of_external,
+    load_external,
+    load_ldap,
+    missing_library,
+    parse_ldap_url,
+)
+from gateway.settings.model import Auth, LdapSettings, TargetSettings, frozen
 from gateway.settings.paths import read_path
 from gateway.settings.presets import Preset, load_preset
 from gateway.settings.rules import Rules
 from gateway.settings.secrets import Secrets
-from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OfficeTable, TargetTable
+from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table, OfficeTable, TargetTable
 
 URLS: Final[Mapping[str, Callable[[str, Path], str]]] = {  # connector -> its form of `url`
     "embedded": lambda url, base: f"sqlite:{parse_sqlite_url(url, base)}",
     "scim": lambda url, _: parse_web_url(url),
+    "ldap": lambda url, _: parse_ldap_url(url),
 }
-AUTH_KINDS: Final = ("bearer", "basic", "header", "oauth2")
+AUTH_KINDS: Final = ("bearer", "basic", "header", "oauth2", "external")
+TAKEN: Final[Mapping[str, tuple[str, ...]]] = {  # connector -> the kinds of auth it can use
+    "scim": ("bearer", "basic", "header", "oauth2"),
+    "ldap": ("basic", "external"),
+}
 SPELLED_OUT: Final = (
     "preset",
     "connector",
@@ -30,6 +45,8 @@ SPELLED_OUT: Final = (
     "options",
     "require",
     "adopt_by",
+    "guide",
+    "ldap",
 )
 MAX_REMOVALS: Final = (50, 3600.0)  # people, seconds
 PLAIN: Final = frozenset(field.name for field in fields(TargetSettings)) - {"name", *SPELLED_OUT}
@@ -75,12 +92,14 @@ class Target:
         rest: dict[str, Any] = {
             "preset": self._preset.pin if self._preset else None,
             "auth": self._auth(connector),
-            "rules": self._rules(offices, options),
+            "rules": self._rules(offices, options, connector),
             "offices": frozen(offices),
             "options": options,
             "require": tuple(self._require()),
+            "guide": self._guide(),
         }
         url = self._url(connector)
+        rest["ldap"] = self._ldap(connector, url or "", rest["auth"])
         if connector is None or url is None:
             return None
         return TargetSettings(name, connector, url, **self._plain(), **rest)
@@ -109,6 +128,8 @@ class Target:
             return None
         if connector not in self._world.connectors:
             self._faults.add(path, f"there is no such connector{hint(connector, self._world.connectors)}")
+        elif connector == "ldap" and (reason := missing_library()):
+            self._faults.add(path, reason)
         return connector
 
     def _url(self, connector: str | None) -> str | None:
@@ -120,6 +141,19 @@ class Target:
             return None
         parse = URLS.get(connector or "")
         return self._faults.attempt(lambda text: parse(text, self._world.base), url, path) if parse else url
+
+    def _ldap(self, connector: str | None, url: str, auth: Auth | None) -> LdapSettings | None:
+        path, written = at(self._path, "ldap"), self._table.ldap
+        if connector != "ldap":
+            if written is not None and connector is not None:
+                self._faults.add(path, "is for the connector ldap only")
+            return None
+        preset = (self._preset.table.ldap or {}) if self._preset else {}
+        way = Way(url, auth, sends_inactive=self._keys.get("on_deactivate") != "delete")
+        settings = load_ldap(preset | (written or {}), path, self._faults, self._world.base, way)
+        if settings is not None and (reason := fault_of_external(settings, way)):
+            self._faults.add(at(self._path, "auth", "external"), reason)
+        return settings
 
     def _offices(self) -> dict[str, Office]:
         offices = {}
@@ -137,12 +171,16 @@ class Target:
             self._faults.add(at(path, name), "there are options with a preset only")
         return frozen({})
 
-    def _rules(self, offices: Mapping[str, Office], options: Mapping[str, str]) -> Any:
-        rules = Rules(offices, self._faults)
+    def _rules(self, offices: Mapping[str, Office], options: Mapping[str, str], connector: str | None) -> Any:
+        rules = Rules(offices, self._faults, flat=connector == "ldap")
         if self._preset is not None:
             rules.add_preset(self._preset, options)
         rules.add_written(self._table.rules, at(self._path, "rules"))
         return rules.compiled()
+
+    def _guide(self) -> Guide:
+        preset = self._preset
+        return load_guide(preset.table.guide, f"{preset.pin}.guide", self._faults) if preset else Guide()
 
     def _require(self) -> Iterator[tuple[str, ...]]:
         """Yield groups of paths; one alone is a group of one."""
@@ -157,14 +195,18 @@ class Target:
         written = self._table.auth
         path = at(self._path, "auth")
         if written is None:
-            if connector == "scim":
+            if connector in TAKEN:
                 self._faults.warn(path, "not set, so calls carry no credentials")
             return None
         preset_auth = (self._preset.table.auth or {}) if self._preset else {}
         table = read(AuthTable, preset_auth | written, path, self._faults) or AuthTable()
         kinds = [kind for kind in AUTH_KINDS if getattr(table, kind) is not None]
         if len(kinds) != 1:
-            self._faults.add(path, "needs one of bearer, basic or header, and only one")
+            self._faults.add(path, f"needs one of {', '.join(AUTH_KINDS)}, and only one")
+            return None
+        if kinds[0] not in TAKEN.get(connector or "", AUTH_KINDS):
+            taken = " or ".join(TAKEN[connector or ""])
+            self._faults.add(at(path, kinds[0]), f"{connector} takes {taken}")
             return None
         return self._signing(kinds[0], table, at(path, kinds[0]))
 
@@ -182,9 +224,28 @@ class Target:
                 header = read(HeaderTable, table.header, path, self._faults)
                 secret = secrets.outbound(header.value, at(path, "value")) if header else None
                 return Auth("header", secret, header=header.name) if header and secret else None
+            case "external":
+                return load_external(table.external, path, self._faults, self._world.base, secrets)
             case _:
-                self._faults.add(path, "is not in this release; use bearer, basic or header")
-                return None
+                return self._oauth2(table, path)
+
+    def _oauth2(self, table: AuthTable, path: str) -> Auth | None:
+        client = read(OAuth2Table, table.oauth2, path, self._faults)
+        if client is None:
+            return None
+        if is_in_clear(client.token_url):
+            self._faults.warn(at(path, "token_url"), "sends client_secret in the clear; use https")
+        secret = self._world.secrets.outbound(client.client_secret, at(path, "client_secret"))
+        if secret is None:
+            return None
+        return Auth(
+            "oauth2",
+            secret,
+            table.scheme,
+            user=client.client_id,
+            token_url=client.token_url,
+            scope=client.scope or "",
+        )
 
 
 def _written(table: TargetTable) -> dict[str, Any]:

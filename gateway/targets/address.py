@@ -3,9 +3,12 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from gateway.flow.ports import Connector
+from gateway.targets.finding import Finding
+from gateway.targets.ldap.place import Directory
 
 
 class Auth(Protocol):
@@ -64,24 +67,48 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuth2:
+    """A client that fetches its tokens itself (RFC 6749 section 4.4)."""
+
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str = ""
+    scheme: str = "Bearer"  # the word before the tokens
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Whoever the connection itself says: a client's certificate, or a process on this machine (RFC 4422)."""
+
+    cert: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TargetAddress:
     """All that a connector needs to know of its target."""
 
     name: str
     url: str
-    auth: Auth | None = None
+    auth: Auth | OAuth2 | External | None = None
     timeout: float = 10.0  # seconds for one attempt
     patch: bool | None = None  # None: ask the target once
     rate: float | None = None  # calls per second
     concurrency: int | None = None  # calls at a time
     options: Mapping[str, Any] = field(default_factory=dict)
+    groups: bool | None = None  # None: ask the target once
+    directory: Directory | None = None  # of `ldap`
 
 
 class OpenTarget(Connector, Protocol):
     """A connector as the application holds it: it can be tried out, and is closed at the end."""
 
-    async def check(self) -> None:
-        """Ask the target for something small, with the credentials; raises `TargetError`."""
+    async def has_groups(self) -> bool:
+        """Say whether the target has groups; raises nothing."""
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Ask for something small, with the credentials; say what that told; raises `TargetError`."""
 
     async def close(self) -> None:
         """Give back what the connector alone holds."""

@@ -17,7 +17,6 @@ CHUNK: Final = 64 * 1024
 CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later than that is none
 KEEP_ALIVE: Final = 4.0  # seconds; many services close after 5, and a call into that gap is in doubt
 MIN_SECRET: Final = 8  # characters; to blot out shorter texts would garble answers
-MEDIA_TYPE: Final = "application/scim+json"
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -38,11 +37,13 @@ class Carrier:
         auth: Auth | None = None,
         timeout: float = 10.0,
         max_bytes: int = MAX_BYTES,
+        whom: str = "the target",  # as its errors call it
     ) -> None:
         self._session = session
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout * CONNECT_SHARE)
         self._max_bytes = max_bytes
-        self._headers = {"Accept": MEDIA_TYPE, "User-Agent": f"scim-gateway/{VERSION}"}
+        self._whom = whom
+        self._headers = {"User-Agent": f"scim-gateway/{VERSION}"}
         self._headers |= dict([auth.header()]) if auth else {}
         secrets = auth.secrets() if auth else ()
         self._secrets = tuple(secret.encode() for secret in secrets if len(secret) >= MIN_SECRET)
@@ -57,20 +58,20 @@ class Carrier:
                 headers=self._headers_for(call),
                 timeout=self._timeout,
                 allow_redirects=False,
-                middlewares=(_once,),
+                middlewares=(self._once,),
             ) as response:
                 return await self._reply(response)
         except TimeoutError as error:
-            raise Silent("the target did not answer in time") from error
+            raise Silent(f"{self._whom} did not answer in time") from error
         except aiohttp.ClientResponseError as error:
-            raise Nonsense("the target's answer is not HTTP") from error
+            raise Nonsense(f"{self._whom}'s answer is not HTTP") from error
         except aiohttp.ClientError as error:
-            raise Silent("the connection to the target broke before its answer was whole") from error
+            raise Silent(f"the connection to {self._whom} broke before its answer was whole") from error
 
     def _headers_for(self, call: Call) -> dict[str, str]:
-        headers = dict(self._headers)
+        headers = self._headers | {"Accept": call.accepts}
         if call.body is not None:
-            headers["Content-Type"] = MEDIA_TYPE
+            headers["Content-Type"] = call.sends
         if found := correlation_id.get():
             headers["X-Correlation-Id"] = found
         return headers
@@ -81,7 +82,8 @@ class Carrier:
             body += chunk
             if len(body) > self._max_bytes:
                 response.close()
-                raise Nonsense(f"the target's answer is larger than {self._max_bytes} bytes", response.status)
+                reason = f"{self._whom}'s answer is larger than {self._max_bytes} bytes"
+                raise Nonsense(reason, response.status)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status, headers, self._without_secrets(bytes(body)))
 
@@ -90,14 +92,15 @@ class Carrier:
             body = body.replace(secret, b"***")
         return body
 
-
-async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Say at once what went wrong: aiohttp by itself would send a GET, PUT or DELETE a second time."""
-    try:
-        return await send(request)
-    except aiohttp.ConnectionTimeoutError as error:
-        raise Unreachable("the target took no connection in time") from error
-    except aiohttp.ClientConnectorError as error:
-        raise Unreachable(readable(str(error))) from error
-    except aiohttp.ClientConnectionError as error:
-        raise Silent("the target closed the connection without an answer") from error
+    async def _once(
+        self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Say at once what went wrong: aiohttp by itself would send a GET, PUT or DELETE a second time."""
+        try:
+            return await send(request)
+        except aiohttp.ConnectionTimeoutError as error:
+            raise Unreachable(f"{self._whom} took no connection in time") from error
+        except aiohttp.ClientConnectorError as error:
+            raise Unreachable(readable(str(error))) from error
+        except aiohttp.ClientConnectionError as error:
+            raise Silent(f"{self._whom} closed the connection without an answer") from error

@@ -5,8 +5,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from gateway.flow.ports import Attributes, Page, Query, ResourceType, Update
+from gateway.flow.ports import Attributes, Page, Query, ResourceType, Throttled, Update
 from gateway.targets.address import OpenTarget
+from gateway.targets.finding import Finding
 
 
 class Limits:
@@ -16,6 +17,7 @@ class Limits:
         self,
         rate: float | None = None,  # turns per second, evenly spaced
         concurrency: int | None = None,  # turns held at a time
+        patience: float = 10.0,  # seconds that a call waits for its turn at most
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -24,20 +26,34 @@ class Limits:
         self._clock = clock
         self._sleep = sleep
         self._next = 0.0
+        self._patience = patience
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
+        """Hold a turn; raises Throttled where it would come too late."""
         if self._places is None:
             await self._wait()
             yield
             return
-        async with self._places:
+        await self._take(self._places)
+        try:
             await self._wait()
             yield
+        finally:
+            self._places.release()
+
+    async def _take(self, places: asyncio.Semaphore) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await places.acquire()
+        except TimeoutError as error:
+            raise Throttled("too many calls wait for `concurrency`") from error
 
     async def _wait(self) -> None:
         now = self._clock()
         mine = max(now, self._next)
+        if mine - now > self._patience:
+            raise Throttled("too many calls wait for `rate`", retry_after=mine - now)
         self._next = mine + self._gap
         if mine > now:
             await self._sleep(mine - now)
@@ -50,9 +66,9 @@ class Limited:
         self._target = target
         self._limits = limits
 
-    async def get(self, kind: ResourceType, id: str) -> Attributes | None:
+    async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:
         async with self._limits.turn():
-            return await self._target.get(kind, id)
+            return await self._target.get(kind, id, members=members)
 
     async def query(self, kind: ResourceType, query: Query) -> Page:
         async with self._limits.turn():
@@ -70,9 +86,12 @@ class Limited:
         async with self._limits.turn():
             await self._target.delete(kind, id)
 
-    async def check(self) -> None:
+    async def has_groups(self) -> bool:
+        return await self._target.has_groups()
+
+    async def check(self) -> tuple[Finding, ...]:
         async with self._limits.turn():
-            await self._target.check()
+            return await self._target.check()
 
     async def close(self) -> None:
         await self._target.close()

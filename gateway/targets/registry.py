@@ -7,11 +7,24 @@ from typing import Final
 
 import aiohttp
 
-from gateway.targets.address import Auth, Basic, Bearer, Header, OpenTarget, TargetAddress
+from gateway.flow.watch import Watch
+from gateway.targets.address import (
+    Auth,
+    Basic,
+    Bearer,
+    External,
+    Header,
+    OAuth2,
+    OpenTarget,
+    TargetAddress,
+)
+from gateway.targets.call import Carries
 from gateway.targets.embedded.connector import EmbeddedConnector
 from gateway.targets.http import Carrier
 from gateway.targets.limits import Limited, Limits
+from gateway.targets.oauth_carrier import OAuthCarrier
 from gateway.targets.scim_connector import ScimConnector
+from gateway.targets.watched import Watched
 
 __all__ = [
     "CONNECTORS",
@@ -19,7 +32,9 @@ __all__ = [
     "Basic",
     "Bearer",
     "ConnectorSpec",
+    "External",
     "Header",
+    "OAuth2",
     "OpenTarget",
     "Surroundings",
     "TargetAddress",
@@ -33,6 +48,7 @@ class Surroundings:
 
     session: aiohttp.ClientSession
     on_fatal: Callable[[str], None]  # called where a file is damaged and the process must end
+    watch: Watch | None = None  # who hears of every call
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +57,17 @@ class ConnectorSpec:
 
     needs_url_scheme: tuple[str, ...]
     open: Callable[[TargetAddress, Surroundings], Awaitable[OpenTarget]]
+    sorts: bool = False  # puts entries in the order a query asks for
 
 
 async def open_connector(name: str, address: TargetAddress, around: Surroundings) -> OpenTarget:
     """Open the connector `name` for a target, within the target's limits; raises `TargetError`."""
     target = await CONNECTORS[name].open(address, around)
+    if around.watch is not None:
+        target = Watched(target, address.name, around.watch)
     if address.rate is None and address.concurrency is None:
         return target
-    return Limited(target, Limits(address.rate, address.concurrency))
+    return Limited(target, Limits(address.rate, address.concurrency, patience=address.timeout))
 
 
 async def _open_embedded(address: TargetAddress, around: Surroundings) -> OpenTarget:
@@ -57,11 +76,28 @@ async def _open_embedded(address: TargetAddress, around: Surroundings) -> OpenTa
 
 
 async def _open_scim(address: TargetAddress, around: Surroundings) -> OpenTarget:
-    carrier = Carrier(around.session, address.auth, address.timeout)
-    return ScimConnector(carrier, address.url, address.patch)
+    return ScimConnector(_carrier(address, around.session), address.url, address.patch, address.groups)
+
+
+async def _open_ldap(address: TargetAddress, around: Surroundings) -> OpenTarget:
+    from gateway.targets.ldap.connector import LdapConnector  # with python-ldap, which not everybody has
+    from gateway.targets.ldap.session import Door
+
+    assert address.directory is not None
+    auth = address.auth if isinstance(address.auth, Basic | External) else None
+    door = Door(address.url, address.directory, auth, address.timeout)
+    return LdapConnector(door, address.concurrency)
+
+
+def _carrier(address: TargetAddress, session: aiohttp.ClientSession) -> Carries:
+    if isinstance(address.auth, OAuth2):
+        return OAuthCarrier(session, address.name, address.auth, address.timeout)
+    auth = None if isinstance(address.auth, External) else address.auth
+    return Carrier(session, auth, address.timeout)
 
 
 CONNECTORS: Final[Mapping[str, ConnectorSpec]] = {
-    "embedded": ConnectorSpec(("sqlite",), _open_embedded),
+    "embedded": ConnectorSpec(("sqlite",), _open_embedded, sorts=True),
     "scim": ConnectorSpec(("http", "https"), _open_scim),
+    "ldap": ConnectorSpec(("ldap", "ldaps", "ldapi"), _open_ldap),
 }

@@ -21,7 +21,7 @@ from gateway.flow.ports import (
     TargetError,
     Throttled,
 )
-from gateway.scim.names import ERROR, get
+from gateway.scim.names import CORE_GROUP, ERROR, get
 from gateway.targets.call import Reply
 
 MAX_REASON: Final = 300  # characters
@@ -85,6 +85,15 @@ def read_patch_support(reply: Reply, now: float) -> bool:
     return isinstance(patch, dict) and get(patch, "supported") is True
 
 
+def read_group_support(reply: Reply, now: float) -> bool:
+    """Say whether a list of resource types has groups (RFC 7643 section 6)."""
+    types = get(_read_document(reply, now) or {}, "Resources")
+    if not isinstance(types, list):
+        raise Nonsense("the target's resource types are no list", reply.status)
+    named = [get(kind, name) for kind in types if isinstance(kind, dict) for name in ("id", "name", "schema")]
+    return "Group" in named or CORE_GROUP in named
+
+
 def readable(text: str) -> str:
     """Return a foreign text on one line, without control characters, shortened."""
     line = " ".join(_UNREADABLE.sub(" ", text).split())
@@ -98,7 +107,7 @@ def retry_after(reply: Reply, now: float) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.fromtimestamp(now, UTC)).total_seconds())

@@ -2,20 +2,24 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import orjson
 
-from gateway.flow.ports import Attributes, Missing, Query, ResourceType
+from gateway.flow.ports import Attributes, MemberUpdate, Missing, Query, ResourceType
 from gateway.scim.documents import without_read_only
 from gateway.scim.grammar import Filter
 from gateway.scim.names import PATCH_OP, is_urn
 from gateway.targets.call import Call
 
+T = TypeVar("T")
+
 COLLECTIONS: Final[Mapping[ResourceType, str]] = {ResourceType.USER: "Users", ResourceType.GROUP: "Groups"}
 DOTS: Final = {".": "%2E", "..": "%2E%2E"}  # quote() leaves them, and a URL parser would walk them
+WITHOUT_MEMBERS: Final = "excludedAttributes=members"
+MEMBERS_AT_ONCE: Final = 100  # of one PATCH: as Okta sends them, and what the narrowest services take
 _LITERAL: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -26,18 +30,26 @@ class Endpoints:
         base = base_url.rstrip("/")
         self._collections = {kind: f"{base}/{name}" for kind, name in COLLECTIONS.items()}
         self._config = f"{base}/ServiceProviderConfig"
+        self._types = f"{base}/ResourceTypes"
 
     def config(self) -> Call:
         """Ask what the service supports."""
         return Call("GET", self._config)
 
-    def get(self, kind: ResourceType, id: str) -> Call:
-        return Call("GET", self._entry(kind, id))
+    def types(self) -> Call:
+        """Ask what types of resource the service has."""
+        return Call("GET", self._types)
+
+    def get(self, kind: ResourceType, id: str, *, members: bool = True) -> Call:
+        return Call("GET", self._entry(kind, id) + ("" if members else f"?{WITHOUT_MEMBERS}"))
 
     def query(self, kind: ResourceType, query: Query) -> Call:
         asked = {} if query.filter is None else {"filter": render_filter(query.filter)}
         asked |= {"startIndex": str(query.start), "count": str(query.count)}
-        return Call("GET", f"{self._collections[kind]}?{_encoded(asked)}")
+        bare = kind is ResourceType.GROUP and not query.members
+        return Call(
+            "GET", f"{self._collections[kind]}?{_encoded(asked)}" + (f"&{WITHOUT_MEMBERS}" if bare else "")
+        )
 
     def create(self, kind: ResourceType, wanted: Attributes) -> Call:
         return Call("POST", self._collections[kind], orjson.dumps(without_read_only(wanted)))
@@ -86,6 +98,29 @@ def patch_operations(present: Attributes, wanted: Attributes) -> list[Attributes
         else:
             operations.extend(_operations(name, before, after))
     return operations
+
+
+def member_operations(members: MemberUpdate) -> Iterator[list[Attributes]]:
+    """Yield the operations that change a group's members, in messages that services take."""
+    for ids in _chunks(members.remove):
+        yield [{"op": "remove", "path": f"members[value eq {_quoted(id)}]"} for id in ids]
+    for elements in _chunks(members.add):
+        yield [{"op": "add", "path": "members", "value": list(elements)}]
+
+
+def with_members(group: Attributes, members: MemberUpdate) -> Attributes:
+    """Return a group as it shows itself, its members changed: for services that take it only whole."""
+    gone = {*members.remove, *(element["value"] for element in members.add)}
+    kept = [element for element in group.get("members", ()) if element.get("value") not in gone]
+    return {**group, "members": [*kept, *members.add]}
+
+
+def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[n : n + MEMBERS_AT_ONCE] for n in range(0, len(values), MEMBERS_AT_ONCE))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _extension_operations(urn: str, before: Attributes, after: Attributes) -> Iterator[Attributes]:

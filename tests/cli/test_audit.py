@@ -122,19 +122,19 @@ def test_a_sheet_has_paths_as_titles_and_runs_nothing(run, journal):
     [
         pytest.param(
             ["--filter", 'targt.name eq "cx"'],
-            '--filter: an event has no "targt.name"; did you mean "target.name"?',
+            'filter: an event has no "targt.name"; did you mean "target.name"?',
             id="unknown field",
         ),
         pytest.param(
             ["--filter", 'urn:x:Event:seq eq "1"'],
-            '--filter: an event has no "urn:x:Event:seq"',
+            'filter: an event has no "urn:x:Event:seq"',
             id="field of a schema",
         ),
         pytest.param(["--filter", "seq eq"], "filter: ", id="no filter"),
-        pytest.param(["--since", "yesterday"], "--since: must be a time such as", id="no time"),
-        pytest.param(["--until", "7"], "--until: must be a time such as", id="no unit"),
+        pytest.param(["--since", "yesterday"], "since: must be a time such as", id="no time"),
+        pytest.param(["--until", "7"], "until: must be a time such as", id="no unit"),
         pytest.param(
-            ["--until", "0001-01-01T00:00:00+14:00"], "--until: must be a time such as", id="time too early"
+            ["--until", "0001-01-01T00:00:00+14:00"], "until: must be a time such as", id="time too early"
         ),
     ],
 )

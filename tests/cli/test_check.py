@@ -1,11 +1,13 @@
 """`check`: faults, warnings, and whether the targets answer."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import structlog
 
 from gateway.journal.lock import JournalLock
 
@@ -15,6 +17,12 @@ connector = "scim"
 url = "{url}"
 auth = {{ bearer = {{ file = "okta.token" }} }}
 """
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -29,6 +37,8 @@ def answering(folder: Path) -> Iterator[Callable[[int, str], None]]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body.encode())
+
+        do_POST = do_GET
 
         def log_message(self, format: str, *args: object) -> None:
             """Be quiet."""
@@ -74,28 +84,53 @@ LIST = (
     '{"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "totalResults": 0, "Resources": []}'
 )
 FOREIGN = "answers, but not in SCIM, see targets.dialpad.url: the target's answer is not a JSON object"
+URL_IS = "targets.dialpad.url is the base address without /Users, and no sign-in page may stand before it"
+STILL = "is the secret still valid, and may its owner read people there?"
+WELL = """\
+dialpad: reachable, credentials accepted
+  changes   it promises no PATCH, so whole entries go as PUT
+  people    0 can be read
+  look-ups  filters on externalId and userName are answered
+  paging    cannot be seen with fewer than two people
+  groups    it has none
+            to fix: leave Push Groups off at the provider
+"""
 ERROR = '{"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "detail": "no such key"}'
 
 
 @pytest.mark.parametrize(
     ("status", "body", "ends", "told"),
     [
-        pytest.param(200, LIST, 0, "dialpad: reachable\n", id="well"),
+        pytest.param(200, LIST, 0, WELL, id="well"),
         pytest.param(
             401,
             ERROR,
             3,
-            "dialpad: credentials refused, see targets.dialpad.auth: no such key\n",
+            f"dialpad: credentials refused, see targets.dialpad.auth: no such key\n  to fix: {STILL}\n",
             id="credentials",
         ),
         pytest.param(
             200,
             "<html>",
             3,
-            f"dialpad: {FOREIGN}\n",
+            f"dialpad: {FOREIGN}\n  to fix: {URL_IS}\n",
             id="not SCIM",
         ),
-        pytest.param(500, ERROR, 3, "dialpad: cannot be used now: no such key\n", id="broken"),
+        pytest.param(
+            500,
+            ERROR,
+            3,
+            "dialpad: cannot be used now: no such key\n"
+            "  to fix: its administrator knows more; nothing is lost meanwhile\n",
+            id="broken",
+        ),
+        pytest.param(
+            400,
+            ERROR,
+            3,
+            "dialpad: cannot be used: no such key\n  to fix: what it says, and targets.dialpad.url\n",
+            id="refused",
+        ),
     ],
 )
 def test_a_target_is_asked_with_its_credentials(run, answering, status, body, ends, told):
@@ -106,13 +141,30 @@ def test_a_target_is_asked_with_its_credentials(run, answering, status, body, en
     assert (ended.status, ended.out) == (ends, told)
 
 
+def test_a_token_endpoint_that_refuses_the_client_is_told_with_what_to_look_at(run, answering, folder):
+    config = folder / "config.toml"
+    url = config.read_text().split('url = "')[1].split("/scim")[0]
+    client = f'token_url = "{url}/token", client_id = "me", client_secret = {{ file = "okta.token" }}'
+    config.write_text(config.read_text().partition("auth")[0] + f"auth = {{ oauth2 = {{ {client} }} }}\n")
+    answering(401, '{"error": "invalid_client", "error_description": "no the-secret-of-okta.token"}')
+
+    ended = run("check", "--online")
+
+    assert (ended.status, ended.out) == (
+        3,
+        "dialpad: credentials refused, see targets.dialpad.auth: no token for targets.dialpad.auth.oauth2: "
+        "the token endpoint answered 401 invalid_client (no ***); check client_id and client_secret\n"
+        f"  to fix: {STILL}\n",
+    )
+
+
 def test_a_target_that_is_not_there_ends_with_3_and_the_others_are_asked(run):
     ended = run("check", "--online")
 
-    phonebook, cx = ended.out.splitlines()
+    told = [line for line in ended.out.splitlines() if not line.startswith(" ")]
     assert ended.status == 3
-    assert phonebook == "phonebook: reachable"
-    assert cx.startswith("cx: cannot be reached: ")
+    assert told[0] == "phonebook: reachable"
+    assert told[1].startswith("cx: cannot be reached: ")
 
 
 def test_a_directory_that_the_running_gateway_has_open_is_left_alone(run, folder):
@@ -121,5 +173,29 @@ def test_a_directory_that_the_running_gateway_has_open_is_left_alone(run, folder
     ended = run("check", "--online")
 
     lock.release()
-    assert ended.out.startswith("phonebook: reachable\n")
+    assert ended.out.startswith("phonebook: the running gateway has it open\n")
     assert not (folder / "var" / "phonebook.db").exists()
+
+
+def test_programs_get_the_same_as_json(run):
+    ended = run("check", "--online", "--format", "json")
+
+    phonebook, cx = json.loads(ended.out)
+    assert ended.status == 3
+    assert (phonebook["target"], phonebook["connector"], phonebook["state"]) == (
+        "phonebook",
+        "embedded",
+        "ok",
+    )
+    assert phonebook["found"][0] == {"about": "people", "says": "0 can be read", "fix": ""}
+    assert (cx["state"], cx["found"]) == ("failing", [])
+    assert cx["fix"].startswith("host and port in targets.cx.url")
+
+
+def test_a_target_that_was_not_asked_has_no_state(run):
+    ended = run("check", "--format", "json")
+
+    assert [(row["target"], row["state"]) for row in json.loads(ended.out)] == [
+        ("phonebook", None),
+        ("cx", None),
+    ]

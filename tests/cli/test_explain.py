@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from gateway.scim.names import ENTERPRISE_USER
+
 ANN = {
     "userName": "ann@example.com",
     "externalId": "00u1",
@@ -109,14 +111,20 @@ def test_a_password_is_never_shown(run):
     assert "t0ps3cret" not in ended.out
 
 
+OUTDATED = "urn:scim:schemas:extension:enterprise:1.0"
+
+
 @pytest.mark.parametrize(
-    ("dialect", "status"), [pytest.param("okta", 0, id="okta"), pytest.param("rfc", 1, id="rfc")]
+    ("dialect", "urn"),
+    [pytest.param("okta", OUTDATED, id="okta"), pytest.param("rfc", ENTERPRISE_USER, id="rfc")],
 )
-def test_a_resource_is_read_in_the_dialect_of_the_target_s_provider(run, folder, dialect, status):
+def test_a_resource_is_read_in_the_dialect_of_the_target_s_provider(run, folder, dialect, urn):
     config = folder / "config.toml"
     config.write_text(config.read_text().replace('dialect = "okta"', f'dialect = "{dialect}"'))
 
-    assert explained(run, ANN | {"active": "True"})[0] == status
+    _, explanation = explained(run, ANN | {OUTDATED: {"department": "Sales"}}, target="phonebook")
+
+    assert explanation["resource"][urn] == {"department": "Sales"}
 
 
 def test_no_secret_has_to_be_there(run, folder):

@@ -265,6 +265,20 @@ def test_there_is_no_such_operation_ends_with_1(run, standing, act, standings, s
     assert (ended.status, ended.err) == (1, f'there is no operation "op-1" that can be {says}\n')
 
 
+@pytest.mark.parametrize(
+    ("act", "status", "left"), [("retry", 1, ["op-1"]), ("drop", 0, [])], ids=["retry", "drop"]
+)
+def test_what_a_removed_target_left_can_be_dropped_but_not_tried_again(
+    run, standing, act, status, left
+) -> None:
+    standing("op-1", Standing.DEAD, "gone")
+
+    ended = run("operations", act, "op-1")
+
+    assert ended.status == status
+    assert [row["id"] for row in listed(run)] == left
+
+
 @pytest.mark.parametrize("argv", [["retry", "x"], ["drop", "x"], ["release", "cx"]], ids=lambda a: a[0])
 def test_a_gateway_without_its_socket_ends_with_3(run, folder, argv) -> None:
     lock = JournalLock(folder / "var" / "gateway.db")

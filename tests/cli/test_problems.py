@@ -200,6 +200,26 @@ def test_who_is_in_the_journal_is_judged_by_the_original(run, remember, state, e
     assert names(run, "phonebook") == expected
 
 
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        pytest.param([], ["ann@example.com"], id="since then nothing"),
+        pytest.param([told("ann@example.com", "user.patch", "applied", "phonebook")], [], id="done since"),
+        pytest.param(
+            [told("ann@example.com", "user.patch", "pending", "phonebook")], ["ann@example.com"], id="busy"
+        ),
+    ],
+)
+@pytest.mark.parametrize("event", ["user.replace", "user.patch"])
+def test_somebody_known_whose_change_was_refused_is_listed_until_one_goes_through(
+    run, remember, event, later, expected
+) -> None:
+    refused = told("ann@example.com", event, "rejected", "phonebook")
+    remember(person("ann", "+44 20 7946 0123"), refused, *later)
+
+    assert names(run, "phonebook") == expected
+
+
 def test_refusals_are_read_page_by_page_and_none_is_left_out(run, remember, monkeypatch) -> None:
     monkeypatch.setattr(listing, "PAGE", 2)
     remember(*(told(f"p{n}", *CREATE) for n in range(5)))

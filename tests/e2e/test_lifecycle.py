@@ -1,9 +1,9 @@
-"""Okta's whole lifecycle of a person, in both of its variants, on real processes."""
+"""Okta's whole lifecycle of a person and of a group, in both of its variants, on real processes."""
 
 import json
 import sqlite3
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -63,24 +63,26 @@ def phonebook(request: pytest.FixtureRequest, start: Callable[..., Any], tmp_pat
     """A gateway before one target, and a way to see what that target holds."""
     if request.param == "embedded":
         gateway = start(EMBEDDED)
-        return gateway, lambda: in_file(tmp_path / "var" / "phonebook.db")
+        return gateway, lambda kind="User": in_file(tmp_path / "var" / "phonebook.db", kind)
     server, token = request.getfixturevalue("scim2_server")
     url = f"{server}/{uuid4().hex}/v2"
     (tmp_path / "target.token").write_text(token)
     (tmp_path / "target.token").chmod(0o600)
     gateway = start(FOREIGN.format(url=url))
-    return gateway, lambda: over_http(url, token)
+    return gateway, lambda kind="User": over_http(f"{url}/{kind}s", token)
 
 
-def in_file(path: Path) -> list[Any]:
+def in_file(path: Path, kind: str) -> list[Any]:
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-        rows = connection.execute("SELECT document FROM entry").fetchall()
+        rows = connection.execute("SELECT document, seq FROM entry WHERE type = ?", (kind,)).fetchall()
+        members = connection.execute("SELECT entry, value FROM member ORDER BY seq").fetchall()
     connection.close()
-    return [json.loads(row[0]) for row in rows]
+    inside = {seq: [{"value": value} for entry, value in members if entry == seq] for _, seq in rows}
+    return [json.loads(document) | {"members": inside[seq]} for document, seq in rows]
 
 
 def over_http(url: str, token: str) -> list[Any]:
-    request = urllib.request.Request(f"{url}/Users", headers={"Authorization": f"Bearer {token}"})
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request, timeout=10) as response:
         return json.load(response).get("Resources", [])
 
@@ -157,6 +159,72 @@ def check_trail(gateway: Any) -> None:
     assert "canary" not in str(events)
     assert "canary" not in (gateway.config.parent / "log").read_text()
     assert "ava.phone" not in (gateway.config.parent / "log").read_text()
+
+
+GROUPS = "/scim/phonebook/v2/Groups"
+
+
+class Pushed:
+    """A group as Okta pushes it: by PATCH in its catalogue's apps, by GET and PUT in those of its wizard."""
+
+    def __init__(self, gateway: Any, variant: str, *members: str) -> None:
+        self._gateway, self._variant = gateway, variant
+        self.body = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "Sales"}
+        created = gateway.ask("POST", GROUPS, self.body | {"members": listed(members)})
+        assert created.status == 201
+        self.place = f"{GROUPS}/{created.body['id']}"
+
+    def change(self, members: list[str], *operations: dict[str, Any], **more: str) -> None:
+        """Make these the members; `operations` are what has changed."""
+        self.body |= more
+        if self._variant == "aiw":
+            assert self._gateway.ask("GET", self.place).status == 200
+            answer = self._gateway.ask("PUT", self.place, self.body | {"members": listed(members)})
+        else:
+            answer = self._gateway.ask("PATCH", self.place, {"Operations": list(operations)})
+        assert answer.status in (200, 204), answer.body
+
+
+def listed(ids: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"value": id, "display": None} for id in ids]
+
+
+def test_a_group_comes_changes_and_goes(phonebook: Any) -> None:
+    gateway, entries = phonebook
+    people = [hired(gateway, name) for name in ("ava", "ben", "eve")]
+
+    for variant in ("aiw", "oin"):
+        check_group(gateway, entries, variant, *people)
+        assert (entries("Group"), len(entries())) == ([], 3)
+
+
+def check_group(gateway: Any, entries: Any, variant: str, ava: str, ben: str, eve: str) -> None:
+    members = lambda: [member["value"] for member in entries("Group")[0].get("members", ())]  # noqa: E731
+
+    group = Pushed(gateway, variant, ava, ben)
+    group.change([ava, ben], {"op": "add", "path": "members", "value": listed([ava, ben])})
+    assert members() == [ava, ben]
+
+    out = {"op": "remove", "path": f'members[value eq "{ava}"]'}
+    group.change([ben, eve], out, {"op": "add", "path": "members", "value": listed([eve])})
+    assert members() == [ben, eve]
+
+    group.change([ben, eve], {"op": "replace", "value": {"displayName": "Agents"}}, displayName="Agents")
+    switched(gateway, variant, ben, active=False)
+    assert (entries("Group")[0]["displayName"], members()) == ("Agents", [ben, eve])
+    found = gateway.ask("GET", f"{GROUPS}?filter=displayName%20eq%20%22agents%22").body["Resources"]
+    assert [member["value"] for member in found[0]["members"]] == [ben, eve]
+
+    group.change([], {"op": "replace", "path": "members", "value": []})
+    assert members() == []
+    assert gateway.ask("DELETE", group.place).status == 204
+    switched(gateway, variant, ben, active=True)
+
+
+def hired(gateway: Any, name: str) -> str:
+    person = AVA | {"userName": f"{name}@example.com", "externalId": f"00u-{name}"}
+    id: str = gateway.ask("POST", USERS, person).body["id"]
+    return id
 
 
 def test_an_import_pages_through_everybody_in_one_order(phonebook: Any) -> None:

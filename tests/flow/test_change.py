@@ -14,8 +14,6 @@ from gateway.errors import (
     NotSupported,
     Uniqueness,
 )
-from gateway.flow.change import Changes
-from gateway.flow.model import Caller, Change
 from gateway.flow.ports import (
     Broken,
     Denied,
@@ -37,7 +35,7 @@ from gateway.mapping.transforms import compile_transform
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import ENTERPRISE_USER
 from gateway.scim.predicate import predicate
-from tests.support.house import FakeTarget
+from tests.support.house import FakeTarget, without_groups
 
 ANN: dict[str, Any] = {
     "userName": "ann@example.com",
@@ -545,13 +543,14 @@ async def test_a_refusal_leaves_an_event_with_the_reason_and_sends_nothing(house
     assert gateway.fake.calls == []
 
 
-async def test_groups_are_refused_with_what_to_do_about_it(house) -> None:
-    gateway = house()
-    group = {"displayName": "G"}
-    change = Change("create", ResourceType.GROUP, gateway.target, Caller("okta"), "c", body=group)
+@pytest.mark.parametrize("operation", ["create", "replace", "patch", "delete"])
+async def test_a_target_without_groups_refuses_them_with_what_to_do_about_it(house, operation) -> None:
+    gateway = without_groups(house())
 
     with pytest.raises(NotSupported, match="untick Push Groups"):
-        await Changes(gateway.services, Recovery(gateway.services)).handle(change)
+        await gateway.group(operation, {"displayName": "G"}, None if operation == "create" else "g1")
+
+    assert gateway.fake.calls == []
 
 
 async def test_a_password_in_a_patch_is_not_kept_either(house) -> None:
@@ -624,7 +623,7 @@ async def test_another_change_that_the_target_did_not_hear_of_is_the_providers_t
     assert gateway.fake.writes == ["create"]
 
 
-async def test_a_pending_leaver_who_returns_is_deactivated_first_and_then_comes_back(house) -> None:
+async def test_a_pending_leaver_who_returns_is_never_deactivated(house) -> None:
     gateway = house()
     id = (await gateway.send("create", ANN)).document["id"]
     gateway.clock[0] += 60
@@ -635,7 +634,8 @@ async def test_a_pending_leaver_who_returns_is_deactivated_first_and_then_comes_
     await gateway.send("patch", RETURN, id)
 
     assert gateway.fake.entries["t1"]["active"] is True
-    assert [what[1]["active"] for name, what in gateway.fake.calls if name == "change"] == [False, True]
+    assert gateway.fake.writes == ["create"]
+    assert await gateway.services.operations.open("phonebook", ()) == ()
 
 
 async def test_an_operation_that_failed_ten_times_is_dead_and_says_why(house) -> None:
@@ -744,3 +744,14 @@ async def test_an_adopted_entry_gets_the_schemas_of_what_it_is_given(house) -> N
     await gateway.send("create", ANN | {ENTERPRISE_USER: {"department": "Sales"}})
 
     assert ENTERPRISE_USER in gateway.fake.entries["x9"]["schemas"]
+
+
+async def test_the_event_of_a_refused_patch_names_whom_it_was_about(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+
+    with pytest.raises(InvalidValue):
+        await gateway.send("patch", {"Operations": [{"op": "replace", "path": "userName", "value": 5}]}, id)
+
+    event = (await gateway.events())[-1]
+    assert (event["outcome"]["result"], event["target"]["user_name"]) == ("rejected", ANN["userName"])

@@ -163,6 +163,19 @@ async def test_what_is_retried_keeps_its_reason_until_it_is_tried(house) -> None
     assert operation.reason == "Denied: 401"
 
 
+@pytest.mark.parametrize(
+    ("act", "done", "after"), [("drop", True, []), ("retry", False, [("dead", LATER, 7)])]
+)
+async def test_what_a_target_left_that_is_no_longer_configured_can_only_be_dropped(
+    house, act: str, done: bool, after: list[Any]
+) -> None:
+    gateway = house()
+    await standing(gateway, Standing.DEAD)
+
+    assert await ACTS[act](OperationDesk(gateway.services, ("other",)), "op-1") is done
+    assert await left(gateway) == after
+
+
 async def unsettled(house: Callable[..., House], *faults: TargetError) -> tuple[House, str]:
     """Return a gateway in which somebody's leaving could not be delivered, and its operation."""
     gateway = house()
@@ -206,7 +219,9 @@ async def test_a_resource_is_free_once_its_operation_is_dropped(house, standing:
     (operation,) = await gateway.services.operations.open("phonebook", ())
     await gateway.services.operations.mark(operation, Mark(standing, "given up"))
     with pytest.raises(Busy, match=f"is {standing}: given up"):
-        await gateway.send("patch", LEAVE, "t1")
+        await gateway.send(
+            "patch", {"Operations": [{"op": "replace", "path": "title", "value": "Boss"}]}, "t1"
+        )
 
     await desk(gateway).drop(id)
 

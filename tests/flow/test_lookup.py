@@ -83,7 +83,8 @@ async def test_what_is_not_there_is_not_asked_for() -> None:
 
 
 async def test_a_group_is_found_by_its_display_name() -> None:
-    there = target(FakeTarget, {"id": "g", "displayName": "Sales"})
+    there = target(FakeTarget)
+    there.connector.groups["g"] = {"id": "g", "displayName": "Sales"}
 
     assert await find_entry(there, ResourceType.GROUP, {"displayName": "SALES", "userName": "x"}) == {
         "id": "g",

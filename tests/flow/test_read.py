@@ -28,7 +28,7 @@ from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.grammar import parse_filter
 from gateway.scim.predicate import predicate
-from tests.support.house import FakeTarget
+from tests.support.house import FakeTarget, without_groups
 
 ANN: dict[str, Any] = {
     "userName": "Ann@example.com",
@@ -120,6 +120,14 @@ async def test_the_target_is_asked_in_its_own_words(house) -> None:
     await gateway.search('phoneNumbers.value eq "+44 20 7946 0123"')
 
     assert gateway.fake.calls == [("query", 'phoneNumbers.value eq "+442079460123"')]
+
+
+async def test_the_target_is_asked_for_a_boolean_as_one(house) -> None:
+    gateway = house()
+    await filled(gateway)
+
+    assert (await gateway.search('active eq "True"')).total == 2
+    assert gateway.fake.calls == [("query", "active eq true")]
 
 
 async def test_an_id_is_looked_up_as_ours(house) -> None:
@@ -353,14 +361,16 @@ async def test_what_the_target_may_have_can_be_asked_for(house, filter: str) -> 
     assert (await gateway.search(filter)).total == 0
 
 
-async def test_there_are_no_groups_yet(house) -> None:
-    gateway = house()
+async def test_a_target_without_groups_shows_none(house) -> None:
+    gateway = without_groups(house())
     await filled(gateway)
     reads = Reads(gateway.services, Recovery(gateway.services))
 
     page = await reads.query(gateway.target, ResourceType.GROUP, Question())
 
     assert page == Page(0, ())
+    with pytest.raises(NotFound, match="has no group"):
+        await gateway.get_group("g1")
     assert gateway.fake.calls == []
 
 

@@ -172,3 +172,10 @@ async def test_progress_is_told_once_a_second_at_most(shaky) -> None:
     lines = [line async for line in Reconciliation(shaky.services, changes, shaky.target).lines()]
 
     assert [line for line in lines if isinstance(line, Progress)] == [Progress(4, 1.2)]
+
+
+async def test_a_page_is_asked_for_again_within_five_minutes_whatever_the_target_says(shaky) -> None:
+    shaky.fake.troubles = [Throttled("slow", 429, 86400.0)]
+
+    assert (await reconciled(shaky))[1].verdict == "well"
+    assert shaky.slept == [300.0]

@@ -321,3 +321,11 @@ async def test_a_run_that_is_closed_ends_after_those_under_way(house) -> None:
 )
 def test_a_line_goes_under_its_name(line: Any, name: str) -> None:
     assert list(render_line(line)) == [name]
+
+
+async def test_a_push_is_sent_again_within_five_minutes_whatever_the_target_says(gateway) -> None:
+    ruled(gateway, UPPER)
+    gateway.fake.faults = [Throttled("slow", 429, 86400.0)]
+
+    assert (await resynced(gateway))[1].verdict == "well"
+    assert max(gateway.slept) == 300.0

@@ -71,3 +71,32 @@ def test_only_so_many_are_remembered_the_newest(sights, monkeypatch: pytest.Monk
         sights.note("phonebook", USER, ANN | {"id": id})
 
     assert [id for id in ("1", "2", "3") if sights.recall("phonebook", USER, id, 5)] == ["1", "3"]
+
+
+def test_an_answer_counts_from_when_its_read_was_sent(sights, clock) -> None:
+    asked = sights.moment()
+    clock[0] += 4
+    sights.note("phonebook", USER, ANN, asked)
+    clock[0] += 1
+
+    assert sights.recall("phonebook", USER, "1", 5) is None
+
+
+def test_an_older_read_does_not_take_the_place_of_newer_knowledge(sights) -> None:
+    asked = sights.moment()
+    sights.note("phonebook", USER, ANN | {"title": "Boss"})
+
+    sights.note("phonebook", USER, ANN, asked)
+
+    assert sights.recall("phonebook", USER, "1", 5)["title"] == "Boss"
+
+
+def test_an_older_read_does_not_bring_back_what_was_forgotten(sights) -> None:
+    asked = sights.moment()
+    sights.forget("phonebook", USER, "1")
+
+    sights.note("phonebook", USER, ANN, asked)
+    stale = sights.recall("phonebook", USER, "1", 5)
+    sights.note("phonebook", USER, ANN, sights.moment())
+
+    assert (stale, sights.recall("phonebook", USER, "1", 5)) == (None, ANN)

@@ -93,6 +93,16 @@ async def test_of_many_claims_of_a_key_one_wins(journal, intent):
     assert len(await journal.operations.open("cx", [])) == 1
 
 
+async def test_operations_of_every_base_are_found_together(journal, intent, event):
+    claimed = [
+        await journal.operations.claim(intent(f"op-{n}", keys=(), base=base)) for n, base in enumerate("ab")
+    ]
+    other = await journal.operations.claim(intent("op-2", keys=(), base="c"))
+    await journal.operations.settle(other, Settlement(Outcome.APPLIED, event()))
+
+    assert await journal.operations.open(None, []) == tuple(claimed)
+
+
 async def test_a_claim_that_is_refused_holds_nothing(journal, intent):
     await journal.operations.claim(intent())
     with pytest.raises(KeysTaken):

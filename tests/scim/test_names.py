@@ -92,7 +92,16 @@ def test_what_the_standard_has_is_told_from_what_it_has_not(urn, attribute, sub,
 
 
 @pytest.mark.parametrize(
-    ("name", "urn"), [(CORE_USER, True), ("URN:x", True), ("userName", False), ("", False)]
+    ("name", "urn"),
+    [
+        (CORE_USER, True),
+        ("URN:x:y", True),
+        ("urn:x", False),
+        ("urn:", False),
+        ("urn:x:y:", False),
+        ("userName", False),
+        ("", False),
+    ],
 )
 def test_an_extension_is_recognized_by_its_urn(name, urn):
     assert is_urn(name) is urn

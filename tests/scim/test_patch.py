@@ -1,5 +1,7 @@
 import json
 import os
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
@@ -56,6 +58,90 @@ def test_a_patch_does_what_others_found_it_to_do(source, operations, target):
 def test_a_value_without_quotes_is_refused(path):
     with pytest.raises(InvalidPath):
         patched({}, op("remove", path))
+
+
+BABS, JAMES = ({"value": id, "$ref": f"https://example.com/v2/Users/{id}"} for id in ("2819c223", "08e1d05d"))
+BABS_HOME = {"value": "babs@jensen.org", "type": "home"}
+BABS_WORK = {"value": "bjensen@example.com", "type": "work", "primary": True}
+OFFICE = {"type": "work", "streetAddress": "911 Universal City Plaza", "country": "US", "primary": True}
+HOUSE = {"type": "home", "streetAddress": "456 Hollywood Blvd"}
+
+
+@pytest.mark.parametrize(
+    ("before", "operations", "after"),
+    [
+        pytest.param(
+            {"members": [JAMES]},
+            [{"op": "add", "path": "members", "value": [BABS]}],
+            {"members": [JAMES, BABS]},
+            id="add a member",
+        ),
+        pytest.param(
+            {"emails": [BABS_WORK]},
+            [{"op": "add", "value": {"emails": [BABS_HOME], "nickname": "Babs"}}],
+            {"emails": [BABS_WORK, BABS_HOME], "nickName": "Babs"},
+            id="add without a path",
+        ),
+        pytest.param(
+            {"members": [BABS, JAMES]},
+            [{"op": "remove", "path": 'members[value eq "2819c223"]'}],
+            {"members": [JAMES]},
+            id="remove a member",
+        ),
+        pytest.param(
+            {"members": [BABS, JAMES]}, [{"op": "remove", "path": "members"}], {}, id="remove all members"
+        ),
+        pytest.param(
+            {"emails": [BABS_WORK, BABS_HOME]},
+            [{"op": "remove", "path": 'emails[type eq "work" and value ew "example.com"]'}],
+            {"emails": [BABS_HOME]},
+            id="remove by a filter",
+        ),
+        pytest.param(
+            {"members": [BABS]},
+            [
+                {"op": "remove", "path": 'members[value eq "2819c223"]'},
+                {"op": "add", "path": "members", "value": [JAMES]},
+            ],
+            {"members": [JAMES]},
+            id="one member for another",
+        ),
+        pytest.param(
+            {"members": [BABS]},
+            [{"op": "replace", "path": "members", "value": [JAMES, BABS]}],
+            {"members": [JAMES, BABS]},
+            id="replace all members",
+        ),
+        pytest.param(
+            {"addresses": [HOUSE, OFFICE]},
+            [{"op": "replace", "path": 'addresses[type eq "work"]', "value": {**OFFICE, "country": "CA"}}],
+            {"addresses": [HOUSE, {**OFFICE, "country": "CA"}]},
+            id="replace an address",
+        ),
+        pytest.param(
+            {"addresses": [HOUSE, OFFICE]},
+            [
+                {
+                    "op": "replace",
+                    "path": 'addresses[type eq "work"].streetAddress',
+                    "value": "1010 Broadway Ave",
+                }
+            ],
+            {"addresses": [HOUSE, {**OFFICE, "streetAddress": "1010 Broadway Ave"}]},
+            id="replace a street",
+        ),
+        pytest.param(
+            {"emails": [HOUSE], "nickName": "Barbara", "title": "Guide"},
+            [{"op": "replace", "value": {"emails": [BABS_WORK, BABS_HOME], "nickname": "Babs"}}],
+            {"emails": [BABS_WORK, BABS_HOME], "nickName": "Babs", "title": "Guide"},
+            id="replace without a path",
+        ),
+    ],
+)
+def test_the_examples_of_the_rfc_come_true(before, operations, after):
+    kind = "Group" if "members" in before else "User"
+
+    assert patched({"displayName": "g", **before}, *operations, kind=kind) == {"displayName": "g", **after}
 
 
 WORK = {"type": "work", "value": "w@x"}
@@ -417,6 +503,9 @@ def test_a_message_that_is_no_patch_is_refused(message, error, detail):
             op("add", 'userName eq "a"', 1), InvalidPath, "a comparison is no path", id="comparison"
         ),
         pytest.param(op("remove", CORE_USER), InvalidPath, "cannot remove the whole", id="remove the whole"),
+        pytest.param(op("add", None, {"urn:": {"a": 1}}), InvalidPath, "path: ", id="half a URN"),
+        pytest.param(op("add", None, {"urn:x": {"a": 1}}), InvalidPath, "path: ", id="a URN of two parts"),
+        pytest.param(op("add", "urn:x:y", 1), InvalidPath, "no URN of an extension", id="no attribute"),
         pytest.param(op("replace", "id", "2"), Mutability, r"\(replace id\): id is read-only", id="id"),
         pytest.param(op("replace", "META.version", "2"), Mutability, "META is read-only", id="meta"),
         pytest.param(op("remove", f"{CORE_USER}:groups"), Mutability, "groups is read-only", id="groups"),
@@ -503,6 +592,47 @@ def test_a_large_group_takes_as_many_operations_as_a_small_one():
     result = patched(group, *removals, op("add", "members", added), kind="Group")
 
     assert len(result["members"]) == 20_000  # a search member by member would be refused
+
+
+def calls(function: Callable[[], object]) -> int:
+    """Count the calls that a function makes, of Python's functions and of built-in ones."""
+    found = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal found
+        found += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return found
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param(lambda n: op("remove", f'roles[value eq "r{n}"]'), id="removed by a filter"),
+        pytest.param(lambda n: op("remove", "roles", [{"value": f"r{n}"}]), id="removed by a list"),
+        pytest.param(lambda n: op("add", "roles", [{"value": f"r{n}"}]), id="added again"),
+        pytest.param(lambda n: op("add", "roles", [{"value": f"new{n}"}]), id="added"),
+        pytest.param(lambda n: op("replace", f'roles[value eq "r{n}"].display', "d"), id="changed"),
+        pytest.param(lambda n: op("replace", None, {"title": f"t{n}"}), id="beside them"),
+    ],
+)
+def test_the_work_grows_with_the_operations_and_not_with_what_is_there(operation):
+    def cost(size: int, count: int) -> int:
+        document = {"userName": "a", "roles": [{"value": f"r{n}"} for n in range(size)]}
+        message = {"Operations": [operation(n) for n in range(count)]}
+        return calls(lambda: apply_patch(document, message))
+
+    of_few, of_many = cost(300, 200) - cost(300, 100), cost(3000, 200) - cost(3000, 100)
+    of_twice_as_many = cost(3000, 300) - cost(3000, 100)
+
+    assert of_many <= 1.1 * of_few
+    assert of_twice_as_many <= 2.1 * of_many
 
 
 NAMES = st.sampled_from(["title", "nickName", "name.givenName", "name.familyName"])

@@ -1,7 +1,7 @@
 import pytest
 from scim2_models import ResourceType, Schema, ServiceProviderConfig
 
-from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER
+from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER, resource
 from gateway.scim.schemas import (
     extension_schema,
     find,
@@ -16,7 +16,7 @@ WSOS = "urn:ietf:params:scim:schemas:extension:wsos:2.0:User"
 
 
 def test_the_configuration_promises_only_what_is_done():
-    config = service_provider_config(BASE, patch=True, filter_max=50)
+    config = service_provider_config(BASE, filter_max=50)
 
     supported = {
         name: part["supported"] for name, part in config.items() if isinstance(part, dict) and name != "meta"
@@ -27,7 +27,7 @@ def test_the_configuration_promises_only_what_is_done():
         "filter": True,
         "changePassword": False,
         "sort": False,
-        "etag": False,
+        "etag": True,
     }
     assert config["filter"]["maxResults"] == 50
     assert config["meta"]["location"] == f"{BASE}/ServiceProviderConfig"
@@ -61,6 +61,22 @@ def test_the_user_schema_has_what_is_always_shown():
 
     assert {"userName", "name", "emails", "active", "externalId"} <= set(names)
     assert len(names) == len(set(names))
+
+
+def test_the_schemas_say_of_every_attribute_what_filters_and_orders_go_by():
+    found = []
+    for schema in schemas(BASE):
+        kind = resource("Group" if schema["id"] == CORE_GROUP else "User")
+        known = kind.find(ENTERPRISE_USER) if schema["id"] == ENTERPRISE_USER else kind
+        found += [(a, known.find(a["name"])) for a in schema["attributes"]]
+        parents = [(a, known.find(a["name"])) for a in schema["attributes"] if a.get("subAttributes")]
+        found += [(sub, k.find(sub["name"])) for a, k in parents for sub in a["subAttributes"]]
+
+    for attribute, known in found:
+        assert known is not None, attribute["name"]
+        assert known.multi_valued is attribute["multiValued"]
+        assert known.boolean is (attribute["type"] == "boolean")
+        assert known.sub or known.case_exact is bool(attribute.get("caseExact"))
 
 
 def test_no_description_breaks_a_line():

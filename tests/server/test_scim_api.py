@@ -99,8 +99,8 @@ async def test_head_is_get_without_a_body(serve, path: str) -> None:
     assert answers[0].headers["Content-Type"] == answers[1].headers["Content-Type"]
 
 
-async def test_there_are_no_groups_and_none_are_taken(serve, refused) -> None:
-    served = await serve()
+async def test_a_target_without_groups_shows_none_and_takes_none(serve, scripted, refused) -> None:
+    served = await serve(scripted.toml(groups="false"), OTHER)
     groups = "/scim/phonebook/v2/Groups"
 
     listed = await served.ask("GET", f"{groups}?filter=displayName%20eq%20%22canary%22")
@@ -108,6 +108,7 @@ async def test_there_are_no_groups_and_none_are_taken(serve, refused) -> None:
     assert (listed.status, listed.body["totalResults"], listed.body["Resources"]) == (200, 0, [])
     refused(await served.ask("POST", groups, {"displayName": "canary"}), 501, "untick Push Groups")
     refused(await served.ask("GET", f"{groups}/canary"), 404, "has no group with this id")
+    assert scripted.asked == []
 
 
 CHUNKS = b'19\r\n{"userName": "canary.bob"\r\n1\r\n}\r\n0\r\n\r\n'
@@ -210,12 +211,22 @@ OTHER = '[targets.other]\nshared = true\nconnector = "embedded"\nurl = "sqlite:v
         pytest.param("/scim/t/v2/Users/a%2Fb", ("t", "Users", "a/b"), id="an id with a slash"),
         pytest.param("/scim/t/v2/Users/%2525", ("t", "Users", "%25"), id="decoded once"),
         pytest.param("//scim/t//v2/Users/1/", ("t", "Users", "1"), id="slashes"),
+        pytest.param("/scim/t/v2/", ("t", "", None), id="the root"),
+        pytest.param("/scim/t/v2/Schemas/.search", ("t", "Schemas", ".search"), id="what has no search"),
     ],
 )
 def test_an_address_names_target_endpoint_and_id(path: str, endpoint: tuple[Any, ...]) -> None:
     found = inbound.parse_endpoint(path)
 
     assert (found.target, found.name, found.id) == endpoint
+    assert not found.is_search
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/scim/t/v2/.search", ""), ("/scim/t/v2/Users/.search/", "Users")]
+)
+def test_a_search_is_at_the_root_or_at_a_collection(path: str, name: str) -> None:
+    assert inbound.parse_endpoint(path) == inbound.Endpoint("t", name, None, is_search=True)
 
 
 @pytest.mark.parametrize(
@@ -225,6 +236,8 @@ def test_an_address_names_target_endpoint_and_id(path: str, endpoint: tuple[Any,
         pytest.param("/scim/t/v2/Users/canary", "/scim/t/v2/Users/{id}", id="an id is not shown"),
         pytest.param("/scim/t/v2/canary", "/scim/t/v2/{name}", id="nor what is not served"),
         pytest.param("/scim/t/v2/canary/x", "/scim/t/v2/{name}/{id}", id="nor both"),
+        pytest.param("/scim/t/v2", "/scim/t/v2", id="the root"),
+        pytest.param("/scim/t/v2/Groups/.search", "/scim/t/v2/Groups/.search", id="a search"),
     ],
 )
 def test_a_route_shows_nothing_of_anybody(path: str, route: str) -> None:

@@ -116,12 +116,13 @@ async def test_refused_credentials_are_an_alert_and_never_401(before, refused, s
 
     check_busy(refused, change, 503, "phonebook does not accept the gateway's credentials")
     refused(read, 502, "credentials (targets.phonebook.auth)")
-    (event,) = await served.events()
+    event = (await served.events())[0]
     assert (event["outcome"]["result"], event["attempts"][0]["status"]) == ("pending", status)
     alerts = [
         line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "target.denied"
     ]
-    assert [(line["target"], line["key"]) for line in alerts] == [("phonebook", "targets.phonebook.auth")] * 2
+    reason = f"the target does not accept targets.phonebook.auth (status {status})"
+    assert [(line["target"], line["reason"]) for line in alerts] == [("phonebook", reason)] * 2
 
 
 THROTTLED = [

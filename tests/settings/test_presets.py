@@ -8,6 +8,7 @@ from gateway.mapping.values import Person, Unusable
 from gateway.settings import PresetPin, RuleSettings, TargetSettings
 from gateway.settings.faults import Faults
 from gateway.settings.presets import load_preset, preset_names
+from tests.support.presets import using
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 CX = 'preset = "cx"\nurl = "https://cx.example.com"\n'
@@ -21,7 +22,7 @@ def target(load, text: str) -> TargetSettings:
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_loads_without_a_fault(load, name):
-    found = target(load, f'preset = "{name}"\nurl = "https://t.example.com"\n')
+    found = target(load, using(name))
 
     assert found.preset.name == name
     assert found.rules
@@ -32,8 +33,8 @@ def test_every_preset_compiles_with_each_value_of_each_option(load, name):
     declared = load_preset(name, "", Faults()).table.options
     for option, values in declared.items():
         for value in values:
-            text = f'preset = "{name}"\nurl = "https://t.example.com"\noptions = {{ {option} = "{value}" }}'
-            assert target(load, text).options[option] == value
+            text = f'options = {{ {option} = "{value}" }}'
+            assert target(load, using(name) + text).options[option] == value
 
 
 def test_cx_wants_what_its_guide_requires(load):

@@ -194,6 +194,13 @@ def test_a_secret_file_that_others_can_use_is_warned_about(load, tmp_path, mode)
     )
 
 
+def test_a_secret_that_the_system_hands_in_has_a_mode_of_its_own(load, tmp_path, monkeypatch):
+    monkeypatch.setattr("gateway.settings.secrets.HANDED_IN", tmp_path)
+    secret_file(tmp_path, mode=0o440)
+
+    assert not any("others can read" in line for line in load(TARGET % '{ file = "secret" }').warnings)
+
+
 def test_a_secret_file_of_its_owner_alone_is_fine(load, tmp_path):
     secret_file(tmp_path)
 

@@ -109,7 +109,7 @@ def test_a_key_says_what_it_says(load, line, key, value):
     ("line", "path", "words"),
     [
         pytest.param('regoin = "GB"', "regoin", 'did you mean "region"?', id="near miss"),
-        pytest.param('audit = "full"', "audit", "unknown key", id="later release"),
+        pytest.param('audit = "some"', "audit", '"full", "masked" or "hashed"', id="audit"),
         pytest.param('region = "UK"', "region", '"GB"', id="region"),
         pytest.param("max_removals = true", "max_removals", "false", id="removals"),
         pytest.param("max_removals = { count = 5 }", "max_removals", "per", id="removals without a time"),
@@ -155,7 +155,8 @@ def test_a_key_says_what_it_says(load, line, key, value):
         pytest.param(
             'auth = { bearer = { env = "A" }, header = {} }', "auth", "only one", id="auth two kinds"
         ),
-        pytest.param("auth = { oauth2 = {} }", "auth.oauth2", "not in this release", id="oauth2"),
+        pytest.param("auth = {}", "auth", "bearer, basic, header, oauth2", id="auth kinds"),
+        pytest.param("auth = { oauth2 = 1 }", "auth.oauth2", "must be a table", id="oauth2 type"),
         pytest.param('auth = { baerer = "x" }', "auth.baerer", 'did you mean "bearer"?', id="auth near miss"),
         pytest.param('auth = { scheme = "a b" }', "auth.scheme", "one word", id="scheme"),
         pytest.param('auth = { basic = { user = "u" } }', "auth.basic.password", "is required", id="basic"),
@@ -211,6 +212,67 @@ def test_calls_are_signed_as_auth_says(load, auth, kind, shape):
     assert (found.scheme, found.user, found.header) == shape
 
 
+OAUTH2 = (
+    'token_url = "https://login.example.com/t/?a=b", client_id = "me", '
+    'client_secret = {env = "DIALPAD_TOKEN"}'
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "scheme", "scope"),
+    [
+        pytest.param("", "Bearer", "", id="as little as can be"),
+        pytest.param(', scope = "scim users"', "Bearer", "scim users", id="scope"),
+    ],
+)
+def test_tokens_are_fetched_as_auth_says(load, more, scheme, scope):
+    found = target(load, f"auth = {{ oauth2 = {{ {OAUTH2}{more} }} }}").auth
+
+    assert (found.kind, found.user, found.secret.reveal()) == ("oauth2", "me", "dp-secret-1")
+    assert (found.token_url, found.scope) == ("https://login.example.com/t/?a=b", scope)
+    assert found.scheme == scheme
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "words"),
+    [
+        pytest.param('client_id = "me", ', "", "client_id", "is required", id="no id"),
+        pytest.param('"me"', '""', "client_id", "must not be empty", id="empty id"),
+        pytest.param(
+            '{env = "DIALPAD_TOKEN"}', '"s"', "client_secret", "never stand in this file", id="bare secret"
+        ),
+        pytest.param("env", "sha256", "client_secret.sha256", "use env or file", id="a digest"),
+        pytest.param("DIALPAD", "NO", "client_secret.env", "has no NO_TOKEN", id="missing secret"),
+        pytest.param("client_id", "client", "client", 'did you mean "client_id"?', id="near miss"),
+        pytest.param("https://login", "login", "token_url", "web address", id="no address"),
+        pytest.param("https://", "https://u:p@", "token_url", "what auth is for", id="password"),
+        pytest.param("?a=b", "#a", "token_url", "must not have a #", id="fragment"),
+    ],
+)
+def test_a_fault_of_oauth2_has_its_path(faults_of, old, new, path, words):
+    found = faults_of(f"{SCIM}auth = {{ oauth2 = {{ {OAUTH2.replace(old, new)} }} }}")
+
+    assert words in found[f"targets.t.auth.oauth2.{path}"]
+
+
+@pytest.mark.parametrize(
+    ("host", "is_warned"),
+    [
+        pytest.param("http://login.example.com", True, id="http"),
+        pytest.param("http://10.0.0.1", True, id="an address"),
+        pytest.param("https://login.example.com", False, id="https"),
+        pytest.param("http://127.0.0.1:9", False, id="loopback"),
+        pytest.param("http://[::1]:9", False, id="loopback in IPv6"),
+        pytest.param("http://localhost", False, id="localhost"),
+    ],
+)
+def test_a_secret_that_would_go_out_in_the_clear_is_warned_about(load, host, is_warned):
+    text = OAUTH2.replace("https://login.example.com", host)
+    warning = "targets.t.auth.oauth2.token_url: sends client_secret in the clear; use https"
+
+    assert (warning in load(f"{SCIM}auth = {{ oauth2 = {{ {text} }} }}").warnings) is is_warned
+
+
 def test_calls_without_credentials_are_warned_about(load):
     assert "targets.t.auth: not set, so calls carry no credentials" in load(SCIM).warnings
 
@@ -239,7 +301,8 @@ def test_addresses_lose_their_slash_and_files_are_beside_the_configuration(load,
     targets = load(
         '[targets.a]\nconnector = "scim"\nurl = "https://a.example.com/scim/"\n'
         '[targets.b]\nconnector = "embedded"\nurl = "sqlite:var/b.db"\n'
-        '[targets.c]\nconnector = "ldap"\nurl = "ldaps://c.example.com"\n'
+        '[targets.c]\nconnector = "ldap"\nurl = "ldaps://c.example.com/"\non_deactivate = "delete"\n'
+        '[targets.c.ldap]\nbase = "dc=example"\n'
     ).targets
 
     assert targets["a"].url == "https://a.example.com/scim"

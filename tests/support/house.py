@@ -1,8 +1,9 @@
 """A gateway's flow on a memory journal and a target that does as it is told."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -15,6 +16,7 @@ from gateway.flow.ports import (
     Missing,
     Page,
     Query,
+    Refused,
     ResourceType,
     TargetError,
     Update,
@@ -25,11 +27,12 @@ from gateway.flow.sight import Sights
 from gateway.journal.chain import stamp
 from gateway.journal.memory import MemoryJournal
 from gateway.mapping.target import TargetMapping
-from gateway.scim.documents import canonical, fold, take_password
+from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, fold, take_password
 from gateway.scim.grammar import parse_filter
+from gateway.scim.members import take_member_operations, take_members
 from gateway.scim.predicate import predicate
 
-USER = ResourceType.USER
+USER, GROUP = ResourceType.USER, ResourceType.GROUP
 
 
 @dataclass
@@ -37,45 +40,60 @@ class FakeTarget:
     """A directory in a dict; `faults` come one a call, before the work is done, or `late` after it."""
 
     entries: dict[str, Attributes] = field(default_factory=dict)
+    groups: dict[str, Attributes] = field(default_factory=dict)  # with their members
     calls: list[tuple[str, Any]] = field(default_factory=list)
     faults: list[TargetError | None] = field(default_factory=list)
     get_faults: list[TargetError | None] = field(default_factory=list)
     late: bool = False
     unique: bool = True
+    checks_members: bool = False
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
-    async def get(self, kind: ResourceType, id: str) -> Attributes | None:
+    async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:
         self.calls.append(("get", id))
         if self.get_faults and (fault := self.get_faults.pop(0)) is not None:
             raise fault
-        return self.entries.get(id)
+        return _as_asked(self.of(kind).get(id), members)
 
     async def query(self, kind: ResourceType, query: Query) -> Page:
         self.calls.append(("query", str(query.filter) if query.filter else None))
         matches = predicate(query.filter) if query.filter else lambda entry: True
-        found = [entry for entry in self.entries.values() if matches(entry)]
-        return Page(len(found), tuple(found[query.start - 1 : query.start - 1 + query.count]))
+        found = [entry for entry in self.of(kind).values() if matches(entry)]
+        some = found[query.start - 1 : query.start - 1 + query.count]
+        return Page(len(found), tuple(_as_asked(entry, query.members) for entry in some))
 
     async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
         with self._faulty("create", wanted):
             names = {fold(entry["userName"]) for entry in self.entries.values()}
-            if self.unique and fold(wanted["userName"]) in names:
+            if kind is USER and self.unique and fold(wanted["userName"]) in names:
                 raise Conflict("exists", 409)
-            entry = {**wanted, "id": f"t{next(self.ids)}", "meta": {"resourceType": "User"}}
-            self.entries[entry["id"]] = entry
+            entry = {**wanted, "id": f"t{next(self.ids)}", "meta": {"resourceType": kind.value}}
+            self.of(kind)[entry["id"]] = entry
         return entry
 
     async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
         with self._faulty("change", (id, update.wanted)):
-            if id not in self.entries:
+            if id not in self.of(kind):
                 raise Missing("no such entry", 404)
-            self.entries[id] = {**update.wanted, "id": id}
-        return self.entries[id]
+            for element in update.members.add:
+                if self.checks_members and element["value"] not in self.entries:
+                    raise Refused(f"no such member: {element['value']}", 400)
+            kept = {e["value"]: e for e in self.of(kind)[id].get("members", ())}
+            kept |= {element["value"]: element for element in update.members.add}
+            members = [e for value, e in kept.items() if value not in update.members.remove]
+            self.of(kind)[id] = {**update.wanted, "id": id} | ({"members": members} if members else {})
+        return _as_asked(self.of(kind)[id], False)
 
     async def delete(self, kind: ResourceType, id: str) -> None:
         with self._faulty("delete", id):
-            if self.entries.pop(id, None) is None:
+            if self.of(kind).pop(id, None) is None:
                 raise Missing("no such entry", 404)
+
+    def of(self, kind: ResourceType) -> dict[str, Attributes]:
+        return self.entries if kind is USER else self.groups
+
+    def members(self, id: str) -> list[str]:
+        return [element["value"] for element in self.groups[id].get("members", ())]
 
     def _faulty(self, name: str, what: Any) -> "_Faulty":
         self.calls.append((name, what))
@@ -84,6 +102,12 @@ class FakeTarget:
     @property
     def writes(self) -> list[str]:
         return [name for name, _ in self.calls if name in ("create", "change", "delete")]
+
+
+def _as_asked(entry: Attributes | None, members: bool) -> Any:
+    if entry is None or members:
+        return entry
+    return {name: value for name, value in entry.items() if name != "members"}
 
 
 class _Faulty:
@@ -119,6 +143,24 @@ class House:
         )
         return await Changes(self.services, Recovery(self.services)).handle(change)
 
+    async def group(self, operation: str, body: Attributes | None = None, id: str | None = None) -> Reply:
+        split = {
+            "create": partial(take_members, replaces=False),
+            "replace": partial(take_members, replaces=True),
+        }
+        document, members = (body or {}), ()
+        if operation in split:
+            keep = ABSENT_IS_UNCHANGED if operation == "replace" else ()
+            document, members = split[operation](canonical(document, GROUP, keep=keep))
+        elif operation == "patch":
+            document, members = take_member_operations(document)
+        caller = Caller("okta", "config:1")
+        change = Change(operation, GROUP, self.target, caller, "cid-1", id, document, members=members)
+        return await Changes(self.services, Recovery(self.services)).handle(change)
+
+    async def get_group(self, id: str) -> Attributes:
+        return await Reads(self.services, Recovery(self.services)).get(self.target, GROUP, id)
+
     async def get(self, id: str) -> Attributes:
         return await Reads(self.services, Recovery(self.services)).get(self.target, USER, id)
 
@@ -132,6 +174,15 @@ class House:
 
     async def replied(self, id: str) -> None:
         await self.services.resources.note_replied(self.target.name, USER, id)
+
+
+def without_groups(house: House) -> House:
+    """Return the same house before a target that has no groups."""
+
+    async def has_groups() -> bool:
+        return False
+
+    return replace(house, target=replace(house.target, has_groups=has_groups))
 
 
 def utc(seconds: float) -> datetime:
@@ -153,6 +204,7 @@ def make_house(mapping: TargetMapping | None = None, fake: FakeTarget | None = N
         journal.operations,
         journal.resources,
         journal.removals,
+        journal.memberships,
         journal.trail,
         KeyedLocks(),
         Sights(lambda: clock[0]),

@@ -36,11 +36,11 @@ from gateway.flow.read import Question, Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.sight import Sights
 from gateway.journal.chain import stamp
-from gateway.journal.memory import MemoryJournal
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import overlay
 from gateway.scim.documents import fold
 from gateway.scim.predicate import predicate
+from tests.support.inline import InlineJournal
 
 USER: Final = ResourceType.USER
 SETTLE: Final = 10.0  # seconds
@@ -217,9 +217,15 @@ class WorldOperations:
 class Process:
     """The gateway, as long as it runs; another one goes on with the same journal."""
 
-    def __init__(self, world: World, mapping: TargetMapping, **policy: Any) -> None:
+    def __init__(
+        self,
+        world: World,
+        mapping: TargetMapping,
+        journal: Callable[[Callable[[], datetime]], Any] = InlineJournal,
+        **policy: Any,
+    ) -> None:
         self.world = world
-        self.journal = MemoryJournal(world.utc)
+        self.journal = journal(world.utc)
         self._policy = Policy(**{"settle": SETTLE, **policy})
         self.target = Target("phonebook", WorldTarget(world), mapping, self._policy, "http://gw/v2")
         self._start()
@@ -230,6 +236,7 @@ class Process:
             WorldOperations(world, self.journal.operations),  # type: ignore[arg-type]
             self.journal.resources,
             self.journal.removals,
+            self.journal.memberships,
             self.journal.trail,
             KeyedLocks(),
             Sights(lambda: world.clock),
@@ -267,6 +274,7 @@ class Process:
     async def _restart(self) -> None:
         """Start again until a start lasts."""
         while True:
+            await self.journal.restart()
             self._start()
             try:
                 await self.recovery.sweep(self.target)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.flow.ports import Page, Query, ResourceType, TargetError, Update
+from gateway.flow.ports import Page, Query, ResourceType, TargetError, Throttled, Update
 from gateway.targets.limits import Limited, Limits
 
 USER = ResourceType.USER
@@ -37,7 +37,7 @@ class Gauge:
         self.inside -= 1
         self.done.append(name)
 
-    async def get(self, kind, id):
+    async def get(self, kind, id, *, members=False):
         await self._call("get")
 
     async def query(self, kind, query):
@@ -141,3 +141,60 @@ async def test_closing_waits_for_no_turn():
         await Limited(gauge, limits).close()
 
     assert gauge.done == ["close"]
+
+
+async def test_a_call_that_would_wait_too_long_for_the_rate_is_told_when_its_turn_would_come():
+    time = Time()
+    limits = Limits(0.1, patience=15.0, clock=lambda: time.now, sleep=time.sleep)
+    for _ in range(2):
+        async with limits.turn():
+            pass
+    time.now -= 10.0  # as if both had come at once
+
+    with pytest.raises(Throttled) as raised:
+        async with limits.turn():
+            pass
+
+    assert (raised.value.retry_after, time.slept) == (20.0, [10.0])
+
+
+async def test_who_was_not_let_in_takes_nobodys_turn():
+    time = Time()
+    limits = Limits(0.1, patience=5.0, clock=lambda: time.now, sleep=time.sleep)
+    async with limits.turn():
+        pass
+    for _ in range(3):
+        with pytest.raises(Throttled):
+            async with limits.turn():
+                pass
+
+    time.now += 6.0
+    async with limits.turn():
+        pass
+
+    assert time.slept == [4.0]
+
+
+async def test_a_call_that_would_wait_too_long_for_a_place_is_told_to_slow_down():
+    limits = Limits(concurrency=1, patience=0.01)
+
+    async with limits.turn():
+        with pytest.raises(Throttled):
+            async with limits.turn():
+                pass
+    async with limits.turn():
+        pass
+
+
+async def test_a_call_that_is_told_to_slow_down_by_the_rate_gives_its_place_back():
+    time = Time()
+    limits = Limits(0.1, 1, 5.0, lambda: time.now, time.sleep)
+    async with limits.turn():
+        pass
+    with pytest.raises(Throttled):
+        async with limits.turn():
+            pass
+
+    time.now += 10.0
+    async with asyncio.timeout(1), limits.turn():
+        pass

@@ -10,7 +10,9 @@ from gateway.targets.scim_connector import ScimConnector
 
 
 @pytest.mark.parametrize(
-    ("name", "schemes"), [("embedded", ("sqlite",)), ("scim", ("http", "https"))], ids=["embedded", "scim"]
+    ("name", "schemes"),
+    [("embedded", ("sqlite",)), ("scim", ("http", "https")), ("ldap", ("ldap", "ldaps", "ldapi"))],
+    ids=["embedded", "scim", "ldap"],
 )
 def test_a_connector_says_which_urls_it_takes(name, schemes):
     assert CONNECTORS[name].needs_url_scheme == schemes

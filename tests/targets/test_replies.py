@@ -306,3 +306,16 @@ def test_a_readable_text_stays_as_it_is(text):
     assert readable(line) == line
     assert len(line) <= 300
     assert not any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", id="a year"),
+        pytest.param("Mon, 99999999999999999999 Jan 2024 00:00:00 GMT", id="a day"),
+        pytest.param("Mon, 01 Jan 2024 00:00:99999999999999999999 GMT", id="a second"),
+        pytest.param("Mon, 01 Jan 2024 00:00:00 +9999", id="a zone"),
+    ],
+)
+def test_a_date_that_is_none_says_nothing(text):
+    assert retry_after(said(503, retry_after=text), NOW) is None

@@ -66,8 +66,16 @@ def test_a_query_says_filter_start_and_count():
     }
 
 
-def test_a_query_without_filter_says_none():
-    assert SERVICE.query(GROUP, Query()).url == "https://target.test/scim/v2/Groups?startIndex=1&count=100"
+@pytest.mark.parametrize(
+    ("kind", "members", "url"),
+    [
+        pytest.param(USER, False, "Users?startIndex=1&count=100", id="people"),
+        pytest.param(GROUP, True, "Groups?startIndex=1&count=100", id="groups with members"),
+        pytest.param(GROUP, False, "Groups?startIndex=1&count=100&excludedAttributes=members", id="groups"),
+    ],
+)
+def test_a_query_without_filter_says_none(kind, members, url):
+    assert SERVICE.query(kind, Query(members=members)).url == f"https://target.test/scim/v2/{url}"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ ANN = {"id": "1", "userName": "ann", "title": "Clerk", "meta": {"version": "1"}}
 PATCHES = Reply(200, {}, b'{"patch": {"supported": true}}')
 NO_PATCH = Reply(200, {}, b'{"patch": {"supported": false}}')
 SHOWN = Reply(200, {}, json.dumps(ANN).encode())
+NOBODY = Reply(200, {}, b'{"totalResults": 0, "Resources": []}')
 HTML = Reply(200, {}, b"<html>")
 
 
@@ -154,3 +155,19 @@ async def test_a_check_says_what_is_wrong_with_a_target(reply, error):
         await connector(script).check()
 
     assert script.calls[0].url == "https://target.test/scim/Users?startIndex=1&count=1"
+
+
+@pytest.mark.parametrize(
+    ("patch", "reply", "says", "mends"),
+    [
+        pytest.param(None, PATCHES, "it promises PATCH", False, id="promised"),
+        pytest.param(None, NO_PATCH, "it promises no PATCH, so whole entries go as PUT", False, id="not"),
+        pytest.param(True, Reply(503), "it does not say now whether it takes PATCH", False, id="not now"),
+        pytest.param(True, PATCHES, "it promises PATCH", False, id="as configured"),
+        pytest.param(False, PATCHES, "it promises PATCH", True, id="configured otherwise"),
+    ],
+)
+async def test_a_check_tells_how_changes_go_out(patch, reply, says, mends):
+    (finding,) = await connector(Script(NOBODY, reply), patch).check()
+
+    assert (finding.about, finding.says, bool(finding.fix)) == ("changes", says, mends)

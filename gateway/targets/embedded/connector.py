@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -27,6 +28,8 @@ from gateway.sqlite import Database, StoreUnavailable, load_migrations
 from gateway.targets.embedded import directory
 from gateway.targets.embedded.directory import Entry, Refusal
 from gateway.targets.embedded.filters import storable
+from gateway.targets.embedded.members import without_members
+from gateway.targets.finding import Finding
 
 T = TypeVar("T")
 
@@ -67,9 +70,11 @@ class EmbeddedConnector:
         with _as_target_errors():
             return cls(await Database.open(path, "full", on_fatal, migrations), new_id, now)
 
-    async def get(self, kind: ResourceType, id: str) -> Attributes | None:
+    async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:
         with _as_target_errors():
-            return await self._database.read(lambda file: directory.find(file, kind, storable(id)))
+            return await self._database.read(
+                lambda file: directory.find(file, kind, storable(id), members=members)
+            )
 
     async def query(self, kind: ResourceType, query: Query) -> Page:
         matches = None if query.filter is None else predicate(query.filter, kind)
@@ -82,7 +87,7 @@ class EmbeddedConnector:
             return _settled(await self._database.write(lambda file: directory.insert(file, entry)))
 
     async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes:
-        entry = _entry(kind, storable(id), update.wanted, self._time())
+        entry = replace(_entry(kind, storable(id), update.wanted, self._time()), members=update.members)
         with _as_target_errors():
             return _settled(await self._database.write(lambda file: directory.replace(file, entry)))
 
@@ -90,9 +95,13 @@ class EmbeddedConnector:
         with _as_target_errors():
             _settled(await self._database.write(lambda file: directory.delete(file, kind, storable(id))))
 
-    async def check(self) -> None:
+    async def has_groups(self) -> bool:
+        return True
+
+    async def check(self) -> tuple[Finding, ...]:
         """Read the file; raises `TargetError`."""
         await self.query(ResourceType.USER, Query(count=0))
+        return ()
 
     async def close(self) -> None:
         await self._database.close()
@@ -117,6 +126,7 @@ def _entry(kind: ResourceType, id: str, wanted: Attributes, moment: str) -> Entr
     elif name is None:
         raise Refused("userName is missing or no text", 400)
     document, _ = take_password(without_read_only(wanted))  # nobody may read it, so it is not kept
+    document = without_members(document) if kind is ResourceType.GROUP else document
     return Entry(kind, id, name, external_id, document, moment)
 
 

@@ -8,10 +8,14 @@ from typing import Any
 
 import orjson
 
-from gateway.flow.ports import Attributes, Page, Query, ResourceType
-from gateway.targets.embedded.filters import looked_up, narrow
+from gateway.flow.ports import NOBODY, Attributes, MemberUpdate, Page, Query, ResourceType
+from gateway.scim.order import Sort, sort_value
+from gateway.scim.predicate import attributes_named
+from gateway.targets.embedded.filters import SORTED, looked_up, names_members, narrow, path_name
+from gateway.targets.embedded.members import change_members, forget_member, with_members
 
 Matches = Callable[[Mapping[str, Any]], bool]
+Found = tuple[int, Attributes]  # the number of an entry, and its document
 
 
 class Refusal(StrEnum):
@@ -31,6 +35,7 @@ class Entry:
     external_id: str | None
     document: Attributes
     moment: str  # RFC 3339, UTC
+    members: MemberUpdate = NOBODY
 
 
 def insert(connection: sqlite3.Connection, entry: Entry) -> Attributes | Refusal:
@@ -62,6 +67,7 @@ def replace(connection: sqlite3.Connection, entry: Entry) -> Attributes | Refusa
         return Refusal.ABSENT
     seq, created = row
     document = _whole(entry, created)
+    change_members(connection, seq, entry.members)
     changed = connection.execute(
         "UPDATE OR IGNORE entry SET name_folded = ?, external_id = ?, document = ?, modified = ?"
         " WHERE seq = ?",
@@ -80,45 +86,81 @@ def delete(connection: sqlite3.Connection, kind: ResourceType, id: str) -> Refus
     if row is None:
         return Refusal.ABSENT
     connection.execute("DELETE FROM value WHERE entry = ?", (row[0],))
+    forget_member(connection, row[0], id)
     connection.execute("DELETE FROM entry WHERE seq = ?", (row[0],))
     return None
 
 
-def find(connection: sqlite3.Connection, kind: ResourceType, id: str) -> Attributes | None:
-    """Return an entry's document."""
-    row = connection.execute("SELECT document FROM entry WHERE type = ? AND id = ?", (kind, id)).fetchone()
-    document: Attributes | None = None if row is None else orjson.loads(row[0])
-    return document
+def find(connection: sqlite3.Connection, kind: ResourceType, id: str, *, members: bool) -> Attributes | None:
+    """Return an entry's document, a group's with its members where they are asked for."""
+    row = connection.execute(
+        "SELECT seq, document FROM entry WHERE type = ? AND id = ?", (kind, id)
+    ).fetchone()
+    if row is None:
+        return None
+    document: Attributes = orjson.loads(row[1])
+    return with_members(connection, row[0], document) if members else document
 
 
 def page(connection: sqlite3.Connection, kind: ResourceType, query: Query, matches: Matches | None) -> Page:
-    """Return a page in the order of creation; `matches` decides on what SQL leaves over."""
-    first, count = max(query.start, 1) - 1, max(query.count, 0)
+    """Return a page, in the order of creation unless asked; `matches` decides on what SQL leaves over."""
+    order = _order(connection, kind, query.sort)
     if matches is None:
-        return _all(connection, kind, first, count)
+        total, found = _all(connection, kind, query, order)
+    else:
+        total, found = _matching(connection, kind, query, order, matches)
+    if query.members and kind is ResourceType.GROUP:
+        return Page(total, tuple(with_members(connection, seq, document) for seq, document in found))
+    return Page(total, tuple(document for _, document in found))
+
+
+def _matching(
+    connection: sqlite3.Connection, kind: ResourceType, query: Query, order: str, matches: Matches
+) -> tuple[int, list[Found]]:
+    first = max(query.start, 1) - 1
     condition = narrow(query.filter)
     rows = connection.execute(
-        f"SELECT document FROM entry WHERE type = ? AND ({condition.sql}) ORDER BY seq",  # noqa: S608 - our words
+        f"SELECT seq, document FROM entry WHERE type = ? AND ({condition.sql}) ORDER BY {order}",  # noqa: S608 - ours
         (kind, *condition.parameters),
     )
-    total, entries = 0, []
-    for (text,) in rows:
+    asks_for_members = query.filter is not None and any(map(names_members, attributes_named(query.filter)))
+    total, found = 0, []
+    for seq, text in rows:
         document = orjson.loads(text)
-        if matches(document):
-            if first <= total < first + count:
-                entries.append(document)
+        if matches(with_members(connection, seq, document) if asks_for_members else document):
+            if first <= total < first + query.count:
+                found.append((seq, document))
             total += 1
-    return Page(total, tuple(entries))
+    return total, found
 
 
-def _all(connection: sqlite3.Connection, kind: ResourceType, first: int, count: int) -> Page:
+def _all(
+    connection: sqlite3.Connection, kind: ResourceType, query: Query, order: str
+) -> tuple[int, list[Found]]:
     (total,) = connection.execute("SELECT count(*) FROM entry WHERE type = ?", (kind,)).fetchone()
     rows = connection.execute(
-        "SELECT document FROM entry WHERE seq IN"
-        " (SELECT seq FROM entry WHERE type = ? ORDER BY seq LIMIT ? OFFSET ?) ORDER BY seq",
-        (kind, count, first),
-    )
-    return Page(total, tuple(orjson.loads(text) for (text,) in rows))
+        f"SELECT seq FROM entry WHERE type = ? ORDER BY {order} LIMIT ? OFFSET ?",  # noqa: S608 - ours
+        (kind, max(query.count, 0), max(query.start, 1) - 1),
+    ).fetchall()
+    return total, [(seq, _document(connection, seq)) for (seq,) in rows]
+
+
+def _document(connection: sqlite3.Connection, seq: int) -> Attributes:
+    (text,) = connection.execute("SELECT document FROM entry WHERE seq = ?", (seq,)).fetchone()
+    document: Attributes = orjson.loads(text)
+    return document
+
+
+def _order(connection: sqlite3.Connection, kind: ResourceType, sort: Sort | None) -> str:
+    """Return the terms of an ORDER BY; entries without the value are last, or first where it descends."""
+    if sort is None:
+        return "seq"
+    way = "DESC NULLS FIRST" if sort.descending else "ASC NULLS LAST"
+    column = SORTED.get(path_name(sort.by))
+    if column is None:
+        column, value = "sort_value(document)", sort_value(sort.by, kind)
+        connection.create_function("sort_value", 1, lambda text: value(orjson.loads(text)))
+    return f"{column} {way}, seq"
 
 
 def _row(connection: sqlite3.Connection, kind: ResourceType, id: str) -> tuple[int, str] | None:

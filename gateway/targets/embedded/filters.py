@@ -33,7 +33,14 @@ COLUMNS: Final[Mapping[str, str]] = {
     "externalid": "external_id = ?",
     "username": "name_folded = ?",
 }
+SORTED: Final[Mapping[str, str]] = {  # path that entries are ordered by -> column that has it so
+    "id": "id",
+    "externalid": "external_id",
+    "username": "name_folded",
+}
 EXACT: Final = frozenset({"id", "externalid"})  # caseExact in RFC 7643
+MEMBERS: Final = frozenset({"members", "members.value"})
+IN_MEMBERS: Final = "seq IN (SELECT entry FROM member WHERE value = ?)"
 IN_VALUES: Final = "seq IN (SELECT entry FROM value WHERE path = ? AND folded = ?)"
 WORDS: Final = {LogicalOperator.and_: " AND ", LogicalOperator.or_: " OR "}
 
@@ -70,14 +77,19 @@ def storable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
+def names_members(path: AttrPath) -> bool:
+    """Say whether a path leads into the members of a group."""
+    return path.attr.casefold() == "members"
+
+
 def _narrow(tree: Filter, within: str) -> Condition | None:
     match tree:
         case Comparison(attr_path, CompareOperator.eq, str(text)):
-            return _equals(_name(attr_path, within), text)
+            return _equals(path_name(attr_path, within), text)
         case LogicalExpr(op, terms):
             return _joined(op, [_narrow(term, within) for term in terms])
         case ValuePath(attr_path, inner):
-            return _narrow(inner, f"{_name(attr_path, within)}.")
+            return _narrow(inner, f"{path_name(attr_path, within)}.")
         case _:
             return None
 
@@ -85,6 +97,8 @@ def _narrow(tree: Filter, within: str) -> Condition | None:
 def _equals(name: str, text: str) -> Condition | None:
     if name in COLUMNS:
         return Condition(COLUMNS[name], (storable(text if name in EXACT else fold(text)),))
+    if name in MEMBERS:
+        return Condition(IN_MEMBERS, (storable(text),))
     if name in VALUES:
         return Condition(IN_VALUES, (VALUES[name], storable(fold(text))))
     return None
@@ -98,7 +112,7 @@ def _joined(op: LogicalOperator, found: list[Condition | None]) -> Condition | N
     return Condition(sql, tuple(value for condition in known for value in condition.parameters))
 
 
-def _name(path: AttrPath, within: str) -> str:
+def path_name(path: AttrPath, within: str = "") -> str:
     """Return a path in lower case; one into an extension has its URN and so is never indexed."""
     urn = (path.uri or "").casefold()
     sub = f".{path.sub_attr}" if path.sub_attr else ""

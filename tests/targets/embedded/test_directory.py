@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from gateway.flow.ports import Attributes, Query, ResourceType
 from gateway.scim.documents import identity
 from gateway.scim.grammar import Filter, parse_filter
+from gateway.scim.order import parse_sort, rank
 from gateway.scim.predicate import predicate
 from gateway.targets.embedded import directory
 from gateway.targets.embedded.directory import Entry, Refusal
 
 USER = ResourceType.USER
-SCHEMA = (resources.files("gateway.targets.embedded") / "001.sql").read_text()
+FOLDER = resources.files("gateway.targets.embedded")
+SCHEMA = "".join((FOLDER / name).read_text() for name in ("001.sql", "002.sql"))
 
 TEXTS = st.sampled_from(["a", "A", "b", "ß", "SS", "é", "e\u0301", "a b", ""])
 ELEMENTS = st.lists(
@@ -92,6 +94,23 @@ def test_a_page_is_a_slice_of_all_that_is_found(start, count):
 
             assert list(page.entries) == people[start - 1 :][:count]
             assert page.total == 3
+
+
+SORTED = st.sampled_from(["userName", "externalId", "id", "displayName", "emails", "emails.type", "active"])
+SORTS = st.builds(parse_sort, SORTED, st.sampled_from(["ascending", "descending"]))
+
+
+@given(people=st.lists(PEOPLE, max_size=5), sort=SORTS, filter=st.none() | FILTERS, start=st.integers(1, 3))
+def test_a_page_is_a_slice_of_all_in_the_order_asked_for(people, sort, filter, start):
+    matches = None if filter is None else predicate(filter)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        found = [person for person in stored(connection, people) if matches is None or matches(person)]
+        ordered = sorted(found, key=rank(sort, USER), reverse=sort.descending)
+
+        page = directory.page(connection, USER, Query(filter, start, 2, sort=sort), matches)
+
+        assert list(page.entries) == ordered[start - 1 :][:2]
+        assert page.total == len(found)
 
 
 def test_nothing_of_an_old_document_stays():

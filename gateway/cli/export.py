@@ -1,0 +1,129 @@
+"""`audit export`: the trail, or a part of it, as a file. That it was taken is in the trail, too."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TextIO, cast
+
+import typer
+
+from gateway.cli.control_client import NoGateway, ask
+from gateway.cli.failures import Status, Stop
+from gateway.cli.options import CONFIG, Config, read_settings
+from gateway.cli.tables import Format, write
+from gateway.cli.trail import SHEET, TABLE, Event, Filter, Since, Text, Until, parse_asked
+
+if TYPE_CHECKING:
+    from gateway.flow.exports import Export
+    from gateway.flow.trail import Question
+    from gateway.journal.reading import Reader
+    from gateway.settings import Settings
+
+EVERY: Final = 1.0  # seconds between two lines of progress
+
+Output = Annotated[
+    Path | None, typer.Option("--output", metavar="FILE", help="Where to; default: standard output.")
+]
+Formatting = Annotated[Literal["ndjson", "csv"], typer.Option("--format")]
+
+
+def export(
+    since: Since = None,
+    until: Until = None,
+    filter: Filter = None,
+    q: Text = None,
+    format: Formatting = "ndjson",
+    output: Output = None,
+    config: Config = CONFIG,
+) -> None:
+    """Write events to a file, the oldest first, as they are now."""
+    from gateway.flow.exports import Export
+    from gateway.journal.reading import reading
+
+    settings = read_settings(config)
+    question = parse_asked(since=since, until=until, filter=filter, q=q, sort="asc")
+    with reading(settings.journal.path) as reader, _opened(output) as out:
+        last = reader.newest()
+        _note(settings, Export(format, question.since, question.until, filter, q, last))
+        found = _Counted(reader, question, last)
+        write(found, Format(format), TABLE, SHEET, out)
+    print(f"{found.count} events, of those up to seq {last}", file=sys.stderr)
+
+
+class _Counted:
+    """The events up to the one that was the newest; progress goes to a terminal as they pass."""
+
+    def __init__(self, reader: "Reader", question: "Question", last: int) -> None:
+        self._reader = reader
+        self._question = question
+        self._last = last
+        self._told = time.monotonic()
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Event]:
+        for event in self._reader.answers(self._question, self._see):
+            if event["seq"] > self._last:
+                break
+            self.count += 1
+            yield event
+
+    def _see(self, seq: int) -> None:
+        now = time.monotonic()
+        if sys.stderr.isatty() and now - self._told >= EVERY:
+            self._told = now
+            print(f"{self.count} events, at seq {seq} of {self._last}", file=sys.stderr, end="\r", flush=True)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[TextIO]:
+    """Yield where to write; a file is there under its name only once it is whole, for its owner alone."""
+    if output is None:
+        yield sys.stdout
+        return
+    try:
+        file = NamedTemporaryFile(  # noqa: SIM115 - closed below, and renamed
+            "w", dir=output.parent, prefix=f".{output.name}.", encoding="utf-8", newline="", delete=False
+        )
+    except OSError as error:
+        raise Stop(f"--output: {output} cannot be written: {error.strerror}", Status.WRONG) from error
+    try:
+        with file:
+            yield cast(TextIO, file)  # the wrapper has all that a text file has
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(file.name, output)
+    except OSError as error:
+        raise Stop(f"--output: {output} cannot be written: {error.strerror}", Status.WRONG) from error
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(file.name)
+
+
+def _note(settings: "Settings", export: "Export") -> None:
+    """Leave the event before anything leaves the gateway: in the running one, or here where none runs."""
+    path = settings.journal.path
+    socket = path.with_name(f"{path.name}.sock")
+    try:
+        answer = ask(socket, "POST", "/exports", asdict(export))
+    except NoGateway as absent:
+        asyncio.run(_note_here(settings, export, f"{socket} cannot be used: {absent}"))
+        return
+    if not answer.is_well:
+        raise Stop(answer.detail or f"the running gateway answered {answer.status}", Status.UNREACHABLE)
+
+
+async def _note_here(settings: "Settings", export: "Export", absent: str) -> None:
+    from gateway.offline import open_export_desk
+    from gateway.journal.lock import JournalLocked
+
+    try:
+        async with open_export_desk(settings) as desk:
+            await desk.note(export)
+    except JournalLocked as error:
+        raise Stop(f"{error}, and {absent}", Status.UNREACHABLE) from error

@@ -1,0 +1,58 @@
+"""`pause` and `resume`: whether anything is sent to a target, kept until it is said otherwise."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.control_client import NoGateway, ask
+from gateway.cli.failures import Status, Stop
+from gateway.cli.options import CONFIG, Config, check_name, read_settings
+
+if TYPE_CHECKING:
+    from gateway.flow.pause import Pauses
+    from gateway.settings import Settings
+
+Act = Callable[["Pauses"], Awaitable[bool]]
+
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
+
+
+def pause(target: Target, config: Config = CONFIG) -> None:
+    """Send nothing more to a target until `resume`; providers are told to come again, reads go on."""
+    done = _done(config, target, "pause", lambda pauses: pauses.pause(target))
+    print(f"{target} is paused" if done else f"{target} was paused already")
+
+
+def resume(target: Target, config: Config = CONFIG) -> None:
+    """Send to a paused target again, what waits first."""
+    done = _done(config, target, "resume", lambda pauses: pauses.resume(target))
+    print(f"{target} is resumed" if done else f"{target} was not paused")
+
+
+def _done(config: Config, target: str, name: str, act: Act) -> bool:
+    """Have the running gateway act, or act here where none runs; False where it was so already."""
+    settings = read_settings(config)
+    check_name("target", target, settings.targets)
+    path = settings.journal.path
+    socket = path.with_name(f"{path.name}.sock")
+    try:
+        answer = ask(socket, "POST", f"/targets/{target}/{name}")
+    except NoGateway as absent:
+        return asyncio.run(_here(settings, act, f"{socket} cannot be used: {absent}"))
+    if answer.is_well:
+        return bool(answer.document.get("changed"))
+    status = Status.REFUSED if answer.status < 500 else Status.UNREACHABLE
+    raise Stop(answer.detail or f"the running gateway answered {answer.status}", status)
+
+
+async def _here(settings: "Settings", act: Act, absent: str) -> bool:
+    from gateway.offline import open_pauses
+    from gateway.journal.lock import JournalLocked
+
+    try:
+        async with open_pauses(settings) as pauses:
+            return await act(pauses)
+    except JournalLocked as error:
+        raise Stop(f"{error}, and {absent}", Status.UNREACHABLE) from error

@@ -1,0 +1,90 @@
+"""`status`: one look at the gateway, its journal and its targets."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import orjson
+import typer
+
+from gateway.cli.control_client import NoGateway, ask
+from gateway.cli.failures import Status, Stop
+from gateway.cli.options import CONFIG, Config, read_settings
+from gateway.cli.tables import Column, Format, columns, text, write
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+
+Document = Mapping[str, Any]
+
+
+class Shape(StrEnum):
+    """How a status is written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def _moment(value: Any) -> str:
+    return "" if value is None else f"{text(value)[:19]}Z"
+
+
+TABLE: Final = (
+    Column("target", "name"),
+    Column("state", "state"),
+    Column("answered", "answered", _moment),
+    Column("failed", "failed", _moment),
+    Column("failure", "failure"),
+    *columns("open", "doubt", "pending", "held", "dead"),
+    Column("paused since", "paused", _moment),
+    Column("removals held since", "braked", _moment),
+)
+
+Formatting = Annotated[Shape, typer.Option("--format")]
+
+
+def status(format: Formatting = Shape.TABLE, config: Config = CONFIG) -> int:
+    """Show the gateway, its journal and its targets; 1 where no gateway runs: then as the journal has it."""
+    settings = read_settings(config)
+    found = _asked(settings.journal.path) or _read(settings)
+    if format is Shape.JSON:
+        print(orjson.dumps(found).decode())
+    else:
+        _show(found, settings.journal.path)
+    return Status.DONE if found["running"] else Status.REFUSED
+
+
+def _asked(journal: Path) -> Document | None:
+    """Return what the running gateway says, None where none runs."""
+    try:
+        answer = ask(journal.with_name(f"{journal.name}.sock"), "GET", "/status")
+    except NoGateway:
+        return None
+    if not answer.is_well:
+        raise Stop(answer.detail or f"the running gateway answered {answer.status}", Status.UNREACHABLE)
+    return answer.document
+
+
+def _read(settings: "Settings") -> Document:
+    """Return what the journal says by itself."""
+    from gateway.flow import status
+    from gateway.flow.watch import Seen
+    from gateway.journal.reading import reading
+    from gateway.version import VERSION
+
+    with reading(settings.journal.path) as reader:
+        census = reader.census()
+    states = status.target_states(settings.targets, census, lambda target: Seen())
+    journal = status.JournalState(None, None, census.bytes, census.seq)
+    return asdict(status.Status(False, VERSION, None, journal, states))
+
+
+def _show(found: Document, path: Path) -> None:
+    journal, reason = found["journal"], found["journal"]["reason"]
+    runs = f"runs since {_moment(found['since'])}" if found["running"] else "does not run"
+    print(f"gateway {found['version']} {runs}")
+    state = {True: ", writable", False: f", cannot be written: {reason}", None: ""}[journal["writable"]]
+    print(f"journal {path}: {journal['bytes']:,} bytes, {journal['seq']:,} events{state}\n", flush=True)
+    write(found["targets"], Format.TABLE, TABLE)

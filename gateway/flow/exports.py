@@ -1,0 +1,47 @@
+"""Parts of the audit trail that leave the gateway: each leaves its event."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.flow.desk import ADMINISTRATOR
+from gateway.flow.ports import Event, Personal, Trail
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What is taken, as it was asked for: events up to `last`; times are RFC 3339, UTC."""
+
+    format: str  # ndjson | csv
+    since: str | None
+    until: str | None
+    filter: str | None
+    q: str | None
+    last: int  # seq
+
+
+@dataclass(frozen=True, slots=True)
+class ExportDesk:
+    """Notes exports."""
+
+    trail: Trail
+    new_id: Callable[[], str]
+
+    async def note(self, export: Export) -> None:
+        """Record that an export is about to be made; a filter or a text may hold a person's values."""
+        fields = {
+            "event": "export",
+            "outcome": {"result": "applied", "status": None, "reason": None},
+            "actor": ADMINISTRATOR,
+            "client": {"ip": None, "user_agent": None},
+            "target": {"name": None, "type": None, "id": None, "user_name": None},
+            "export": {
+                "format": export.format,
+                "since": export.since,
+                "until": export.until,
+                "filter": None if export.filter is None else Personal(export.filter),
+                "q": None if export.q is None else Personal(export.q),
+                "last": export.last,
+            },
+            "correlation_id": None,
+        }
+        await self.trail.append([Event(self.new_id(), fields)])

@@ -1,0 +1,83 @@
+"""What becomes of a group's members: decided by our ids, sent in the target's. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gateway.flow.ports import NOBODY, Attributes, MemberRow, MemberRows, MemberUpdate
+from gateway.scim.members import NO_CHANGE, Delta, Elements
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The part of a plan that is about members."""
+
+    delta: Delta = NO_CHANGE  # by our ids: what is remembered
+    update: MemberUpdate = NOBODY  # in the target's ids: what is sent
+    absent: frozenset[str] = frozenset()  # ours without an entry on the target, so it cannot be told of them
+    unasked: frozenset[str] = frozenset()  # perhaps the target's: too many to be asked about in one change
+    targets: Mapping[str, str] = field(default_factory=dict)  # our id -> the target's, of those who are sent
+
+    def rows(self, target: str, *, delivered: bool) -> MemberRows | None:
+        """Return what becomes of the rows once that was sent, or where it could not be; None for nothing."""
+        if not self.delta:
+            return None
+        rows = {member: self._row(member, element, delivered) for member, element in self.delta.add.items()}
+        entries = {**dict.fromkeys(self.absent), **self.targets}
+        return MemberRows(target, rows, self.delta.remove, self.delta.whole, entries)
+
+    def _row(self, member: str, element: Attributes, delivered: bool) -> MemberRow:
+        if member in self.absent:
+            return MemberRow(element, delivered=False)
+        told = delivered and member not in self.unasked
+        return MemberRow(element, told, due=not told)
+
+
+NOBODYS: Final = Members()
+
+
+def members_for(
+    delta: Delta, add: Elements, remove: Iterable[str], found: Mapping[str, str | None]
+) -> Members:
+    """Return the part of a plan that adds and removes these; who is not in `found` was not asked about."""
+    there = {member: id for member, id in found.items() if id is not None}
+    update = MemberUpdate(
+        tuple(
+            {**_said(element), "value": there[member]} for member, element in add.items() if member in there
+        ),
+        tuple(there[member] for member in remove if member in there),
+    )
+    unasked = frozenset(add).difference(found)
+    return Members(delta, update, frozenset(found).difference(there), unasked, there)
+
+
+def shown_members(rows: Mapping[str, MemberRow], there: Elements) -> list[Attributes]:
+    """Return the members a provider is shown: whom it named, unless the target removed them, and others."""
+    ours = [row.element for member, row in rows.items() if not row.delivered or member in there]
+    return [*ours, *(element for member, element in there.items() if member not in rows)]
+
+
+def by_our_id(entry: Mapping[str, Any], owners: Mapping[str, str]) -> dict[str, Attributes]:
+    """Return the members of a target's entry by our ids."""
+    found: dict[str, Attributes] = {}
+    for element in entry.get("members") or ():
+        id = element.get("value") if isinstance(element, dict) else None
+        if isinstance(id, str):
+            found[owners.get(id, id)] = {**_said(element), "value": owners.get(id, id)}
+    return found
+
+
+def member_ids(entry: Mapping[str, Any]) -> list[str]:
+    """Return the target's ids of the members of an entry."""
+    found = [element.get("value") for element in entry.get("members") or () if isinstance(element, dict)]
+    return [id for id in found if isinstance(id, str)]
+
+
+def without_members(entry: Mapping[str, Any]) -> Attributes:
+    """Return a group without its members: what else there is of it does not depend on them."""
+    return {name: value for name, value in entry.items() if name != "members"}
+
+
+def _said(element: Mapping[str, Any]) -> Attributes:
+    """Return a member without the address that it has on one side only."""
+    return {name: value for name, value in element.items() if name.casefold() != "$ref" and value is not None}

@@ -1,0 +1,147 @@
+"""Members of groups, between our ids and the target's (DESIGN section 6)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from gateway.flow.decide import Plan, Send, Situation
+from gateway.flow.look import foreign_entry
+from gateway.flow.members import (
+    NOBODYS,
+    Members,
+    by_our_id,
+    member_ids,
+    members_for,
+    shown_members,
+)
+from gateway.flow.model import Change, Services, Target
+from gateway.flow.ports import (
+    Attributes,
+    MemberRow,
+    MemberUpdate,
+    Outcome,
+    Resource,
+    ResourceType,
+    State,
+    Update,
+)
+from gateway.scim.members import Delta, Elements, delta_of, edited, needs_present
+
+MOST_ASKED: Final = 50  # members that a target is asked about, one by one, in one change
+
+
+class Membership:
+    """Turns what is asked of a group's members into what is sent."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def planned(self, change: Change, situation: Situation, plan: Plan) -> Plan:
+        """Return the plan with its part about members; raises `TargetError`."""
+        if change.type is not ResourceType.GROUP or plan.state is State.DELETED:
+            return plan
+        members = await self._members(change, situation, plan)
+        plan = replace(plan, members=members)
+        if plan.send is Send.CREATE or not members.delta:
+            return plan
+        if plan.send is Send.NOTHING and not members.update:
+            return replace(plan, outcome=_done(plan)) if members.absent else plan
+        present = situation.present or {}
+        update = plan.update or Update(present, present, ())
+        return replace(
+            plan,
+            send=Send.CHANGE,
+            outcome=_done(plan),
+            target_id=present["id"],
+            update=replace(update, members=members.update),
+        )
+
+    async def shown(self, target: Target, resource: Resource | None, entry: Attributes) -> list[Attributes]:
+        """Return the members that a provider is shown; `entry` has the target's."""
+        there = by_our_id(entry, await self._owners(target, member_ids(entry)))
+        return shown_members(await self._rows(target, resource), there)
+
+    async def again(self, target: Target, delta: Delta) -> Members:
+        """Return what sends a change of members once more: it may have been done, or in part."""
+        return await self._sent(target, delta, delta.add, delta.remove)
+
+    async def sifted(self, target: Target, group: str, members: Members) -> Members:
+        """Return as much of a refused change as the target needs and can take; raises `TargetError`."""
+        there = set(member_ids(await target.connector.get(ResourceType.GROUP, group, members=True) or {}))
+        ours = {id: member for member, id in members.targets.items()}
+        missing = [element["value"] for element in members.update.add if element["value"] not in there]
+        taken = {id for id in missing[:MOST_ASKED] if await _is_there(target, id)}
+        gone = {ours[id] for id in missing[:MOST_ASKED] if id not in taken}
+        return replace(
+            members,
+            update=MemberUpdate(
+                tuple(element for element in members.update.add if element["value"] in taken),
+                tuple(id for id in members.update.remove if id in there),
+            ),
+            absent=members.absent | gone,
+            unasked=members.unasked | {ours[id] for id in missing[MOST_ASKED:]},
+        )
+
+    async def _members(self, change: Change, situation: Situation, plan: Plan) -> Members:
+        target, edits = change.target, change.members
+        if plan.send is Send.CREATE:
+            rows = await self._rows(target, situation.resource)
+            result = edited(_elements(rows), edits)
+            return await self._sent(target, Delta(result, (), whole=bool(rows or result)), result, ())
+        if change.operation == "deliver":
+            rows = await self._rows(target, situation.resource)
+            delta = Delta({member: row.element for member, row in rows.items() if row.due})
+        elif change.operation == "push" or needs_present(edits):
+            return await self._whole(change, situation, plan)
+        else:
+            delta = delta_of(edits)
+        return await self._sent(target, delta, delta.add, delta.remove) if delta else NOBODYS
+
+    async def _whole(self, change: Change, situation: Situation, plan: Plan) -> Members:
+        """Compare all the members there are with all there shall be."""
+        target, group = change.target, (situation.present or {})["id"]
+        entry = await target.connector.get(ResourceType.GROUP, group, members=True) or {}
+        there = by_our_id(entry, await self._owners(target, member_ids(entry)))
+        rows = await self._rows(target, situation.resource)
+        result = _elements(rows)
+        if change.operation != "push":
+            view = {element["value"]: element for element in shown_members(rows, there)}
+            result = edited(view, change.members)
+        add = {member: element for member, element in result.items() if member not in there}
+        remove = tuple(member for member in there if member not in result)
+        if not add and not remove and set(rows) == set(result) and all(r.delivered for r in rows.values()):
+            return NOBODYS
+        return await self._sent(target, Delta(result, remove, whole=True), add, remove)
+
+    async def _sent(self, target: Target, delta: Delta, add: Elements, remove: Sequence[str]) -> Members:
+        named = [*add, *remove]
+        found = dict(await self._services.memberships.target_ids(target.name, target.name, named))
+        for member in [member for member in add if member not in found][:MOST_ASKED]:
+            entry = await foreign_entry(
+                self._services, target, ResourceType.USER, member, target.policy.trust
+            )
+            found[member] = member if entry is not None else None
+        return members_for(delta, add, remove, {m: m for m in remove if m not in found} | found)
+
+    async def _owners(self, target: Target, ids: Sequence[str]) -> Mapping[str, str]:
+        return await self._services.memberships.owners(target.name, target.name, ids)
+
+    async def _rows(self, target: Target, resource: Resource | None) -> Mapping[str, MemberRow]:
+        if resource is None:
+            return {}
+        return await self._services.memberships.rows(target.name, resource.id, target.name)
+
+
+def _elements(rows: Mapping[str, MemberRow]) -> dict[str, Attributes]:
+    return {member: row.element for member, row in rows.items()}
+
+
+async def _is_there(target: Target, id: str) -> bool:
+    for kind in (ResourceType.USER, ResourceType.GROUP):
+        if await target.connector.get(kind, id) is not None:
+            return True
+    return False
+
+
+def _done(plan: Plan) -> Outcome:
+    return Outcome.APPLIED if plan.outcome is Outcome.UNCHANGED else plan.outcome

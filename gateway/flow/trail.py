@@ -1,0 +1,170 @@
+"""What is asked of the audit trail: times, a filter over the fields of events, a text, the order. Pure."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from typing import Any, Final, Protocol
+
+from gateway.errors import InvalidFilter, InvalidValue
+from gateway.flow.fields import NAMES
+from gateway.scim.grammar import (
+    AttrPath,
+    CompareOperator,
+    Comparison,
+    Filter,
+    LogicalExpr,
+    LogicalOperator,
+    parse_filter,
+)
+from gateway.scim.names import UNKNOWN
+from gateway.scim.predicate import attributes_named, element_predicate
+
+Event = Mapping[str, Any]
+Test = Callable[[Event], bool]
+
+UNSAID: Final = frozenset({"prev", "hash"})  # nobody looks for a text in these
+ORDERS: Final = {"desc": True, "asc": False}  # word -> the newest first
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+_AGO: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([smhd])", re.ASCII)
+_SEQ: Final = re.compile(r"[1-9]\d{0,17}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which events, and in which order."""
+
+    since: str | None = None  # RFC 3339; included
+    until: str | None = None  # not included
+    filter: Filter | None = None
+    q: str | None = None  # a text in any value
+    name: str | None = None  # whom they are about
+    newest_first: bool = True
+    after: int | None = None  # seq of the last event seen
+
+    def behind(self, seq: int) -> "Question":
+        """Return the question for what is left once `seq` was seen."""
+        return replace(self, after=seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What one short read found, how far it came, and whether it came to the end."""
+
+    events: tuple[Event, ...]
+    seen: int  # seq
+    is_over: bool  # oldest first: for now
+
+
+class Inquiry(Protocol):
+    """The trail as it is asked while it grows."""
+
+    async def find(self, question: Question) -> Slice:
+        """Look at some hundreds of events: those that are asked for, in the order asked for."""
+
+
+async def collect(
+    inquiry: Inquiry, question: Question, limit: int, is_gone: Callable[[], bool]
+) -> tuple[tuple[Event, ...], bool]:
+    """Return the first `limit` answers, and whether there are more; ends early for somebody who is gone."""
+    found: list[Event] = []
+    is_over = False
+    while not is_over and len(found) <= limit and not is_gone():
+        part = await inquiry.find(question)
+        found.extend(part.events)
+        question, is_over = question.behind(part.seen), part.is_over
+    return tuple(found[:limit]), len(found) > limit
+
+
+def parse_question(given: Mapping[str, str | None], now: datetime) -> Question:
+    """Return the question of `since`, `until`, `filter`, `q`, `sort`, `after`; raises Invalid…."""
+    filter, sort, after = given.get("filter"), given.get("sort") or "desc", given.get("after")
+    if sort not in ORDERS:
+        raise InvalidValue("sort: must be desc or asc")
+    if after is not None and not _SEQ.fullmatch(after):
+        raise InvalidValue("after: must be the seq of an event")
+    return Question(
+        since=_moment("since", given.get("since"), now),
+        until=_moment("until", given.get("until"), now),
+        filter=None if filter is None else parse_event_filter(filter),
+        q=given.get("q"),
+        newest_first=ORDERS[sort],
+        after=None if after is None else int(after),
+    )
+
+
+def parse_event_filter(text: str) -> Filter:
+    """Return the tree of a filter over events; raises InvalidFilter, also for a field they lack."""
+    tree = parse_filter(text)
+    for name in map(_name, attributes_named(tree)):
+        if name.casefold() not in NAMES:
+            near = get_close_matches(name[:80].casefold(), sorted(NAMES), n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            raise InvalidFilter(f'filter: an event has no "{name}"{hint}')
+    return tree
+
+
+def parse_moment(text: str, now: datetime) -> str:
+    """Return a time, or how long ago ("2h", "7d"), as RFC 3339 in UTC; raises ValueError."""
+    ago = _AGO.fullmatch(text)
+    try:
+        length = timedelta(**{UNITS[ago[2]]: float(ago[1])}) if ago else None
+        moment = datetime.fromisoformat(text) if length is None else now - length
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        raise ValueError(
+            'must be a time such as "2026-03-01T09:00:00Z", or how long ago: "2h", "7d"'
+        ) from None
+
+
+def named(field: str, value: str) -> Filter:
+    """Return the filter for one value of a field."""
+    name, _, sub = field.partition(".")
+    return Comparison(AttrPath(name, sub or None), CompareOperator.eq, value)
+
+
+def either(*filters: Filter) -> Filter:
+    """Return the filter for what any of these finds."""
+    return LogicalExpr(LogicalOperator.or_, filters)
+
+
+def predicate_of(question: Question) -> Test:
+    """Return whether an event is what filter and text ask for; times, name and place are not looked at."""
+    tests: list[Test] = []
+    if question.filter is not None:
+        tests.append(element_predicate(question.filter, UNKNOWN))
+    if question.q is not None:
+        tests.append(_has_text(question.q))
+    return lambda event: all(test(event) for test in tests)
+
+
+def _has_text(text: str) -> Test:
+    """Return whether a text stands in any value of an event, in any case."""
+    needle = text.casefold()
+    return lambda event: any(
+        needle in found for name, value in event.items() if name not in UNSAID for found in _texts(value)
+    )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif value is not None:
+        yield str(value).casefold()
+
+
+def _moment(name: str, text: str | None, now: datetime) -> str | None:
+    try:
+        return None if text is None else parse_moment(text, now)
+    except ValueError as error:
+        raise InvalidValue(f"{name}: {error}") from error
+
+
+def _name(path: AttrPath) -> str:
+    name = path.attr if path.uri is None else f"{path.uri}:{path.attr}"
+    return name if path.sub_attr is None else f"{name}.{path.sub_attr}"

@@ -1,0 +1,158 @@
+"""The months that have left the journal: read-only SQLite files beside it, with its tables of the trail."""
+
+import os
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import JournalUnavailable
+from gateway.journal.chain import Head
+from gateway.journal.links import changed_part, rows
+from gateway.sqlite import StoreUnavailable, read_only
+
+PAGE: Final = 5000  # events copied in one read
+READ_ONLY: Final = 0o400
+
+ATTACH: Final = "ATTACH ? AS journal"
+TABLES: Final = """
+    SELECT sql FROM journal.sqlite_schema WHERE tbl_name IN ('event', 'event_value') AND sql IS NOT NULL
+    ORDER BY type DESC"""  # tables before their indexes
+IS_MADE: Final = "SELECT 1 FROM main.sqlite_schema LIMIT 1"
+SPAN: Final = "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM event"
+STRANGER: Final = "SELECT seq FROM event WHERE substr(published, 1, 7) <> ? LIMIT 1"
+COPY: Final = (
+    "INSERT INTO main.event SELECT * FROM journal.event WHERE seq BETWEEN ? AND ?",
+    "INSERT INTO main.event_value SELECT * FROM journal.event_value WHERE seq BETWEEN ? AND ?",
+)
+DRAFT: Final = (  # a crash leaves a draft behind, which nobody reads
+    "PRAGMA journal_mode = MEMORY",
+    "PRAGMA synchronous = OFF",
+    "PRAGMA secure_delete = ON",
+)
+
+
+class ArchiveFlawed(Exception):
+    """What was written for a month is not what the journal holds of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month that the journal still holds: the event before its first one there, and its last one."""
+
+    name: str  # as in 2026-03
+    before: Head
+    last: Head
+
+
+def archive_of(journal: Path, month: str) -> Path:
+    """Return the file of a month."""
+    return journal.with_name(f"{journal.name}.{month}.archive")
+
+
+def archive_month(journal: Path, month: Month, salt: bytes) -> None:
+    """Write the file of a month that has ended, durably, and see that it holds what the journal does.
+
+    Where the file is there already, as after a crash, what it lacks is added. Raises `ArchiveFlawed`,
+    `JournalUnavailable`.
+    """
+    file = archive_of(journal, month.name)
+    if span_of(file)[1] >= month.last.seq:
+        with reading(file) as archive:
+            _check(archive, month, salt)
+        return
+    with rewriting(file) as archive:
+        _fill(archive, journal, month)
+        _check(archive, month, salt)
+
+
+def span_of(file: Path) -> tuple[int, int]:
+    """Return the first and the last event of an archive, zeros where there is none."""
+    if not file.exists():
+        return 0, 0
+    with reading(file) as archive:
+        first, last = archive.execute(SPAN).fetchone()
+        return first, last
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[sqlite3.Connection]:
+    """Open an archive; raises `JournalUnavailable` where it cannot be read."""
+    try:
+        with closing(read_only(file)) as connection:
+            yield connection
+    except StoreUnavailable as error:
+        raise JournalUnavailable(f"{file.name} cannot be read: {error.reason}") from error
+    except sqlite3.Error as error:
+        raise JournalUnavailable(f"{file.name} cannot be read: {error}") from error
+
+
+@contextmanager
+def rewriting(file: Path) -> Iterator[sqlite3.Connection]:
+    """Yield a copy of an archive, empty where there is none; in the end it takes the archive's place.
+
+    Raises `JournalUnavailable` where it cannot be written: then the archive is what it was.
+    """
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}.draft")
+    try:
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        if file.exists():
+            shutil.copyfile(file, draft)
+        uri = f"{draft.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+            for pragma in DRAFT:
+                connection.execute(pragma).fetchall()
+            yield connection
+        draft.chmod(READ_ONLY)
+        _sync(draft)
+        draft.replace(file)
+        _sync(file.parent)
+    except (OSError, sqlite3.Error) as error:
+        raise JournalUnavailable(f"{file.name} cannot be written: {error}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def clear_drafts(journal: Path) -> None:
+    """Remove what a process that was ended in the middle of a rewriting has left behind."""
+    for draft in journal.parent.glob(f"{escape(journal.name)}.*.archive.*.draft*"):
+        draft.unlink(missing_ok=True)
+
+
+def _fill(archive: sqlite3.Connection, journal: Path, month: Month) -> None:
+    """Copy events page by page: no read lasts, so the journal's log can be emptied between them."""
+    archive.execute(ATTACH, (f"{journal.absolute().as_uri()}?mode=ro",))
+    if archive.execute(IS_MADE).fetchone() is None:
+        for (sql,) in archive.execute(TABLES).fetchall():
+            archive.execute(sql)
+    first = max(month.before.seq, archive.execute(SPAN).fetchone()[1]) + 1
+    for start in range(first, month.last.seq + 1, PAGE):
+        for sql in COPY:
+            archive.execute(sql, (start, min(start + PAGE - 1, month.last.seq)))
+    archive.execute("DETACH journal")
+
+
+def _check(archive: sqlite3.Connection, month: Month, salt: bytes) -> None:
+    """Walk from the event before the month to its last one; raises `ArchiveFlawed`."""
+    if stranger := archive.execute(STRANGER, (month.name,)).fetchone():
+        raise ArchiveFlawed(f"event {stranger[0]} is of another month")
+    newest = month.before
+    for row in rows(archive, month.before.seq):
+        if row.body is None or changed_part(row, row.body, newest.hash, salt):
+            raise ArchiveFlawed(f"event {newest.seq + 1} is not the journal's")
+        newest = Head(row.seq, row.hash, row.published)
+    if newest != month.last:
+        raise ArchiveFlawed(f"event {month.last.seq} is not the journal's")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,193 @@
+"""What the journal and its archives hold of a person: found, and removed as far as nobody needs it."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from gateway.errors import JournalUnavailable
+from gateway.flow.erasure import Erased, Kept
+from gateway.flow.ports import Event
+from gateway.journal.archive import SPAN, rewriting, span_of
+from gateway.journal.chain import subject
+from gateway.journal.files import archives_of
+from gateway.journal.lines import Appender
+from gateway.journal.store import answered
+from gateway.scim.documents import fold
+from gateway.sqlite import read_only
+
+ABOUT: Final = """
+    SELECT seq, target, json_extract(body, '$.target.id') FROM event
+    WHERE subject = ? AND json_extract(body, '$.target.type') = 'User'"""
+HELD: Final = "SELECT base, id FROM resource WHERE type = 'User' AND name_folded = ?"
+OF_IDS: Final = """
+    SELECT seq, subject, json_extract(body, '$.target.id') FROM event
+    WHERE target = ? AND subject IS NOT NULL AND json_extract(body, '$.target.type') = 'User'
+      AND json_extract(body, '$.target.id') IN (SELECT value FROM json_each(?)) ORDER BY seq"""
+NAMING: Final = """
+    SELECT v.seq, v.n FROM event_value AS v JOIN event AS e ON e.seq = v.seq
+    WHERE v.value LIKE ? ESCAPE '!' AND e.subject IS NOT ?"""  # a group may have the same name
+FORGET: Final = (  # what an event says of somebody: one value, or with n null all, and by what it is found
+    """UPDATE event_value SET salt = NULL, value = NULL WHERE seq = :seq AND coalesce(:n, n) = n""",
+    """UPDATE event SET subject = NULL WHERE seq = :seq AND :n IS NULL""",
+)
+LATER: Final = "INSERT INTO erasing VALUES (:seq, :n)"
+REWRITE: Final = "INSERT INTO erasing VALUES (0, NULL)"
+PEOPLE: Final = """
+    SELECT key, base, id, state, original = '{}' FROM resource
+    WHERE type = 'User'
+      AND (name_folded = :name OR base || ' ' || id IN (SELECT value FROM json_each(:ids)))
+    ORDER BY base, key"""
+UNSETTLED: Final = """
+    SELECT base FROM op
+    WHERE state <> 'closed' AND type = 'User'
+      AND (id IN (SELECT op FROM op_key WHERE key = :key)
+           OR base || ' ' || resource IN (SELECT value FROM json_each(:ids)))"""
+
+Id = tuple[str, str]  # target, our id
+Part = Mapping[str, int | None]  # seq, n
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """Where a person was found; `archived` is the newest event that an archive has."""
+
+    name: str  # folded
+    subject: str
+    ids: frozenset[Id]
+    events: frozenset[int]
+    values: frozenset[tuple[int, int]]  # seq, n: elsewhere
+    archived: int
+
+    @property
+    def own(self) -> str:
+        """The ids as SQL compares them."""
+        return orjson.dumps([f"{target} {id}" for target, id in sorted(self.ids)]).decode()
+
+
+def find(journal: Path, name: str, salt: bytes) -> Traces:
+    """Look through all files for events about a person, and for their name in others'; takes seconds.
+
+    Whoever had the name at the time is the person; an id that now has another name is somebody else's, or
+    theirs no more. Raises `JournalUnavailable`.
+    """
+    try:
+        with answered(), ExitStack() as stack:
+            files = [stack.enter_context(closing(read_only(journal)))]
+            files[0].execute("BEGIN")
+            held = frozenset(files[0].execute(HELD, (fold(name),)))  # the snapshot, before the archives
+            archives = [stack.enter_context(closing(read_only(file))) for file in archives_of(journal)]
+            return _found([*archives, files[0]], name, salt, held)
+    except sqlite3.Error as error:
+        raise JournalUnavailable(f"the journal {journal} cannot be read: {error}") from error
+
+
+def erase(
+    connection: sqlite3.Connection, traces: Traces, appender: Appender, tell: Callable[[Erased], Event]
+) -> Erased:
+    """Remove what was found and what came since, and record it; archives are left for `erase_archived`."""
+    since = {seq for seq, _, _ in connection.execute(ABOUT, (traces.subject,))}
+    whole = traces.events | since
+    parts: list[Part] = [{"seq": seq, "n": None} for seq in sorted(whole)]
+    parts += [{"seq": seq, "n": n} for seq, n in sorted(traces.values)]
+    _forget(connection, parts)
+    connection.executemany(LATER, [part for part in parts if (part["seq"] or 0) <= traces.archived])
+    originals, kept = _remove_originals(connection, traces)
+    events = tuple(sorted(whole | {seq for seq, _ in traces.values}))
+    archived = sum(seq <= traces.archived for seq in events)
+    erased = Erased(traces.subject, events, archived, originals, kept)
+    if erased.is_anything:
+        connection.execute(REWRITE)
+        appender.write(connection, [tell(erased)])
+    return erased
+
+
+def erase_archived(journal: Path, parts: Sequence[Part]) -> None:
+    """Write every archive anew that holds some of the parts, without them; raises `JournalUnavailable`."""
+    for file in archives_of(journal):
+        first, last = span_of(file)
+        if own := [part for part in parts if first <= (part["seq"] or 0) <= last]:
+            with rewriting(file) as draft:
+                _forget(draft, own)
+                draft.execute("VACUUM")  # pages that were divided keep copies of what left them
+
+
+def _found(files: Sequence[sqlite3.Connection], name: str, salt: bytes, held: frozenset[Id]) -> Traces:
+    known = subject(salt, fold(name))
+    about = [row for file in files for row in file.execute(ABOUT, (known,))]
+    ids = held | {(target, id) for _, target, id in about if target and id}
+    histories: dict[Id, list[tuple[int, str]]] = {}
+    for seq, whose, id in (row for file in files for row in _of_ids(file, ids)):
+        histories.setdefault(id, []).append((seq, whose))
+    theirs = frozenset(id for id in ids if id in held or histories[id][-1][1] == known)
+    events = {seq for seq, _, _ in about} | {seq for id in theirs for seq, _ in histories.get(id, ())}
+    named = {pair for file in files for pair in _naming(file, name, known)}
+    values = frozenset((seq, n) for seq, n in named if seq not in events)  # a renamed person's are in both
+    archived = max((file.execute(SPAN).fetchone()[1] for file in files[:-1]), default=0)
+    return Traces(fold(name), known, theirs, frozenset(events), values, archived)
+
+
+def _of_ids(connection: sqlite3.Connection, ids: frozenset[Id]) -> Iterator[tuple[int, str, Id]]:
+    """Yield the named events of resources, in order: who was renamed has them under several names."""
+    for target in sorted({target for target, _ in ids}):
+        own = orjson.dumps([id for where, id in ids if where == target]).decode()
+        for seq, whose, id in connection.execute(OF_IDS, (target, own)):
+            yield seq, whose, (target, id)
+
+
+def _naming(connection: sqlite3.Connection, name: str, known: str) -> Iterator[tuple[int, int]]:
+    """Yield the values in events about others that are the name, or hold it as a whole text."""
+    for spelled in {name, fold(name)}:
+        text = orjson.dumps(spelled).decode()
+        for special in "!%_":
+            text = text.replace(special, f"!{special}")
+        yield from connection.execute(NAMING, (f"%{text}%", known))
+
+
+def _forget(connection: sqlite3.Connection, parts: Sequence[Part]) -> None:
+    for sql in FORGET:
+        connection.executemany(sql, parts)
+
+
+def _remove_originals(
+    connection: sqlite3.Connection, traces: Traces
+) -> tuple[tuple[str, ...], tuple[Kept, ...]]:
+    """Remove the person's originals; who is active, or whose change is not settled, keeps theirs."""
+    asked = {"name": traces.name, "key": f"name:{traces.name}", "ids": traces.own}
+    unsettled = {base for (base,) in connection.execute(UNSETTLED, asked)}
+    kept = dict.fromkeys(unsettled, "a change is not settled there")
+    originals: list[str] = []
+    for key, base, id, state, is_blank in connection.execute(PEOPLE, asked).fetchall():
+        if base in unsettled or is_blank:
+            continue
+        if state == "active":
+            kept[base] = "the person is active there"
+            continue
+        for sql in REMOVED[state]:
+            connection.execute(sql, {"key": key, "base": base, "id": id})
+        originals.append(base)
+    return tuple(originals), tuple(Kept(base, reason) for base, reason in sorted(kept.items()))
+
+
+EVERYWHERE: Final = (
+    "DELETE FROM email WHERE resource = :key",
+    'DELETE FROM member WHERE member = :id AND "group" IN (SELECT key FROM resource WHERE base = :base)',
+)
+REMOVED: Final[Mapping[str, Sequence[str]]] = {  # state -> what removes an original
+    # its id must never be given again, so the tombstone stays, bare
+    "deleted": (
+        *EVERYWHERE,
+        "UPDATE resource SET original = '{}', name_folded = NULL, external_id = NULL WHERE key = :key",
+        "UPDATE link SET sent = '{}', seen = NULL WHERE resource = :key",
+    ),
+    # as if the journal had never known them: who comes back is adopted
+    "inactive": (
+        *EVERYWHERE,
+        "DELETE FROM link WHERE resource = :key",
+        "DELETE FROM resource WHERE key = :key",
+    ),
+}

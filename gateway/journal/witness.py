@@ -1,0 +1,80 @@
+"""A note beside the journal of how far it had come: a journal that has come less far was restored (F10)."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from gateway.errors import JournalUnavailable
+from gateway.journal.chain import Head
+from gateway.journal.lines import read_head
+from gateway.journal.store import Store
+from gateway.sqlite import Database
+
+NOTED: Final = "INSERT OR REPLACE INTO meta VALUES ('restored', ?)"
+RESTORED: Final = "SELECT CAST(value AS TEXT) FROM meta WHERE name = 'restored'"
+HASH_AT: Final = "SELECT hash FROM event WHERE seq = ?"
+
+
+@dataclass(slots=True)
+class Witness:
+    """Notes the newest event in `<journal>.head`, and tells at the start whether the journal still has it."""
+
+    path: Path
+    store: Store
+    noted: Head | None = None
+
+    @classmethod
+    def beside(cls, journal: Path, database: Database) -> "Witness":
+        return cls(journal.with_name(f"{journal.name}.head"), Store(database))
+
+    async def testify(self, now: str) -> tuple[str | None, bool]:
+        """Return when the journal was found to be restored, None for never, and whether that is now.
+
+        Raises `JournalUnavailable`.
+        """
+        said = self._read()
+        is_new = said is not None and await self.store.read(_lacks(*said))
+        if is_new:
+            await self.store.write(lambda connection: connection.execute(NOTED, (now,)).rowcount)
+        since = await self.store.read(lambda connection: connection.execute(RESTORED).fetchone())
+        return (since[0] if since else None), is_new
+
+    async def note(self) -> None:
+        """Write down how far the journal has come; where that cannot be done, the older note stays."""
+        with suppress(JournalUnavailable, OSError):
+            head = await self.store.read(read_head)
+            if head != self.noted:
+                _replace(self.path, orjson.dumps({"seq": head.seq, "hash": head.hash}))
+                self.noted = head
+
+    def _read(self) -> tuple[int, str] | None:
+        try:
+            said = orjson.loads(self.path.read_bytes())
+            return int(said["seq"]), str(said["hash"])
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return None
+
+
+def _lacks(seq: int, hash: str) -> Callable[[sqlite3.Connection], bool]:
+    def work(connection: sqlite3.Connection) -> bool:
+        newest = read_head(connection).seq
+        row = connection.execute(HASH_AT, (seq,)).fetchone()
+        return newest < seq or (row is not None and row[0] != hash)
+
+    return work
+
+
+def _replace(path: Path, content: bytes) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(handle, content)
+    finally:
+        os.close(handle)
+    os.replace(fresh, path)

@@ -1,0 +1,174 @@
+"""The set-up page for Okta: its generic SCIM apps, in the cloud and behind the Provisioning Agent. Pure."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.mapping.guide_markdown import bullets, code, paragraphs, plain, steps, table
+from gateway.mapping.guide_parts import UNKNOWN, Page, Section, allowed_values
+from gateway.mapping.guide_rows import Row
+
+HEADER_AUTH: Final = "**SCIM 2.0 Test App (Header Auth)**"
+BEARER: Final = "**SCIM 2.0 Test App (OAuth Bearer Token)**"
+CATALOGUE: Final = (
+    "Do not take an app of {name}'s own from the catalogue: it calls {name} itself, and cannot be pointed at "
+    "this gateway."
+)
+BY_ITSELF: Final = {  # what Okta sends without a mapping
+    "userName": ("*Sign On* tab", "Application username format"),
+    "externalId": ("nothing to map", "Okta sends its own user ID"),
+}
+DEACTIVATE: Final = {
+    "send": "somebody who loses the app, or is deactivated in Okta, becomes inactive at {name}",
+    "delete": "somebody who loses the app, or is deactivated in Okta, is removed from {name}",
+}
+SYNC_PASSWORD: Final = {
+    True: "Tick **Sync Password** too if passwords are meant to be sent; a rule takes them.",
+    False: "Leave **Sync Password** unticked: no rule takes a password, so none is ever sent on.",
+}
+NAMESPACE: Final = (
+    "Every attribute needs its external namespace: without one Okta saves it, shows it and never sends it."
+)
+ROLES: Final = "First delete the app's attribute `roles`: it sends a plain list, which nothing here reads."
+ADD: Final = (
+    "Then add these with **Add Attribute**, each with the attribute type *Personal* and all else as it is. "
+    "Save one at a time: several in a row may fail. If an error is shown, click **Save** again."
+)
+COMPARE: Final = "The app has these by itself. Compare them, and add what is missing:"
+
+_PROFILE: Final = re.compile(r"user\.(\w+)")
+
+
+def add_app(page: Page) -> str:
+    """Return which app to add, and why not another one."""
+    why = page.subject.guide.catalogue or CATALOGUE.format(name=page.name)
+    return paragraphs(
+        steps(
+            (
+                "In Okta's Admin Console open **Applications › Applications** and click **Browse App "
+                "Catalog**.",
+                f"Search for `SCIM 2.0 Test App` and choose {HEADER_AUTH} or {BEARER}. They differ only in "
+                "how the token is typed.",
+                "Click **Add Integration**, name it, accept the defaults of the sign-on options, and click "
+                "**Done**.",
+            )
+        ),
+        why,
+    )
+
+
+def connect(page: Page) -> str:
+    """Return what to type so that Okta reaches the gateway."""
+    fields = (
+        ("both", "Base URL (SCIM 2.0 Base Url)", code(page.subject.base_url)),
+        ("Header Auth", "API Token", "`Bearer TOKEN`: the word, a space, the token; Okta sends it as typed"),
+        ("OAuth Bearer Token", "OAuth Bearer Token", "`TOKEN` alone; Okta adds the word"),
+    )
+    return paragraphs(
+        "On the app's **Provisioning** tab click **Configure API Integration**, tick **Enable API "
+        "integration**, and fill in:",
+        table(("app", "field", "value"), fields),
+        "Untick **Import Groups**. Click **Test API Credentials**, and, when the test succeeds, **Save**.",
+    )
+
+
+def tick(page: Page) -> str:
+    """Return which operations to enable."""
+    gone = DEACTIVATE[page.subject.on_deactivate].format(name=page.name)
+    boxes = (
+        f"**Create Users**: whoever gets the app is made at {page.name}",
+        "**Update User Attributes**: later changes follow",
+        f"**Deactivate Users**: {gone}",
+    )
+    takes_passwords = any(rule.to.attribute == "password" for rule in page.subject.rules)
+    return paragraphs(
+        "On **Provisioning › To App** click **Edit**, tick these three, and save:",
+        bullets(boxes),
+        SYNC_PASSWORD[takes_passwords],
+    )
+
+
+def profile(page: Page) -> str:
+    """Return the attributes as the Profile Editor takes them."""
+    rows = [row for row in page.rows if row.external_name is not None]
+    return paragraphs(
+        "Open **Directory › Profile Editor** and choose the app.",
+        "" if any(row.external_name == "roles" for row in rows) else ROLES,
+        _table(ADD, [row for row in rows if not row.is_there]),
+        _table(COMPARE, [row for row in rows if row.is_there and row.where.text != "externalId"]),
+        NAMESPACE,
+        _unnameable(page.rows),
+    )
+
+
+def _table(sentence: str, rows: Sequence[Row]) -> str:
+    titles = ("Display name", "Variable name", "External name", "External namespace", "Type")
+    found = table(titles, map(_attribute, rows))
+    return paragraphs(sentence, found) if found else ""
+
+
+def _attribute(row: Row) -> tuple[str, ...]:
+    name = row.external_name or ""
+    return plain(row.name), code(row.variable), code(name), code(row.namespace), row.type
+
+
+def _unnameable(rows: Sequence[Row]) -> str:
+    left = [code(row.where.text) for row in rows if row.external_name is None]
+    return f"Okta has no external name for {', '.join(left)}, so it cannot send that." if left else ""
+
+
+def mappings(page: Page) -> str:
+    """Return what is mapped to each attribute."""
+    titles = ("Attribute", "Mapping", "Value", "Apply on", page.at_target)
+    return paragraphs(
+        "On **Provisioning › To App**, below **Attribute Mappings**, set these:",
+        table(titles, (_mapping(row) for row in page.rows if row.external_name is not None)),
+        "Delete every other mapping there with its **×**: what is not in the table is not meant for "
+        f"{page.name}.",
+        allowed_values(page),
+    )
+
+
+def _mapping(row: Row) -> tuple[str, ...]:
+    if row.where.text in BY_ITSELF:
+        how, value, when = *BY_ITSELF[row.where.text], "–"
+    elif found := _PROFILE.fullmatch(row.value):
+        how, value, when = "Map from Okta Profile", code(found[1]), "Create and update"
+    else:
+        how = "Expression" if row.value else "Map from Okta Profile"
+        value, when = code(row.value) if row.value else UNKNOWN, "Create and update"
+    return f"{plain(row.name)} ({code(row.variable)})", how, value, when, row.note
+
+
+def to_okta(page: Page) -> str:
+    """Return what to delete of the way back."""
+    return (
+        "On **Provisioning › To Okta** delete every attribute mapping but **Username**: Okta is where people "
+        "are kept, and nothing comes back from here."
+    )
+
+
+def assign(page: Page) -> str:
+    """Return how people get the app."""
+    return steps(
+        (
+            "On the **Assignments** tab click **Assign** and choose people or, better, a group. Okta sends "
+            "them at once.",
+            "Whoever was assigned before provisioning was enabled is not sent: click **Provision User** "
+            "beside them, once for all of them.",
+            "Open one assignment. When it shows an **External ID**, that person has arrived. If it shows "
+            "none, remove the assignment and assign again; without it a later removal is never sent.",
+            "If something failed, Okta's **Reports › System Log** shows the gateway's sentence, and "
+            "`python gateway.py audit query` what happened, found by the id at the end of it.",
+        )
+    )
+
+
+SETTINGS: Final[tuple[Section, ...]] = (
+    ("Tick what Okta may do", tick),
+    ("Set up the attributes", profile),
+    ("Map them", mappings),
+    ("Delete the mappings to Okta", to_okta),
+    ("Assign people", assign),
+)
+OKTA: Final[tuple[Section, ...]] = (("Add the app", add_app), ("Connect it", connect), *SETTINGS)

@@ -1,0 +1,75 @@
+"""An LDAP directory as a target: the port's calls, each as one piece of work for a thread."""
+
+from typing import TypeVar
+
+from gateway.flow.ports import Attributes, Page, Query, Refused, ResourceType, Update
+from gateway.targets.finding import Finding
+from gateway.targets.ldap.checks import checked
+from gateway.targets.ldap.groups import Groups
+from gateway.targets.ldap.people import People
+from gateway.targets.ldap.people import room_of as room_of_people
+from gateway.targets.ldap.pool import Pool
+from gateway.targets.ldap.session import Door
+
+T = TypeVar("T")
+
+
+class LdapConnector:
+    """A `Connector` to an LDAP directory; entries are flat, under their names there.
+
+    Four names are ours: `userName`, `externalId`, `active` and `password` stand for what the directory says
+    them with.
+    """
+
+    def __init__(self, door: Door, workers: int | None = None) -> None:
+        directory = door.directory
+        people = room_of_people(directory)
+        base = directory.group_base
+        self._pool = Pool(door, workers)
+        self._directory = directory
+        self._groups = Groups(directory, base, people) if base else None
+        self._people = People(directory, people, self._groups)
+
+    async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:
+        if kind is ResourceType.USER:
+            return await self._pool.run(lambda session: self._people.get(session, id))
+        groups = self._groups
+        if groups is None:
+            return None
+        return await self._pool.run(lambda session: groups.get(session, id, members=members))
+
+    async def query(self, kind: ResourceType, query: Query) -> Page:
+        if kind is ResourceType.USER:
+            return await self._pool.run(lambda session: self._people.page(session, query))
+        groups = self._groups
+        return (
+            Page(0, ())
+            if groups is None
+            else await self._pool.run(lambda session: groups.page(session, query))
+        )
+
+    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes:
+        return await self._pool.run(lambda session: self._room(kind).create(session, wanted))
+
+    async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes:
+        return await self._pool.run(lambda session: self._room(kind).change(session, id, update))
+
+    async def delete(self, kind: ResourceType, id: str) -> None:
+        await self._pool.run(lambda session: self._room(kind).delete(session, id))
+
+    async def has_groups(self) -> bool:
+        return self._groups is not None
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Say what the directory can do and what is to be mended; raises TargetError."""
+        return await self._pool.run(lambda session: checked(session, self._directory))
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    def _room(self, kind: ResourceType) -> People | Groups:
+        if kind is ResourceType.USER:
+            return self._people
+        if self._groups is None:
+            raise Refused("this directory has no groups: ldap.group_base is not set")
+        return self._groups

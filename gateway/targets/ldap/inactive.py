@@ -1,0 +1,111 @@
+"""How a directory says that somebody is inactive: one habit for each way. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ldap import MOD_ADD, MOD_DELETE, MOD_REPLACE
+
+from gateway.flow.ports import CannotFilter
+from gateway.targets.ldap.filters import EVERYBODY, NOBODY, Ask, Asked
+from gateway.targets.ldap.names import is_below
+from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.values import Raw
+
+DISABLED: Final = 0x2  # of userAccountControl: ACCOUNTDISABLE
+NORMAL: Final = 0x200  # NORMAL_ACCOUNT
+BIT: Final = "(userAccountControl:1.2.840.113556.1.4.803:=2)"  # LDAP_MATCHING_RULE_BIT_AND
+
+Modification = tuple[int, str, list[bytes] | None]
+Attribute = tuple[str, list[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """One way of being inactive; `moves` says that the entry stands elsewhere then."""
+
+    is_active: Callable[[Raw, Directory], bool]
+    at_birth: Callable[[bool], list[Attribute]]  # of a new entry that is active or not
+    changes: Callable[[Raw, bool], list[Modification]]  # that make an entry active or not
+    asks: Ask  # `active eq …` as a filter
+    reads: tuple[str, ...] = ()  # attributes it looks at
+    moves: bool = False
+
+
+def habit_of(directory: Directory) -> Habit:
+    """Return how a directory says that somebody is inactive."""
+    return HABITS[directory.inactive]
+
+
+def _by_literal(active: Asked, inactive: Asked) -> Ask:
+    answers = {True: active, "true": active, False: inactive, "false": inactive}
+
+    def ask(literal: Any) -> Asked:
+        key = literal.casefold() if isinstance(literal, str) else literal
+        if not isinstance(key, str | bool) or key not in answers:
+            raise CannotFilter("active is true or false")
+        return answers[key]
+
+    return ask
+
+
+def _is_unlocked(raw: Raw, directory: Directory) -> bool:
+    return (raw.first("nsAccountLock") or "").casefold() != "true"
+
+
+def _lock(raw: Raw, active: bool) -> list[Modification]:
+    return [(MOD_REPLACE, "nsAccountLock", None if active else [b"true"])]
+
+
+def _is_enabled(raw: Raw, directory: Directory) -> bool:
+    return not _flags(raw) & DISABLED
+
+
+def _switch(raw: Raw, active: bool) -> list[Modification]:
+    """Change one bit of what is there now; whoever changed it meanwhile makes this fail, and be done anew."""
+    before = raw.first("userAccountControl")
+    after = _flags(raw) & ~DISABLED if active else _flags(raw) | DISABLED
+    if before is None:
+        return [(MOD_REPLACE, "userAccountControl", [b"%d" % after])]
+    gone = (MOD_DELETE, "userAccountControl", [before.encode()])
+    return [gone, (MOD_ADD, "userAccountControl", [b"%d" % after])]
+
+
+def _flags(raw: Raw) -> int:
+    text = raw.first("userAccountControl") or ""
+    return int(text) if text.lstrip("-").isdecimal() else NORMAL
+
+
+def _stands_with_the_active(raw: Raw, directory: Directory) -> bool:
+    return not is_below(raw.dn, directory.inactive_base or "")
+
+
+HABITS: Final[Mapping[str | None, Habit]] = {
+    None: Habit(
+        lambda raw, directory: True,
+        lambda active: [],
+        lambda raw, active: [],
+        _by_literal(Asked(EVERYBODY), Asked(NOBODY)),
+    ),
+    "move": Habit(
+        _stands_with_the_active,
+        lambda active: [],
+        lambda raw, active: [],
+        _by_literal(Asked(EVERYBODY, exact=False), Asked(EVERYBODY, exact=False)),
+        moves=True,
+    ),
+    "nsAccountLock": Habit(
+        _is_unlocked,
+        lambda active: [] if active else [("nsAccountLock", [b"true"])],
+        _lock,
+        _by_literal(Asked("(!(nsAccountLock=true))"), Asked("(nsAccountLock=true)")),
+        reads=("nsAccountLock",),
+    ),
+    "userAccountControl": Habit(
+        _is_enabled,
+        lambda active: [("userAccountControl", [b"%d" % (NORMAL if active else NORMAL | DISABLED)])],
+        _switch,
+        _by_literal(Asked(f"(!{BIT})"), Asked(BIT)),
+        reads=("userAccountControl",),
+    ),
+}

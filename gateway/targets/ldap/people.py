@@ -1,0 +1,241 @@
+"""People in a directory: shown, made, changed and removed, each in one attempt."""
+
+from typing import Any, Final
+
+from ldap import MOD_ADD, MOD_REPLACE
+
+from gateway.flow.ports import (
+    Attributes,
+    Conflict,
+    Missing,
+    Page,
+    Query,
+    Refused,
+    ResourceType,
+    TargetError,
+    Unreachable,
+    Update,
+)
+from gateway.scim.documents import fold, is_active
+from gateway.targets.ldap import changes
+from gateway.targets.ldap.changes import Written
+from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
+from gateway.targets.ldap.groups import Groups
+from gateway.targets.ldap.inactive import Modification, habit_of
+from gateway.targets.ldap.names import escaped, is_dn, normal, parent_of, rdn_of, rendered, split
+from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.room import Room, asks_for_id
+from gateway.targets.ldap.session import Session, in_doubt
+from gateway.targets.ldap.values import Raw, encoded, meta_of, plain_attributes
+
+REFERENCES: Final = frozenset({"manager"})  # attributes that hold the DN of another person
+READ: Final = ("objectClass", "createTimestamp", "modifyTimestamp")
+
+
+class People:
+    """What is done to people on one connection."""
+
+    def __init__(self, directory: Directory, room: Room, groups: Groups | None = None) -> None:
+        self.room = room
+        self._directory = directory
+        self._habit = habit_of(directory)
+        self._groups = groups
+        said = (directory.id, directory.user_name, directory.external_id, *self._habit.reads, *READ)
+        self._own = {name.casefold() for name in said}  # shown under names of ours
+        self._lists = {name.casefold() for name in directory.lists}
+        self._spelled = {name.casefold(): name for name in directory.attributes}
+
+    def get(self, session: Session, id: str) -> Attributes | None:
+        """Return a person by their id."""
+        raw = self.room.find(session, id) if id else None
+        return None if raw is None else self.shown(raw)
+
+    def page(self, session: Session, query: Query) -> Page:
+        """Return a page of people."""
+        total, raws = self.room.page(session, query, self.shown)
+        return Page(total, tuple(self.shown(raw) for raw in raws))
+
+    def shown(self, raw: Raw) -> Attributes:
+        """Return a person as our form has them."""
+        directory = self._directory
+        attributes = {
+            self._spelled.get(name.casefold(), name): self._looked_at(name, value)
+            for name, value in plain_attributes(raw)
+            if name.casefold() not in self._own
+        }
+        named = {"userName": raw.first(directory.user_name), "externalId": raw.first(directory.external_id)}
+        return {
+            "id": self.room.id_of(raw) or "",
+            **{name: value for name, value in named.items() if value is not None},
+            **attributes,
+            "active": self._habit.is_active(raw, directory),
+            "meta": meta_of(raw),
+        }
+
+    def _looked_at(self, name: str, value: Any) -> Any:
+        """Return as much of an attribute as its rule writes: one value, or a list."""
+        is_one = name.casefold() in self._spelled and name.casefold() not in self._lists
+        return value[0] if is_one and isinstance(value, list) else value
+
+    def create(self, session: Session, form: Attributes) -> Attributes:
+        """Make a person; raises Conflict where the name is taken."""
+        self._refuse_taken(session, form)
+        dn = self._place(form)
+        if (rdn := rdn_of(dn)) is None:
+            raise Refused("the entry cannot be named so")
+        attributes = self._resolved(session, changes.new(form, self._directory, rdn))
+        born = self._habit.at_birth(is_active(form))
+        classes = changes.object_classes(form, self._directory.object_classes)
+        try:
+            session.add(dn, [("objectClass", classes), *attributes.items(), *born])
+        except Missing as error:
+            raise Unreachable(f"there is no entry {parent_of(dn)} to make people in") from error
+        return self.shown(self._reread(session, dn))
+
+    def change(self, session: Session, id: str, update: Update) -> Attributes:
+        """Change a person; a new name or place first, which is taken back where the rest is refused."""
+        raw = self._known(session, id)
+        if fold(str(update.present.get("userName"))) != fold(str(update.wanted.get("userName"))):
+            self._refuse_taken(session, update.wanted, id)
+        attributes = changes.changed(update.present, update.wanted, self._directory)
+        attributes = self._resolved(session, attributes)
+        dn = self._new_dn(raw, update, attributes)
+        modifications = self._modifications(raw, update, attributes, dn)
+        if dn != raw.dn:
+            dn = session.rename(raw.dn, *split(dn))
+        if modifications:
+            self._modify(session, raw, dn, modifications)
+        after = self._reread(session, dn)
+        self._follow(session, raw, after)
+        return self.shown(after)
+
+    def delete(self, session: Session, id: str) -> None:
+        """Remove a person, from their groups first: whoever gets the same DN later shall not be in them."""
+        raw = self._known(session, id)
+        if self._groups is not None:
+            self._groups.forget(session, raw)
+        session.delete(raw.dn)
+
+    def _known(self, session: Session, id: str) -> Raw:
+        raw = self.room.find(session, id) if id else None
+        if raw is None:
+            raise Missing("there is no such entry")
+        return raw
+
+    def _refuse_taken(self, session: Session, form: Attributes, own: str | None = None) -> None:
+        """Raise Conflict where somebody has the userName: a directory itself looks at DNs only."""
+        values = encoded("userName", form.get("userName"))
+        if not values:
+            raise Refused("userName is missing")
+        text = both(self.room.filter, equal(self._directory.user_name, values[0].decode()))
+        for raw in session.find(self.room.base, text, self.room.names):
+            if self.room.id_of(raw) != own:
+                raise Conflict("userName belongs to another entry")
+
+    def _place(self, form: Attributes) -> str:
+        """Return the DN that a person has by the template, or among the inactive."""
+        directory = self._directory
+        dn = rendered(directory.dn, form, {"base": directory.base})
+        if self._habit.moves and not is_active(form):
+            rdn, _ = split(dn)
+            return f"{rdn},{directory.inactive_base}"
+        return dn
+
+    def _new_dn(self, raw: Raw, update: Update, attributes: Written) -> str:
+        """Return the DN that an entry shall have; one that stands elsewhere than the template says stays."""
+        rdn = rdn_of(raw.dn)
+        if rdn is None:
+            return raw.dn
+        before, after = self._place(update.present), self._place(update.wanted)
+        value = changes.named_anew(rdn, attributes)
+        if value == rdn[1] and normal(split(before)[0]) == normal(split(raw.dn)[0]):
+            value = (rdn_of(after) or rdn)[1]
+        parent = parent_of(raw.dn)
+        if normal(parent_of(before)) != normal(parent_of(after)):
+            parent = parent_of(after)
+        return (
+            raw.dn
+            if (value, parent) == (rdn[1], parent_of(raw.dn))
+            else f"{rdn[0]}={escaped(value)},{parent}"
+        )
+
+    def _modifications(self, raw: Raw, update: Update, attributes: Written, dn: str) -> list[Modification]:
+        """Return what is changed beside the name: all of it in one operation."""
+        name, value = rdn_of(dn) or ("", "")
+        found: list[Modification] = [
+            (MOD_REPLACE, attribute, values or None)
+            for attribute, values in attributes.items()
+            if attribute.casefold() != name.casefold() or values != [value.encode()]
+        ]
+        there = {text.casefold() for text in raw.texts("objectClass")}
+        lacking = [c for c in changes.object_classes(update.wanted) if c.decode().casefold() not in there]
+        if lacking:
+            found.append((MOD_ADD, "objectClass", lacking))
+        if is_active(update.present) != is_active(update.wanted):
+            found += self._habit.changes(raw, is_active(update.wanted))
+        return found
+
+    def _modify(self, session: Session, raw: Raw, dn: str, modifications: list[Modification]) -> None:
+        try:
+            session.modify(dn, modifications)
+        except TargetError as error:
+            if dn == raw.dn or error.maybe_applied:
+                raise
+            try:
+                session.rename(dn, *split(raw.dn))
+            except TargetError:
+                raise in_doubt(error) from error
+            raise
+
+    def _resolved(self, session: Session, attributes: Written) -> Written:
+        """Return attributes with other people as the DNs that a directory knows them by."""
+        named = {name: values for name, values in attributes.items() if name.casefold() in REFERENCES}
+        return attributes | {
+            name: [self._dn_of(session, name, value.decode()) for value in values]
+            for name, values in named.items()
+        }
+
+    def _dn_of(self, session: Session, attribute: str, who: str) -> bytes:
+        if is_dn(who):
+            return who.encode()
+        directory = self._directory
+        ways = [equal(name, who) for name in (directory.user_name, directory.external_id)]
+        if directory.id.casefold() != "objectguid":
+            ways.append(equal(directory.id, who))
+        found = session.find(self.room.base, both(self.room.filter, any_of(ways)), [directory.id])
+        if len(found) != 1:
+            raise Refused(f"{attribute}: nobody, or more than one, has this id, userName or externalId")
+        return found[0].dn.encode()
+
+    def _follow(self, session: Session, before: Raw, after: Raw) -> None:
+        if self._groups is None:
+            return
+        try:
+            self._groups.follow(session, before, after)
+        except TargetError as error:
+            raise in_doubt(error) from error
+
+    def _reread(self, session: Session, dn: str) -> Raw:
+        """Return an entry that was just written; what fails now leaves the change in doubt."""
+        try:
+            raw = session.read(dn, self.room.names)
+        except TargetError as error:
+            raise in_doubt(error) from error
+        if raw is None:
+            raise in_doubt(Missing("the entry is not where it was written"))
+        self.room.places.note(self.room.id_of(raw) or "", dn)
+        return raw
+
+
+def room_of(directory: Directory) -> Room:
+    """Return where people are, and how they are asked for."""
+    names = directory.attributes or ("*",)
+    own = (directory.id, directory.user_name, directory.external_id, *habit_of(directory).reads)
+    words = Vocabulary(
+        {"username": directory.user_name, "externalid": directory.external_id},
+        {"active": habit_of(directory).asks, "id": asks_for_id(directory.id)},
+        loose=frozenset({"externalid"}),
+    )
+    return Room(
+        ResourceType.USER, directory.base, directory.people, directory.id, (*names, *own, *READ), words
+    )

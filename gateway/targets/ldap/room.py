@@ -1,0 +1,117 @@
+"""One kind of entries in a directory: found by id, and shown page by page in a stable order."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.flow.ports import Attributes, CannotFilter, Query, ResourceType
+from gateway.scim.predicate import predicate
+from gateway.targets.ldap.filters import NOBODY, Ask, Asked, Vocabulary, any_of, both, equal, translate
+from gateway.targets.ldap.session import PAGE, Session
+from gateway.targets.ldap.values import Raw, read_id, sought_id
+from gateway.targets.ldap.walks import Places, Walk, Walks
+
+AT_ONCE: Final = 100  # entries asked for in one search
+
+Show = Callable[[Raw], Attributes]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """People, or groups: where they are, which entries they are, and how each is shown."""
+
+    kind: ResourceType
+    base: str
+    filter: str  # every entry of this kind
+    id: str  # the attribute
+    names: tuple[str, ...]  # of the attributes that are read
+    words: Vocabulary
+    walks: Walks = field(default_factory=Walks)
+    places: Places = field(default_factory=Places)
+
+    def find(self, session: Session, id: str) -> Raw | None:
+        """Return the entry with this id, None where there is none."""
+        text = both(self.filter, id_is(self.id, id))
+        dn = self.places.recall(id)
+        found = session.read(dn, self.names, text) if dn is not None else None
+        if found is None:
+            found = next(iter(session.find(self.base, text, self.names)), None)
+        if found is not None:
+            self.places.note(id, found.dn)
+        return found
+
+    def found(self, session: Session, ids: Sequence[str]) -> dict[str, Raw]:
+        """Return entries by their ids, in the order of these; who is not there is left out."""
+        there: dict[str, Raw] = {}
+        for some in chunks(ids):
+            text = both(self.filter, any_of([id_is(self.id, id) for id in some]))
+            for raw in session.find(self.base, text, self.names):
+                there[self.id_of(raw) or ""] = raw
+        return {id: there[id] for id in ids if id in there}
+
+    def id_of(self, raw: Raw) -> str | None:
+        """Return an entry's id."""
+        values = raw.all(self.id)
+        return read_id(self.id, values[0]) if values else None
+
+    def page(self, session: Session, query: Query, show: Show) -> tuple[int, list[Raw]]:
+        """Return how many match, and those of one page; raises CannotFilter where that cannot be asked."""
+        asked = Asked(self.filter) if query.filter is None else translate(query.filter, self.words)
+        text = both(self.filter, asked.text)
+        walk = self.walks.recall(text) if query.start > 1 else None
+        if walk is None:
+            few = self._few(session, text, query, show)
+            if few is not None:
+                return few
+            if not asked.exact:
+                raise CannotFilter("the directory compares less exactly, and that would be too many")
+            walk = self.walks.keep(text, self._all(session, text))
+        return self._window(session, walk, query)
+
+    def _few(self, session: Session, text: str, query: Query, show: Show) -> tuple[int, list[Raw]] | None:
+        """Return the page where all matches come at once, None where they are more."""
+        pages = session.pages(self.base, text, self.names)
+        raws = next(pages)
+        if len(raws) >= PAGE or next(pages, None) is not None:
+            return None
+        if query.filter is not None:  # as SCIM compares: a directory folds more than case
+            holds = predicate(query.filter, self.kind)
+            raws = [raw for raw in raws if holds(show(raw))]
+        raws.sort(key=lambda raw: raw.dn)
+        first = max(query.start, 1) - 1
+        return len(raws), raws[first : first + max(query.count, 0)]
+
+    def _all(self, session: Session, text: str) -> list[str]:
+        pages = session.pages(self.base, text, [self.id])
+        return sorted(raw.dn for page in pages for raw in page)
+
+    def _window(self, session: Session, walk: Walk, query: Query) -> tuple[int, list[Raw]]:
+        """Return a part of a long list; who has gone or moved since it was made leaves it."""
+        first, count = max(query.start, 1) - 1, max(query.count, 0)
+        while True:
+            wanted = walk.dns[first : first + count]
+            found = {dn: session.read(dn, self.names, self.filter) for dn in wanted}
+            gone = {dn for dn, raw in found.items() if raw is None}
+            if not gone:
+                return len(walk.dns), [raw for raw in found.values() if raw is not None]
+            walk.dns = [dn for dn in walk.dns if dn not in gone]
+
+
+def id_is(attribute: str, id: str) -> str:
+    """Return the filter for the entry with an id."""
+    sought = sought_id(attribute, id)
+    return NOBODY if sought is None else equal(attribute, sought)
+
+
+def asks_for_id(attribute: str) -> Ask:
+    """Return how `id eq …` is asked."""
+
+    def ask(literal: object) -> Asked:
+        return Asked(id_is(attribute, literal)) if isinstance(literal, str) else Asked(NOBODY)
+
+    return ask
+
+
+def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield values, as many at a time as one search takes."""
+    return (values[n : n + AT_ONCE] for n in range(0, len(values), AT_ONCE))

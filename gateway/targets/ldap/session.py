@@ -1,0 +1,244 @@
+"""One signed-in connection to a directory, for one thread; every call waits, and is bounded in time."""
+
+import ssl
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import ldap
+from ldap.controls import RequestControl
+from ldap.controls.libldap import SimplePagedResultsControl
+
+from gateway.flow.ports import Missing, Refused, Silent, TargetError, Unreachable
+from gateway.targets.address import Basic, External
+from gateway.targets.ldap.filters import EVERYBODY
+from gateway.targets.ldap.inactive import Attribute, Modification
+from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.replies import BROKEN_LINE, code_of, error_of, unreachable
+from gateway.targets.ldap.tunnel import secured
+from gateway.targets.ldap.values import Raw
+from gateway.targets.replies import readable
+
+CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later than that is none
+PAGE: Final = 500  # entries asked for at once; directories give 1,000 at most
+LEAST: Final = 0.05  # seconds that a call has, however late it is
+PERMISSIVE: Final = "1.2.840.113556.1.4.1413"  # a value that is there is no error, nor one that is not
+AS_WANTED: Final = (ldap.TYPE_OR_VALUE_EXISTS, ldap.NO_SUCH_ATTRIBUTE)
+SUBTREE: Final = ldap.SCOPE_SUBTREE
+BASE: Final = ldap.SCOPE_BASE
+
+PORTS: Final = {"ldap": 389, "ldaps": 636}
+PLAINLY: Final = "ldap://tunnel"  # what libldap is told of a connection that we have made
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """How a directory is reached and who we are there."""
+
+    url: str
+    directory: Directory
+    auth: Basic | External | None = None
+    timeout: float = 10.0  # seconds for one attempt, all its calls together
+
+
+class Session:
+    """A connection, opened at its first call and again after it broke."""
+
+    def __init__(self, door: Door, clock: Callable[[], float] = time.monotonic) -> None:
+        self._door = door
+        self._clock = clock
+        self._connection: Any = None
+        self._is_fresh = True
+        self._until = 0.0
+
+    def begin(self) -> None:
+        """Start the time of an attempt."""
+        self._until = self._clock() + self._door.timeout
+        self._is_fresh = False
+
+    def close(self) -> None:
+        """Give the connection up."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(ldap.LDAPError):
+                connection.unbind_ext_s()
+
+    def find(self, base: str, text: str, names: Sequence[str], scope: int = SUBTREE) -> list[Raw]:
+        """Return all entries that match; raises Unreachable where the base is not there."""
+        return [raw for page in self.pages(base, text, names, scope) for raw in page]
+
+    def pages(self, base: str, text: str, names: Sequence[str], scope: int = SUBTREE) -> Iterator[list[Raw]]:
+        """Yield the entries that match, page by page; the last one is short (RFC 2696)."""
+        cookie = b""
+        while True:
+            page, cookie = self._page(base, text, names, scope, cookie)
+            yield page
+            if not cookie:
+                return
+
+    def read(self, dn: str, names: Sequence[str], text: str = EVERYBODY) -> Raw | None:
+        """Return one entry by its DN, None where there is none."""
+        try:
+            found = self._search(dn, BASE, text, names, [])[0]
+        except ldap.NO_SUCH_OBJECT:
+            return None
+        except ldap.LDAPError as error:
+            raise self._failed(error) from error
+        return next(iter(found), None)
+
+    def add(self, dn: str, attributes: Sequence[Attribute]) -> None:
+        """Make an entry."""
+        names = [name for name, _ in attributes]
+        self._change(lambda connection: connection.add_ext(dn, list(attributes)), names)
+
+    def modify(self, dn: str, modifications: Sequence[Modification]) -> None:
+        """Change an entry's attributes, all or none."""
+        self._modify(dn, modifications, [])
+
+    def amend(self, dn: str, modifications: Sequence[Modification]) -> None:
+        """Add and remove single values; to add one that is there, or remove one that is not, is no error."""
+        try:
+            self._modify(dn, modifications, [RequestControl(PERMISSIVE, False, None)])
+        except TargetError as error:
+            if not isinstance(error.__cause__, AS_WANTED):
+                raise
+            for kind, name, values in modifications:
+                for value in values or ():
+                    self._amend_one(dn, (kind, name, [value]))
+
+    def rename(self, dn: str, rdn: str, parent: str) -> str:
+        """Give an entry that is there another name or place, and return its DN."""
+        name = rdn.partition("=")[0]
+        try:
+            self._change(lambda connection: connection.rename(dn, rdn, parent, 1), [name])
+        except Missing as error:
+            raise Unreachable(f"there is no entry {parent} to move people to") from error
+        return f"{rdn},{parent}"
+
+    def delete(self, dn: str) -> None:
+        """Remove an entry."""
+        self._change(lambda connection: connection.delete_ext(dn), [])
+
+    def _modify(self, dn: str, modifications: Sequence[Modification], controls: list[Any]) -> None:
+        names = list(dict.fromkeys(name for _, name, _ in modifications))
+        self._change(lambda connection: connection.modify_ext(dn, list(modifications), controls), names)
+
+    def _amend_one(self, dn: str, modification: Modification) -> None:
+        try:
+            self._modify(dn, [modification], [])
+        except TargetError as error:
+            if not isinstance(error.__cause__, AS_WANTED):
+                raise
+
+    def _page(
+        self, base: str, text: str, names: Sequence[str], scope: int, cookie: bytes
+    ) -> tuple[list[Raw], bytes]:
+        control = SimplePagedResultsControl(True, PAGE, cookie)
+        try:
+            found, controls = self._search(base, scope, text, names, [control])
+        except ldap.NO_SUCH_OBJECT as error:
+            raise Unreachable(
+                f"there is no entry {base} in the directory, or this account may not see it"
+            ) from error
+        except ldap.LDAPError as error:
+            raise self._failed(error) from error
+        cookies = [c.cookie for c in controls if c.controlType == control.controlType]
+        return found, bytes(cookies[0]) if cookies and cookies[0] else b""
+
+    def _search(
+        self, base: str, scope: int, text: str, names: Sequence[str], controls: list[Any]
+    ) -> tuple[list[Raw], list[Any]]:
+        """Search; where the connection had broken while nobody used it, once more on another."""
+        try:
+            return self._search_once(base, scope, text, names, controls)
+        except ldap.SERVER_DOWN:
+            if self._is_fresh:
+                raise  # and so is a search that goes on: its cookie is known to its connection only
+            self.close()
+            return self._search_once(base, scope, text, names, controls)
+
+    def _search_once(
+        self, base: str, scope: int, text: str, names: Sequence[str], controls: list[Any]
+    ) -> tuple[list[Raw], list[Any]]:
+        connection = self._opened()
+        sent = connection.search_ext(base, scope, text, list(names), serverctrls=controls)
+        _, found, _, answered = connection.result3(sent, all=1, timeout=self._left())
+        self._is_fresh = True
+        return [Raw(dn, values) for dn, values in found if dn is not None], answered  # None: a referral
+
+    def _change(self, send: Callable[[Any], int], names: Collection[str]) -> None:
+        """Send a change; raises the error that says whether it may have happened."""
+        connection = self._opened()
+        try:
+            connection.result3(send(connection), all=1, timeout=self._left())
+        except ldap.LDAPError as error:
+            raise self._failed(error, names) from error
+        except UnicodeEncodeError as error:  # half a surrogate pair in a DN
+            raise Refused("the name of an entry is not Unicode text") from error
+
+    def _failed(self, error: ldap.LDAPError, names: Collection[str] = ()) -> TargetError:
+        if code_of(error) in BROKEN_LINE:
+            self.close()
+        return error_of(error, names)
+
+    def _left(self) -> float:
+        return max(self._until - self._clock(), LEAST)
+
+    def _opened(self) -> Any:
+        if self._connection is None:
+            self._is_fresh = True
+            self._connection = self._connected()
+        return self._connection
+
+    def _connected(self) -> Any:
+        """Return a new connection, signed in; raises Unreachable or Denied."""
+        try:
+            connection = self._initialized()
+        except OSError as error:
+            raise Unreachable(readable(f"the directory cannot be reached ({error})")) from error
+        try:
+            connection.set_option(ldap.OPT_REFERRALS, ldap.OPT_OFF)
+            connection.set_option(ldap.OPT_NETWORK_TIMEOUT, self._left() * CONNECT_SHARE)
+            connection.set_option(ldap.OPT_TIMEOUT, self._left())
+            connection.timeout = self._left()
+            self._sign_in(connection)
+        except ldap.LDAPError as error:
+            with suppress(ldap.LDAPError):
+                connection.unbind_ext_s()
+            raise unreachable(error) from error
+        return connection
+
+    def _initialized(self) -> Any:
+        """Return a connection on which nothing was said yet; raises OSError."""
+        url, directory = urlsplit(self._door.url), self._door.directory
+        if url.scheme != "ldaps" and not directory.start_tls:
+            return ldap.initialize(self._door.url)
+        address = (url.hostname or "", url.port or PORTS[url.scheme])
+        timeout = self._left() * CONNECT_SHARE
+        inside = secured(address, self._trust(), timeout, start_tls=directory.start_tls)
+        return ldap.initialize(PLAINLY, fileno=inside)
+
+    def _trust(self) -> ssl.SSLContext:
+        """Return whom to trust, and what to show."""
+        auth, ca = self._door.auth, self._door.directory.ca
+        context = ssl.create_default_context(cafile=ca)
+        if isinstance(auth, External) and auth.cert:
+            context.load_cert_chain(auth.cert, auth.key)
+        return context
+
+    def _sign_in(self, connection: Any) -> None:
+        auth = self._door.auth
+        if isinstance(auth, External):
+            connection.sasl_bind_s("", "EXTERNAL", "")
+        elif isinstance(auth, Basic):
+            connection.simple_bind_s(auth.user, auth.password)
+        else:
+            connection.simple_bind_s("", "")
+
+
+def in_doubt(error: TargetError) -> TargetError:
+    """Return what a failure means after an earlier call of the same attempt has changed something."""
+    return error if error.maybe_applied else Silent(error.reason)

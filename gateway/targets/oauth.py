@@ -1,0 +1,125 @@
+"""OAuth 2.0 client credentials (RFC 6749 section 4.4): what is asked, and what its answer means. Pure."""
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote_plus, urlencode
+
+import orjson
+
+from gateway.flow.ports import Denied, TargetError, Throttled, Unreachable
+from gateway.targets.address import OAuth2
+from gateway.targets.call import Call, Reply
+from gateway.targets.replies import readable, retry_after
+
+DEFAULT_LIFE: Final = (
+    300.0  # seconds of a token whose answer does not say; RFC 6749 section 5.1 leaves it open
+)
+LONGEST_LIFE: Final = 86400.0  # seconds; no token is kept for longer
+EARLY: Final = 30.0  # seconds before its end that a token is used no more, or a tenth of a short life
+
+MEANINGS: Final[Mapping[int, type[TargetError]]] = {  # no token means that nothing reached the target
+    408: Unreachable,
+    425: Unreachable,
+    429: Throttled,
+}
+ADVICE: Final[Mapping[str, str]] = {  # error (RFC 6749 section 5.2), or status -> what to look at
+    "invalid_client": "client_id and client_secret",
+    "unauthorized_client": "whether this client may use the client credentials grant",
+    "unsupported_grant_type": "whether the client credentials grant is turned on",
+    "invalid_scope": "scope",
+    "401": "client_id and client_secret",
+    "403": "client_id and client_secret",
+}
+ELSE: Final = "token_url"
+
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # goes into a header: no space, no line break
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What opens the target, and for how many seconds it may be used."""
+
+    value: str = field(repr=False)
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Shows the token endpoint who asks (RFC 6749 section 2.3.1: both are form-encoded before Basic)."""
+
+    id: str
+    secret: str = field(repr=False)
+
+    def header(self) -> tuple[str, str]:
+        return "Authorization", f"Basic {self._credentials()}"
+
+    def secrets(self) -> tuple[str, ...]:
+        return self._credentials(), self.secret, quote_plus(self.secret)
+
+    def _credentials(self) -> str:
+        return b64encode(f"{quote_plus(self.id)}:{quote_plus(self.secret)}".encode()).decode("ascii")
+
+
+def token_call(oauth2: OAuth2) -> Call:
+    """Ask for a token; who asks is in the header."""
+    form = {"grant_type": "client_credentials"} | ({"scope": oauth2.scope} if oauth2.scope else {})
+    return Call(
+        "POST",
+        oauth2.token_url,
+        urlencode(form).encode(),
+        accepts="application/json",
+        sends="application/x-www-form-urlencoded",
+    )
+
+
+def read_token(reply: Reply, now: float) -> Token:
+    """Return the token; raises Denied, Throttled or Unreachable. `now` is in POSIX seconds."""
+    document = _object(reply.body)
+    if reply.status // 100 != 2:
+        raise _refusal(reply, document, now)
+    value, kind = document.get("access_token"), document.get("token_type", "Bearer")
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise Denied(
+            f"the token endpoint answered {reply.status} without a token; check {ELSE}", reply.status
+        )
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        raise Denied("the token endpoint gives tokens that are not of type Bearer", reply.status)
+    return Token(value, _usable_for(document.get("expires_in")))
+
+
+def _usable_for(expires_in: Any) -> float:
+    """Return the seconds until a token should be replaced; numbers in quotes are read, too."""
+    try:
+        life = float(expires_in)
+    except (TypeError, ValueError):
+        life = DEFAULT_LIFE
+    life = min(life, LONGEST_LIFE) if life >= 0 else DEFAULT_LIFE
+    return life - min(EARLY, life / 10)
+
+
+def _refusal(reply: Reply, document: Mapping[str, Any], now: float) -> TargetError:
+    status, error = reply.status, document.get("error")
+    meaning = Unreachable if status >= 500 else MEANINGS.get(status, Denied)
+    said = f"the token endpoint answered {status}"
+    if status // 100 == 3:
+        said += ", a redirect, and none is followed"
+    if isinstance(error, str) and error.strip():
+        said += f" {readable(error)}"
+    description = document.get("error_description")
+    if isinstance(description, str) and description.strip():
+        said += f" ({readable(description)})"
+    if meaning is Denied:
+        said += f"; check {ADVICE.get(str(error)) or ADVICE.get(str(status), ELSE)}"
+    return meaning(said, status, retry_after(reply, now))
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """Return a JSON object, an empty one where the body is none."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}

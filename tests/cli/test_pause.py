@@ -1,0 +1,92 @@
+"""`pause` and `resume`, with and without a running gateway."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.app import Gateway, open_gateway, serving
+from gateway.journal.lock import JournalLock
+from gateway.settings import load_settings
+from gateway.targets.registry import CONNECTORS
+
+
+def paused(run: Any) -> dict[str, Any]:
+    targets = json.loads(run("status", "--format", "json").out)["targets"]
+    return {target["name"]: target["paused"] is not None for target in targets}
+
+
+@pytest.mark.parametrize(
+    ("acts", "says", "expected"),
+    [
+        pytest.param(["pause"], "phonebook is paused", True, id="pause"),
+        pytest.param(["pause", "pause"], "phonebook was paused already", True, id="pause twice"),
+        pytest.param(["pause", "resume"], "phonebook is resumed", False, id="resume"),
+        pytest.param(["resume"], "phonebook was not paused", False, id="resume what runs"),
+    ],
+)
+def test_a_target_is_paused_and_resumed_while_no_gateway_runs(run, acts, says, expected) -> None:
+    ended = [run(act, "phonebook") for act in acts]
+
+    assert [end.status for end in ended] == [0] * len(acts)
+    assert ended[-1].out == f"{says}\n"
+    assert paused(run) == {"phonebook": expected, "cx": False}
+
+
+@pytest.mark.parametrize("act", ["pause", "resume"])
+def test_a_target_that_is_not_configured_is_wrong_usage(run, act: str) -> None:
+    ended = run(act, "phonebok")
+
+    assert (ended.status, ended.err) == (2, 'there is no target "phonebok"; did you mean "phonebook"?\n')
+
+
+def test_a_gateway_that_cannot_be_asked_is_not_gone_round(run, journal) -> None:
+    lock = JournalLock(journal)
+
+    ended = run("pause", "phonebook")
+    lock.release()
+
+    assert ended.status == 3
+    assert "another gateway has the journal" in ended.err
+    assert "gateway.db.sock cannot be used" in ended.err
+
+
+@pytest.fixture
+async def gateway(folder: Path) -> AsyncIterator[Gateway]:
+    with capture_logs():
+        settings = load_settings(folder / "config.toml", CONNECTORS)
+        async with open_gateway(settings) as opened, serving(opened):
+            yield opened
+
+
+async def test_a_running_gateway_pauses_at_once(run, gateway) -> None:
+    ended = await asyncio.to_thread(run, "pause", "phonebook")
+
+    assert (ended.status, ended.out) == (0, "phonebook is paused\n")
+    assert gateway.services.paused_since("phonebook") is not None
+    assert await asyncio.to_thread(paused, run) == {"phonebook": True, "cx": False}
+
+
+async def test_a_running_gateway_refuses_a_target_it_does_not_know(run, gateway) -> None:
+    config = Path("config.toml")
+    config.write_text(config.read_text().replace("[targets.cx]", "[targets.cy]"))
+
+    ended = await asyncio.to_thread(run, "pause", "cy")
+
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.startswith("the target is not in the running gateway's configuration [")
+
+
+async def test_a_running_gateway_that_cannot_write_its_journal_ends_with_3(run, gateway) -> None:
+    read_only = "PRAGMA query_only = ON"
+    await gateway.journal.database.write(lambda connection: connection.execute(read_only).fetchall())
+
+    ended = await asyncio.to_thread(run, "pause", "phonebook")
+    await gateway.journal.database._writer.execute("PRAGMA query_only = OFF")
+
+    assert (ended.status, gateway.services.paused_since("phonebook")) == (3, None)
+    assert ended.err.startswith("the journal cannot be used now: the file is read-only [")

@@ -1,0 +1,103 @@
+"""`status`: one look, from the running gateway or from the journal alone."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.app import Gateway, open_gateway, serving
+from gateway.errors import JournalUnavailable
+from gateway.flow.ports import Query, ResourceType
+from gateway.flow.status import JournalState, Status, TargetState
+from gateway.settings import load_settings
+from gateway.targets.registry import CONNECTORS
+from gateway.version import VERSION
+
+NOTHING = {"open": 0, "doubt": 0, "pending": 0, "held": 0, "dead": 0}
+TARGETS = ["phonebook", "cx"]
+
+
+@pytest.fixture
+async def gateway(folder: Path) -> AsyncIterator[Gateway]:
+    with capture_logs():
+        settings = load_settings(folder / "config.toml", CONNECTORS)
+        async with open_gateway(settings) as opened, serving(opened):
+            yield opened
+
+
+def test_without_a_gateway_the_journal_says_what_it_knows_and_the_status_is_1(run, journal) -> None:
+    ended = run("status", "--format", "json")
+
+    found = json.loads(ended.out)
+    assert (ended.status, found["running"], found["since"], found["version"]) == (1, False, None, VERSION)
+    size = found["journal"].pop("bytes")
+    assert (found["journal"], size > 4096) == ({"writable": None, "reason": None, "seq": 4}, True)
+    unseen = {"state": "unknown", "answered": None, "failed": None, "failure": None}
+    unseen |= {"paused": None, "braked": None} | NOTHING
+    assert found["targets"] == [{"name": name} | unseen for name in TARGETS]
+
+
+def test_without_a_gateway_a_person_reads_that_none_runs(run, journal) -> None:
+    ended = run("status")
+
+    first, second, _, head, *rows = ended.out.splitlines()
+    assert first == f"gateway {VERSION} does not run"
+    assert second.startswith(f"journal {journal}: ")
+    assert second.endswith(" bytes, 4 events")
+    assert head.split()[:4] == ["target", "state", "answered", "failed"]
+    assert [row.split()[:2] for row in rows] == [[name, "unknown"] for name in TARGETS]
+
+
+def test_without_a_journal_there_is_nothing_to_show(run) -> None:
+    ended = run("status")
+
+    assert (ended.status, ended.out) == (3, "")
+    assert "there is no journal" in ended.err
+
+
+async def test_a_running_gateway_says_it_and_the_status_is_0(run, gateway) -> None:
+    await gateway.targets["phonebook"].connector.query(ResourceType.USER, Query())
+
+    ended = await asyncio.to_thread(run, "status")
+
+    first, second, _, _, phonebook, cx = ended.out.splitlines()
+    assert (ended.status, first) == (0, f"gateway {VERSION} runs since {gateway.oversight.since[:19]}Z")
+    assert second.endswith("1 events, writable")
+    assert (phonebook.split()[:2], cx.split()[:2]) == (["phonebook", "ok"], ["cx", "unknown"])
+
+
+async def test_a_journal_that_cannot_be_written_is_said(run, gateway) -> None:
+    read_only = "PRAGMA query_only = ON"
+    await gateway.journal.database.write(lambda connection: connection.execute(read_only).fetchall())
+    with pytest.raises(JournalUnavailable):
+        await gateway.journal.removals.trip("cx", "2026")
+
+    ended = await asyncio.to_thread(run, "status")
+    await gateway.journal.database._writer.execute("PRAGMA query_only = OFF")
+
+    assert "cannot be written: the file is read-only" in ended.out
+
+
+async def test_a_journal_that_cannot_be_read_ends_with_3(run, gateway, monkeypatch) -> None:
+    monkeypatch.setattr(gateway.journal.database, "_over", "the file is damaged")
+
+    ended = await asyncio.to_thread(run, "status")
+    monkeypatch.undo()
+
+    assert (ended.status, ended.out) == (3, "")
+    assert ended.err.startswith("the journal cannot be used now: the file is damaged [")
+
+
+def test_the_fields_are_a_promise() -> None:
+    names = [list(shape.__dataclass_fields__) for shape in (Status, JournalState, TargetState)]
+
+    target: Any = ["name", "state", "answered", "failed", "failure", "paused", "braked", *NOTHING]
+    assert names == [
+        ["running", "version", "since", "journal", "targets"],
+        ["writable", "reason", "bytes", "seq"],
+        target,
+    ]

@@ -1,0 +1,198 @@
+"""Every single fault at every point of every script with groups: nobody lost, nobody left behind."""
+
+import random
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from gateway.mapping.target import TargetMapping
+from tests.support.group_world import GroupClient, GroupProcess, GroupWorld
+from tests.support.world import FAULTS
+
+ANN, BOB, EVE = (
+    {"userName": f"{name}@x", "externalId": name, "active": True} for name in ("ann", "bob", "eve")
+)
+Expected = dict[str, set[str]]  # by displayName, the externalIds of those who are on the target
+Script = Callable[[GroupClient, GroupWorld], Awaitable[Expected]]
+
+
+async def made(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann", "bob")
+    return {"Sales": {"ann", "bob"}}
+
+
+async def added(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann")
+    await client.change("Sales", ["ann", "bob", "eve"], come=["bob", "eve"])
+    return {"Sales": {"ann", "bob", "eve"}}
+
+
+async def removed(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann", "bob")
+    await client.change("Sales", ["bob", "eve"], come=["eve"], go=["ann"])
+    return {"Sales": {"bob", "eve"}}
+
+
+async def there_and_back(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann", "bob")
+    await client.change("Sales", ["ann"], go=["bob"])
+    await client.change("Sales", ["ann", "bob"], come=["bob"])
+    return {"Sales": {"ann", "bob"}}
+
+
+async def renamed(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann", "bob")
+    await client.change("Sales", ["ann"], go=["bob"], displayName="Agents")
+    return {"Agents": {"ann"}}
+
+
+async def overwritten(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann", "bob")
+    await client.overwrite("Sales", "bob", "eve")
+    return {"Sales": {"bob", "eve"}}
+
+
+async def emptied(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann", "bob")
+    await client.overwrite("Sales")
+    return {"Sales": set()}
+
+
+async def deleted(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann")
+    await client.unlink("Sales")
+    return {}
+
+
+async def member_made_again(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann", "bob")
+    (gone,) = (id for id, entry in world.entries.items() if entry["externalId"] == "ann")
+    del world.entries[gone]
+    world.leave(gone)
+    await world.sleep(60)
+    client.looks_first = True
+    await client.create(ANN | {"title": "Agent"})
+    return {"Sales": {"ann", "bob"}}
+
+
+async def member_left_and_returned(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann", "bob")
+    await client.set("ann", active=False)
+    await client.change("Sales", ["ann", "bob", "eve"], come=["eve"])
+    await client.set("ann", active=True)
+    return {"Sales": {"ann", "bob", "eve"}}
+
+
+async def vanished(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann", "bob")
+    world.groups.clear()
+    await world.sleep(60)
+    await client.change("Sales", ["ann", "bob", "eve"], come=["eve"])
+    return {"Sales": {"ann", "bob", "eve"}}
+
+
+SCRIPTS: list[Script] = [
+    made,
+    added,
+    removed,
+    there_and_back,
+    renamed,
+    overwritten,
+    emptied,
+    deleted,
+    member_made_again,
+    member_left_and_returned,
+    vanished,
+]
+
+
+async def played(script: Script, world: GroupWorld, looks: bool) -> list[str]:
+    """Play a script among three people; return what is wrong in the end."""
+    process = GroupProcess(world, TargetMapping(), on_deactivate="delete")
+    client = GroupClient(process, looks, world.by_patch)
+    await hired(client)
+    world.is_calm = False
+    expected = await script(client, world)
+    await process.settle()
+    world.is_calm = True
+    unrecorded = ["a write without an intent"] if world.unclaimed_writes else []
+    return [*client.stuck, *wrong(world, expected), *unrecorded, *await unseen(process, client, expected)]
+
+
+async def hired(client: GroupClient) -> None:
+    """Create everybody: how people come is held by another model."""
+    for person in (ANN, BOB, EVE):
+        await client.create(person)
+
+
+def wrong(world: GroupWorld, expected: Expected) -> list[str]:
+    ours = {id: entry["externalId"] for id, entry in world.entries.items()}
+    there = [
+        (group["displayName"], [ours.get(member["value"], "nobody") for member in group.get("members", ())])
+        for group in world.groups.values()
+    ]
+    wanted = [(name, sorted(members)) for name, members in expected.items()]
+    return (
+        [] if [(name, sorted(members)) for name, members in there] == wanted else [f"the target has {there}"]
+    )
+
+
+async def unseen(process: GroupProcess, client: GroupClient, expected: Expected) -> list[str]:
+    """Return what the provider is not shown as it should be."""
+    ours = {id: name for name, id in client.ids.items()}
+    shown = {}
+    for name in ("Sales", "Agents"):
+        for group in await process.groups(name):
+            shown[name] = {ours.get(member["value"], "nobody") for member in group.get("members", ())}
+    return [] if shown == expected else [f"the provider is shown {shown}"]
+
+
+@pytest.mark.parametrize(
+    ("by_patch", "looks", "strict"),
+    [
+        pytest.param(False, True, False, id="PUT, looks first"),
+        pytest.param(True, False, True, id="PATCH, blind, strict target"),
+    ],
+)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
+async def test_no_single_fault_loses_a_member_or_leaves_one_behind(
+    script: Script, by_patch: bool, looks: bool, strict: bool
+) -> None:
+    quiet = GroupWorld(by_patch=by_patch, strict=strict)
+    assert await played(script, quiet, looks) == []
+
+    bad = {}
+    for at, point in enumerate(quiet.points):
+        for fault in FAULTS[point]:
+            world = GroupWorld(by_patch=by_patch, strict=strict, fault=(at, fault))
+            if problems := await played(script, world, looks):
+                bad[f"{fault} at {at} ({point})"] = problems
+    assert bad == {}
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_several_faults_at_once_lose_nobody_and_leave_nobody_behind(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(25):
+        world = Stormy(chance)
+        script = chance.choice(SCRIPTS)
+
+        problems = await played(script, world, looks=chance.random() < 0.5)
+
+        assert problems == [], (script.__name__, world)
+
+
+class Stormy(GroupWorld):
+    """Fails by chance, three times at most."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__(by_patch=chance.random() < 0.5, strict=chance.random() < 0.5)
+        self._chance = chance
+        self._left = 3
+
+    def fails(self, kind: str) -> str | None:
+        super().fails(kind)
+        if self.is_calm or not self._left or self._chance.random() > 0.15:
+            return None
+        self._left -= 1
+        return self._chance.choice(FAULTS[kind])

@@ -1,0 +1,70 @@
+"""The journal counted."""
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.flow.ports import Key, Mark, Outcome, Settlement, Standing
+from gateway.flow.status import Census
+from gateway.journal.reading import reading
+from gateway.sqlite import Database
+
+
+async def fill(journal, intent, event) -> None:
+    """Leave three operations that are not settled and one that is, a brake and a pause."""
+    for n, standing in enumerate((Standing.DEAD, Standing.DEAD, Standing.HELD)):
+        claimed = await journal.operations.claim(intent(f"op-{n}", keys=(Key("id", f"{n}"),)))
+        await journal.operations.mark(claimed, Mark(standing))
+    settled = await journal.operations.claim(replace(intent("op-9"), target="book"))
+    await journal.operations.settle(settled, Settlement(Outcome.APPLIED, event("e-1")))
+    await journal.removals.trip("cx", "2026")
+    await journal.removals.release("book", "2026")
+    await journal.pauses.note("book", "2027", event("e-2"))
+
+
+async def test_what_is_not_settled_is_counted_and_the_file_is_measured(sqlite, intent, event) -> None:
+    empty = await sqlite.census()
+    await fill(sqlite, intent, event)
+
+    found = await sqlite.census()
+
+    assert empty == Census(bytes=empty.bytes)
+    unsettled = {("cx", "dead"): 2, ("cx", "held"): 1}
+    assert found == Census(unsettled, {"cx": "2026"}, {"book": "2027"}, 2, found.bytes)
+    assert found.bytes >= empty.bytes > 4096
+
+
+async def test_a_command_that_only_reads_counts_the_same(sqlite, path, intent, event) -> None:
+    await fill(sqlite, intent, event)
+
+    with reading(path) as reader:
+        assert reader.census() == await sqlite.census()
+
+
+async def test_only_what_is_not_settled_is_read(sqlite) -> None:
+    sql = "EXPLAIN QUERY PLAN SELECT target, state, count(*) FROM op WHERE state <> 'closed' GROUP BY 1, 2"
+    plan = await sqlite.database.read(lambda connection: connection.execute(sql).fetchall())
+
+    assert "op_unsettled" in str(plan)
+
+
+async def test_the_pulse_tells_what_waits_and_what_was_written(sqlite, monkeypatch) -> None:
+    before = sqlite.pulse()
+    later = [sqlite.database.later(lambda connection: None) for _ in range(3)]
+    waiting = sqlite.pulse().waiting
+    await sqlite.database.write(lambda connection: None)
+    after = sqlite.pulse()
+
+    assert (waiting, after.waiting, all(future.done() for future in later)) == (3, 0, True)
+    assert (after.batches - before.batches, after.writes - before.writes) == (1, 4)
+    assert after.failure is None
+    monkeypatch.setattr(Database, "failure", "the disk is full")
+    assert sqlite.pulse().failure == "the disk is full"
+
+
+@pytest.mark.parametrize("standing", Standing)
+async def test_every_standing_has_its_count(sqlite, intent, standing: Standing) -> None:
+    claimed = await sqlite.operations.claim(intent())
+    await sqlite.operations.mark(claimed, Mark(standing))
+
+    assert (await sqlite.census()).unsettled == {("cx", standing.value): 1}

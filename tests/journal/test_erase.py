@@ -1,0 +1,398 @@
+"""A person erased: every value gone from every file, and everything else as it was."""
+
+import random
+import sqlite3
+from contextlib import closing
+from itertools import count
+
+import pytest
+
+from gateway.errors import JournalUnavailable
+from gateway.flow.erasure import ErasureDesk, Kept
+from gateway.flow.ports import Event, Mark, Outcome, Personal, ResourceType, Settlement, Standing, State
+from gateway.flow.trail import Question
+from gateway.journal import keeper
+from gateway.journal.files import archives_of
+from gateway.journal.levels import Veil, hashing, masked
+from gateway.journal.sqlite import SqliteJournal
+from gateway.journal.verdict import verify
+from gateway.sqlite import Database, read_only
+from tests.support.trails import seqs as told
+
+DAY = 86400
+CANARY = "canary"
+
+
+@pytest.fixture
+def desk(sqlite):
+    ids = count(1)
+    return ErasureDesk(sqlite.keeper, lambda: f"erasure-{next(ids)}")
+
+
+@pytest.fixture
+def remember(sqlite, event):
+    """Add one event: about whom, by which id, with what else."""
+    ids = count(1)
+
+    async def remember_event(name, id="1", kind="User", **other):
+        target = {"name": "cx", "type": kind, "id": id, "user_name": name and Personal(name)}
+        await sqlite.trail.append([event(f"e-{next(ids)}", target=target, **other)])
+
+    return remember_event
+
+
+@pytest.fixture
+def store(sqlite, resource, event):
+    """Store a resource as it is after a change, with a link."""
+    ids = count(1)
+
+    async def store_resource(id, name, state, **other):
+        links = {"cx": f"t-{id}"} if state is not State.DELETED else {"cx": None}
+        kept = resource(id, name, state=state, links=links, **other)
+        kept.original["emails"] = [{"value": f"{name}@mail.example"}]
+        settlement = Settlement(Outcome.APPLIED, event(f"s-{next(ids)}", name), kept)
+        await sqlite.operations.settle(None, settlement)
+
+    return store_resource
+
+
+def judged(path):
+    with closing(read_only(path)) as connection:
+        return str(verify(connection).state)
+
+
+def names(path):
+    """Return whom each event of the journal is about, as it can still be read."""
+    with closing(read_only(path)) as connection:
+        values = dict(connection.execute("SELECT seq, value FROM event_value ORDER BY seq, n"))
+        found = connection.execute("SELECT seq, subject IS NOT NULL FROM event ORDER BY seq")
+        return [(values.get(seq), bool(about)) for seq, about in found]
+
+
+def everywhere(path):
+    """Return the bytes of all files of the journal."""
+    return b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+
+async def test_a_persons_values_leave_and_that_something_was_done_to_them_stays(desk, remember, path, sqlite):
+    for name in ("Ann", "Bob", "ANN"):
+        await remember(name, id=name.lower())
+
+    erased = await desk.erase("ann")
+    assert (erased.events, erased.originals, erased.kept, erased.is_done) == ((1, 3), (), (), True)
+    assert judged(path) == "whole"
+    newest, third, _, first = await sqlite.trail.page(None, 9, None, None)
+    assert (first["event"], first["target"]["user_name"], first["diff"][0]["after"]) == (
+        "user.create",
+        None,
+        None,
+    )
+    assert third["target"]["id"] == "ann"
+    assert (newest["event"], newest["erased"]) == ("erase", {"events": [1, 3], "originals": []})
+    assert "ann" not in str(newest).casefold()
+
+
+async def test_others_keep_theirs(desk, remember, path):
+    for name in ("Ann", "Bob", "Joann"):
+        await remember(name, id=name.lower())
+
+    await desk.erase("Ann")
+    assert names(path)[:3] == [(None, False), ('"Bob"', True), ('"Joann"', True)]
+
+
+async def test_the_history_of_who_was_erased_is_the_erasure(desk, remember, path):
+    await remember("Ann")
+    await desk.erase("Ann")
+
+    with closing(read_only(path)) as connection:
+        assert list(told(connection, path, Question(name="ann"))) == [2]
+
+
+@pytest.mark.parametrize("name", ["Ann", ""], ids=["unknown", "empty"])
+async def test_nobody_leaves_no_event(desk, remember, name, sqlite):
+    await remember("Bob")
+
+    erased = await desk.erase(name)
+    assert (erased.is_anything, erased.kept) == (False, ())
+    assert (await sqlite.trail.head())[0] == 1
+
+
+async def test_an_archive_that_cannot_be_written_keeps_its_values_until_the_next_try(
+    desk, remember, path, sqlite, clock, monkeypatch
+):
+    for name in ("Ann", "Bob"):
+        await remember(name, id=name.lower())
+        clock.turn(40 * DAY)
+    await sqlite.keeper.retire(0)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full_disk)
+        assert not (await desk.erase("Ann")).is_done
+    assert [file.name for file in path.parent.iterdir() if "draft" in file.name] == []
+
+    assert (await desk.erase("Nobody")).is_done
+    assert b'"Ann"' not in everywhere(path)
+
+
+def full_disk(descriptor):
+    raise OSError(28, "No space left on device")
+
+
+async def test_who_was_erased_is_not_found_again(desk, remember):
+    await remember("Ann")
+    await desk.erase("Ann")
+
+    assert not (await desk.erase("Ann")).is_anything
+
+
+async def test_what_comes_after_an_erasure_can_be_erased_again(desk, remember, path):
+    for _ in range(2):
+        await remember("Ann")
+        last = await desk.erase("Ann")
+
+    assert last.events == (3,)
+    assert judged(path) == "whole"
+
+
+async def test_the_names_a_person_had_before_are_theirs(desk, remember):
+    for name in ("Ann", "Ann.Lee", None):
+        await remember(name, id="7")
+
+    assert (await desk.erase("ann.lee")).events == (1, 2)
+
+
+async def test_who_has_another_name_now_keeps_all_but_the_old_one(desk, remember):
+    await remember("Ann", id="7")
+    await remember("Ann.Lee", id="7")
+    await remember("Ann", id="8")
+
+    assert (await desk.erase("ann")).events == (1, 3)
+
+
+async def test_a_name_given_to_somebody_new_finds_what_its_owner_did_under_others(desk, remember, store):
+    await remember("Zoe", id="8")
+    await store("8", "Ann", State.DELETED)
+    await remember("Zoe", id="8")
+
+    assert (await desk.erase("ann")).events == (1, 2, 3)
+
+
+async def test_a_group_of_that_name_is_nobody(desk, remember):
+    await remember("Sales", kind="Group")
+
+    assert not (await desk.erase("sales")).events
+
+
+@pytest.mark.parametrize(
+    ("value", "is_erased"),
+    [
+        pytest.param("ann@example.com", True, id="the name"),
+        pytest.param({"display": "ANN@example.com"}, True, id="within, in another case"),
+        pytest.param("joann@example.com", False, id="another name"),
+        pytest.param("Ask ann@example.com", False, id="part of a sentence"),
+    ],
+)
+async def test_the_name_leaves_the_events_of_others(desk, remember, path, value, is_erased):
+    diff = [{"path": "members", "after": Personal(value)}, {"path": "title", "after": Personal("Agent")}]
+    await remember("Sales", kind="Group", diff=diff)
+
+    erased = await desk.erase("ann@example.com")
+    assert erased.events == ((1,) if is_erased else ())
+    with closing(read_only(path)) as connection:
+        kept = [
+            text for (text,) in connection.execute("SELECT value FROM event_value WHERE seq = 1 ORDER BY n")
+        ]
+    assert (kept[0] is None, kept[1:]) == (is_erased, ['"Agent"', '"Sales"'])
+    assert judged(path) == "whole"
+
+
+async def test_a_name_is_no_pattern(desk, remember):
+    for name in ("a_b!%", "axb!%", "a_b!xyz"):
+        await remember("Boss", id=name, diff=[{"after": Personal(name)}])
+
+    assert (await desk.erase("a_b!%")).events == (1,)
+
+
+async def test_archives_are_written_anew_and_stay_whole(desk, remember, path, sqlite, clock):
+    for name in ("Ann", "Bob", "Ann", "Ann"):
+        await remember(name, id=name.lower())
+        clock.turn(25 * DAY)
+    await sqlite.keeper.retire(0)
+
+    erased = await desk.erase("Ann")
+    assert (erased.events, erased.archived) == ((1, 3, 4), 2)
+    assert judged(path) == "whole"
+    assert {file.stat().st_mode & 0o777 for file in archives_of(path)} == {0o400}
+    assert b'"Ann"' not in everywhere(path)
+    assert b'"Bob"' in everywhere(path)
+
+
+async def test_an_erasure_that_was_cut_off_is_finished_later(
+    desk, remember, path, sqlite, clock, monkeypatch
+):
+    for name in ("Ann", "Bob"):
+        await remember(name, id=name.lower())
+        clock.turn(40 * DAY)
+    await sqlite.keeper.retire(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper, "erase_archived", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await desk.erase("Ann")
+    assert judged(path) == "whole"
+    assert b'"Ann"' in everywhere(path)
+
+    await sqlite.keeper.retire(400 * DAY)
+    assert judged(path) == "whole"
+    assert b'"Ann"' not in everywhere(path)
+
+
+async def test_an_erasure_is_not_done_while_somebody_reads_the_log(desk, remember, path):
+    await remember("Ann")
+    with closing(read_only(path)) as reader:
+        reader.execute("BEGIN").connection.execute("SELECT * FROM event_value").fetchall()
+        assert not (await desk.erase("Ann")).is_done
+    assert b'"Ann"' in everywhere(path)
+
+    await desk.erase("Nobody")
+    assert b'"Ann"' not in everywhere(path)
+
+
+async def test_a_full_disk_does_not_undo_an_erasure(desk, remember, path, monkeypatch):
+    async def full(self):
+        raise JournalUnavailable("the disk is full")
+
+    await remember("Ann")
+    monkeypatch.setattr(Database, "rewrite", full)
+    assert not (await desk.erase("Ann")).is_done
+    assert names(path)[0] == (None, False)
+
+
+@pytest.mark.parametrize("broken", ["archive", "journal"])
+async def test_files_that_cannot_be_read_end_an_erasure_before_it_begins(
+    desk, remember, path, sqlite, broken
+):
+    await remember("Ann")
+    if broken == "archive":
+        path.with_name(f"{path.name}.2026-01.archive").write_bytes(b"something else" * 99)
+    else:
+        await sqlite.database.write(lambda file: file.execute("UPDATE event SET body = 'no JSON'").rowcount)
+
+    with pytest.raises(JournalUnavailable):
+        await desk.erase("Ann")
+    assert names(path) == [('"Ann"', True)]
+
+
+async def test_what_happens_during_an_erasure_is_erased_too(desk, remember, sqlite, event, monkeypatch):
+    await remember("Ann")
+    find = keeper.find
+
+    def find_slowly(*arguments):
+        found = find(*arguments)
+        with closing(sqlite3.connect(sqlite.keeper.path)) as connection, connection:
+            sqlite.keeper.appender.write(connection, [event("late", "Ann", target=TARGET)])
+        return found
+
+    monkeypatch.setattr(keeper, "find", find_slowly)
+    assert (await desk.erase("Ann")).events == (1, 2)
+
+
+TARGET = {"name": "cx", "type": "User", "id": "1", "user_name": Personal("Ann")}
+
+
+@pytest.mark.parametrize(
+    "veil", [Veil("masked", masked), Veil("hashed", hashing(b"k" * 32))], ids=lambda v: v.level
+)
+async def test_covered_values_are_erased_as_well(path, clock, event, veil):
+    journal = await SqliteJournal.open(path, "full", clock, print, owner="o", veils={"cx": veil})
+    await journal.trail.append([event("e-1", "Annabel")])
+    assert names(path) == [('"A*** (7)"' if veil.level == "masked" else names(path)[0][0], True)]
+
+    erased = await ErasureDesk(journal.keeper, lambda: "e").erase("annabel")
+    assert (erased.events, names(path)[0]) == ((1,), (None, False))
+    await journal.close()
+    assert judged(path) == "whole"
+
+
+async def test_who_is_active_keeps_the_original(desk, store, sqlite):
+    await store("1", "Ann", State.ACTIVE)
+
+    erased = await desk.erase("ann")
+    assert (erased.originals, erased.kept) == ((), (Kept("cx", "the person is active there"),))
+    assert await sqlite.resources.page("cx", ResourceType.USER, "", 9)
+
+
+async def test_who_was_deactivated_is_forgotten(desk, store, sqlite, path):
+    await store("1", "Ann", State.INACTIVE)
+
+    assert (await desk.erase("ann")).originals == ("cx",)
+    assert await sqlite.resources.page("cx", ResourceType.USER, "", 9) == ()
+    assert b"mail.example" not in everywhere(path)
+
+
+async def test_the_id_of_who_was_deleted_stays_taken(desk, store, sqlite, path, resource):
+    await store("1", "Ann", State.ACTIVE)
+    await store("1", "Ann", State.DELETED, external="canary-external")
+
+    assert (await desk.erase("ann")).originals == ("cx",)
+    assert not (await desk.erase("ann")).is_anything
+    with closing(read_only(path)) as connection:
+        row = "SELECT id, original, name_folded, external_id, state FROM resource"
+        assert connection.execute(row).fetchall() == [("1", "{}", None, None, "deleted")]
+    assert b"canary-external" not in everywhere(path)
+
+
+async def test_an_original_is_removed_once(desk, store, remember):
+    await store("1", "Ann", State.DELETED)
+    await desk.erase("ann")
+    await remember("Ann", id="1")  # as when the provider still uses the id
+
+    erased = await desk.erase("ann")
+    assert (erased.originals, len(erased.events)) == ((), 1)
+
+
+@pytest.mark.parametrize("resource_id", ["1", ""], ids=["by id", "by name"])
+async def test_an_unsettled_change_keeps_what_it_needs(desk, store, sqlite, intent, resource_id, event):
+    await store("1", "Ann", State.INACTIVE)
+    operation = await sqlite.operations.claim(intent("op-1", "ann", resource_id=resource_id))
+    await sqlite.operations.mark(operation, Mark(Standing.DEAD, "ann is taken"))
+
+    erased = await desk.erase("Ann")
+    assert (erased.originals, erased.kept) == ((), (Kept("cx", "a change is not settled there"),))
+    await sqlite.operations.settle(operation, Settlement(Outcome.FAILED, event("e-9", "Ann")))
+    assert (await desk.erase("Ann")).originals == ("cx",)
+
+
+async def test_a_closed_operation_holds_nothing_of_anybody(sqlite, intent, event, path):
+    operation = await sqlite.operations.claim(intent())
+    operation = await sqlite.operations.mark(operation, Mark(Standing.DOUBT, "ann is taken"))
+    await sqlite.operations.settle(operation, Settlement(Outcome.FAILED, event()))
+
+    with closing(read_only(path)) as connection:
+        left = connection.execute("SELECT keys, wanted, original, members, reason FROM op").fetchall()
+    assert left == [(None,) * 5]
+
+
+async def test_no_byte_is_left_in_any_file(desk, store, remember, sqlite, clock, path):
+    people, chance = [f"{CANARY}-{n:03}@example.com" for n in range(40)], random.Random(7)
+    for turn in range(3):
+        for n, name in enumerate(chance.sample(people, len(people))):
+            state = chance.choice([State.ACTIVE, State.INACTIVE]) if turn < 2 else State.DELETED
+            await store(name[7:10], name, state, external=f"{name}-{'x' * chance.randrange(200)}")
+            if n % 10 == 0:
+                await remember(name, id=name[7:10], diff=[{"path": "x", "after": Personal(name * 9)}])
+        clock.turn(40 * DAY)
+    await remember(None)
+    await sqlite.keeper.retire(0)
+
+    for name in people[::9]:
+        await desk.erase(name)
+    content = everywhere(path)
+    assert [name for name in people[::9] if name.encode() in content] == []
+    assert people[1].encode() in content
+    assert judged(path) == "whole"
+
+
+async def test_a_name_in_an_event_that_is_about_nobody_is_found(desk, sqlite, path):
+    await sqlite.trail.append([Event("e-1", {"event": "x", "note": Personal("ann")})])
+
+    assert (await desk.erase("ann")).events == (1,)
+    assert judged(path) == "whole"

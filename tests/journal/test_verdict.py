@@ -1,0 +1,307 @@
+"""The trail judged: whatever was done to a row of any of its files is found, and named."""
+
+import hashlib
+import sqlite3
+from contextlib import closing
+
+import orjson
+import pytest
+
+from gateway.flow.ports import Event
+from gateway.journal.archive import archive_of
+from gateway.journal.chain import hash_of
+from gateway.journal.verdict import TrailState, Verdict, verify
+from gateway.sqlite import read_only
+from tests.support.trails import empty_trail
+
+
+@pytest.fixture
+async def trail(sqlite, event, path):
+    """A trail of five events, and how to tamper with it."""
+    await sqlite.trail.append([event(f"e-{n}") for n in range(1, 5)])
+    await sqlite.trail.append([Event("e-5", {"event": "config.loaded"})])
+
+    def tamper(*statements):
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            for statement in statements:
+                assert connection.execute(statement).rowcount or statement.startswith("PRAGMA")
+        return verdict()
+
+    def verdict():
+        with closing(read_only(path)) as connection:
+            return verify(connection)
+
+    return tamper
+
+
+async def test_an_untouched_trail_is_whole(trail):
+    assert trail() == Verdict(TrailState.WHOLE, None, "5 events, each in its place")
+
+
+async def test_an_empty_trail_is_whole(sqlite, path):
+    with closing(read_only(path)) as connection:
+        assert verify(connection).state is TrailState.WHOLE
+
+
+DAY = 86400
+ERASED = (
+    "UPDATE event_value SET value = NULL, salt = NULL WHERE seq = 2",
+    "UPDATE event SET subject = NULL WHERE seq = 2",
+)
+VALUE = "INSERT INTO event_value VALUES ({}, 0, x'00', '1')"
+INSERTED = """
+    INSERT INTO event SELECT {}, 'e', published, event, target, result, correlation_id, actor, subject,
+                             body, hash
+    FROM event WHERE seq = {}"""
+FORGED = """
+    UPDATE event SET body = replace(body, '201', '200'),
+        hash = sealed((SELECT hash FROM event WHERE seq = 3), replace(body, '201', '200'))
+    WHERE seq = 4"""
+HIDDEN = (
+    "PRAGMA writable_schema = ON",
+    "UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', 'NULL') WHERE name = 'event_target'",
+)
+SWAP = (
+    "UPDATE event SET seq = 99 WHERE seq = 2",
+    "UPDATE event SET seq = 2 WHERE seq = 3",
+    "UPDATE event SET seq = 3 WHERE seq = 99",
+)
+
+
+@pytest.mark.parametrize(
+    ("statements", "state", "seq", "word"),
+    [
+        pytest.param(
+            ["UPDATE event SET body = replace(body, '201', '200') WHERE seq = 3"],
+            "changed",
+            3,
+            "text",
+            id="text",
+        ),
+        pytest.param(
+            ["UPDATE event SET body = CAST(x'7bff7d' AS TEXT) WHERE seq = 2"],
+            "changed",
+            2,
+            "text",
+            id="no UTF-8",
+        ),
+        pytest.param(["UPDATE event SET body = x'7b7d' WHERE seq = 2"], "changed", 2, "text", id="no text"),
+        pytest.param(["UPDATE event SET hash = 'x' WHERE seq = 2"], "changed", 2, "hash", id="hash"),
+        pytest.param(["UPDATE event SET id = 'x' WHERE seq = 4"], "changed", 4, "id", id="id"),
+        pytest.param(["UPDATE event SET published = '2020' WHERE seq = 1"], "changed", 1, "time", id="time"),
+        pytest.param(
+            ["UPDATE event SET result = 'failed' WHERE seq = 4"], "changed", 4, "column", id="column"
+        ),
+        pytest.param(
+            ["UPDATE event SET subject = NULL WHERE seq = 4"], "changed", 4, "subject", id="subject"
+        ),
+        pytest.param(
+            ["UPDATE event_value SET value = '\"Bob\"' WHERE seq = 2"], "changed", 2, "value", id="value"
+        ),
+        pytest.param(
+            ["UPDATE event_value SET salt = 'text' WHERE seq = 2"], "changed", 2, "value", id="salt"
+        ),
+        pytest.param(
+            ["UPDATE event_value SET salt = NULL WHERE seq = 2"],
+            "changed",
+            2,
+            "value",
+            id="salt alone erased",
+        ),
+        pytest.param(
+            ["DELETE FROM event_value WHERE seq = 2 AND n = 1"], "changed", 2, "value", id="value row missing"
+        ),
+        pytest.param(
+            ["DELETE FROM event_value WHERE seq = 4"], "changed", 4, "value", id="all value rows missing"
+        ),
+        pytest.param(
+            ["INSERT INTO event_value VALUES (5, 0, x'00', '1')"], "changed", 5, "value", id="value row added"
+        ),
+        pytest.param(["DELETE FROM meta WHERE name = 'salt'"], "changed", 1, "subject", id="key of subjects"),
+        pytest.param(SWAP, "changed", 2, "hash", id="swapped"),
+        pytest.param(["DELETE FROM event WHERE seq = 3"], "gap", 3, "3", id="deleted"),
+        pytest.param(["DELETE FROM event WHERE seq IN (1, 2)"], "gap", 1, "1", id="deleted at the start"),
+        pytest.param(["DELETE FROM event WHERE seq >= 4"], "truncated", 4, "4 to 5", id="cut off"),
+        pytest.param(["DELETE FROM event"], "truncated", 1, "1 to 5", id="emptied"),
+        pytest.param(["UPDATE trail_head SET seq = 4"], "changed", 5, "record", id="head set back"),
+        pytest.param(["UPDATE trail_head SET hash = ''"], "changed", 5, "record", id="hash of the head"),
+        pytest.param(["DELETE FROM trail_head"], "changed", 5, "record", id="head deleted"),
+        pytest.param(["UPDATE trail_base SET seq = 2"], "gap", 1, "1 to 2", id="base set forward"),
+        pytest.param(["UPDATE trail_base SET hash = 'x'"], "changed", 0, "begins", id="hash of the base"),
+        pytest.param(["DELETE FROM trail_base"], "changed", 0, "begins", id="base deleted"),
+        pytest.param(ERASED, "changed", 2, "without an erasure", id="erased in silence"),
+        pytest.param(
+            ["UPDATE event_value SET value = NULL WHERE seq = 2"],
+            "changed",
+            2,
+            "value",
+            id="value alone erased",
+        ),
+        pytest.param(
+            ["UPDATE event SET subject = 'x' WHERE seq = 5"], "changed", 5, "subject", id="subject of nobody"
+        ),
+        pytest.param(
+            [INSERTED.format(0, 1)], "changed", 0, "not of the trail", id="inserted before the first"
+        ),
+        pytest.param([INSERTED.format(6, 5)], "changed", 6, "hash", id="inserted after the last"),
+        pytest.param([VALUE.format(0)], "changed", 0, "not of the trail", id="value of no event, before"),
+        pytest.param([VALUE.format(9)], "changed", 9, "not of the trail", id="value of no event, after"),
+        pytest.param(
+            ["INSERT INTO event_value VALUES ('x', 0, x'00', '1')"],
+            "changed",
+            0,
+            "trail",
+            id="value of nothing",
+        ),
+        pytest.param([*HIDDEN], "changed", None, "indexes", id="hidden from an index"),
+    ],
+)
+async def test_tampering_is_found_and_located(trail, statements, state, seq, word):
+    verdict = trail(*statements)
+
+    assert (verdict.state, verdict.seq) == (state, seq)
+    assert word in verdict.reason
+
+
+@pytest.mark.parametrize("words", [b"\xa0REATE TABLE event", b"CREATE TABLE \xa0vent)"])
+def test_what_a_file_says_of_its_tables_is_judged_too(tmp_path, words):
+    path = tmp_path / "gateway.db"
+    empty_trail(path).close()
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE event", words))
+
+    with closing(sqlite3.connect(path)) as connection:
+        assert verify(connection).state is TrailState.CHANGED
+
+
+def test_a_journal_of_an_older_release_is_not_judged(tmp_path):
+    with closing(empty_trail(tmp_path / "gateway.db")) as connection:
+        connection.execute("DROP TABLE trail_base")
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            verify(connection)
+
+
+async def test_a_forged_event_with_a_right_hash_is_no_event(trail):
+    def forged(body):
+        hash = hashlib.sha256(b"\x00" + body).hexdigest()
+        return trail(f"UPDATE event SET body = '{body.decode()}', hash = '{hash}' WHERE seq = 1")
+
+    for body in (b"no JSON", b"{}", b"[]"):
+        assert (forged(body).state, forged(body).seq) == (TrailState.CHANGED, 1)
+
+
+async def test_values_of_removed_events_do_not_hide_what_follows(trail):
+    deleted = "DELETE FROM event WHERE seq = 1"
+
+    assert trail(deleted).seq == 1
+
+
+async def test_the_hash_can_be_recomputed_by_hand(trail, path):
+    with closing(read_only(path)) as connection:
+        rows = connection.execute("SELECT body, hash FROM event ORDER BY seq").fetchall()
+        values = connection.execute("SELECT salt, value FROM event_value WHERE seq = 1 ORDER BY n").fetchall()
+
+    previous = b""
+    for body, hash in rows:
+        previous = hashlib.sha256(b"\x00" + previous + body.encode()).digest()
+        assert previous.hex() == hash
+    diff, target = (orjson.loads(rows[0][0])[name] for name in ("diff", "target"))
+    digests = [hashlib.sha256(salt + value.encode()).hexdigest() for salt, value in values]
+    assert [diff[0]["after"]["#"], target["user_name"]["#"]] == digests
+
+
+@pytest.fixture
+async def months(sqlite, event, clock, path):
+    """Eight events of 2026-11 to 2027-01, of which the first two months have left the journal."""
+    for n in range(1, 9):
+        await sqlite.trail.append([event(f"e-{n}")])
+        clock.turn(10 * DAY)
+    assert await sqlite.keeper.retire(0) == ("2026-11", "2026-12")
+
+    def judge():
+        with closing(read_only(path)) as connection:
+            return verify(connection)
+
+    return judge
+
+
+def tampered(path, month, *statements):
+    """Change an archive as somebody does who has all rights."""
+    archive = archive_of(path, month)
+    archive.chmod(0o600)
+    with closing(sqlite3.connect(archive, isolation_level=None)) as connection:
+        connection.create_function("sealed", 2, hash_of)
+        for statement in statements:
+            assert connection.execute(statement).rowcount > 0
+
+
+async def test_a_trail_goes_on_from_file_to_file(months):
+    assert months() == Verdict(TrailState.WHOLE, None, "8 events, each in its place")
+
+
+@pytest.mark.parametrize(
+    ("gone", "seq"),
+    [(["2026-11"], 1), (["2026-12"], 2), (["2026-11", "2026-12"], 1)],
+    ids=["oldest", "newest", "all"],
+)
+async def test_an_archive_that_is_missing_is_a_gap(months, path, gone, seq):
+    for month in gone:
+        archive_of(path, month).unlink()
+
+    assert (months().state, months().seq) == (TrailState.GAP, seq)
+
+
+async def test_archives_that_were_swapped_are_found(months, path):
+    older, newer = archive_of(path, "2026-11"), archive_of(path, "2026-12")
+    older.rename(path.with_name("aside"))
+    newer.rename(older)
+    path.with_name("aside").rename(newer)
+
+    assert (months().state, months().seq) == (TrailState.GAP, 1)
+
+
+async def test_an_archive_under_the_name_of_another_month_is_found(months, path):
+    archive_of(path, "2026-11").rename(archive_of(path, "2026-10"))
+
+    verdict = months()
+    assert (verdict.state, verdict.seq) == (TrailState.CHANGED, 1)
+    assert "month" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("statement", "state", "seq"),
+    [
+        pytest.param("UPDATE event SET actor = 'x' WHERE seq = 3", "changed", 3, id="column"),
+        pytest.param("UPDATE event_value SET value = '1' WHERE seq = 3", "changed", 3, id="value"),
+        pytest.param("DELETE FROM event WHERE seq = 3", "gap", 3, id="deleted"),
+        pytest.param("DELETE FROM event WHERE seq >= 3", "gap", 3, id="truncated"),
+        pytest.param("DELETE FROM event", "gap", 2, id="emptied"),
+        pytest.param(VALUE.format(7), "changed", 7, id="value of an event that is elsewhere"),
+    ],
+)
+async def test_tampering_with_an_archive_is_found_and_located(months, path, statement, state, seq):
+    tampered(path, "2026-12", statement)
+
+    assert (months().state, months().seq) == (state, seq)
+
+
+@pytest.mark.parametrize("content", [b"", b"no database" * 100], ids=["empty", "something else"])
+async def test_an_archive_that_is_none_is_found(months, path, content):
+    archive = archive_of(path, "2026-12")
+    archive.chmod(0o600)
+    archive.write_bytes(content)
+
+    assert (months().state, months().seq) == (TrailState.CHANGED, 2)
+
+
+async def test_copies_that_a_crash_left_in_the_journal_are_no_fault_unless_they_differ(months, path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("ATTACH ? AS old", (str(archive_of(path, "2026-12")),))
+        for table in ("event", "event_value"):
+            connection.execute(f"INSERT INTO {table} SELECT * FROM old.{table} WHERE seq = 4")
+        connection.execute(
+            "UPDATE trail_base SET (seq, hash) = (SELECT seq, hash FROM old.event WHERE seq = 3)"
+        )
+
+    assert months().state is TrailState.WHOLE
+    tampered(path, "2026-12", FORGED)
+    assert (months().state, months().seq) == (TrailState.CHANGED, 4)

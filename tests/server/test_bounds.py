@@ -1,0 +1,63 @@
+"""What a target asks for is believed within bounds: a provider that is told to come in a year never does."""
+
+import asyncio
+import json
+
+import pytest
+
+from gateway.scim.names import ERROR
+from tests.support.served import OTHER
+
+USERS = "/scim/phonebook/v2/Users"
+PERSON = {"userName": "canary.bob@example.com"}
+SORRY = json.dumps({"schemas": [ERROR], "status": "429", "detail": "sorry"})
+NO_YEAR = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        pytest.param("3600", "3600", id="an hour"),
+        pytest.param("999999999", "3600", id="thirty years"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", "3600", id="the end of all years"),
+        pytest.param(NO_YEAR, "30", id="a year that is none"),
+        pytest.param("Mon, 01 Jan 2024 00:00:00 +9999", "30", id="a zone that is none"),
+    ],
+)
+async def test_a_provider_is_told_to_come_again_within_the_hour(
+    serve, refused, scripted, asked: str, told: str
+) -> None:
+    served = await serve(scripted.toml(), OTHER)
+
+    for status in (429, 503):
+        scripted.says(status, SORRY, **{"Retry-After": asked})
+        for method, body in (("GET", None), ("POST", PERSON | {"externalId": str(status)})):
+            answer = await served.ask(method, USERS, body)
+
+            refused(answer, 429, "phonebook")
+            assert (method, status, answer.headers["Retry-After"]) == (method, status, told)
+
+
+async def test_an_absurd_date_leaves_no_change_in_doubt(serve, scripted) -> None:
+    scripted.says(429, SORRY, **{"Retry-After": NO_YEAR})
+    served = await serve(scripted.toml(), OTHER)
+
+    await served.ask("POST", USERS, PERSON)
+
+    assert await served.gateway.services.operations.open("phonebook", ()) == ()
+    assert [event["outcome"]["result"] for event in await served.events()] == ["pending"]
+
+
+@pytest.mark.parametrize("limit", [{"rate": '"12/m"'}, {"concurrency": "1"}], ids=["rate", "places"])
+async def test_who_would_wait_longer_than_an_attempt_for_a_turn_is_told_to_slow_down(
+    serve, refused, scripted, limit: dict[str, str]
+) -> None:
+    scripted.says(200, '{"totalResults": 0}')
+    served = await serve(scripted.toml(timeout='"100ms"', **limit), OTHER)
+    held = served.gateway.connectors["phonebook"]._limits.turn()
+
+    async with asyncio.timeout(5), held:
+        answer = await served.ask("GET", USERS)
+
+    refused(answer, 429, "phonebook asks to slow down")
+    assert scripted.asked == []

@@ -1,0 +1,115 @@
+"""What monitoring reads."""
+
+import re
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.flow.ports import Outcome, Standing
+from gateway.flow.status import Census, Pulse
+from gateway.metrics import FAMILIES, Metrics
+
+PULSE = Pulse(None, 3, 10, 40)
+CENSUS = Census({("cx", "dead"): 2, ("gone", "open"): 1}, {"cx": "2026"}, {"book": "2026"}, 7, 4096)
+
+
+def make() -> Metrics:
+    return Metrics(("okta",), ("book", "cx"))
+
+
+def read(metrics: Metrics, pulse: Pulse = PULSE, census: Census | None = CENSUS) -> dict[Any, float]:
+    """Return what Prometheus makes of it: name and labels -> number."""
+    families = text_string_to_metric_families(metrics.render(pulse, census).decode())
+    return {
+        (sample.name.removeprefix("scim_gateway_"), *sorted(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_a_request_is_counted_and_timed_under_its_names() -> None:
+    metrics = make()
+
+    metrics.answered("okta", "cx", "create", 201, 0.2)
+
+    found = read(metrics)
+    names = (("operation", "create"), ("provider", "okta"), ("status", "201"), ("target", "cx"))
+    assert found["requests_total", *names] == 1
+    assert found["request_seconds_sum", ("operation", "create"), ("target", "cx")] == 0.2
+
+
+def test_a_name_that_nobody_configured_is_no_label() -> None:
+    metrics = make()
+
+    for n in range(100):
+        metrics.answered(f"canary-{n}", f"canary-{n}", "", 404, 0.1)
+
+    assert "canary" not in metrics.render(PULSE, CENSUS).decode()
+    names = (("operation", ""), ("provider", ""), ("status", "404"), ("target", ""))
+    assert read(metrics)["requests_total", *names] == 100
+
+
+def test_what_the_flow_tells_is_counted() -> None:
+    metrics = make()
+
+    metrics.called("cx", "silent", 0.5)
+    metrics.changed("cx", Outcome.PENDING)
+    metrics.alerted("journal.unwritable", "")
+
+    found = read(metrics)
+    assert found["attempts_total", ("outcome", "silent"), ("target", "cx")] == 1
+    assert found["attempt_seconds_sum", ("target", "cx")] == 0.5
+    assert found["changes_total", ("outcome", "pending"), ("target", "cx")] == 1
+    assert found["changes_total", ("outcome", "failed"), ("target", "book")] == 0
+    assert found["alerts_total", ("alert", "journal.unwritable"), ("target", "")] == 1
+
+
+def test_every_target_has_every_standing_and_nobody_else_has() -> None:
+    found = {key[1:]: value for key, value in read(make()).items() if key[0] == "operations"}
+
+    expected = {(("standing", s.value), ("target", t)): 0.0 for s in Standing for t in ("book", "cx")}
+    assert found == expected | {(("standing", "dead"), ("target", "cx")): 2.0}
+
+
+def test_the_journal_the_brake_and_the_pauses_are_looked_up() -> None:
+    found = read(make())
+
+    assert (found["removals_held", ("target", "cx")], found["removals_held", ("target", "book")]) == (1, 0)
+    assert (found["target_paused", ("target", "cx")], found["target_paused", ("target", "book")]) == (0, 1)
+    names = ("writable", "waiting", "batches_total", "writes_total", "bytes", "events")
+    assert [found[f"journal_{name}",] for name in names] == [1, 3, 10, 40, 4096, 7]
+
+
+def test_a_journal_that_cannot_be_read_leaves_out_what_it_would_say() -> None:
+    found = read(make(), Pulse("the disk is full", 0, 0, 0), None)
+
+    assert found["journal_writable",] == 0
+    assert {key[0] for key in found} & {
+        "operations",
+        "removals_held",
+        "target_paused",
+        "journal_bytes",
+    } == set()
+
+
+def test_the_process_and_its_release_are_there() -> None:
+    text = make().render(PULSE, CENSUS).decode()
+
+    assert "process_resident_memory_bytes " in text
+    assert re.search(r'^scim_gateway_build_info\{version="[^"]+"\} 1\.0$', text, re.MULTILINE)
+    assert "_created" not in text
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_a_metric_is_named_as_the_table_says(family) -> None:
+    metrics = make()
+    metrics.answered("okta", "cx", "create", 201, 0.2)
+    metrics.called("cx", "ok", 0.5)
+    metrics.alerted("target.denied", "cx")
+
+    text = metrics.render(PULSE, CENSUS).decode()
+
+    assert f"# TYPE {family.name} {family.kind}\n" in text
+    sample = next(line for line in text.splitlines() if line.startswith(family.name))
+    assert set(re.findall(r'(\w+)="', sample)) - {"le"} == set(family.labels)

@@ -1,0 +1,99 @@
+"""Alerts from a gateway that works to somebody's web address, and the eye on the journal."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from gateway.flow.alert import Alert
+from gateway.oversight import watch_journal
+from tests.support.house import make_house
+from tests.support.served import ANN, CONFIG, OTHER, USERS, Scripted, Serve, gateways, scripted_target
+
+
+@pytest.fixture
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
+    async with gateways(tmp_path) as run:
+        yield run
+
+
+@pytest.fixture
+async def scripted() -> AsyncIterator[Scripted]:
+    async with scripted_target() as target:
+        yield target
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[tuple[Scripted, list[Any]]]:
+    """Whom alerts are posted to, and what was posted."""
+    messages: list[Any] = []
+
+    async def reply(request: web.Request) -> web.StreamResponse:
+        messages.append(await request.json())
+        return web.Response()
+
+    async with scripted_target() as target:
+        target.reply = reply
+        yield target, messages
+
+
+async def until(is_so: Any) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0)
+
+
+async def test_refused_credentials_are_told_once_to_everybody_who_must_hear(
+    serve, scripted, receiver
+) -> None:
+    hook, messages = receiver
+    scripted.says(401)
+    config = f'{CONFIG}[alerts]\nwebhook = "{hook.url}/hook?key=s3cret"\n'
+    with capture_logs() as lines:
+        served = await serve(scripted.toml(), OTHER, config=config)
+        answers = [await served.ask("POST", USERS, ANN) for _ in range(3)]
+        await until(lambda: messages)
+
+    reason = "the target does not accept targets.phonebook.auth (status 401)"
+    name = answers[0].headers["X-Correlation-Id"]
+    (message,) = messages
+    expected = {"alert": "target.denied", "target": "phonebook", "reason": reason, "correlation_id": name}
+    assert {field: value for field, value in message.items() if field != "at"} == expected
+    (event,) = [event for event in await served.events() if event["event"] == "target.denied"]
+    assert (event["outcome"]["reason"], event["correlation_id"]) == (reason, name)
+    logged = [line for line in lines if line["event"] == "target.denied"]
+    assert ([line["target"] for line in logged], "s3cret" in str(lines)) == (["phonebook"] * 3, False)
+
+
+async def test_a_webhook_that_does_not_answer_keeps_nobody_waiting(serve, scripted, receiver) -> None:
+    hook, _ = receiver
+    hook.holds(200, "")
+    scripted.says(401)
+    config = f'{CONFIG}[alerts]\nwebhook = "{hook.url}"\n'
+    served = await serve(scripted.toml(), OTHER, config=config)
+
+    assert (await served.ask("POST", USERS, ANN)).status == 429
+    await until(lambda: hook.asked)
+    assert (await served.ask("POST", USERS, ANN)).status == 429
+
+
+async def test_a_journal_that_cannot_be_written_raises_the_alarm_until_it_can() -> None:
+    alerts: list[Alert] = []
+    reasons = iter([None, "the disk is full", "the disk is full"])
+
+    async def health() -> str | None:
+        return next(reasons)
+
+    async def nothing(seconds: float) -> None:
+        """Do not wait."""
+
+    services = replace(make_house().services, alarm=alerts.append, sleep=nothing)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await watch_journal(health, services)
+
+    assert alerts == [Alert("journal.unwritable", None, "the disk is full")] * 2
