@@ -119,8 +119,8 @@ def _note(settings: "Settings", export: "Export") -> None:
 
 
 async def _note_here(settings: "Settings", export: "Export", absent: str) -> None:
-    from gateway.offline import open_export_desk
     from gateway.journal.lock import JournalLocked
+    from gateway.offline import open_export_desk
 
     try:
         async with open_export_desk(settings) as desk:

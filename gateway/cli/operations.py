@@ -108,8 +108,8 @@ def _done(settings: "Settings", method: str, resource: str, act: Act) -> int:
 
 
 async def _here(settings: "Settings", act: Act, absent: str) -> int:
-    from gateway.offline import open_operation_desk
     from gateway.journal.lock import JournalLocked
+    from gateway.offline import open_operation_desk
 
     try:
         async with open_operation_desk(settings) as desk:

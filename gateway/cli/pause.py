@@ -48,8 +48,8 @@ def _done(config: Config, target: str, name: str, act: Act) -> bool:
 
 
 async def _here(settings: "Settings", act: Act, absent: str) -> bool:
-    from gateway.offline import open_pauses
     from gateway.journal.lock import JournalLocked
+    from gateway.offline import open_pauses
 
     try:
         async with open_pauses(settings) as pauses:

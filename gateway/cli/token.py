@@ -117,8 +117,8 @@ def _checked(answer: Answer, absent: int | None = None) -> bool:
 
 
 async def _issue(settings: "Settings", made: "Token", absent: NoGateway) -> None:
-    from gateway.offline import open_desk
     from gateway.journal.lock import JournalLocked
+    from gateway.offline import open_desk
 
     try:
         async with open_desk(settings) as desk:
@@ -128,8 +128,8 @@ async def _issue(settings: "Settings", made: "Token", absent: NoGateway) -> None
 
 
 async def _revoke(settings: "Settings", id: str, absent: NoGateway) -> bool:
-    from gateway.offline import open_desk
     from gateway.journal.lock import JournalLocked
+    from gateway.offline import open_desk
 
     try:
         async with open_desk(settings) as desk:

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 ALERTS: Final[Mapping[str, str]] = {  # every alert -> what is the matter, and what to do
-    "target.denied": "The target refuses the gateway's credentials: mend `targets.NAME.auth` and start again.",
+    "target.denied": "The target refuses the gateway's credentials: mend `targets.NAME.auth`, start again.",
     "removals.held": "More people left at once than `max_removals` allows: look at `operations list`, and "
     "let them go with `operations release` where that is meant.",
     "operation.dead": "A change was tried ten times and given up: `operations list` says why; "

@@ -189,7 +189,8 @@ def slapd(folder: Path) -> Iterator[Slapd]:
     """Start a server in a folder, and end it."""
     needed()
     (folder / "data").mkdir()
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem -days 2"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    command += " -keyout key.pem -out cert.pem -days 2"
     names = ["-subj", "/CN=gateway-client", "-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run([*command.split(), *names], cwd=folder, check=True, capture_output=True)
     named = {"folder": folder, "schemas": SCHEMAS, "suffix": SUFFIX, "root": ROOT, "password": PASSWORD}
