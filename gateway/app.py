@@ -72,7 +72,7 @@ KEEP_ALIVE: Final = 75.0  # seconds an idle connection, or one that dribbles its
 RESTORED: Final = Alert(
     "journal.restored",
     None,
-    "the journal has come less far than when it was last seen: what stood open in it waits for retry or drop, "
+    "the journal has come less far than when it was last seen: what stood open waits for retry or drop, "
     "creates look their people up first from now on, and `reconcile` shows what the targets have",
 )
 
