@@ -13,6 +13,7 @@ Nothing is said of `meta` in answers.
 """
 
 import json
+import tomllib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -146,6 +147,8 @@ def event_rows(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def test_there_are_golden_files_for_every_preset() -> None:
-    presets = {file.stem for file in (GOLDEN.parents[1] / "gateway" / "presets").glob("*.toml")}
+    files = (GOLDEN.parents[1] / "gateway" / "presets").glob("*.toml")
+    # what a directory gets is shown on a real one, in tests/targets/ldap
+    presets = {file.stem for file in files if tomllib.loads(file.read_text())["connector"] == "scim"}
 
     assert presets <= {file.parent.name for file in FILES if file.parts[-3] == "okta"}

@@ -119,8 +119,8 @@ class TargetMapping:
             name: value for name, value in entry.items() if name not in SERVER_OWNED and self._is_shown(name)
         }
         for rule in self.rules:
-            if not rule.in_place:
-                document = take(document, rule.to)
+            if not rule.in_place or (rule.to.where is None and rule.to.sub is None):
+                document = take(document, rule.to)  # the target's own shape is not the provider's
         for rule in self.rules:
             document = rule.unwrite(entry, document)
         return document

@@ -13,7 +13,6 @@ from gateway.flow.ports import (
     Query,
     Refused,
     ResourceType,
-    TargetError,
     Unreachable,
     Update,
 )
@@ -29,7 +28,7 @@ from gateway.targets.ldap.membership import (
 from gateway.targets.ldap.names import normal, parent_of, rdn_of, rendered, split
 from gateway.targets.ldap.place import Directory
 from gateway.targets.ldap.room import Room, asks_for_id, chunks
-from gateway.targets.ldap.session import Session, in_doubt
+from gateway.targets.ldap.session import Session
 from gateway.targets.ldap.values import Raw, encoded, meta_of
 
 READ: Final = ("createTimestamp", "modifyTimestamp")
@@ -81,7 +80,7 @@ class Groups:
                 session.add(dn, attributes)
             except Missing as error:
                 raise Unreachable(f"there is no entry {parent_of(dn)} to make groups in") from error
-        return self._reread(session, dn)
+        return self.shown(self.room.reread(session, dn))
 
     def change(self, session: Session, id: str, update: Update) -> Attributes:
         """Change a group's name and members; each part may be sent again."""
@@ -95,7 +94,7 @@ class Groups:
         if external and before != after:
             session.modify(dn, [(MOD_REPLACE, external, encoded("externalId", after) or None)])
         self._change_members(session, dn, adds, removes)
-        return self._reread(session, dn)
+        return self.shown(self.room.reread(session, dn))
 
     def delete(self, session: Session, id: str) -> None:
         """Remove a group."""
@@ -208,16 +207,6 @@ class Groups:
 
     def _key(self, name: str) -> object:
         return normal(name) if self._membership.by_dn else name.casefold()
-
-    def _reread(self, session: Session, dn: str) -> Attributes:
-        try:
-            raw = session.read(dn, self.room.names)
-        except TargetError as error:
-            raise in_doubt(error) from error
-        if raw is None:
-            raise in_doubt(Missing("the group is not where it was written"))
-        self.room.places.note(self.room.id_of(raw) or "", dn)
-        return self.shown(raw)
 
 
 def room_of(directory: Directory, base: str) -> Room:

@@ -90,7 +90,7 @@ class People:
             session.add(dn, [("objectClass", classes), *attributes.items(), *born])
         except Missing as error:
             raise Unreachable(f"there is no entry {parent_of(dn)} to make people in") from error
-        return self.shown(self._reread(session, dn))
+        return self.shown(self.room.reread(session, dn))
 
     def change(self, session: Session, id: str, update: Update) -> Attributes:
         """Change a person; a new name or place first, which is taken back where the rest is refused."""
@@ -105,7 +105,7 @@ class People:
             dn = session.rename(raw.dn, *split(dn))
         if modifications:
             self._modify(session, raw, dn, modifications)
-        after = self._reread(session, dn)
+        after = self.room.reread(session, dn)
         self._follow(session, raw, after)
         return self.shown(after)
 
@@ -214,17 +214,6 @@ class People:
             self._groups.follow(session, before, after)
         except TargetError as error:
             raise in_doubt(error) from error
-
-    def _reread(self, session: Session, dn: str) -> Raw:
-        """Return an entry that was just written; what fails now leaves the change in doubt."""
-        try:
-            raw = session.read(dn, self.room.names)
-        except TargetError as error:
-            raise in_doubt(error) from error
-        if raw is None:
-            raise in_doubt(Missing("the entry is not where it was written"))
-        self.room.places.note(self.room.id_of(raw) or "", dn)
-        return raw
 
 
 def room_of(directory: Directory) -> Room:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.flow.ports import Attributes, CannotFilter, Query, ResourceType
+from gateway.flow.ports import Attributes, CannotFilter, Query, ResourceType, Silent, TargetError
 from gateway.scim.predicate import predicate
 from gateway.targets.ldap.filters import NOBODY, Ask, Asked, Vocabulary, any_of, both, equal, translate
-from gateway.targets.ldap.session import PAGE, Session
+from gateway.targets.ldap.session import PAGE, Session, in_doubt
 from gateway.targets.ldap.values import Raw, read_id, sought_id
 from gateway.targets.ldap.walks import Places, Walk, Walks
 
@@ -39,6 +39,17 @@ class Room:
         if found is not None:
             self.places.note(id, found.dn)
         return found
+
+    def reread(self, session: Session, dn: str) -> Raw:
+        """Return an entry that was just written; what fails now leaves the change in doubt."""
+        try:
+            raw = session.read(dn, self.names)
+        except TargetError as error:
+            raise in_doubt(error) from error
+        if raw is None:
+            raise Silent("the entry is not where it was written")
+        self.places.note(self.id_of(raw) or "", dn)
+        return raw
 
     def found(self, session: Session, ids: Sequence[str]) -> dict[str, Raw]:
         """Return entries by their ids, in the order of these; who is not there is left out."""

@@ -312,3 +312,32 @@ async def test_who_was_renamed_past_the_gateway_is_still_known(here: Room):
     here.server.root().rename_s(f"uid=ann,{here.people}", "uid=anna")
 
     assert (await here.connector.get(USER, ann["id"]))["userName"] == "anna"
+
+
+async def test_an_entry_with_two_names_keeps_them(here: Room):
+    dn = f"cn=Ann+uid=ann,{here.people}"
+    here.server.add(dn, ["inetOrgPerson"], uid="ann", cn="Ann", sn="Lee")
+    (ann,) = (await here.connector.query(USER, Query(parse_filter('userName eq "ann"')))).entries
+
+    await here.change(ann, title="Agent")
+    with pytest.raises(Refused, match="uid"):
+        await here.change(ann, userName="anna")
+
+    ((_, entry),) = here.raw().items()
+    assert (entry["uid"], entry["title"]) == ([b"ann"], [b"Agent"])
+
+
+@pytest.mark.parametrize("habits", [{"dn": "uid={userName}+cn={userName},ou=people,{base}"}])
+async def test_a_template_with_two_names_makes_nobody(slapd_server, habits):
+    async with room(slapd_server, **habits) as here:
+        with pytest.raises(Refused, match="cannot be named so"):
+            await here.person("ann")
+
+
+async def test_without_groups_people_are_renamed_and_removed(slapd_server):
+    async with room(slapd_server, group_base=None) as here:
+        ann = await here.person("ann")
+        anna = await here.change(ann, userName="anna")
+        await here.connector.delete(USER, anna["id"])
+
+        assert here.raw() == {}

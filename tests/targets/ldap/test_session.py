@@ -1,0 +1,129 @@
+"""A connection whose directory says what slapd never does."""
+
+import ldap
+import pytest
+
+from gateway.flow.ports import Denied, Missing, Refused, Silent, Unreachable
+from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.room import Room
+from gateway.targets.ldap.session import Door, Session
+from tests.support.ldap import USER
+
+
+class Strict:
+    """A connection to a group that holds `a`, without permissive changes; `says` comes first."""
+
+    def __init__(self, *says: type[ldap.LDAPError]) -> None:
+        self.says = list(says)
+        self.members = {b"a"}
+
+    def modify_ext(self, dn, modifications, controls):
+        for kind, _, (value, *more) in modifications:
+            if (value in self.members) is (kind == ldap.MOD_ADD):
+                return [ldap.NO_SUCH_ATTRIBUTE, ldap.TYPE_OR_VALUE_EXISTS][kind == ldap.MOD_ADD]
+            assert not more or len(modifications) == 1
+        for kind, _, values in modifications:
+            self.members = self.members | set(values) if kind == ldap.MOD_ADD else self.members - set(values)
+        return None
+
+    def delete_ext(self, dn):
+        return None
+
+    def search_ext(self, *asked, serverctrls):
+        return None
+
+    def result3(self, said, all, timeout):
+        if said or self.says:
+            raise said or self.says.pop(0)
+        return None, [("cn=x", {"cn": [b"x"]}), (None, ["ldap://elsewhere"])], None, []
+
+    def unbind_ext_s(self):
+        self.says.append(ldap.SERVER_DOWN)
+
+
+def session(*says: type[ldap.LDAPError]) -> tuple[Session, Strict]:
+    found, connection = Session(Door("ldap://127.0.0.1:1", Directory("dc=x"))), Strict(*says)
+    found._connection = connection
+    found.begin()
+    return found, connection
+
+
+def test_members_come_and_go_where_what_is_so_already_is_an_error():
+    found, connection = session()
+
+    found.amend("cn=x", [(ldap.MOD_ADD, "member", [b"a"]), (ldap.MOD_DELETE, "member", [b"b"])])
+    found.amend("cn=x", [(ldap.MOD_ADD, "member", [b"a", b"b"])])
+    found.amend("cn=x", [(ldap.MOD_DELETE, "member", [b"a"])])
+
+    assert connection.members == {b"b"}
+
+
+@pytest.mark.parametrize(
+    ("says", "error"),
+    [
+        pytest.param([ldap.INSUFFICIENT_ACCESS], Denied, id="at once"),
+        pytest.param([ldap.TYPE_OR_VALUE_EXISTS, ldap.UNWILLING_TO_PERFORM], Refused, id="one by one"),
+    ],
+)
+def test_what_else_is_said_of_members_is_an_error(says, error):
+    found, _ = session(*says)
+
+    with pytest.raises(error):
+        found.amend("cn=x", [(ldap.MOD_ADD, "member", [b"b"])])
+
+
+def test_a_referral_is_no_entry():
+    found, _ = session()
+
+    assert [raw.dn for raw in found.find("dc=x", "(a=b)", ["cn"])] == ["cn=x"]
+
+
+def test_a_search_that_goes_on_is_not_begun_anew_on_another_connection():
+    found, connection = session()
+    list(found.pages("dc=x", "(a=b)", ["cn"]))
+    connection.says.append(ldap.SERVER_DOWN)
+
+    with pytest.raises(Silent):
+        found.find("dc=x", "(a=b)", ["cn"])
+
+
+def test_a_connection_that_broke_while_nobody_used_it_is_opened_again():
+    found, _ = session(ldap.SERVER_DOWN)
+
+    with pytest.raises(Unreachable):  # nobody listens there
+        found.find("dc=x", "(a=b)", ["cn"])
+
+
+@pytest.mark.parametrize("says", [ldap.BUSY, ldap.INSUFFICIENT_ACCESS])
+def test_an_entry_that_cannot_be_read_back_leaves_a_change_in_doubt(says):
+    found, _ = session(says)
+
+    with pytest.raises(Silent) as caught:
+        _room().reread(found, "cn=x")
+    assert caught.value.maybe_applied
+
+
+def test_an_entry_that_is_not_where_it_was_written_leaves_a_change_in_doubt():
+    found, _ = session(ldap.NO_SUCH_OBJECT)
+
+    with pytest.raises(Silent):
+        _room().reread(found, "cn=x")
+
+
+def test_an_entry_that_goes_between_look_and_change_is_missing():
+    found, _ = session(ldap.NO_SUCH_OBJECT)
+
+    with pytest.raises(Missing):
+        found.delete("cn=x")
+
+
+def test_a_name_that_is_no_unicode_is_refused():
+    found, connection = session()
+    connection.delete_ext = lambda dn: dn.encode()
+
+    with pytest.raises(Refused, match="Unicode"):
+        found.delete("cn=\ud800")
+
+
+def _room() -> Room:
+    return Room(USER, "dc=x", "(a=b)", "cn", ("cn",), None)
