@@ -274,7 +274,10 @@ def _view_or_404(change: Change, situation: Situation) -> Attributes:
 
 def _wanted(change: Change, document: Attributes, password: str | None) -> Wanted:
     """Return the wanted state in the target's form; raises InvalidValue that names every problem."""
-    if not document.get(NAMES[change.type]):
+    active = change.type is not ResourceType.USER or is_active(document)
+    if active and not document.get(
+        NAMES[change.type]
+    ):  # a leaver leaves, whatever the target has lost of them
         raise InvalidValue(f"{NAMES[change.type]} is required")
     mapped = change.mapping.forward(document)
     if mapped.problems:
@@ -283,7 +286,6 @@ def _wanted(change: Change, document: Attributes, password: str | None) -> Wante
     if protect is not None and is_active(document) and protect(mapped.form):
         raise InvalidValue(f"targets.{change.target.name}.protect keeps such an entry from providers")
     try:
-        active = change.type is not ResourceType.USER or is_active(document)
         return Wanted(document, mapped, active, change.mapping.secret(password))
     except Unusable as unusable:
         raise InvalidValue(f"password: {unusable}") from unusable

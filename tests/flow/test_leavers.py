@@ -325,3 +325,12 @@ async def claimed(gateway: Running, n: int) -> None:
     keys = (Key("external", str(n)), Key("name", f"p{n}@x"))
     what = (f"op-{n}", "phonebook", "phonebook", USER, "create", keys, "", None)
     await gateway.services.operations.claim(Intent(*what, form, form, State.ACTIVE, f"cid-{n}"))
+
+
+async def test_who_has_lost_their_name_at_the_target_leaves_all_the_same(gateway) -> None:
+    (id,) = await joined(gateway, 1)
+    gateway.fake.entries[id]["userName"] = None
+
+    assert (await gateway.send("patch", LEAVE, id)).status == 200
+
+    assert gateway.fake.entries[id]["active"] is False

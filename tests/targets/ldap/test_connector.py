@@ -158,14 +158,6 @@ async def test_a_silent_directory_stops_nobody_else(slapd_server, silent, scheme
         assert max(gaps) < 0.25
 
 
-async def test_who_finds_every_connection_in_use_is_told_so_and_nothing_is_sent(slapd_server, silent):
-    async with room(slapd_server, url=f"ldap://127.0.0.1:{silent}", timeout=0.3) as here:
-        looks = [asyncio.ensure_future(look(here)) for _ in range(2 * WORKERS)]
-        results = await asyncio.gather(*looks, return_exceptions=True)
-
-        assert all(isinstance(result, Unreachable | Silent) for result in results)
-
-
 @pytest.fixture
 async def through(slapd_server):
     """A proxy before the directory, and a room behind it."""
