@@ -5,11 +5,12 @@ from typing import TypeVar
 from gateway.flow.ports import Attributes, Page, Query, Refused, ResourceType, Update
 from gateway.targets.finding import Finding
 from gateway.targets.ldap.checks import checked
+from gateway.targets.ldap.door import Door
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.people import People
 from gateway.targets.ldap.people import room_of as room_of_people
 from gateway.targets.ldap.pool import Pool
-from gateway.targets.ldap.session import Door
+from gateway.targets.ldap.session import undone
 
 T = TypeVar("T")
 
@@ -49,13 +50,13 @@ class LdapConnector:
         )
 
     async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes:
-        return await self._pool.run(lambda session: self._room(kind).create(session, wanted))
+        return await self._pool.run(undone(lambda session: self._room(kind).create(session, wanted)))
 
     async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes:
-        return await self._pool.run(lambda session: self._room(kind).change(session, id, update))
+        return await self._pool.run(undone(lambda session: self._room(kind).change(session, id, update)))
 
     async def delete(self, kind: ResourceType, id: str) -> None:
-        await self._pool.run(lambda session: self._room(kind).delete(session, id))
+        await self._pool.run(undone(lambda session: self._room(kind).delete(session, id)))
 
     async def has_groups(self) -> bool:
         return self._groups is not None

@@ -188,8 +188,8 @@ class Groups:
     def _ids_of(self, session: Session, names: list[str]) -> list[str]:
         """Return the ids of members, in their order; entries that are neither people nor groups have none."""
         ids: dict[object, str] = {}
-        for some in chunks(names):
-            for room in (self._people, self.room) if self._membership.by_dn else (self._people,):
+        for room in (self._people, self.room) if self._membership.by_dn else (self._people,):
+            for some in chunks([name for name in names if self._key(name) not in ids]):
                 text = both(room.filter, any_of(list(self._sought(some))))
                 ids |= {
                     self._key(self._membership.value_of(raw, self._directory)): room.id_of(raw) or ""

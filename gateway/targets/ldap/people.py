@@ -22,7 +22,8 @@ from gateway.targets.ldap.changes import Written
 from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.inactive import Modification, habit_of
-from gateway.targets.ldap.names import escaped, is_dn, normal, parent_of, rdn_of, rendered, split
+from gateway.targets.ldap.names import is_dn, parent_of, rdn_of, split
+from gateway.targets.ldap.naming import Naming
 from gateway.targets.ldap.place import Directory
 from gateway.targets.ldap.room import Room, asks_for_id
 from gateway.targets.ldap.session import Session, in_doubt
@@ -39,6 +40,7 @@ class People:
         self.room = room
         self._directory = directory
         self._habit = habit_of(directory)
+        self._naming = Naming(directory)
         self._groups = groups
         said = (directory.id, directory.user_name, directory.external_id, *self._habit.reads, *READ)
         self._own = {name.casefold() for name in said}  # shown under names of ours
@@ -80,7 +82,7 @@ class People:
     def create(self, session: Session, form: Attributes) -> Attributes:
         """Make a person; raises Conflict where the name is taken."""
         self._refuse_taken(session, form)
-        dn = self._place(form)
+        dn = self._naming.place(form)
         if (rdn := rdn_of(dn)) is None:
             raise Refused("the entry cannot be named so")
         attributes = self._resolved(session, changes.new(form, self._directory, rdn))
@@ -99,7 +101,7 @@ class People:
             self._refuse_taken(session, update.wanted, id)
         attributes = changes.changed(update.present, update.wanted, self._directory)
         attributes = self._resolved(session, attributes)
-        dn = self._new_dn(raw, update, attributes)
+        dn = self._naming.new_dn(raw, update, attributes)
         modifications = self._modifications(raw, update, attributes, dn)
         if dn != raw.dn:
             dn = session.rename(raw.dn, *split(dn))
@@ -131,33 +133,6 @@ class People:
         for raw in session.find(self.room.base, text, self.room.names):
             if self.room.id_of(raw) != own:
                 raise Conflict("userName belongs to another entry")
-
-    def _place(self, form: Attributes) -> str:
-        """Return the DN that a person has by the template, or among the inactive."""
-        directory = self._directory
-        dn = rendered(directory.dn, form, {"base": directory.base})
-        if self._habit.moves and not is_active(form):
-            rdn, _ = split(dn)
-            return f"{rdn},{directory.inactive_base}"
-        return dn
-
-    def _new_dn(self, raw: Raw, update: Update, attributes: Written) -> str:
-        """Return the DN that an entry shall have; one that stands elsewhere than the template says stays."""
-        rdn = rdn_of(raw.dn)
-        if rdn is None:
-            return raw.dn
-        before, after = self._place(update.present), self._place(update.wanted)
-        value = changes.named_anew(rdn, attributes)
-        if value == rdn[1] and normal(split(before)[0]) == normal(split(raw.dn)[0]):
-            value = (rdn_of(after) or rdn)[1]
-        parent = parent_of(raw.dn)
-        if normal(parent_of(before)) != normal(parent_of(after)):
-            parent = parent_of(after)
-        return (
-            raw.dn
-            if (value, parent) == (rdn[1], parent_of(raw.dn))
-            else f"{rdn[0]}={escaped(value)},{parent}"
-        )
 
     def _modifications(self, raw: Raw, update: Update, attributes: Written, dn: str) -> list[Modification]:
         """Return what is changed beside the name: all of it in one operation."""

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from gateway.flow.ports import Silent, Unreachable
-from gateway.targets.ldap.session import Door, Session
+from gateway.targets.ldap.door import Door
+from gateway.targets.ldap.session import Session
 
 WORKERS: Final = 4  # connections, unless the target's `concurrency` says otherwise
 GRACE: Final = 1.0  # seconds after which a call that does not end is left to itself

@@ -1,47 +1,30 @@
 """One signed-in connection to a directory, for one thread; every call waits, and is bounded in time."""
 
-import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeVar
 
 import ldap
 from ldap.controls import RequestControl
 from ldap.controls.libldap import SimplePagedResultsControl
 
 from gateway.flow.ports import Missing, Refused, Silent, TargetError, Unreachable
-from gateway.targets.address import Basic, External
+from gateway.targets.ldap.door import Door, connected
 from gateway.targets.ldap.filters import EVERYBODY
 from gateway.targets.ldap.inactive import Attribute, Modification
-from gateway.targets.ldap.place import Directory
-from gateway.targets.ldap.replies import BROKEN_LINE, code_of, error_of, unreachable
-from gateway.targets.ldap.tunnel import secured
+from gateway.targets.ldap.replies import BROKEN_LINE, code_of, error_of
 from gateway.targets.ldap.values import Raw
-from gateway.targets.replies import readable
 
-CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later than that is none
 PAGE: Final = 500  # entries asked for at once; directories give 1,000 at most
+IDLE: Final = 60.0  # seconds
 LEAST: Final = 0.05  # seconds that a call has, however late it is
 PERMISSIVE: Final = "1.2.840.113556.1.4.1413"  # a value that is there is no error, nor one that is not
 AS_WANTED: Final = (ldap.TYPE_OR_VALUE_EXISTS, ldap.NO_SUCH_ATTRIBUTE)
 SUBTREE: Final = ldap.SCOPE_SUBTREE
 BASE: Final = ldap.SCOPE_BASE
 
-PORTS: Final = {"ldap": 389, "ldaps": 636}
-PLAINLY: Final = "ldap://tunnel"  # what libldap is told of a connection that we have made
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """How a directory is reached and who we are there."""
-
-    url: str
-    directory: Directory
-    auth: Basic | External | None = None
-    timeout: float = 10.0  # seconds for one attempt, all its calls together
+T = TypeVar("T")
 
 
 class Session:
@@ -53,11 +36,16 @@ class Session:
         self._connection: Any = None
         self._is_fresh = True
         self._until = 0.0
+        self._used = 0.0
+        self.has_sent = False  # a change, in this attempt
 
     def begin(self) -> None:
-        """Start the time of an attempt."""
-        self._until = self._clock() + self._door.timeout
-        self._is_fresh = False
+        """Start an attempt and its time; a connection that was idle for long may be cut, and is left."""
+        now = self._clock()
+        if now - self._used > IDLE:
+            self.close()
+        self._used, self._until = now, now + self._door.timeout
+        self._is_fresh = self.has_sent = False
 
     def close(self) -> None:
         """Give the connection up."""
@@ -172,6 +160,7 @@ class Session:
     def _change(self, send: Callable[[Any], int], names: Collection[str]) -> None:
         """Send a change; raises the error that says whether it may have happened."""
         connection = self._opened()
+        self.has_sent = True
         try:
             connection.result3(send(connection), all=1, timeout=self._left())
         except ldap.LDAPError as error:
@@ -190,53 +179,22 @@ class Session:
     def _opened(self) -> Any:
         if self._connection is None:
             self._is_fresh = True
-            self._connection = self._connected()
+            self._connection = connected(self._door, self._left())
         return self._connection
 
-    def _connected(self) -> Any:
-        """Return a new connection, signed in; raises Unreachable or Denied."""
+
+def undone(work: Callable[[Session], T]) -> Callable[[Session], T]:
+    """Return work on a change that knows, where it fails before anything was sent, that nothing was."""
+
+    def run(session: Session) -> T:
         try:
-            connection = self._initialized()
-        except OSError as error:
-            raise Unreachable(readable(f"the directory cannot be reached ({error})")) from error
-        try:
-            connection.set_option(ldap.OPT_REFERRALS, ldap.OPT_OFF)
-            connection.set_option(ldap.OPT_NETWORK_TIMEOUT, self._left() * CONNECT_SHARE)
-            connection.set_option(ldap.OPT_TIMEOUT, self._left())
-            connection.timeout = self._left()
-            self._sign_in(connection)
-        except ldap.LDAPError as error:
-            with suppress(ldap.LDAPError):
-                connection.unbind_ext_s()
-            raise unreachable(error) from error
-        return connection
+            return work(session)
+        except TargetError as error:
+            if error.maybe_applied and not session.has_sent:
+                raise Unreachable(error.reason) from error
+            raise
 
-    def _initialized(self) -> Any:
-        """Return a connection on which nothing was said yet; raises OSError."""
-        url, directory = urlsplit(self._door.url), self._door.directory
-        if url.scheme != "ldaps" and not directory.start_tls:
-            return ldap.initialize(self._door.url)
-        address = (url.hostname or "", url.port or PORTS[url.scheme])
-        timeout = self._left() * CONNECT_SHARE
-        inside = secured(address, self._trust(), timeout, start_tls=directory.start_tls)
-        return ldap.initialize(PLAINLY, fileno=inside)
-
-    def _trust(self) -> ssl.SSLContext:
-        """Return whom to trust, and what to show."""
-        auth, ca = self._door.auth, self._door.directory.ca
-        context = ssl.create_default_context(cafile=ca)
-        if isinstance(auth, External) and auth.cert:
-            context.load_cert_chain(auth.cert, auth.key)
-        return context
-
-    def _sign_in(self, connection: Any) -> None:
-        auth = self._door.auth
-        if isinstance(auth, External):
-            connection.sasl_bind_s("", "EXTERNAL", "")
-        elif isinstance(auth, Basic):
-            connection.simple_bind_s(auth.user, auth.password)
-        else:
-            connection.simple_bind_s("", "")
+    return run
 
 
 def in_doubt(error: TargetError) -> TargetError:

@@ -4,9 +4,10 @@ import ldap
 import pytest
 
 from gateway.flow.ports import Denied, Missing, Refused, Silent, Unreachable
+from gateway.targets.ldap.door import Door
 from gateway.targets.ldap.place import Directory
 from gateway.targets.ldap.room import Room
-from gateway.targets.ldap.session import Door, Session
+from gateway.targets.ldap.session import IDLE, Session, undone
 from tests.support.ldap import USER
 
 
@@ -45,8 +46,8 @@ class Strict:
 
 def session(*says: type[ldap.LDAPError]) -> tuple[Session, Strict]:
     found, connection = Session(Door("ldap://127.0.0.1:1", Directory("dc=x"))), Strict(*says)
-    found._connection = connection
     found.begin()
+    found._connection = connection
     return found, connection
 
 
@@ -129,3 +130,31 @@ def test_a_name_that_is_no_unicode_is_refused():
 
 def _room() -> Room:
     return Room(USER, "dc=x", "(a=b)", "cn", ("cn",), None)
+
+
+def test_a_connection_that_was_idle_for_long_is_left():
+    clock = [0.0]
+    found = Session(Door("ldap://127.0.0.1:1", Directory("dc=x")), lambda: clock[0])
+    found.begin()
+    found._connection = kept = Strict()
+    for clock[0] in (IDLE, 2 * IDLE):
+        found.begin()
+        assert found._connection is kept
+
+    clock[0] += IDLE + 1
+    found.begin()
+    assert found._connection is None
+
+
+@pytest.mark.parametrize(
+    ("work", "error"),
+    [
+        pytest.param(lambda session: session.find("dc=x", "(a=b)", ["cn"]), Unreachable, id="a look"),
+        pytest.param(lambda session: session.delete("cn=x"), Silent, id="a change"),
+    ],
+)
+def test_only_what_fails_after_something_was_sent_is_in_doubt(work, error):
+    found, _ = session(ldap.TIMEOUT)
+
+    with pytest.raises(error):
+        undone(work)(found)
