@@ -59,6 +59,8 @@ class Watcher:
             self._seen[target] = replace(seen, failed=now, failure=kind)
         if isinstance(error, Denied):
             reason = f"the target does not accept targets.{target}.auth (status {error.status})"
+            if error.status is None:  # it was not asked: these are our own words
+                reason = error.reason
             self._services.alarm(Alert("target.denied", target, reason, in_trail=False))
 
     def seen(self, target: str) -> Seen:

@@ -16,7 +16,8 @@ BARE: Final = 3  # a text so short shows nothing but its length
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _LITERALS: Final = re.compile(r'(?<=").*(?=")', re.DOTALL)  # of a path: from its first quote to its last
 _SUSPECT: Final = (
-    r"[^\s@\"'<>]+@[^\s@\"'<>]+|\+?\d[\d ()./-]{5,}\d"  # an address or a number, as a target writes it
+    # an address or a number, as a target writes it; not the name of a rule, as in dialpad@1:title
+    r"(?<![\w.+-])(?![\w-]+@\d+:)[^\s@\"'<>]+@[^\s@\"'<>]+|\+?\d[\d ()./-]{5,}\d"
 )
 
 Cover = Callable[[str], str]

@@ -27,7 +27,7 @@ def authenticate(headers: Sequence[str], credentials: Collection[Credential]) ->
     if len(headers) > 1:
         raise InvalidSyntax("more than one Authorization header")
     if not headers:
-        raise Unauthorized("no Authorization header: send the token of this gateway's provider")
+        raise Unauthorized("no Authorization header: send the token that this gateway gave you")
     found = None
     for token in _tokens_in(headers[0]):
         digest = hashlib.sha256(token).digest()

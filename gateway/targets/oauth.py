@@ -82,11 +82,9 @@ def read_token(reply: Reply, now: float) -> Token:
         raise _refusal(reply, document, now)
     value, kind = document.get("access_token"), document.get("token_type", "Bearer")
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-        raise Denied(
-            f"the token endpoint answered {reply.status} without a token; check {ELSE}", reply.status
-        )
+        raise Denied(f"the token endpoint answered {reply.status} without a token; check {ELSE}")
     if not isinstance(kind, str) or kind.lower() != "bearer":
-        raise Denied("the token endpoint gives tokens that are not of type Bearer", reply.status)
+        raise Denied("the token endpoint gives tokens that are not of type Bearer")
     return Token(value, _usable_for(document.get("expires_in")))
 
 
@@ -113,7 +111,7 @@ def _refusal(reply: Reply, document: Mapping[str, Any], now: float) -> TargetErr
         said += f" ({readable(description)})"
     if meaning is Denied:
         said += f"; check {ADVICE.get(str(error)) or ADVICE.get(str(status), ELSE)}"
-    return meaning(said, status, retry_after(reply, now))
+    return meaning(said, retry_after=retry_after(reply, now))  # the target itself was not asked
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -101,6 +101,15 @@ def test_refused_credentials_raise_the_alarm_without_the_targets_words(house) ->
     assert alerts == [Alert("target.denied", "phonebook", reason, in_trail=False)]
 
 
+def test_credentials_that_could_not_be_had_are_told_in_our_own_words(house) -> None:
+    alerts: list[Alert] = []
+    watcher = Watcher(replace(house().services, alarm=alerts.append))
+
+    watcher.called("phonebook", 0.1, Denied("the token endpoint answered 401"))
+
+    assert [alert.reason for alert in alerts] == ["the token endpoint answered 401"]
+
+
 def test_no_change_passes_a_pause(house) -> None:
     pauses = {"phonebook": NOW}
     watcher = Watcher(replace(house().services, paused_since=pauses.get))

@@ -205,6 +205,13 @@ async def test_the_name_leaves_the_events_of_others(desk, remember, path, value,
     assert judged(path) == "whole"
 
 
+@pytest.mark.parametrize("spelled", ["ZÖRG@example.com", "Zo\u0308rg@example.com"], ids=["upper case", "NFD"])
+async def test_a_name_is_found_however_it_is_spelled(desk, remember, spelled):
+    await remember("Sales", kind="Group", diff=[{"path": "title", "after": Personal(spelled)}])
+
+    assert (await desk.erase("zörg@example.com")).events == (1,)
+
+
 async def test_a_name_is_no_pattern(desk, remember):
     for name in ("a_b!%", "axb!%", "a_b!xyz"):
         await remember("Boss", id=name, diff=[{"after": Personal(name)}])

@@ -96,6 +96,11 @@ def test_a_path_that_picks_by_value_stays_readable():
             "Li (555) is no number", "*** (2) (***) is no number".replace("***)", "555)"), id="short"
         ),
         pytest.param("no such type: work", "no such type: work", id="label"),
+        pytest.param(
+            "title: is odd (rule dialpad@1:title)",
+            "title: is odd (rule dialpad@1:title)",
+            id="a preset's rule",
+        ),
         pytest.param("used by bob@example.com", "used by ***@example.com (15)", id="an address not ours"),
         pytest.param("+44 20 7946 0123 is used", "+*** (16) is used", id="a number as the target writes it"),
     ],
