@@ -5,11 +5,21 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 TOKEN = "a-token-for-tests-only"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _readable_without_python_ldap() -> Iterator[None]:
+    """Where python-ldap is not installed, what only reads configurations is tested all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        if find_spec("ldap") is None and "CI" not in os.environ:
+            patch.setattr("gateway.settings.targets.missing_library", lambda: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ attributetype ( 1.3.6.1.4.1.99999.1.6 NAME 'objectGUID' EQUALITY octetStringMatc
 objectclass ( 1.3.6.1.4.1.99999.2.1 NAME 'lockable' AUXILIARY MAY nsAccountLock )
 objectclass ( 1.3.6.1.4.1.99999.2.2 NAME 'user' SUP organizationalPerson STRUCTURAL MAY (
   userAccountControl $ userPrincipalName $ sAMAccountName $ unicodePwd $ objectGUID $ employeeNumber $
-  displayName $ givenName $ mail $ mobile $ uid ) )
+  displayName $ givenName $ mail $ manager $ mobile $ uid ) )
 pidfile {folder}/slapd.pid
 modulepath /usr/lib/ldap
 moduleload back_mdb

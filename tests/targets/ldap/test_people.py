@@ -3,9 +3,12 @@
 import ldap
 import pytest
 
-from gateway.flow.ports import Conflict, Denied, Missing, Query, Refused, Unreachable
+from gateway.flow.ports import Conflict, Denied, Missing, Query, Refused, Silent, Unreachable, Update
 from gateway.scim.grammar import parse_filter
 from gateway.targets.address import Basic
+from gateway.targets.ldap.people import People, room_of
+from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.values import Raw
 from tests.support.ldap import USER, Room, room
 from tests.support.slapd import PASSWORD, READER
 
@@ -89,6 +92,34 @@ async def test_what_a_directory_refuses_is_refused_by_name_and_nothing_is_writte
     assert {dn: entry["title"] for dn, entry in here.raw().items()} == {
         dn: entry["title"] for dn, entry in before.items()
     }
+
+
+class Stubborn:
+    """A session that renames once, refuses to modify, and then is gone."""
+
+    def __init__(self) -> None:
+        self.renamed = 0
+
+    def find(self, base, text, names):
+        return [] if "uid=" in text else [Raw("uid=ann,dc=y", {"entryUUID": [b"1"]})]
+
+    def rename(self, dn, rdn, parent):
+        self.renamed += 1
+        if self.renamed > 1:
+            raise Unreachable("gone")
+        return f"{rdn},{parent}"
+
+    def modify(self, dn, modifications):
+        raise Refused("no")
+
+
+def test_a_name_that_cannot_be_taken_back_leaves_the_change_in_doubt():
+    directory = Directory("dc=y")
+    people = People(directory, room_of(directory))
+    present = {"userName": "ann", "title": "x"}
+
+    with pytest.raises(Silent, match="no"):
+        people.change(Stubborn(), "1", Update(present, {"userName": "anna", "title": "y"}, ()))
 
 
 async def test_a_manager_is_found_by_any_name_and_kept_as_a_dn(here: Room):
@@ -257,6 +288,8 @@ async def test_an_entry_is_known_by_16_bytes(slapd_server):
         assert (ann["id"], ann["userName"]) == (guid, "ann@x.com")
         assert await here.change(ann, title="Agent")
         assert await here.connector.get(USER, "no-guid") is None
+        boss = await here.change(ann, manager="ann@x.com")
+        assert boss["manager"].casefold() == f"cn=ann,{here.people}"
 
 
 async def test_an_account_that_may_only_read_is_told_so(slapd_server):
