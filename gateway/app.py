@@ -19,8 +19,8 @@ from gateway.flow.deliveries import Deliveries
 from gateway.flow.desk import OperationDesk
 from gateway.flow.erasure import ErasureDesk
 from gateway.flow.exports import ExportDesk
+from gateway.flow.journal_port import Event
 from gateway.flow.model import Services, Target
-from gateway.flow.ports import Event
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.runs import Runs

@@ -17,7 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway import app, basis, offline, parts
-from gateway.flow.ports import Denied, ResourceType
+from gateway.flow.target_port import Denied, ResourceType
 from gateway.flow.tokens import Token
 from gateway.journal.lock import JournalLocked
 from gateway.settings import load_settings

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.flow.ports import Outcome, Standing
+from gateway.flow.journal_port import Outcome, Standing
 from gateway.flow.status import Census, Pulse
 from gateway.metrics import FAMILIES, Metrics
 

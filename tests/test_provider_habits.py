@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from gateway.flow.ports import ResourceType
+from gateway.flow.target_port import ResourceType
 from gateway.scim.names import ENTERPRISE_USER
 from tests.support.served import Scripted, Served, check_refused, gateways, scripted_target
 from tests.support.talk import Talk, members, op

@@ -14,7 +14,7 @@ from gateway.cli.failures import Status
 from gateway.cli.options import CONFIG, Config, read_settings
 
 if TYPE_CHECKING:
-    from gateway.flow.ports import TargetError
+    from gateway.flow.target_port import TargetError
     from gateway.settings import Settings, TargetSettings
 
 Row = Mapping[str, Any]
@@ -62,7 +62,7 @@ def _asked(settings: "Settings") -> Iterator[Row]:
 
 async def _ask(settings: "Settings", target: "TargetSettings") -> Row:
     from gateway.app import try_target
-    from gateway.flow.ports import TargetError
+    from gateway.flow.target_port import TargetError
     from gateway.journal.lock import JournalLocked
 
     try:
@@ -88,7 +88,7 @@ def _row(
 
 def _diagnosis(target: "TargetSettings", error: "TargetError") -> tuple[str, str]:
     """Return what is the matter, and what may be done about it."""
-    from gateway.flow.ports import Broken, Denied, Nonsense, Silent, Throttled, Unreachable
+    from gateway.flow.target_port import Broken, Denied, Nonsense, Silent, Throttled, Unreachable
 
     key = f"targets.{target.name}"
     language, meant = SPEECH.get(target.connector, SPEECH["scim"])

@@ -90,7 +90,7 @@ class _Day:
     async def _entry(self, step: Step) -> Document | None:
         if step.whom is None:
             return None
-        from gateway.flow.ports import ResourceType
+        from gateway.flow.target_port import ResourceType
 
         kind = ResourceType.GROUP if "/Groups" in step.path else ResourceType.USER
         connector = self._gateway.targets[TARGET].connector

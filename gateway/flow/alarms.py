@@ -13,8 +13,8 @@ import structlog
 
 from gateway.errors import JournalUnavailable
 from gateway.flow.alert import Alert, log_alert
+from gateway.flow.journal_port import Event
 from gateway.flow.model import Services
-from gateway.flow.ports import Event
 from gateway.log import correlation_id
 
 AGAIN: Final = 900.0  # seconds until the same alert is told once more

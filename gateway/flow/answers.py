@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.errors import BadTarget, Busy, GatewayError, InvalidValue, Uniqueness
-from gateway.flow.ports import (
+from gateway.flow.target_port import (
     CannotFilter,
     Conflict,
     Denied,

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.flow.alert import Alert
+from gateway.flow.journal_port import Event
 from gateway.flow.model import Services, Target
-from gateway.flow.ports import Event
 from gateway.flow.times import plus
 
 

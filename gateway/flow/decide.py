@@ -7,9 +7,10 @@ from typing import Final
 
 from gateway.errors import InvalidValue, NotFound, Uniqueness
 from gateway.flow.held import held, with_kept
+from gateway.flow.journal_port import Key, Link, Outcome, Resource, State
 from gateway.flow.members import NOBODYS, Members
 from gateway.flow.model import Change, Policy, is_same_name, keys_of
-from gateway.flow.ports import Attributes, Key, Link, Outcome, Resource, ResourceType, State, Update
+from gateway.flow.target_port import Attributes, ResourceType, Update
 from gateway.mapping.target import Mapped, TargetMapping
 from gateway.mapping.values import Unusable
 from gateway.scim.difference import Difference, compare, overlay

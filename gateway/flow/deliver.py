@@ -7,28 +7,25 @@ from typing import Any
 
 from gateway.errors import Uniqueness
 from gateway.flow.decide import Plan, Send, update_of
+from gateway.flow.journal_port import Mark, Operation, Outcome, Standing
 from gateway.flow.look import may_become
 from gateway.flow.lookup import find_entry
 from gateway.flow.members import NOBODYS, Members
 from gateway.flow.membership import Membership
 from gateway.flow.model import Change, Services, Target
-from gateway.flow.ports import (
+from gateway.flow.record import Record
+from gateway.flow.retry import Retry
+from gateway.flow.target_port import (
     Attributes,
     Conflict,
     Connector,
-    Mark,
     Missing,
-    Operation,
-    Outcome,
     Refused,
     ResourceType,
     Silent,
-    Standing,
     TargetError,
     Update,
 )
-from gateway.flow.record import Record
-from gateway.flow.retry import Retry
 from gateway.flow.times import plus
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import compare, overlay

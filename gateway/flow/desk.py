@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from gateway.flow.journal_port import Event, Mark, Operation, Outcome, Settlement, StaleFence, Standing
 from gateway.flow.model import Services
-from gateway.flow.ports import Event, Mark, Operation, Outcome, Settlement, StaleFence, Standing
 from gateway.flow.recovery import recovery_event
 
 ADMINISTRATOR: Final[Mapping[str, Any]] = {"type": "administrator", "name": None, "token": None}

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from gateway.flow.journal_port import Resource
 from gateway.flow.model import Target
-from gateway.flow.ports import Attributes, Resource, ResourceType
+from gateway.flow.target_port import Attributes, ResourceType
 from gateway.scim.documents import schemas_of
 from gateway.scim.messages import meta_of
 from gateway.scim.versions import version

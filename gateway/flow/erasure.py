@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from gateway.flow.ports import Event
+from gateway.flow.journal_port import Event
 
 NAME: Final = "erase"  # of its event
 

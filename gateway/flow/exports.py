@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.flow.desk import ADMINISTRATOR
-from gateway.flow.ports import Event, Personal, Trail
+from gateway.flow.journal_port import Event, Personal, Trail
 
 
 @dataclass(frozen=True, slots=True)

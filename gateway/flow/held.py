@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gateway.flow.ports import Attributes, Link, Resource, State
+from gateway.flow.journal_port import Link, Resource, State
+from gateway.flow.target_port import Attributes
 from gateway.mapping.covers import covers
 from gateway.mapping.target import Mapped, TargetMapping
 from gateway.scim.difference import Difference, compare, overlay

@@ -4,8 +4,9 @@ from typing import Any
 
 from gateway.flow.decide import Plan, Send, Situation
 from gateway.flow.held import is_still_active
+from gateway.flow.journal_port import Intent, Key, State
 from gateway.flow.model import Change, keys_of_resource
-from gateway.flow.ports import Intent, Key, ResourceType, State
+from gateway.flow.target_port import ResourceType
 from gateway.scim.documents import truth
 from gateway.scim.names import get
 

@@ -7,22 +7,14 @@ from gateway.errors import Busy, GatewayError, InvalidValue, PreconditionFailed,
 from gateway.flow.brake import Brake
 from gateway.flow.decide import Plan, Situation, decide
 from gateway.flow.intents import intent_of
+from gateway.flow.journal_port import Key, KeysTaken, Mark, Operation, Outcome, StaleFence, Standing
 from gateway.flow.look import recalled
 from gateway.flow.model import Change, Services
-from gateway.flow.ports import (
-    Key,
-    KeysTaken,
-    Mark,
-    Operation,
-    Outcome,
-    StaleFence,
-    Standing,
-    TargetError,
-)
 from gateway.flow.precondition import refuse_outdated
 from gateway.flow.record import Record
 from gateway.flow.recovery import replaced
 from gateway.flow.retry import try_again_in
+from gateway.flow.target_port import TargetError
 from gateway.flow.times import plus
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from gateway.errors import Busy
-from gateway.flow.ports import Key
+from gateway.flow.journal_port import Key
 
 Name = tuple[str, Key]
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from gateway.errors import NotFound, Uniqueness
 from gateway.flow.decide import Situation, may_adopt
+from gateway.flow.journal_port import Key, Resource, State
 from gateway.flow.lookup import find_entry
 from gateway.flow.model import Change, Services, Target
-from gateway.flow.ports import Attributes, Key, Resource, ResourceType, State
+from gateway.flow.target_port import Attributes, ResourceType
 
 
 async def look(services: Services, change: Change, keys: Iterable[Key]) -> Situation:

@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.errors import Uniqueness
 from gateway.flow.model import Target
-from gateway.flow.ports import Attributes, CannotFilter, Query, ResourceType
+from gateway.flow.target_port import Attributes, CannotFilter, Query, ResourceType
 from gateway.scim.documents import fold
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, Filter
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.flow.ports import NOBODY, Attributes, MemberRow, MemberRows, MemberUpdate
+from gateway.flow.journal_port import MemberRow, MemberRows
+from gateway.flow.target_port import NOBODY, Attributes, MemberUpdate
 from gateway.scim.members import NO_CHANGE, Delta, Elements
 
 

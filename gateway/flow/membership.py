@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.flow.decide import Plan, Send, Situation
+from gateway.flow.journal_port import MemberRow, Outcome, Resource, State
 from gateway.flow.look import foreign_entry
 from gateway.flow.members import (
     NOBODYS,
@@ -15,16 +16,7 @@ from gateway.flow.members import (
     shown_members,
 )
 from gateway.flow.model import Change, Services, Target
-from gateway.flow.ports import (
-    Attributes,
-    MemberRow,
-    MemberUpdate,
-    Outcome,
-    Resource,
-    ResourceType,
-    State,
-    Update,
-)
+from gateway.flow.target_port import Attributes, MemberUpdate, ResourceType, Update
 from gateway.scim.members import Delta, Elements, delta_of, edited, needs_present
 
 MOST_ASKED: Final = 50  # members that a target is asked about, one by one, in one change

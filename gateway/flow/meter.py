@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from gateway.flow.ports import Outcome
+from gateway.flow.journal_port import Outcome
 
 
 class Meter(Protocol):

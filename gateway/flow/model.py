@@ -4,23 +4,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.flow.alert import Alarm, log_alert
-from gateway.flow.locks import KeyedLocks
-from gateway.flow.meter import Meter, Unmetered
-from gateway.flow.ports import (
-    Attributes,
-    Connector,
+from gateway.flow.journal_port import (
     Key,
     Memberships,
     Operations,
     Outcome,
-    Paused,
     Removals,
     Resource,
     Resources,
-    ResourceType,
     Trail,
 )
+from gateway.flow.locks import KeyedLocks
+from gateway.flow.meter import Meter, Unmetered
 from gateway.flow.sight import Sights
+from gateway.flow.target_port import Attributes, Connector, Paused, ResourceType
 from gateway.mapping.target import TargetMapping
 from gateway.scim.documents import fold, identity
 from gateway.scim.members import Edit

@@ -12,18 +12,10 @@ from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.answers import RETRY_AFTER
 from gateway.flow.change import Changes
 from gateway.flow.desk import ADMINISTRATOR
+from gateway.flow.journal_port import Event, Outcome, Resource, StaleFence
 from gateway.flow.model import Caller, Change, Services, Target
-from gateway.flow.ports import (
-    Denied,
-    Event,
-    Outcome,
-    Resource,
-    ResourceType,
-    StaleFence,
-    TargetError,
-    Throttled,
-)
 from gateway.flow.retry import LONGEST_PAUSE, Retry
+from gateway.flow.target_port import Denied, ResourceType, TargetError, Throttled
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from gateway.flow.desk import ADMINISTRATOR
-from gateway.flow.ports import Event
+from gateway.flow.journal_port import Event
 
 
 class PausesKept(Protocol):

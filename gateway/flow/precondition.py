@@ -6,7 +6,7 @@ from gateway.flow.decide import Situation, view_of
 from gateway.flow.document import Members, version_of
 from gateway.flow.membership import Membership
 from gateway.flow.model import Change, Services
-from gateway.flow.ports import ResourceType, TargetError
+from gateway.flow.target_port import ResourceType, TargetError
 from gateway.scim.versions import is_meant, tells_members
 
 

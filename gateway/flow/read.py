@@ -7,23 +7,14 @@ from typing import Any
 from gateway.errors import InvalidFilter, NotFound
 from gateway.flow.answers import answer_to_read
 from gateway.flow.document import Members, shown, shown_entry
+from gateway.flow.journal_port import Key, Resource, State
 from gateway.flow.look import entry_of, foreign_entry, is_made_again, is_protected
 from gateway.flow.members import without_members
 from gateway.flow.membership import Membership
 from gateway.flow.model import Services, Target, keys_of, keys_of_resource
-from gateway.flow.ports import (
-    Attributes,
-    CannotFilter,
-    Key,
-    Page,
-    Query,
-    Resource,
-    ResourceType,
-    State,
-    TargetError,
-)
 from gateway.flow.recovery import Recovery
 from gateway.flow.sight import Moment
+from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
 from gateway.flow.window import Order, in_order, window, with_hidden
 from gateway.mapping.query import equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold

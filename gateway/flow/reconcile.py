@@ -15,20 +15,11 @@ from typing import Any, Final
 from gateway.errors import Busy, JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.held import edited, unsent
+from gateway.flow.journal_port import Key, Link, Outcome, Resource, State
 from gateway.flow.look import is_protected
 from gateway.flow.model import Services, Target, keys_of, keys_of_resource
 from gateway.flow.passes import KIND, Lines, Pushed, Run, asked, everybody, push, side_by_side
-from gateway.flow.ports import (
-    Attributes,
-    Key,
-    Link,
-    Outcome,
-    Page,
-    Query,
-    Resource,
-    State,
-    TargetError,
-)
+from gateway.flow.target_port import Attributes, Page, Query, TargetError
 from gateway.scim.difference import compare
 from gateway.scim.documents import is_active
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from gateway.errors import Busy, GatewayError
 from gateway.flow.decide import Plan
+from gateway.flow.journal_port import Event, Outcome, Personal, Remark
 from gateway.flow.model import Caller, Change, Target
-from gateway.flow.ports import Event, Outcome, Personal, Remark, ResourceType, TargetError
+from gateway.flow.target_port import ResourceType, TargetError
 from gateway.scim.difference import Difference
 from gateway.scim.names import NAMES
 

@@ -11,34 +11,29 @@ from gateway.flow.alert import Alert
 from gateway.flow.answers import answer_to_change
 from gateway.flow.decide import update_of
 from gateway.flow.deliver import read_back
-from gateway.flow.look import may_become
-from gateway.flow.lookup import find_entry
-from gateway.flow.members import NOBODYS, Members
-from gateway.flow.membership import Membership
-from gateway.flow.model import Services, Target
-from gateway.flow.ports import (
-    Attributes,
-    Conflict,
+from gateway.flow.journal_port import (
     Event,
     Intent,
     Key,
     KeysTaken,
     Mark,
-    Missing,
     Operation,
     Outcome,
     Personal,
-    Refused,
     Remark,
     Resource,
-    ResourceType,
     Settlement,
     StaleFence,
     Standing,
-    TargetError,
 )
+from gateway.flow.look import may_become
+from gateway.flow.lookup import find_entry
+from gateway.flow.members import NOBODYS, Members
+from gateway.flow.membership import Membership
+from gateway.flow.model import Services, Target
 from gateway.flow.remember import Known, remembered
 from gateway.flow.retry import LONGEST_PAUSE, is_dead, try_again_in
+from gateway.flow.target_port import Attributes, Conflict, Missing, Refused, ResourceType, TargetError
 from gateway.flow.times import between, plus
 from gateway.log import correlation_id
 from gateway.scim.difference import Difference, compare, overlay

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gateway.flow.journal_port import Key, Link, Resource, State
 from gateway.flow.model import Services
-from gateway.flow.ports import Attributes, Key, Link, Resource, ResourceType, State
+from gateway.flow.target_port import Attributes, ResourceType
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.flow.ports import Broken, Silent, TargetError, Unreachable
+from gateway.flow.target_port import Broken, Silent, TargetError, Unreachable
 
 GAVE_UP: Final = frozenset({408, 502, 504, *range(520, 525)})  # somebody on the way no longer waits
 _WORTH_ANOTHER = (Broken, Silent, Unreachable)

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from gateway.flow.model import Target
-from gateway.flow.ports import Attributes, Page, ResourceType
 from gateway.flow.read import Question, Reads, refuse_unknown
+from gateway.flow.target_port import Attributes, Page, ResourceType
 from gateway.scim.paths import compiled
 from gateway.scim.typed import for_type
 

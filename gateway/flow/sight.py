@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Final, NamedTuple
 
-from gateway.flow.ports import Attributes, ResourceType
+from gateway.flow.target_port import Attributes, ResourceType
 
 MOST: Final = 10_000  # entries remembered, over all targets
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.flow.ports import Standing
+from gateway.flow.journal_port import Standing
 from gateway.flow.watch import Seen
 
 

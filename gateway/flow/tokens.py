@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.flow.ports import Event, Trail
+from gateway.flow.journal_port import Event, Trail
 
 
 @dataclass(frozen=True, slots=True)

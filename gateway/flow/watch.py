@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from gateway.flow.alert import Alert
 from gateway.flow.model import Services
-from gateway.flow.ports import CannotFilter, Conflict, Denied, Missing, Refused, TargetError
+from gateway.flow.target_port import CannotFilter, Conflict, Denied, Missing, Refused, TargetError
 
 ANSWERS: Final = (Refused, Conflict, Missing, CannotFilter)  # said by a target that is well
 WELL: Final = "ok"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from gateway.flow.ports import Attributes, Page, ResourceType
+from gateway.flow.target_port import Attributes, Page, ResourceType
 from gateway.scim.order import Sort, rank
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import orjson
 
 from gateway.errors import JournalUnavailable
 from gateway.flow.erasure import Erased, Kept
-from gateway.flow.ports import Event
+from gateway.flow.journal_port import Event
 from gateway.journal.archive import SPAN, rewriting, span_of
 from gateway.journal.chain import subject
 from gateway.journal.files import archives_of

@@ -13,7 +13,7 @@ import structlog
 
 from gateway.errors import JournalUnavailable
 from gateway.flow.erasure import Erased
-from gateway.flow.ports import Event
+from gateway.flow.journal_port import Event
 from gateway.journal.archive import ArchiveFlawed, Month, archive_month, clear_drafts
 from gateway.journal.erase import Part, erase, erase_archived, find
 from gateway.journal.lines import Appender

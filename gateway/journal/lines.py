@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.flow.ports import Event, Personal
+from gateway.flow.journal_port import Event, Personal
 from gateway.journal.chain import INDEXED, Head, columns, join, seal, stamp_of, subject
 from gateway.journal.levels import NO_VEILS, Veil, veiled
 from gateway.journal.store import Clock, Random

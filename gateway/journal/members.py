@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.flow.ports import MemberRow, MemberRows, Resource, ResourceType, State
+from gateway.flow.journal_port import MemberRow, MemberRows, Resource, State
+from gateway.flow.target_port import ResourceType
 from gateway.journal.store import Store
 
 MOST: Final = 500  # parameters of one statement

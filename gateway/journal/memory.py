@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.errors import Uniqueness
-from gateway.flow.ports import (
+from gateway.flow.journal_port import (
     Event,
     Intent,
     Key,
@@ -16,12 +16,12 @@ from gateway.flow.ports import (
     Operation,
     Outcome,
     Resource,
-    ResourceType,
     Settlement,
     StaleFence,
     Standing,
     State,
 )
+from gateway.flow.target_port import ResourceType
 from gateway.flow.tokens import Token
 from gateway.journal.chain import Head, Sealed, join, seal, stamp, stamp_of
 from gateway.journal.members import settled

@@ -8,19 +8,19 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.flow.ports import (
+from gateway.flow.journal_port import (
     Event,
     Intent,
     Key,
     KeysTaken,
     Mark,
     Operation,
-    ResourceType,
     Settlement,
     StaleFence,
     Standing,
     State,
 )
+from gateway.flow.target_port import ResourceType
 from gateway.journal.chain import stamp
 from gateway.journal.lines import Appender
 from gateway.journal.members import keep_members

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.flow.ports import Event
+from gateway.flow.journal_port import Event
 from gateway.journal.lines import Appender
 from gateway.journal.store import Store
 

@@ -12,7 +12,8 @@ from typing import Any, Final
 import orjson
 
 from gateway.errors import Uniqueness
-from gateway.flow.ports import Key, Link, Resource, ResourceType, State
+from gateway.flow.journal_port import Key, Link, Resource, State
+from gateway.flow.target_port import ResourceType
 from gateway.journal.members import leave_groups, note_moves
 from gateway.journal.store import Store
 from gateway.scim.documents import fold

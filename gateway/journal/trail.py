@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.flow.ports import Event
+from gateway.flow.journal_port import Event
 from gateway.flow.trail import Question, Slice
 from gateway.journal.lines import Appender, page, read_head
 from gateway.journal.slices import find

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
-from gateway.flow.ports import ResourceType
+from gateway.flow.target_port import ResourceType
 from gateway.scim.dialects import Dialect
 from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, check, take_password
 from gateway.scim.members import Edit, take_member_operations, take_members

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from gateway.flow.ports import Connector
+from gateway.flow.target_port import Connector
 from gateway.targets.finding import Finding
 from gateway.targets.ldap.place import Directory
 

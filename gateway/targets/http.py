@@ -5,7 +5,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from gateway.flow.ports import Nonsense, Silent, Unreachable
+from gateway.flow.target_port import Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
 from gateway.targets.address import Auth
 from gateway.targets.call import Call, Reply

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from gateway.flow.ports import Attributes, Page, Query, ResourceType, Throttled, Update
+from gateway.flow.target_port import Attributes, Page, Query, ResourceType, Throttled, Update
 from gateway.targets.address import OpenTarget
 from gateway.targets.finding import Finding
 

@@ -9,7 +9,7 @@ from urllib.parse import quote_plus, urlencode
 
 import orjson
 
-from gateway.flow.ports import Denied, TargetError, Throttled, Unreachable
+from gateway.flow.target_port import Denied, TargetError, Throttled, Unreachable
 from gateway.targets.address import OAuth2
 from gateway.targets.call import Call, Reply
 from gateway.targets.replies import readable, retry_after

@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 import aiohttp
 import structlog
 
-from gateway.flow.ports import Denied, Nonsense, Silent, TargetError, Unreachable
+from gateway.flow.target_port import Denied, Nonsense, Silent, TargetError, Unreachable
 from gateway.targets.address import Bearer, OAuth2
 from gateway.targets.call import Call, Reply
 from gateway.targets.http import Carrier

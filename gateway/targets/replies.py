@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.flow.ports import (
+from gateway.flow.target_port import (
     Attributes,
     Broken,
     CannotFilter,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import orjson
 
-from gateway.flow.ports import Attributes, MemberUpdate, Missing, Query, ResourceType
+from gateway.flow.target_port import Attributes, MemberUpdate, Missing, Query, ResourceType
 from gateway.scim.documents import without_read_only
 from gateway.scim.grammar import Filter
 from gateway.scim.names import PATCH_OP, is_urn

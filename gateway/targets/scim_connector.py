@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from gateway.flow.ports import (
+from gateway.flow.target_port import (
     Attributes,
     Broken,
     Denied,

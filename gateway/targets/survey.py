@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.flow.ports import CannotFilter, Page, Query, ResourceType
+from gateway.flow.target_port import CannotFilter, Page, Query, ResourceType
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison
 from gateway.targets.address import OpenTarget
 from gateway.targets.finding import Finding

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from gateway.flow.ports import Attributes, Page, Query, ResourceType, TargetError, Update
+from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError, Update
 from gateway.flow.watch import Watch
 from gateway.targets.address import OpenTarget
 from gateway.targets.finding import Finding

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from gateway.cli import main
-from gateway.flow.ports import Event, Personal
+from gateway.flow.journal_port import Event, Personal
 from gateway.journal.sqlite import SqliteJournal
 
 CONFIG = """

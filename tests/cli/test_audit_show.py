@@ -7,7 +7,7 @@ import json
 import pytest
 
 from gateway.cli.trail import briefly, changed
-from gateway.flow.ports import Event, Personal
+from gateway.flow.journal_port import Event, Personal
 
 
 def test_an_event_is_shown_whole(run, journal):

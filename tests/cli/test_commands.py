@@ -11,7 +11,7 @@ import pytest
 from gateway.cli import main
 from gateway.cli.failures import Status, Stop, stop_of
 from gateway.errors import ConfigError, Fault, InvalidFilter, JournalUnavailable
-from gateway.flow.ports import Unreachable
+from gateway.flow.target_port import Unreachable
 from gateway.journal.lock import JournalLocked
 
 ROOT = Path(__file__).resolve().parents[2]

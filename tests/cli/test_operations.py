@@ -14,19 +14,9 @@ from structlog.testing import capture_logs
 
 from gateway.app import Gateway, open_gateway, serving
 from gateway.flow.change import Changes
+from gateway.flow.journal_port import Event, Intent, Key, Mark, Outcome, Resource, Settlement, Standing, State
 from gateway.flow.model import Caller, Change
-from gateway.flow.ports import (
-    Event,
-    Intent,
-    Key,
-    Mark,
-    Outcome,
-    Resource,
-    ResourceType,
-    Settlement,
-    Standing,
-    State,
-)
+from gateway.flow.target_port import ResourceType
 from gateway.journal.chain import stamp
 from gateway.journal.lock import JournalLock
 from gateway.journal.sqlite import SqliteJournal

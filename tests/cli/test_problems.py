@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.ports import Event, Outcome, Personal, Resource, ResourceType, Settlement, State
+from gateway.flow.journal_port import Event, Outcome, Personal, Resource, Settlement, State
+from gateway.flow.target_port import ResourceType
 from gateway.journal import listing
 from gateway.journal.sqlite import SqliteJournal
 

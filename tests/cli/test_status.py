@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from gateway.app import Gateway, open_gateway, serving
 from gateway.errors import JournalUnavailable
-from gateway.flow.ports import Query, ResourceType
 from gateway.flow.status import JournalState, Status, TargetState
+from gateway.flow.target_port import Query, ResourceType
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 from gateway.version import VERSION

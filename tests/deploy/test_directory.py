@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.app import open_gateway, try_target
-from gateway.flow.ports import ResourceType
+from gateway.flow.target_port import ResourceType
 from gateway.settings import Settings, load_settings
 from gateway.targets.registry import CONNECTORS
 from tests.support.slapd import free_port, needed

@@ -14,11 +14,12 @@ from gateway.errors import (
     NotSupported,
     Uniqueness,
 )
-from gateway.flow.ports import (
+from gateway.flow.journal_port import Operation
+from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import (
     Broken,
     Denied,
     Nonsense,
-    Operation,
     Page,
     Query,
     Refused,
@@ -28,7 +29,6 @@ from gateway.flow.ports import (
     Throttled,
     Unreachable,
 )
-from gateway.flow.recovery import Recovery
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform

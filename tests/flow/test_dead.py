@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from gateway.flow.alert import Alert
-from gateway.flow.ports import Intent, Key, Mark, ResourceType, Standing, State, Unreachable
+from gateway.flow.journal_port import Intent, Key, Mark, Standing, State
 from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import ResourceType, Unreachable
 from tests.support.house import House
 
 ANN = {"userName": "canary"}

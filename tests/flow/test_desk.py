@@ -8,21 +8,9 @@ import pytest
 
 from gateway.errors import Busy
 from gateway.flow.desk import OperationDesk
-from gateway.flow.ports import (
-    Denied,
-    Intent,
-    Key,
-    Mark,
-    Operation,
-    Outcome,
-    ResourceType,
-    Settlement,
-    Standing,
-    State,
-    TargetError,
-    Unreachable,
-)
+from gateway.flow.journal_port import Intent, Key, Mark, Operation, Outcome, Settlement, Standing, State
 from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import Denied, ResourceType, TargetError, Unreachable
 from tests.support.house import House
 
 Act = Callable[[OperationDesk, str], Awaitable[Any]]

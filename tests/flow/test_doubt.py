@@ -8,15 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import Busy, GatewayError, JournalUnavailable, Uniqueness
-from gateway.flow.ports import (
-    Attributes,
-    Broken,
-    Denied,
-    Silent,
-    TargetError,
-    Throttled,
-    Unreachable,
-)
+from gateway.flow.target_port import Attributes, Broken, Denied, Silent, TargetError, Throttled, Unreachable
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from tests.support.running import LEAVE, Running, make_running

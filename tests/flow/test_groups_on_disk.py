@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.ports import Key, MemberRow, MemberRows, MemberUpdate, Update
+from gateway.flow.journal_port import Key, MemberRow, MemberRows
+from gateway.flow.target_port import MemberUpdate, Update
 from gateway.journal.members import keep_members
 from gateway.journal.sqlite import SqliteJournal
 from gateway.sqlite import Database, load_migrations

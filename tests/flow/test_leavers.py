@@ -8,16 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import Busy
-from gateway.flow.ports import (
-    Attributes,
-    Intent,
-    Key,
-    Refused,
-    Silent,
-    State,
-    Throttled,
-    Unreachable,
-)
+from gateway.flow.journal_port import Intent, Key, State
+from gateway.flow.target_port import Attributes, Refused, Silent, Throttled, Unreachable
 from tests.support.house import GROUP, USER
 from tests.support.running import LEAVE, RETURN, Running, make_running
 

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from gateway.errors import Busy
+from gateway.flow.journal_port import Key
 from gateway.flow.locks import KeyedLocks
-from gateway.flow.ports import Key
 
 ANN, BOB, CARL = Key("name", "ann"), Key("name", "bob"), Key("external", "carl")
 SOON = 60.0  # seconds; no test waits so long

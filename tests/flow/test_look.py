@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from gateway.errors import Busy, NotFound
+from gateway.flow.journal_port import Key
 from gateway.flow.look import entry_of, foreign_entry, is_made_again, is_protected
-from gateway.flow.ports import Key, ResourceType, Unreachable
+from gateway.flow.target_port import ResourceType, Unreachable
 from gateway.scim.grammar import parse_filter
 from gateway.scim.predicate import predicate
 

@@ -7,7 +7,7 @@ import pytest
 from gateway.errors import Uniqueness
 from gateway.flow.lookup import eq, find_entry
 from gateway.flow.model import Policy, Target
-from gateway.flow.ports import CannotFilter, Page, Query, ResourceType
+from gateway.flow.target_port import CannotFilter, Page, Query, ResourceType
 from gateway.mapping.target import TargetMapping
 from tests.support.house import FakeTarget
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from gateway.errors import Busy
+from gateway.flow.journal_port import Standing
 from gateway.flow.pause import Pauses
-from gateway.flow.ports import Silent, Standing, Unreachable
 from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import Silent, Unreachable
 from gateway.flow.watch import Watcher
 from gateway.targets.watched import Watched
 from tests.support.house import House

@@ -7,10 +7,11 @@ import pytest
 
 from gateway.errors import Busy, NotFound, PreconditionFailed
 from gateway.flow.change import Changes
+from gateway.flow.journal_port import Standing
 from gateway.flow.model import Caller, Change, Reply
-from gateway.flow.ports import Silent, Standing, Unreachable
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import Silent, Unreachable
 from gateway.scim.members import take_member_operations
 from gateway.scim.versions import parse_tags
 from tests.support.house import GROUP, USER, House

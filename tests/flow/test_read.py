@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from gateway.errors import BadTarget, Busy, GatewayError, InvalidFilter, InvalidValue, NotFound
-from gateway.flow.ports import (
+from gateway.flow.read import Question, Reads
+from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import (
     Broken,
     CannotFilter,
     Conflict,
@@ -21,8 +23,6 @@ from gateway.flow.ports import (
     Throttled,
     Unreachable,
 )
-from gateway.flow.read import Question, Reads
-from gateway.flow.recovery import Recovery
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform

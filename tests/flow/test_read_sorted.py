@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.ports import Page, Query, ResourceType
 from gateway.flow.read import Question, Reads
 from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import Page, Query, ResourceType
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform

@@ -7,20 +7,11 @@ import pytest
 
 from gateway.errors import JournalUnavailable
 from gateway.flow.change import Changes
+from gateway.flow.journal_port import Intent, Key, State
 from gateway.flow.passes import End
-from gateway.flow.ports import (
-    Broken,
-    Conflict,
-    Denied,
-    Intent,
-    Key,
-    Refused,
-    ResourceType,
-    State,
-    TargetError,
-)
 from gateway.flow.reconcile import Finding, Reconciliation
 from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import Broken, Conflict, Denied, Refused, ResourceType, TargetError
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform

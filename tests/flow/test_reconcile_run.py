@@ -8,22 +8,20 @@ from typing import Any
 import pytest
 
 from gateway.flow.change import Changes
+from gateway.flow.journal_port import Link, Resource, State
 from gateway.flow.passes import SIDE_BY_SIDE, End, Progress
-from gateway.flow.ports import (
+from gateway.flow.reconcile import Finding, Reconciliation
+from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import (
     Broken,
     Denied,
-    Link,
     Page,
     Query,
-    Resource,
     ResourceType,
-    State,
     TargetError,
     Throttled,
     Unreachable,
 )
-from gateway.flow.reconcile import Finding, Reconciliation
-from gateway.flow.recovery import Recovery
 from tests.support.house import USER, FakeTarget, House
 
 

@@ -7,24 +7,20 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.errors import Busy, NotFound, Uniqueness
-from gateway.flow.ports import (
+from gateway.flow.journal_port import Intent, Key, Mark, Standing, State
+from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import (
     Attributes,
     Conflict,
-    Intent,
-    Key,
-    Mark,
     Missing,
     Page,
     Query,
     Refused,
     ResourceType,
     Silent,
-    Standing,
-    State,
     TargetError,
     Unreachable,
 )
-from gateway.flow.recovery import Recovery
 from gateway.log import correlation_id
 from tests.support.house import FakeTarget, House
 

@@ -9,10 +9,11 @@ import pytest
 
 from gateway.errors import JournalUnavailable
 from gateway.flow.change import Changes
+from gateway.flow.journal_port import StaleFence
 from gateway.flow.passes import SIDE_BY_SIDE, End, Progress, render_line
-from gateway.flow.ports import Broken, Denied, Refused, ResourceType, StaleFence, Throttled
 from gateway.flow.recovery import Recovery
 from gateway.flow.resync import Resync, Unpushed
+from gateway.flow.target_port import Broken, Denied, Refused, ResourceType, Throttled
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.flow.ports import (
+from gateway.flow.retry import Retry, is_dead, try_again_in
+from gateway.flow.target_port import (
     Broken,
     Conflict,
     Denied,
@@ -14,7 +15,6 @@ from gateway.flow.ports import (
     Throttled,
     Unreachable,
 )
-from gateway.flow.retry import Retry, is_dead, try_again_in
 
 RULE = Retry(attempts=4, base=0.5, ceiling=3.0)
 DOWN = Unreachable("refused")

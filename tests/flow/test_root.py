@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from gateway.errors import InvalidFilter
-from gateway.flow.ports import Page
 from gateway.flow.read import Question, Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.root import query_all
+from gateway.flow.target_port import Page
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.scim.grammar import parse_filter

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from gateway.flow import sight
-from gateway.flow.ports import ResourceType
 from gateway.flow.sight import Sights
+from gateway.flow.target_port import ResourceType
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
 ANN: dict[str, Any] = {"id": "1", "userName": "ann"}

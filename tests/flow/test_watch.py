@@ -7,7 +7,7 @@ import pytest
 
 from gateway.flow.alert import Alert
 from gateway.flow.meter import Unmetered
-from gateway.flow.ports import (
+from gateway.flow.target_port import (
     CannotFilter,
     Conflict,
     Denied,

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.ports import Event, Intent, Key, Link, Outcome, Personal, Resource, ResourceType, State
+from gateway.flow.journal_port import Event, Intent, Key, Link, Outcome, Personal, Resource, State
+from gateway.flow.target_port import ResourceType
 from gateway.journal.memory import MemoryJournal
 from gateway.journal.sqlite import SqliteJournal
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.flow.ports import Key, Mark, Outcome, Settlement, Standing
+from gateway.flow.journal_port import Key, Mark, Outcome, Settlement, Standing
 from gateway.flow.status import Census
 from gateway.journal.reading import reading
 from gateway.sqlite import Database

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.flow.ports import Event, Personal
+from gateway.flow.journal_port import Event, Personal
 from gateway.journal.chain import Head, canonical, digests, join, next_published, seal, stamp, stamp_of
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import Uniqueness
-from gateway.flow.ports import (
+from gateway.flow.journal_port import (
     Event,
     Key,
     KeysTaken,
@@ -14,12 +14,12 @@ from gateway.flow.ports import (
     Mark,
     Outcome,
     Personal,
-    ResourceType,
     Settlement,
     StaleFence,
     Standing,
     State,
 )
+from gateway.flow.target_port import ResourceType
 
 DOUBT = Mark(Standing.DOUBT)
 USER, GROUP = ResourceType.USER, ResourceType.GROUP

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.errors import JournalUnavailable
 from gateway.flow.erasure import ErasureDesk, Kept
-from gateway.flow.ports import Event, Mark, Outcome, Personal, ResourceType, Settlement, Standing, State
+from gateway.flow.journal_port import Event, Mark, Outcome, Personal, Settlement, Standing, State
+from gateway.flow.target_port import ResourceType
 from gateway.flow.trail import Question
 from gateway.journal import keeper
 from gateway.journal.files import archives_of

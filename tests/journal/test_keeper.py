@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from gateway.errors import JournalUnavailable
-from gateway.flow.ports import Event
+from gateway.flow.journal_port import Event
 from gateway.flow.trail import Question
 from gateway.journal import archive, keeper
 from gateway.journal.archive import ArchiveFlawed, archive_of

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.flow.ports import Event, Personal, Remark
+from gateway.flow.journal_port import Event, Personal, Remark
 from gateway.journal.levels import Veil, hashing, masked, veiled
 
 KEY = b"k" * 32

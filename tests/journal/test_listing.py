@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from gateway.flow.ports import Event, Outcome, Personal, Remark, Settlement
+from gateway.flow.journal_port import Event, Outcome, Personal, Remark, Settlement
 from gateway.journal.levels import Veil, masked
 from gateway.journal.listing import refused
 from gateway.journal.sqlite import SqliteJournal

@@ -8,17 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.ports import (
-    Event,
-    Key,
-    MemberRow,
-    MemberRows,
-    Outcome,
-    Resource,
-    ResourceType,
-    Settlement,
-    State,
-)
+from gateway.flow.journal_port import Event, Key, MemberRow, MemberRows, Outcome, Resource, Settlement, State
+from gateway.flow.target_port import ResourceType
 from gateway.journal.sqlite import SCHEMA
 from gateway.scim.members import Delta
 

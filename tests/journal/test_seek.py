@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.flow.ports import Event, Personal
+from gateway.flow.journal_port import Event, Personal
 from gateway.flow.trail import Question, named, parse_event_filter, predicate_of
 from gateway.journal.lines import told
 from gateway.journal.seek import COLUMNS, DOWN, FIRST_AFTER, FIRST_FROM, UP

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import JournalUnavailable
-from gateway.flow.ports import Event
+from gateway.flow.journal_port import Event
 from gateway.flow.trail import Question, named
 from gateway.journal.files import archives_of
 from gateway.journal.slices import SIZE, find

@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from gateway.errors import JournalUnavailable
-from gateway.flow.ports import Key, KeysTaken, Mark, Outcome, ResourceType, Settlement, Standing
+from gateway.flow.journal_port import Key, KeysTaken, Mark, Outcome, Settlement, Standing
+from gateway.flow.target_port import ResourceType
 from gateway.flow.tokens import Token
 from gateway.journal.lock import JournalLocked
 from gateway.journal.operations import Owner, SqliteOperations

@@ -7,7 +7,7 @@ from contextlib import closing
 import orjson
 import pytest
 
-from gateway.flow.ports import Event
+from gateway.flow.journal_port import Event
 from gateway.journal.archive import archive_of
 from gateway.journal.chain import hash_of
 from gateway.journal.verdict import TrailState, Verdict, verify

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.flow.erasure import ErasureDesk
-from gateway.flow.ports import Event, Personal
+from gateway.flow.journal_port import Event, Personal
 from gateway.journal.levels import Veil, masked
 from gateway.journal.sqlite import SqliteJournal
 from gateway.journal.verdict import TrailState, verify

@@ -10,7 +10,10 @@ from typing import Any
 from gateway.flow.change import Changes
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change, Policy, Reply, Services, Target
-from gateway.flow.ports import (
+from gateway.flow.read import Question, Reads
+from gateway.flow.recovery import Recovery
+from gateway.flow.sight import Sights
+from gateway.flow.target_port import (
     Attributes,
     Conflict,
     Missing,
@@ -21,9 +24,6 @@ from gateway.flow.ports import (
     TargetError,
     Update,
 )
-from gateway.flow.read import Question, Reads
-from gateway.flow.recovery import Recovery
-from gateway.flow.sight import Sights
 from gateway.journal.chain import stamp
 from gateway.journal.memory import MemoryJournal
 from gateway.mapping.target import TargetMapping

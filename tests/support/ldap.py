@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.flow.ports import Attributes, ResourceType, Update
+from gateway.flow.target_port import Attributes, ResourceType, Update
 from gateway.scim.difference import compare
 from gateway.targets.address import Basic, External
 from gateway.targets.ldap.connector import LdapConnector

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from gateway.flow.change import Changes
+from gateway.flow.journal_port import Operation
 from gateway.flow.model import Caller, Change, Reply
-from gateway.flow.ports import Attributes, Operation, Page, Query, ResourceType, TargetError, Update
 from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError, Update
 from gateway.journal.chain import stamp
 from gateway.mapping.target import TargetMapping
 from gateway.scim.documents import canonical, take_password

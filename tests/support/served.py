@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from gateway.app import Gateway, open_gateway, serving
-from gateway.flow.ports import Query, ResourceType
+from gateway.flow.target_port import Query, ResourceType
 from gateway.scim.names import ERROR
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from gateway.flow.ports import Event
+from gateway.flow.journal_port import Event
 from gateway.flow.trail import Question
 from gateway.journal.chain import subject
 from gateway.journal.lines import Appender, read_salt

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.flow.ports import Attributes, Conflict, Missing, Page, Query, ResourceType, Update
+from gateway.flow.target_port import Attributes, Conflict, Missing, Page, Query, ResourceType, Update
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import CORE_USER

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.flow.ports import Attributes, MemberUpdate, Missing, Query, ResourceType, Update
+from gateway.flow.target_port import Attributes, MemberUpdate, Missing, Query, ResourceType, Update
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import CORE_GROUP, CORE_USER

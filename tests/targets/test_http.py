@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gateway import __version__
-from gateway.flow.ports import Nonsense, Silent, TargetError, Unreachable
+from gateway.flow.target_port import Nonsense, Silent, TargetError, Unreachable
 from gateway.log import correlation_id
 from gateway.targets.call import Call, Reply
 from gateway.targets.http import Carrier

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.flow.ports import Page, Query, ResourceType, TargetError, Throttled, Update
+from gateway.flow.target_port import Page, Query, ResourceType, TargetError, Throttled, Update
 from gateway.targets.limits import Limited, Limits
 
 USER = ResourceType.USER

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.flow.ports import Denied, Query, ResourceType, TargetError, Throttled, Unreachable
+from gateway.flow.target_port import Denied, Query, ResourceType, TargetError, Throttled, Unreachable
 from gateway.targets.address import OAuth2, TargetAddress
 from gateway.targets.call import Call
 from gateway.targets.oauth_carrier import OAuthCarrier

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.flow.ports import (
+from gateway.flow.target_port import (
     Broken,
     CannotFilter,
     Conflict,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gateway.flow.ports import Missing, Query, ResourceType
+from gateway.flow.target_port import Missing, Query, ResourceType
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, parse_filter
 from gateway.scim.patch import apply_patch
 from gateway.targets.scim import Endpoints, patch_operations, render_filter

@@ -5,7 +5,16 @@ import json
 
 import pytest
 
-from gateway.flow.ports import Broken, CannotFilter, Denied, Query, Refused, ResourceType, Throttled, Update
+from gateway.flow.target_port import (
+    Broken,
+    CannotFilter,
+    Denied,
+    Query,
+    Refused,
+    ResourceType,
+    Throttled,
+    Update,
+)
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
 from gateway.targets.call import Call, Reply

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.ports import Attributes, MemberUpdate, Missing, ResourceType, Silent, Update
+from gateway.flow.target_port import Attributes, MemberUpdate, Missing, ResourceType, Silent, Update
 from gateway.scim.difference import compare
 from gateway.scim.names import CORE_GROUP
 from gateway.targets.call import Call, Reply

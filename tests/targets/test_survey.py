@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.ports import CannotFilter, Denied, Page, Query, ResourceType
+from gateway.flow.target_port import CannotFilter, Denied, Page, Query, ResourceType
 from gateway.targets.survey import survey
 from tests.support.house import FakeTarget
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.ports import Page, Paused, Query, ResourceType, Silent, TargetError, Update
+from gateway.flow.target_port import Page, Paused, Query, ResourceType, Silent, TargetError, Update
 from gateway.targets.watched import Watched
 
 USER = ResourceType.USER

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final, TypeVar
 
-from gateway.flow.ports import (
+from gateway.flow.target_port import (
     Attributes,
     Broken,
     Conflict,

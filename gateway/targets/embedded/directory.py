@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from gateway.flow.ports import NOBODY, Attributes, MemberUpdate, Page, Query, ResourceType
+from gateway.flow.target_port import NOBODY, Attributes, MemberUpdate, Page, Query, ResourceType
 from gateway.scim.order import Sort, sort_value
 from gateway.scim.predicate import attributes_named
 from gateway.targets.embedded.filters import SORTED, looked_up, names_members, narrow, path_name

@@ -4,7 +4,7 @@ import sqlite3
 
 import orjson
 
-from gateway.flow.ports import Attributes, MemberUpdate
+from gateway.flow.target_port import Attributes, MemberUpdate
 
 
 def change_members(connection: sqlite3.Connection, group: int, update: MemberUpdate) -> None:

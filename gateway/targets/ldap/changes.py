@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.flow.ports import Attributes, Refused
+from gateway.flow.target_port import Attributes, Refused
 from gateway.targets.ldap.made import is_made_again, made, unicode_password
 from gateway.targets.ldap.names import Rdn
 from gateway.targets.ldap.place import Directory

@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from gateway.flow.ports import Attributes, Page, Query, Refused, ResourceType, Update
+from gateway.flow.target_port import Attributes, Page, Query, Refused, ResourceType, Update
 from gateway.targets.finding import Finding
 from gateway.targets.ldap.checks import checked
 from gateway.targets.ldap.door import Door

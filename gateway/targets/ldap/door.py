@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import ldap
 
-from gateway.flow.ports import Unreachable
+from gateway.flow.target_port import Unreachable
 from gateway.targets.address import Basic, External
 from gateway.targets.ldap.place import Directory
 from gateway.targets.ldap.replies import unreachable

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.flow.ports import CannotFilter
+from gateway.flow.target_port import CannotFilter
 from gateway.scim.grammar import (
     AttrPath,
     CompareOperator,

@@ -6,7 +6,7 @@ from typing import Final
 
 from ldap import MOD_ADD, MOD_DELETE, MOD_REPLACE
 
-from gateway.flow.ports import (
+from gateway.flow.target_port import (
     Attributes,
     Missing,
     Page,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ldap import MOD_ADD, MOD_DELETE, MOD_REPLACE
 
-from gateway.flow.ports import CannotFilter
+from gateway.flow.target_port import CannotFilter
 from gateway.targets.ldap.filters import EVERYBODY, NOBODY, Ask, Asked
 from gateway.targets.ldap.names import is_below
 from gateway.targets.ldap.place import Directory

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ldap import DECODING_ERROR
 from ldap.dn import dn2str, str2dn
 
-from gateway.flow.ports import Refused
+from gateway.flow.target_port import Refused
 
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z][\w-]*)\}")
 _SPECIAL: Final = re.compile(r'[\\,+"<>;=]')

@@ -1,6 +1,6 @@
 """Which DN a person has: by the template, among the inactive, or where they have always stood. Pure."""
 
-from gateway.flow.ports import Attributes, Refused, Update
+from gateway.flow.target_port import Attributes, Refused, Update
 from gateway.scim.documents import is_active
 from gateway.targets.ldap.changes import Written, named_anew
 from gateway.targets.ldap.inactive import habit_of

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from ldap import MOD_ADD, MOD_REPLACE
 
-from gateway.flow.ports import (
+from gateway.flow.target_port import (
     Attributes,
     Conflict,
     Missing,

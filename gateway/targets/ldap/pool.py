@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
-from gateway.flow.ports import Silent, Unreachable
+from gateway.flow.target_port import Silent, Unreachable
 from gateway.targets.ldap.door import Door
 from gateway.targets.ldap.session import Session
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import ldap
 
-from gateway.flow.ports import (
+from gateway.flow.target_port import (
     Broken,
     Conflict,
     Denied,

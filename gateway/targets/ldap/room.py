@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.flow.ports import Attributes, CannotFilter, Query, ResourceType, Silent, TargetError
+from gateway.flow.target_port import Attributes, CannotFilter, Query, ResourceType, Silent, TargetError
 from gateway.scim.predicate import predicate
 from gateway.targets.ldap.filters import NOBODY, Ask, Asked, Vocabulary, any_of, both, equal, translate
 from gateway.targets.ldap.session import PAGE, Session, in_doubt

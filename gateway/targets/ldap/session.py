@@ -9,7 +9,7 @@ import ldap
 from ldap.controls import RequestControl
 from ldap.controls.libldap import SimplePagedResultsControl
 
-from gateway.flow.ports import Missing, Refused, Silent, TargetError, Unreachable
+from gateway.flow.target_port import Missing, Refused, Silent, TargetError, Unreachable
 from gateway.targets.ldap.door import Door, connected
 from gateway.targets.ldap.filters import EVERYBODY
 from gateway.targets.ldap.inactive import Attribute, Modification

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from gateway.flow.ports import Refused
+from gateway.flow.target_port import Refused
 from gateway.scim.names import get
 
 OWN: Final = frozenset(  # folded names that are not attributes of the same name

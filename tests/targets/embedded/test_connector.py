@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.flow.ports import Broken, Missing, Page, Query, Refused, ResourceType, Unreachable, Update
+from gateway.flow.target_port import Broken, Missing, Page, Query, Refused, ResourceType, Unreachable, Update
 from gateway.scim.grammar import parse_filter
 from gateway.sqlite import StoreUnavailable
 from gateway.targets.embedded.connector import EmbeddedConnector

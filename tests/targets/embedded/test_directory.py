@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.flow.ports import Attributes, Query, ResourceType
+from gateway.flow.target_port import Attributes, Query, ResourceType
 from gateway.scim.documents import identity
 from gateway.scim.grammar import Filter, parse_filter
 from gateway.scim.order import parse_sort, rank

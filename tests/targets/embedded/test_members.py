@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.flow.ports import Attributes, MemberUpdate, Query, ResourceType, Update
+from gateway.flow.target_port import Attributes, MemberUpdate, Query, ResourceType, Update
 from gateway.scim.grammar import parse_filter
 from gateway.sqlite import Database, load_migrations
 from gateway.targets.embedded.connector import EmbeddedConnector

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gateway.flow.ports import Refused
+from gateway.flow.target_port import Refused
 from gateway.targets.ldap.changes import changed, named_anew, new, written
 from gateway.targets.ldap.made import made
 from gateway.targets.ldap.place import Directory

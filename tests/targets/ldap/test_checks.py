@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.flow.ports import Refused
+from gateway.flow.target_port import Refused
 from gateway.targets.ldap.checks import PAGING, checked
 from gateway.targets.ldap.place import Directory
 from gateway.targets.ldap.values import Raw

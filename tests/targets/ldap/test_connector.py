@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.flow.ports import CannotFilter, Denied, Page, Query, Silent, TargetError, Unreachable
+from gateway.flow.target_port import CannotFilter, Denied, Page, Query, Silent, TargetError, Unreachable
 from gateway.scim.grammar import parse_filter
 from gateway.targets.address import Basic, External
 from gateway.targets.ldap import room as rooms

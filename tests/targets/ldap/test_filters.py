@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ldap.filter import escape_filter_chars
 
-from gateway.flow.ports import CannotFilter
+from gateway.flow.target_port import CannotFilter
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, parse_filter
 from gateway.targets.ldap.filters import NOBODY, Vocabulary, any_of, both, equal, escaped, translate
 from gateway.targets.ldap.inactive import HABITS

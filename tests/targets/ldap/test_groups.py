@@ -6,7 +6,7 @@ from hashlib import md5
 
 import pytest
 
-from gateway.flow.ports import Conflict, MemberUpdate, Page, Query, Refused, Unreachable, Update
+from gateway.flow.target_port import Conflict, MemberUpdate, Page, Query, Refused, Unreachable, Update
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
 from gateway.targets.ldap.groups import Groups

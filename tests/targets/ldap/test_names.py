@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ldap.dn import str2dn
 
-from gateway.flow.ports import Refused
+from gateway.flow.target_port import Refused
 from gateway.targets.ldap.names import escaped, is_below, is_dn, normal, parent_of, rdn_of, rendered, split
 
 BASES = {"base": "ou=people,dc=example"}

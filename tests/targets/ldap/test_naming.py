@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.flow.ports import Refused, Update
+from gateway.flow.target_port import Refused, Update
 from gateway.targets.ldap.naming import Naming
 from gateway.targets.ldap.place import Directory
 from gateway.targets.ldap.values import Raw

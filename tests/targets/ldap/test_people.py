@@ -3,7 +3,7 @@
 import ldap
 import pytest
 
-from gateway.flow.ports import Conflict, Denied, Missing, Query, Refused, Silent, Unreachable, Update
+from gateway.flow.target_port import Conflict, Denied, Missing, Query, Refused, Silent, Unreachable, Update
 from gateway.scim.grammar import parse_filter
 from gateway.targets.address import Basic
 from gateway.targets.ldap.people import People, room_of

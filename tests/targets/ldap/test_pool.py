@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from gateway.flow.ports import Broken, Silent, Unreachable
+from gateway.flow.target_port import Broken, Silent, Unreachable
 from gateway.targets.ldap import pool as pools
 from gateway.targets.ldap.door import Door
 from gateway.targets.ldap.place import Directory

@@ -3,7 +3,7 @@
 import ldap
 import pytest
 
-from gateway.flow.ports import (
+from gateway.flow.target_port import (
     Broken,
     Conflict,
     Denied,

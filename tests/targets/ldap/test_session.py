@@ -3,7 +3,7 @@
 import ldap
 import pytest
 
-from gateway.flow.ports import Denied, Missing, Refused, Silent, Unreachable
+from gateway.flow.target_port import Denied, Missing, Refused, Silent, Unreachable
 from gateway.targets.ldap.door import Door
 from gateway.targets.ldap.place import Directory
 from gateway.targets.ldap.room import Room

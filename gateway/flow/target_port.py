@@ -1,0 +1,152 @@
+"""What the core needs of a target, the frozen values that cross, and all that can go wrong with one."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+from gateway.scim.difference import Difference
+from gateway.scim.grammar import Filter
+from gateway.scim.order import Sort
+
+Attributes = dict[str, Any]  # a SCIM document or part of one: names are not ours, so a dict
+
+
+class ResourceType(StrEnum):
+    """A SCIM resource type (RFC 7643 section 6)."""
+
+    USER = "User"
+    GROUP = "Group"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question for a page of a target's entries, in the target's own names."""
+
+    filter: Filter | None = None
+    start: int = 1  # 1-based (RFC 7644 section 3.4.2.4)
+    count: int = 100
+    members: bool = False  # groups come with theirs
+    sort: Sort | None = None  # only for a connector that says it sorts; None: any stable order
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of entries and how many there are in all."""
+
+    total: int
+    entries: tuple[Attributes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberUpdate:
+    """What is done to a group's members, in the target's ids; whoever is not named stays as they are.
+
+    To add one who is there, or to remove one who is not, changes nothing, so it may be sent again.
+    """
+
+    add: tuple[Attributes, ...] = ()  # each with `value`
+    remove: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.add or self.remove)
+
+
+NOBODY: Final = MemberUpdate()
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A change of one entry: what it shows now, what it shall be, and the difference between the two."""
+
+    present: Attributes
+    wanted: Attributes  # present with the differences laid over it
+    differences: tuple[Difference, ...]
+    members: MemberUpdate = NOBODY
+
+
+class Connector(Protocol):
+    """Reaches one target. Every method is one attempt and raises only a `TargetError`.
+
+    Entries are dicts in the target's form, `id` always present. An answer without a body is None.
+    A group comes without its members unless they are asked for, and is created without any.
+    """
+
+    async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:
+        """Return the entry, or None where the target says in SCIM that there is none."""
+
+    async def query(self, kind: ResourceType, query: Query) -> Page:
+        """Return one page in a stable order; raises `CannotFilter` where the filter is beyond the target."""
+
+    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
+        """Create the entry; raises `Conflict` where the target has such a one."""
+
+    async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
+        """Change the entry; raises `Missing` where there is none."""
+
+    async def delete(self, kind: ResourceType, id: str) -> None:
+        """Remove the entry; raises `Missing` where there is none."""
+
+
+class TargetError(Exception):
+    """A target did not do as asked. `reason` is the target's own readable text, shortened, never a secret.
+
+    `maybe_applied` says whether the request may have taken effect all the same.
+    """
+
+    maybe_applied = False
+
+    def __init__(self, reason: str, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status  # the HTTP status, where there was one
+        self.retry_after = retry_after  # seconds, where the target asked
+
+
+class Refused(TargetError):
+    """4xx because of the data."""
+
+
+class Conflict(TargetError):
+    """409: there is such an entry already."""
+
+
+class Missing(TargetError):
+    """404, said as a SCIM Error."""
+
+
+class CannotFilter(TargetError):
+    """The target cannot evaluate this filter; its pages can still be read."""
+
+
+class Denied(TargetError):
+    """401 or 403: our credentials."""
+
+
+class Throttled(TargetError):
+    """429."""
+
+
+class Paused(TargetError):
+    """An administrator has paused the target, so nothing was sent."""
+
+
+class Unreachable(TargetError):
+    """No connection, so nothing was sent."""
+
+
+class Silent(TargetError):
+    """Timed out or cut off after the request went out."""
+
+    maybe_applied = True
+
+
+class Broken(TargetError):
+    """5xx."""
+
+    maybe_applied = True
+
+
+class Nonsense(TargetError):
+    """HTML, a redirect, a 404 that is no SCIM Error, or another answer no SCIM service gives."""
+
+    maybe_applied = True
