@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway.basis import end_process, new_id, now, open_journal, services_on, utc
 from gateway.flow.alert import Alert
+from gateway.flow.bell import Bell
 from gateway.flow.change import Changes
 from gateway.flow.deliveries import Deliveries
 from gateway.flow.desk import OperationDesk
@@ -93,7 +94,7 @@ class Gateway:
     connectors: dict[str, OpenTarget]
     journal: SqliteJournal
     health: Health
-    due: asyncio.Event  # set: look at once at what is not settled
+    bell: Bell  # rung: look at once at what is not settled
     runs: Runs
     oversight: Oversight
     listener: socket.socket | None = None  # where any free port was asked for
@@ -213,14 +214,14 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
             web.route("*", "/{path:.*}", api.handle),
         ]
     )
-    due = asyncio.Event()
+    bell = Bell()
     tokens = TokenDesk(journal.tokens, journal.trail, new_id)
     operations = OperationDesk(services, tuple(targets))
-    control = Control(tokens, credentials, frozenset(providers), operations, due.set).application()
+    control = Control(tokens, credentials, frozenset(providers), operations, bell.ring).application()
     runs = Runs(services, changes, targets)
     control.add_routes(ExportControl(ExportDesk(journal.trail, new_id)).routes())
     control.add_routes(LongControl(runs, lambda: health.draining).routes())
-    control.add_routes(oversight.control(due.set).routes())
+    control.add_routes(oversight.control(bell.ring).routes())
     control.add_routes(ErasureControl(ErasureDesk(journal.keeper, new_id)).routes())
     return Gateway(
         settings,
@@ -233,7 +234,7 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
         connectors,
         journal,
         health,
-        due,
+        bell,
         runs,
         oversight,
     )
@@ -265,6 +266,7 @@ async def _sweep(gateway: Gateway, target: Target) -> None:
     Each target has its own, so that one that does not answer keeps nobody's leavers waiting but its own.
     """
     while True:
+        rung = gateway.bell.next
         try:
             if gateway.services.paused_since(target.name) is None:
                 await gateway.recovery.sweep(target)
@@ -273,8 +275,7 @@ async def _sweep(gateway: Gateway, target: Target) -> None:
             log.warning("recovery.failed", target=target.name, error=type(error).__name__)
         with suppress(TimeoutError):
             async with asyncio.timeout(SWEEP):
-                await gateway.due.wait()
-        gateway.due.clear()
+                await rung.wait()
 
 
 async def _bear_witness(gateway: Gateway) -> None:

@@ -167,7 +167,7 @@ async def test_nothing_ends_the_search_for_what_is_not_settled(serve, monkeypatc
     with capture_logs() as lines:
         served = await serve()
         await until(lambda: len(looked) == 2)
-        served.gateway.due.set()
+        served.gateway.bell.ring()
         await until(lambda: len(looked) == 4)
 
     assert [line["error"] for line in lines if line["event"] == "recovery.failed"] == ["KeyError"] * 4
@@ -404,7 +404,7 @@ async def test_a_target_that_does_not_answer_keeps_no_other_targets_leavers_wait
     await until(lambda: "other" in looked)
     looked.clear()
 
-    served.gateway.due.set()
+    served.gateway.bell.ring()
 
     await until(lambda: looked == ["other"])
 
@@ -426,8 +426,7 @@ async def test_what_stood_open_in_a_restored_journal_is_not_sent_but_shown(serve
     scripted.asked.clear()
 
     served = await serve(target, OTHER)
-    served.gateway.due.set()
-    await until(lambda: not served.gateway.due.is_set())
+    await served.gateway.recovery.sweep(served.gateway.targets["phonebook"])
 
     (operation,) = await served.gateway.services.operations.open(None, ())
     assert (operation.standing, scripted.asked) == ("dead", [])

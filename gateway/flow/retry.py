@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.flow.target_port import Broken, Silent, TargetError, Unreachable
+from gateway.flow.target_port import Broken, Paused, Silent, TargetError, Unreachable
 
 GAVE_UP: Final = frozenset({408, 502, 504, *range(520, 525)})  # somebody on the way no longer waits
 _WORTH_ANOTHER = (Broken, Silent, Unreachable)
@@ -40,7 +40,12 @@ LONGEST_PAUSE: Final = 300.0  # seconds
 
 
 def try_again_in(attempts: int, error: TargetError | None = None) -> float:
-    """Return the seconds until an operation is tried again on our own: not before the target asked for."""
+    """Return the seconds until an operation is tried again on our own: not before the target asked for.
+
+    For a paused target that is at once: nothing is tried there until it is resumed.
+    """
+    if isinstance(error, Paused):
+        return 0.0
     asked = (error.retry_after or 0.0) if error is not None else 0.0
     return min(max(2.0**attempts, asked), LONGEST_PAUSE)
 

@@ -9,6 +9,7 @@ from gateway.flow.target_port import (
     Denied,
     Missing,
     Nonsense,
+    Paused,
     Refused,
     Silent,
     TargetError,
@@ -71,3 +72,7 @@ def test_what_nobody_waits_for_is_tried_again_ever_later_but_within_minutes() ->
 @pytest.mark.parametrize(("attempts", "dead"), [(1, False), (9, False), (10, True), (11, True)])
 def test_after_ten_tries_it_is_an_administrators(attempts: int, dead: bool) -> None:
     assert is_dead(attempts) is dead
+
+
+def test_what_waits_for_a_paused_target_is_due_as_soon_as_it_is_resumed() -> None:
+    assert try_again_in(9, Paused("by an administrator")) == 0

@@ -154,7 +154,7 @@ async def in_doubt(served: Any, scripted: Any) -> str:
 
 @pytest.fixture
 async def doubtful(serve, scripted) -> Any:
-    return await serve(scripted.toml(), OTHER)
+    return await serve(scripted.toml(settle="0"), OTHER)
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
