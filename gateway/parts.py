@@ -128,6 +128,8 @@ def address_of(target: TargetSettings) -> TargetAddress:
         target.options,
         target.groups,
         _directory(target),
+        target.filter,
+        target.totals,
     )
 
 

@@ -7,6 +7,7 @@ from gateway.errors import BadTarget, Busy, GatewayError, InvalidValue, Uniquene
 from gateway.flow.target_port import (
     CannotFilter,
     Conflict,
+    Contradiction,
     Denied,
     Missing,
     Nonsense,
@@ -77,6 +78,14 @@ def _nonsense_read(target: str, error: TargetError) -> GatewayError:
     return BadTarget(f"{target} gave an answer that is not SCIM")
 
 
+def _contradiction(target: str, error: TargetError) -> GatewayError:
+    return Busy(f"{target} contradicts itself: {error.reason}")
+
+
+def _contradiction_read(target: str, error: TargetError) -> GatewayError:
+    return BadTarget(f"{target} contradicts itself: {error.reason}")
+
+
 _TO_CHANGES: Final = {
     Refused: _refused,
     CannotFilter: _refused,
@@ -86,6 +95,7 @@ _TO_CHANGES: Final = {
     Throttled: _throttled,
     Paused: _paused,
     Nonsense: _nonsense_change,
+    Contradiction: _contradiction,
 }
 _TO_READS: Final = _TO_CHANGES | {
     Refused: _refused_read,
@@ -93,4 +103,5 @@ _TO_READS: Final = _TO_CHANGES | {
     Denied: _denied_read,
     Missing: _nonsense_read,
     Nonsense: _nonsense_read,
+    Contradiction: _contradiction_read,
 }

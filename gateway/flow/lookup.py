@@ -1,11 +1,13 @@
 """Finding an entry on a target by what it is known by, never by guessing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from gateway.errors import Uniqueness
 from gateway.flow.model import Target
 from gateway.flow.target_port import Attributes, CannotFilter, Query, ResourceType
+from gateway.flow.walk import walk
 from gateway.scim.documents import fold
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, Filter
 
@@ -28,20 +30,15 @@ async def _ask(target: Target, kind: ResourceType, question: Comparison) -> list
     try:
         page = await target.connector.query(kind, Query(question, count=2))
     except CannotFilter:
-        return [entry async for entry in _scan(target, kind) if _has(entry, question)][:2]
+        return [entry async for entry in _everybody(target, kind) if _has(entry, question)]
     # a target that ignores the filter answers with everybody
     return [entry for entry in page.entries if _has(entry, question)]
 
 
-async def _scan(target: Target, kind: ResourceType) -> Any:
-    start = 1
-    while True:
-        page = await target.connector.query(kind, Query(None, start, target.policy.page_size))
-        for entry in page.entries:
+async def _everybody(target: Target, kind: ResourceType) -> AsyncIterator[Attributes]:
+    async for entries in walk(partial(target.connector.query, kind), target.policy.page_size):
+        for entry in entries:
             yield entry
-        start += len(page.entries)
-        if not page.entries or start > page.total:
-            return
 
 
 def _questions(kind: ResourceType, form: Mapping[str, Any]) -> Iterator[Comparison]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from gateway.errors import InvalidFilter, NotFound
@@ -15,6 +16,7 @@ from gateway.flow.model import Services, Target, keys_of, keys_of_resource
 from gateway.flow.recovery import Recovery
 from gateway.flow.sight import Moment
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
+from gateway.flow.walk import walk
 from gateway.flow.window import Order, in_order, window, with_hidden
 from gateway.mapping.query import equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold
@@ -178,6 +180,8 @@ class Reads:
         page = await target.connector.query(kind, query)
         if not all(is_asked(entry, {}) for entry in page.entries):
             raise CannotFilter(f"{target.name} ignores filters")
+        if not page.counted:
+            return await self._search(target, kind, is_asked, question)
         pairs = await self._shown(target, kind, page.entries, question.members, asked)
         documents = tuple(document for _, document in pairs)
         if target.policy.protect is None:
@@ -215,16 +219,12 @@ class Reads:
     async def _everybody(
         self, target: Target, kind: ResourceType, question: Question
     ) -> AsyncIterator[tuple[Attributes, Attributes]]:
-        start = 1
-        while True:
-            query = Query(None, start, target.policy.page_size, question.members)
-            asked = self._services.sights.moment()
-            page = await target.connector.query(kind, query)
-            for pair in await self._shown(target, kind, page.entries, question.members, asked):
+        members, asked = question.members, self._services.sights.moment()
+        ask = partial(target.connector.query, kind)
+        async for entries in walk(ask, target.policy.page_size, members=members):
+            for pair in await self._shown(target, kind, entries, members, asked):
                 yield pair
-            start += len(page.entries)
-            if not page.entries or start > page.total:
-                return
+            asked = self._services.sights.moment()
 
     async def _shown(
         self, target: Target, kind: ResourceType, entries: Sequence[Attributes], members: bool, asked: Moment

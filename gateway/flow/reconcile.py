@@ -20,6 +20,7 @@ from gateway.flow.look import is_protected
 from gateway.flow.model import Services, Target, keys_of, keys_of_resource
 from gateway.flow.passes import KIND, Lines, Pushed, Run, asked, everybody, push, side_by_side
 from gateway.flow.target_port import Attributes, Page, Query, TargetError
+from gateway.flow.walk import walk
 from gateway.scim.difference import compare
 from gateway.scim.documents import is_active
 
@@ -102,12 +103,10 @@ class Reconciliation:
 
     async def _strangers(self, run: Run, sound: Sound) -> AsyncGenerator[Finding | None, None]:
         """Walk the target's pages: note with whom all is well, yield the entries that nobody knows."""
-        start = 1
-        while True:
-            page = await self._page(start)
-            ids = [entry["id"] for entry in page.entries]
+        async for entries in walk(self._page, self.target.policy.page_size):
+            ids = [entry["id"] for entry in entries]
             known = await self.services.resources.read(self.target.name, KIND, self.target.name, ids)
-            for entry in page.entries:
+            for entry in entries:
                 run.people += 1
                 resource = known.get(entry["id"])
                 if resource is not None:
@@ -116,12 +115,8 @@ class Reconciliation:
                 elif not is_protected(self.target, entry) and await self._is_stranger(run, entry):
                     yield self._stranger(entry)
             yield None
-            start += len(page.entries)
-            if not page.entries or start > page.total:
-                return
 
-    async def _page(self, start: int) -> Page:
-        query = Query(None, start, self.target.policy.page_size)
+    async def _page(self, query: Query) -> Page:
         return await asked(self.services, self.target, lambda: self.target.connector.query(KIND, query))
 
     def _is_well(self, resource: Resource, entry: Attributes) -> bool:

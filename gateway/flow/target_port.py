@@ -27,6 +27,7 @@ class Query:
     count: int = 100
     members: bool = False  # groups come with theirs
     sort: Sort | None = None  # only for a connector that says it sorts; None: any stable order
+    rest: bool = False  # for who reads everybody: what comes beyond `count` is taken, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Page:
 
     total: int
     entries: tuple[Attributes, ...]
+    counted: bool = True  # False: the target does not say how many, `total` is what is known so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,10 @@ class Broken(TargetError):
     """5xx."""
 
     maybe_applied = True
+
+
+class Contradiction(TargetError):
+    """What the target's pages show is not what they say, so that nobody knows who is there."""
 
 
 class Nonsense(TargetError):

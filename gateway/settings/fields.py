@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from phonenumbers import SUPPORTED_REGIONS
@@ -79,6 +79,15 @@ def parse_removals(value: Any) -> tuple[int, float] | bool:
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 1_000_000:
         raise ValueError("count must be a number of people, 1 or more")
     return count, parse_some_seconds(value["per"])
+
+
+def parse_patch(value: Any) -> bool | Literal["single"]:
+    """Return true, false or "single"."""
+    if isinstance(value, bool):
+        return value
+    if value != "single":
+        raise ValueError('must be true, false or "single"')
+    return "single"
 
 
 def parse_address(value: Any) -> Address:
@@ -186,6 +195,7 @@ def parse_sqlite_url(value: Any, base: Path) -> Path:
 Seconds = Annotated[float, PlainValidator(parse_seconds)]
 SomeSeconds = Annotated[float, PlainValidator(parse_some_seconds)]
 RemovalLimit = Annotated[tuple[int, float] | bool, PlainValidator(parse_removals)]
+PatchWay = Annotated[bool | Literal["single"], PlainValidator(parse_patch)]
 Rate = Annotated[float, PlainValidator(parse_rate)]
 ListenAddress = Annotated[Address, PlainValidator(parse_address)]
 WebUrl = Annotated[str, PlainValidator(parse_web_url)]

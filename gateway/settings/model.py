@@ -198,8 +198,10 @@ class TargetSettings:
     rate: float | None = None  # calls a second
     concurrency: int | None = None
     busy_status: BusyStatus | None = None  # None: what the provider's dialect understands
-    patch: bool | None = None  # None: found out
+    patch: bool | Literal["single"] | None = None  # None: found out
+    filter: bool | None = None  # None: found out
     groups: bool | None = None  # None: found out
+    totals: bool | None = None  # None: found out
     page_size: int | None = None
     max_removals: tuple[int, float] | None = None  # people, seconds; unless said: 50 an hour, embedded: none
     audit: AuditLevel = "full"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.settings.fields import (
     ListenAddress,
+    PatchWay,
     Rate,
     Region,
     RemovalLimit,
@@ -476,10 +477,20 @@ class TargetTable(Table):
         description="The HTTP status that tells the provider to come again later; unless you say, "
         "what its dialect understands: 429 for `okta`, else 503.",
     )
-    patch: bool | None = Field(
+    patch: PatchWay | None = Field(
         default=None,
-        description="Whether changes go to a `scim` target as PATCH, else as PUT; unless you say, it "
-        "is asked once what it supports.",
+        description="Whether changes go to a `scim` target as PATCH, else as PUT; `single` is PATCH with one "
+        "attribute at a time; unless you say, it is asked once what it supports.",
+    )
+    filter: bool | None = Field(
+        default=None,
+        description="Whether a `scim` target is asked with filters; `false` evaluates them here over all "
+        "its pages; unless you say, it is asked once what it supports.",
+    )
+    totals: bool | None = Field(
+        default=None,
+        description="Whether the totalResults of a `scim` target are believed; `false` reads its pages "
+        "until one is empty; unless you say, what it answers is looked at.",
     )
     groups: bool | None = Field(
         default=None,

@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from gateway.flow.target_port import Connector
 from gateway.targets.finding import Finding
@@ -93,12 +93,14 @@ class TargetAddress:
     url: str
     auth: Auth | OAuth2 | External | None = None
     timeout: float = 10.0  # seconds for one attempt
-    patch: bool | None = None  # None: ask the target once
+    patch: bool | Literal["single"] | None = None  # None: ask the target once
     rate: float | None = None  # calls per second
     concurrency: int | None = None  # calls at a time
     options: Mapping[str, Any] = field(default_factory=dict)
     groups: bool | None = None  # None: ask the target once
     directory: Directory | None = None  # of `ldap`
+    filter: bool | None = None  # None: ask the target once
+    totals: bool | None = None  # None: found out
 
 
 class OpenTarget(Connector, Protocol):

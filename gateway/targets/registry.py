@@ -8,6 +8,7 @@ from typing import Final
 import aiohttp
 
 from gateway.flow.watch import Watch
+from gateway.targets.abilities import Abilities, Patch
 from gateway.targets.address import (
     Auth,
     Basic,
@@ -76,7 +77,9 @@ async def _open_embedded(address: TargetAddress, around: Surroundings) -> OpenTa
 
 
 async def _open_scim(address: TargetAddress, around: Surroundings) -> OpenTarget:
-    return ScimConnector(_carrier(address, around.session), address.url, address.patch, address.groups)
+    patch = None if address.patch is None else PATCHES[address.patch]
+    told = Abilities(patch, address.filter, address.groups, address.totals)
+    return ScimConnector(_carrier(address, around.session), address.url, told, address.name)
 
 
 async def _open_ldap(address: TargetAddress, around: Surroundings) -> OpenTarget:
@@ -96,6 +99,7 @@ def _carrier(address: TargetAddress, session: aiohttp.ClientSession) -> Carries:
     return Carrier(session, auth, address.timeout)
 
 
+PATCHES: Final = {True: Patch.WHOLE, False: Patch.NONE, "single": Patch.SINGLE}
 CONNECTORS: Final[Mapping[str, ConnectorSpec]] = {
     "embedded": ConnectorSpec(("sqlite",), _open_embedded, sorts=True),
     "scim": ConnectorSpec(("http", "https"), _open_scim),

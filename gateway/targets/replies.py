@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -16,12 +17,12 @@ from gateway.flow.target_port import (
     Denied,
     Missing,
     Nonsense,
-    Page,
     Refused,
     TargetError,
     Throttled,
 )
 from gateway.scim.names import CORE_GROUP, ERROR, get
+from gateway.targets.abilities import Abilities, promises
 from gateway.targets.call import Reply
 
 MAX_REASON: Final = 300  # characters
@@ -41,6 +42,14 @@ FILTER_STATUS: Final = frozenset({400, 501})  # a filtered read has nothing else
 FILTER_TYPES: Final = frozenset({"invalidFilter", "tooMany", "sensitive"})  # RFC 7644 section 3.12
 
 _UNREADABLE: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Entries as one answer lists them; `total` is its totalResults, None where it has none."""
+
+    total: int | None
+    entries: tuple[Attributes, ...]
 
 
 def read_entry(reply: Reply, now: float) -> Attributes | None:
@@ -68,21 +77,20 @@ def read_found(reply: Reply, id: str, now: float) -> Attributes | None:
     return document | {"id": id}
 
 
-def read_page(reply: Reply, is_filtered: bool, now: float) -> Page:
-    """Return a page of a ListResponse (RFC 7644 section 3.4.2)."""
+def read_list(reply: Reply, is_filtered: bool, now: float) -> Listing:
+    """Return a ListResponse (RFC 7644 section 3.4.2)."""
     try:
         document = _read_document(reply, now)
     except TargetError as error:
         if is_filtered and _is_about_filter(reply):
             raise CannotFilter(error.reason, reply.status) from error
         raise
-    return _page(document or {}, reply.status)
+    return _listing(document or {}, reply.status)
 
 
-def read_patch_support(reply: Reply, now: float) -> bool:
-    """Say whether a ServiceProviderConfig promises PATCH (RFC 7643 section 5)."""
-    patch = get(_read_document(reply, now) or {}, "patch")
-    return isinstance(patch, dict) and get(patch, "supported") is True
+def read_promises(reply: Reply, now: float) -> Abilities:
+    """Return what a ServiceProviderConfig promises (RFC 7643 section 5)."""
+    return promises(_read_document(reply, now) or {})
 
 
 def read_group_support(reply: Reply, now: float) -> bool:
@@ -159,14 +167,16 @@ def _is_markup(body: bytes) -> bool:
     return body.lstrip()[:1] == b"<"
 
 
-def _page(document: Attributes, status: int) -> Page:
+def _listing(document: Attributes, status: int) -> Listing:
     total, entries = get(document, "totalResults"), get(document, "Resources")
-    if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+    if total is None and entries is None:
+        raise Nonsense("the target's answer is no list", status)
+    if total is not None and (not isinstance(total, int) or isinstance(total, bool) or total < 0):
         raise Nonsense("the target's list has no integer totalResults", status)
     entries = [] if entries is None else entries
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         raise Nonsense("the target's list has Resources that are no entries", status)
-    return Page(total, tuple(entries))
+    return Listing(total, tuple(entries))
 
 
 def _is_entry(entry: Any) -> bool:

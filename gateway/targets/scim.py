@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import orjson
 
-from gateway.flow.target_port import Attributes, MemberUpdate, Missing, Query, ResourceType
+from gateway.flow.target_port import Attributes, MemberUpdate, Missing, Query, ResourceType, Update
 from gateway.scim.documents import without_read_only
 from gateway.scim.grammar import Filter
 from gateway.scim.names import PATCH_OP, is_urn
@@ -84,6 +84,18 @@ def render_filter(tree: Filter) -> str:
     return _LITERAL.sub(lambda found: json.dumps(json.loads(found[0]), ensure_ascii=False), str(tree))
 
 
+def patch_messages(update: Update, *, single: bool = False) -> list[list[Attributes]]:
+    """Return the operations of each PATCH that a change takes, all for the attributes in one or each alone.
+
+    Alone, whoever is deactivated is so first, and whoever is activated is so last.
+    """
+    operations = patch_operations(update.present, update.wanted)
+    messages = [*([operations] if operations else ()), *member_operations(update.members)]
+    if not single:
+        return messages
+    return [[operation] for operation in sorted((op for m in messages for op in m), key=_urgency)]
+
+
 def patch_operations(present: Attributes, wanted: Attributes) -> list[Attributes]:
     """Return the operations that turn `present` into `wanted`, one for each attribute that differs.
 
@@ -113,6 +125,12 @@ def with_members(group: Attributes, members: MemberUpdate) -> Attributes:
     gone = {*members.remove, *(element["value"] for element in members.add)}
     kept = [element for element in group.get("members", ()) if element.get("value") not in gone]
     return {**group, "members": [*kept, *members.add]}
+
+
+def _urgency(operation: Attributes) -> int:
+    if operation["path"] != "active":
+        return 0
+    return 1 if operation.get("value") is True else -1
 
 
 def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -1,57 +1,52 @@
 """Any SCIM 2.0 service as a target: what to say is in scim.py, what came back in replies.py."""
 
-import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from gateway.flow.target_port import (
     Attributes,
-    Broken,
-    Denied,
+    CannotFilter,
     Missing,
     Page,
     Query,
     ResourceType,
-    Silent,
     TargetError,
-    Throttled,
-    Unreachable,
     Update,
 )
+from gateway.scim.predicate import predicate
 from gateway.targets import replies
+from gateway.targets.abilities import IGNORED, IGNORES_FILTERS, REFUSES_FILTERS, Abilities, Patch
 from gateway.targets.call import Carries
 from gateway.targets.finding import Finding
-from gateway.targets.scim import Endpoints, member_operations, patch_operations, with_members
+from gateway.targets.known import NOT_OFFERED, PASSING, Known
+from gateway.targets.lists import Lists
+from gateway.targets.scim import Endpoints, patch_messages, with_members
 
-ASK_AGAIN: Final = 30.0  # seconds until a service that could not say what it has is asked once more
-PROMISES: Final = {  # what the service says of PATCH -> what a check says of it
-    True: "it promises PATCH",
-    False: "it promises no PATCH, so whole entries go as PUT",
-    None: "it does not say now whether it takes PATCH",
-}
-DIFFERS: Final = "`patch` in the configuration says otherwise: leave it out, unless you know better"
-PASSING: Final = (Unreachable, Silent, Broken, Throttled, Denied)  # says nothing about what is supported
+ANYTHING: Final = Abilities()
 
 
 class ScimConnector:
-    """A `Connector` to a SCIM 2.0 service; whether it takes PATCH and has groups is found out where None."""
+    """A `Connector` to a SCIM 2.0 service; what it cannot do is found out where `told` does not say it."""
 
     def __init__(
         self,
         carrier: Carries,
         base_url: str,
-        patch: bool | None = None,
-        groups: bool | None = None,
+        told: Abilities = ANYTHING,
+        name: str = "",  # of the target
         now: Callable[[], float] = time.time,  # POSIX seconds
     ) -> None:
         self._carrier = carrier
         self._calls = Endpoints(base_url)
-        self._patch = patch
-        self._groups = groups
+        self._told = told
         self._now = now
-        self._asking = asyncio.Lock()
-        self._not_before = 0.0  # POSIX seconds
+        self._known = Known(name, told, self._ask_for_promises, self._ask_for_groups, now)
+        self._lists = {
+            kind: Lists(partial(self._list, kind), self._known.note, told.totals) for kind in ResourceType
+        }
 
     async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:
         if not id:
@@ -62,11 +57,12 @@ class ScimConnector:
         return found if whole else _bare(found)
 
     async def query(self, kind: ResourceType, query: Query) -> Page:
-        reply = await self._carrier.carry(self._calls.query(kind, query))
-        page = replies.read_page(reply, query.filter is not None, self._now())
+        if query.filter is not None and not await self._known.filters():
+            raise CannotFilter("the target has no filters")
+        page = await self._lists[kind].page(query)
         if query.members or kind is not ResourceType.GROUP:
             return page
-        return Page(page.total, tuple(_without_members(entry) for entry in page.entries))
+        return replace(page, entries=tuple(_without_members(entry) for entry in page.entries))
 
     async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
         reply = await self._carrier.carry(self._calls.create(kind, wanted))
@@ -74,14 +70,14 @@ class ScimConnector:
         return _bare(entry) if kind is ResourceType.GROUP else entry
 
     async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
-        if kind is ResourceType.GROUP:
-            return _bare(await self._change_group(id, update))
-        operations = patch_operations(update.present, update.wanted)
-        if operations and await self._takes_patch():
-            call = self._calls.patch(kind, id, operations)
-        else:
-            call = self._calls.replace(kind, id, update.wanted)
-        return replies.read_changed(await self._carrier.carry(call), id, self._now())
+        patch = await self._known.patch()
+        try:
+            shown = await self._changed(kind, id, update, patch)
+        except TargetError as error:
+            if error.status not in NOT_OFFERED or not self._known.refuted(patch):
+                raise
+            shown = await self._changed(kind, id, update, await self._known.patch())
+        return _bare(shown) if kind is ResourceType.GROUP else shown
 
     async def delete(self, kind: ResourceType, id: str) -> None:
         reply = await self._carrier.carry(self._calls.delete(kind, id))
@@ -89,69 +85,72 @@ class ScimConnector:
 
     async def has_groups(self) -> bool:
         """Say whether the service has groups; it is asked once, and believed to have them until it is."""
-        async with self._asking:
-            if self._groups is None and self._now() >= self._not_before:
-                self._groups = await self._ask_for_groups()
-                self._not_before = self._now() + ASK_AGAIN
-            return self._groups is not False
+        return await self._known.has_groups()
 
     async def check(self) -> tuple[Finding, ...]:
-        """Read one entry, for the sake of the credentials, and ask about PATCH; raises TargetError."""
-        await self.query(ResourceType.USER, Query(count=1))
-        promised = await self._ask_for_patch()
-        is_told = self._patch is None or promised is None or self._patch is promised
-        return (Finding("changes", PROMISES[promised], "" if is_told else DIFFERS),)
+        """Read a little, for the sake of the credentials, and ask what it promises; raises TargetError."""
+        page = await self.query(ResourceType.USER, Query(count=1))
+        if page.total > 1 or not page.counted:
+            await self.query(ResourceType.USER, Query(count=2))
+            await self.query(ResourceType.USER, Query(start=2, count=1))
+        return self._known.findings(await self._known.promised())
 
     async def close(self) -> None:
         """Nothing: the session belongs to the application."""
 
-    async def _change_group(self, id: str, update: Update) -> Attributes | None:
-        """Change a group's attributes and members, in as many calls as that takes; each may be repeated."""
-        kind = ResourceType.GROUP
-        if not await self._takes_patch():
-            present = await self.get(kind, id, members=True)
-            if present is None:
-                raise Missing("there is no such group", 404)
-            members = with_members({"members": present.get("members", [])}, update.members)
-            call = self._calls.replace(kind, id, {**update.wanted, **members})
-            return replies.read_changed(await self._carrier.carry(call), id, self._now())
-        operations = patch_operations(update.present, update.wanted)
+    async def _list(self, kind: ResourceType, query: Query) -> replies.Listing:
+        """Return one answer as it came; raises CannotFilter where the filter is refused or ignored."""
+        reply = await self._carrier.carry(self._calls.query(kind, query))
+        try:
+            found = replies.read_list(reply, query.filter is not None, self._now())
+        except CannotFilter:
+            self._known.note(REFUSES_FILTERS)
+            raise
+        if query.filter is not None and not all(map(predicate(query.filter, kind), found.entries)):
+            self._known.note(IGNORES_FILTERS)
+            raise CannotFilter("the target ignores the filter", IGNORED)
+        return found
+
+    async def _changed(self, kind: ResourceType, id: str, update: Update, patch: Patch) -> Attributes | None:
+        """Change an entry in as many calls as that takes; each may be repeated."""
+        messages = patch_messages(update, single=patch is Patch.SINGLE)
+        if patch is Patch.NONE or (kind is ResourceType.USER and not messages):
+            return await self._replaced(kind, id, update)
         answer = None
-        for message in (*([operations] if operations else ()), *member_operations(update.members)):
-            reply = await self._carrier.carry(self._calls.patch(kind, id, message))
+        for operations in messages:
+            reply = await self._carrier.carry(self._calls.patch(kind, id, operations))
             answer = replies.read_changed(reply, id, self._now())
         return answer
 
-    async def _ask_for_groups(self) -> bool | None:
+    async def _replaced(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
+        wanted = update.wanted
+        if kind is ResourceType.GROUP:
+            present = await self.get(kind, id, members=True)
+            if present is None:
+                raise Missing("there is no such group", 404)
+            wanted = {**wanted, **with_members({"members": present.get("members", [])}, update.members)}
+        reply = await self._carrier.carry(self._calls.replace(kind, id, wanted))
+        return replies.read_changed(reply, id, self._now())
+
+    async def _ask_for_promises(self) -> Abilities:
+        return replies.read_promises(await self._carrier.carry(self._calls.config()), self._now())
+
+    async def _ask_for_groups(self) -> bool:
         try:
             return replies.read_group_support(await self._carrier.carry(self._calls.types()), self._now())
         except PASSING:
-            return None
+            raise
         except TargetError:
             return await self._try_groups()
 
-    async def _try_groups(self) -> bool | None:
+    async def _try_groups(self) -> bool:
         try:
-            await self.query(ResourceType.GROUP, Query(count=1))
+            await self._list(ResourceType.GROUP, Query(count=1))
         except PASSING:
-            return None
+            raise
         except TargetError:
             return False
         return True
-
-    async def _takes_patch(self) -> bool:
-        async with self._asking:
-            self._patch = await self._ask_for_patch() if self._patch is None else self._patch
-            return bool(self._patch)
-
-    async def _ask_for_patch(self) -> bool | None:
-        try:
-            reply = await self._carrier.carry(self._calls.config())
-            return replies.read_patch_support(reply, self._now())
-        except PASSING:
-            return None  # PUT this time, and ask again at the next change
-        except TargetError:
-            return False
 
 
 def _bare(entry: Attributes | None) -> Attributes | None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.flow.target_port import CannotFilter, Page, Query, ResourceType
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison
+from gateway.targets.abilities import IGNORED
 from gateway.targets.address import OpenTarget
 from gateway.targets.finding import Finding
 
@@ -18,7 +19,7 @@ async def survey(target: OpenTarget) -> tuple[Finding, ...]:
     """Read a little, and return what was seen; raises `TargetError` where the target cannot be used."""
     page = await target.query(USER, Query(count=2))
     return (
-        Finding("people", f"{page.total} can be read"),
+        Finding("people", f"{page.total}{'' if page.counted else ' or more'} can be read"),
         _look_ups([await _answers(target, key) for key in KEYS]),
         await _paging(target, page),
         await _groups(target),
@@ -30,8 +31,8 @@ async def _answers(target: OpenTarget, key: str) -> str:
     question = Comparison(AttrPath(key), CompareOperator.eq, STRANGER)
     try:
         page = await target.query(USER, Query(question, count=2))
-    except CannotFilter:
-        return "is refused"
+    except CannotFilter as error:
+        return "is ignored" if error.status == IGNORED else "is refused"
     return "is ignored" if page.entries else ""
 
 

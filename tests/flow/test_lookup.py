@@ -7,7 +7,7 @@ import pytest
 from gateway.errors import Uniqueness
 from gateway.flow.lookup import eq, find_entry
 from gateway.flow.model import Policy, Target
-from gateway.flow.target_port import CannotFilter, Page, Query, ResourceType
+from gateway.flow.target_port import CannotFilter, Contradiction, Page, Query, ResourceType
 from gateway.mapping.target import TargetMapping
 from tests.support.house import FakeTarget
 
@@ -92,7 +92,7 @@ async def test_a_group_is_found_by_its_display_name() -> None:
     }
 
 
-async def test_a_search_ends_where_the_target_has_no_more_than_it_said() -> None:
+async def test_a_search_that_was_shown_less_than_there_is_said_to_be_finds_nobody_absent() -> None:
     class Short(Blind):
         async def query(self, kind: ResourceType, query: Query) -> Page:
             page = await super().query(kind, query)
@@ -100,7 +100,8 @@ async def test_a_search_ends_where_the_target_has_no_more_than_it_said() -> None
 
     there = target(Short, *OTHERS)
 
-    assert await find_entry(there, USER, {"userName": "ann"}) is None
+    with pytest.raises(Contradiction, match="it says that it has 99 entries, and shows 5"):
+        await find_entry(there, USER, {"userName": "ann"})
     assert len(there.connector.calls) == 4
 
 

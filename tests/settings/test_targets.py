@@ -83,6 +83,9 @@ def test_how_many_people_may_be_removed_at_once(load, connector, line, expected)
         pytest.param("concurrency = 8", "concurrency", 8, id="concurrency"),
         pytest.param("busy_status = 429", "busy_status", 429, id="busy_status"),
         pytest.param("patch = false", "patch", False, id="patch"),
+        pytest.param('patch = "single"', "patch", "single", id="patch, one attribute at a time"),
+        pytest.param("filter = false", "filter", False, id="filter"),
+        pytest.param("totals = false", "totals", False, id="totals"),
         pytest.param("page_size = 50", "page_size", 50, id="page_size"),
         pytest.param(
             'protect = "userType eq \\"svc\\""', "protect", parse_filter('userType eq "svc"'), id="protect"
@@ -121,6 +124,7 @@ def test_a_key_says_what_it_says(load, line, key, value):
         pytest.param("page_size = 1000000", "page_size", "at most 100000", id="too large"),
         pytest.param("concurrency = 1.5", "concurrency", "whole number", id="fraction"),
         pytest.param("busy_status = 500", "busy_status", "429 or 503", id="busy status"),
+        pytest.param('patch = "true"', "patch", 'must be true, false or "single"', id="patch"),
         pytest.param('timeout = "10 parsecs"', "timeout", "must be a duration", id="duration"),
         pytest.param("timeout = -1", "timeout", "must be a duration", id="negative"),
         pytest.param("timeout = 0", "timeout", "longer than 0", id="no time"),

@@ -116,9 +116,9 @@ def _error(status: int, detail: str) -> web.Response:
 
 
 @asynccontextmanager
-async def scim_target() -> AsyncIterator[ScimTarget]:
-    """Serve an empty directory on a free port."""
-    target = ScimTarget()
+async def scim_target(target: ScimTarget | None = None) -> AsyncIterator[ScimTarget]:
+    """Serve a directory on a free port; an empty one, unless you say which."""
+    target = target or ScimTarget()
     runner = web.AppRunner(target.application(), access_log=None)
     await runner.setup()
     try:

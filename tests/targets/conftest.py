@@ -1,9 +1,10 @@
 """Targets to test against: a directory of our own, a foreign SCIM server and slapd as real processes."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Final, Literal, cast
 
 import aiohttp
 import hypothesis
@@ -12,10 +13,26 @@ import pytest
 from gateway.targets.http import open_session
 from gateway.targets.registry import Bearer, OpenTarget, Surroundings, TargetAddress, open_connector
 from tests.support.forms import FLAT, SCIM, Form
+from tests.support.lesser import Lesser, Paging
+from tests.support.scim_target import scim_target
 from tests.support.slapd import Slapd, slapd
 
 hypothesis.settings.register_profile("gateway", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("gateway")
+
+
+PATCHES: Final = {"patch": {"supported": True}}
+LESSER: Final[Mapping[str, tuple[Lesser, Literal["single"] | None]]] = {  # and what is said of its PATCH
+    "no PATCH, pages of two": (Lesser(paging=Paging(most=2)), None),
+    "one attribute at a time, all at once": (
+        Lesser(single=True, config=PATCHES, paging=Paging(starts=False, counts=False)),
+        "single",
+    ),
+    "no PATCH after all, only the first page": (
+        Lesser(patch_status=501, config=PATCHES, paging=Paging(starts=False)),
+        None,
+    ),
+}
 
 
 @pytest.fixture
@@ -29,15 +46,20 @@ def around(session: aiohttp.ClientSession) -> Surroundings:
     return Surroundings(session, on_fatal=pytest.fail)
 
 
-@pytest.fixture(params=["embedded", "scim", "ldap"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> TargetAddress:
+@pytest.fixture(params=["embedded", "scim", "ldap", *LESSER])
+async def address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TargetAddress]:
     """Where an empty directory of each kind is."""
-    if request.param == "embedded":
-        return TargetAddress("embedded", f"sqlite:{tmp_path / 'directory.db'}")
-    if request.param == "ldap":
-        return cast(TargetAddress, request.getfixturevalue("slapd_server").address())
-    server, token = request.getfixturevalue("scim2_server")
-    return TargetAddress("scim", f"{server}/{uuid.uuid4().hex}/v2/", Bearer(token))
+    if request.param in LESSER:
+        service, patch = LESSER[request.param]
+        async with scim_target(replace(service, entries={}, groups={}, queries=[])) as served:
+            yield TargetAddress("scim", served.url, Bearer("token"), patch=patch)
+    elif request.param == "embedded":
+        yield TargetAddress("embedded", f"sqlite:{tmp_path / 'directory.db'}")
+    elif request.param == "ldap":
+        yield cast(TargetAddress, request.getfixturevalue("slapd_server").address())
+    else:
+        server, token = request.getfixturevalue("scim2_server")
+        yield TargetAddress("scim", f"{server}/{uuid.uuid4().hex}/v2/", Bearer(token))
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import CORE_GROUP, CORE_USER
 from gateway.targets.registry import Bearer, OpenTarget, Surroundings, TargetAddress, open_connector
+from tests.support.lesser import Lesser
 from tests.support.scim_target import scim_target
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
 MEMBERSHIPS = ["groupOfNames", "groupOfUniqueNames", "posixGroup"]  # of a directory
-KINDS = ["embedded", "scim2-server", "by PATCH", "by PUT", *MEMBERSHIPS]
+KINDS = ["embedded", "scim2-server", "by PATCH", "by PUT", "one by one", *MEMBERSHIPS]
 
 
 @pytest.fixture(params=KINDS)
@@ -23,9 +24,10 @@ async def target(
     request: pytest.FixtureRequest, tmp_path: Path, around: Surroundings
 ) -> AsyncIterator[OpenTarget]:
     """An empty directory of each kind."""
-    async with scim_target() as service:
+    async with scim_target(Lesser(single=request.param == "one by one")) as service:
         service.takes_patch = request.param == "by PATCH"
-        address = TargetAddress("scim", service.url, Bearer("token"))
+        patch = "single" if request.param == "one by one" else None
+        address = TargetAddress("scim", service.url, Bearer("token"), patch=patch)
         if request.param == "embedded":
             address = TargetAddress("embedded", f"sqlite:{tmp_path / 'directory.db'}")
         if request.param == "scim2-server":

@@ -15,18 +15,19 @@ from gateway.flow.target_port import (
     Denied,
     Missing,
     Nonsense,
-    Page,
     Refused,
     TargetError,
     Throttled,
 )
+from gateway.targets.abilities import Abilities, Patch
 from gateway.targets.call import Reply
 from gateway.targets.replies import (
+    Listing,
     read_changed,
     read_entry,
     read_found,
-    read_page,
-    read_patch_support,
+    read_list,
+    read_promises,
     readable,
     retry_after,
 )
@@ -130,7 +131,7 @@ def test_a_404_in_scim_says_that_the_entry_is_missing(schemas):
     "read",
     [
         pytest.param(read_entry, id="a create"),
-        pytest.param(lambda reply, now: read_page(reply, True, now), id="a list"),
+        pytest.param(lambda reply, now: read_list(reply, True, now), id="a list"),
     ],
 )
 def test_a_404_where_no_entry_was_asked_for_is_nonsense(read):
@@ -211,14 +212,15 @@ def test_any_text_may_stand_where_the_seconds_are(text):
 @pytest.mark.parametrize(
     ("body", "page"),
     [
-        pytest.param({**LIST, "totalResults": 1, "Resources": [ANN]}, Page(1, (ANN,)), id="one"),
-        pytest.param({**LIST, "totalResults": 0}, Page(0, ()), id="no Resources"),
-        pytest.param({**LIST, "totalResults": 0, "Resources": None}, Page(0, ()), id="null Resources"),
-        pytest.param({"totalresults": 1, "resources": [ANN]}, Page(1, (ANN,)), id="lower case"),
+        pytest.param({**LIST, "totalResults": 1, "Resources": [ANN]}, Listing(1, (ANN,)), id="one"),
+        pytest.param({**LIST, "totalResults": 0}, Listing(0, ()), id="no Resources"),
+        pytest.param({**LIST, "totalResults": 0, "Resources": None}, Listing(0, ()), id="null Resources"),
+        pytest.param({**LIST, "Resources": [ANN]}, Listing(None, (ANN,)), id="no totalResults"),
+        pytest.param({"totalresults": 1, "resources": [ANN]}, Listing(1, (ANN,)), id="lower case"),
     ],
 )
 def test_a_list_is_a_page(body, page):
-    assert read_page(said(200, body), False, NOW) == page
+    assert read_list(said(200, body), False, NOW) == page
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_a_list_is_a_page(body, page):
 )
 def test_a_list_that_is_none_is_nonsense(body):
     with pytest.raises(Nonsense):
-        read_page(said(200, body), False, NOW)
+        read_list(said(200, body), False, NOW)
 
 
 @pytest.mark.parametrize(
@@ -256,32 +258,35 @@ def test_a_list_that_is_none_is_nonsense(body):
 )
 def test_a_filter_beyond_the_target_is_told_from_other_refusals(status, scim_type, is_filtered, error):
     with pytest.raises(error) as raised:
-        read_page(said(status, {**ERROR, "scimType": scim_type}), is_filtered, NOW)
+        read_list(said(status, {**ERROR, "scimType": scim_type}), is_filtered, NOW)
 
     assert type(raised.value) is error
 
 
 @pytest.mark.parametrize(
-    ("body", "supported"),
+    ("body", "patch", "filter"),
     [
-        pytest.param({"patch": {"supported": True}}, True, id="yes"),
-        pytest.param({"Patch": {"Supported": True}}, True, id="in another case"),
-        pytest.param({"patch": {"supported": False}}, False, id="no"),
-        pytest.param({"patch": {"supported": "true"}}, False, id="in text"),
-        pytest.param({"patch": True}, False, id="in another form"),
-        pytest.param({}, False, id="unsaid"),
-        pytest.param(None, False, id="no body"),
+        pytest.param({"patch": {"supported": True}}, Patch.WHOLE, None, id="PATCH"),
+        pytest.param({"Patch": {"Supported": True}}, Patch.WHOLE, None, id="in another case"),
+        pytest.param({"patch": {"supported": False}}, Patch.NONE, None, id="no PATCH"),
+        pytest.param({"patch": {"supported": "true"}}, Patch.NONE, None, id="PATCH in text"),
+        pytest.param({"patch": True}, Patch.NONE, None, id="PATCH in another form"),
+        pytest.param({"filter": {"supported": True}}, Patch.NONE, None, id="filters"),
+        pytest.param({"filter": {"supported": False}}, Patch.NONE, False, id="no filters"),
+        pytest.param({"filter": {"supported": "false"}}, Patch.NONE, None, id="filters in text"),
+        pytest.param({}, Patch.NONE, None, id="unsaid"),
+        pytest.param(None, Patch.NONE, None, id="no body"),
     ],
 )
-def test_patch_is_used_where_the_service_promises_it(body, supported):
-    assert read_patch_support(said(200, body), NOW) is supported
+def test_patch_is_used_where_it_is_promised_and_filters_where_they_are_not_denied(body, patch, filter):
+    assert read_promises(said(200, body), NOW) == Abilities(patch, filter)
 
 
 READERS = [
     pytest.param(read_entry, id="entry"),
     pytest.param(lambda reply, now: read_found(reply, "1", now), id="found"),
     pytest.param(lambda reply, now: read_changed(reply, "1", now), id="changed"),
-    pytest.param(lambda reply, now: read_page(reply, True, now), id="page"),
+    pytest.param(lambda reply, now: read_list(reply, True, now), id="page"),
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -296,7 +301,7 @@ def test_any_answer_is_a_value_or_a_target_error(read, status, body, after):
     with suppress(TargetError):
         value = read(Reply(status, {"retry-after": after}, body), NOW)
         assert status // 100 == 2
-        assert value is None or isinstance(value, dict | Page)
+        assert value is None or isinstance(value, dict | Listing)
 
 
 @given(st.text())

@@ -9,9 +9,11 @@ import pytest
 from gateway.flow.target_port import Attributes, MemberUpdate, Missing, ResourceType, Silent, Update
 from gateway.scim.difference import compare
 from gateway.scim.names import CORE_GROUP
+from gateway.targets.abilities import Abilities, Patch
 from gateway.targets.call import Call, Reply
+from gateway.targets.known import ASK_AGAIN
 from gateway.targets.scim import member_operations, with_members
-from gateway.targets.scim_connector import ASK_AGAIN, ScimConnector
+from gateway.targets.scim_connector import ScimConnector
 
 GROUP = ResourceType.GROUP
 SALES: Attributes = {"id": "g", "displayName": "Sales"}
@@ -41,7 +43,8 @@ class Script:
 
 
 def connector(script: Script, *, patch: bool | None = True, groups: bool | None = None) -> ScimConnector:
-    return ScimConnector(script, "https://target.test/scim", patch, groups, now=lambda: 0.0)
+    told = Abilities(Patch.WHOLE if patch else Patch.NONE, groups=groups)
+    return ScimConnector(script, "https://target.test/scim", told, now=lambda: 0.0)
 
 
 def listed(*types: dict[str, str]) -> Reply:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.flow.target_port import CannotFilter, Denied, Page, Query, ResourceType
+from gateway.targets.abilities import IGNORED
 from gateway.targets.survey import survey
 from tests.support.house import FakeTarget
 
@@ -77,6 +78,19 @@ async def test_a_target_that_does_all_it_is_asked_is_said_to():
 )
 async def test_what_a_target_cannot_do_is_said_with_what_to_do_about_it(target, about, says):
     assert (await found(target))[about] == (says, True)
+
+
+async def test_filters_that_are_ignored_are_told_from_those_that_are_refused():
+    class Ignoring(Odd):
+        async def query(self, kind: ResourceType, query: Query) -> Page:
+            if query.filter is not None:
+                raise CannotFilter("it ignores the filter", IGNORED)
+            return replace(await super().query(kind, query), counted=False)
+
+    told = await found(Ignoring(dict(TWO)))
+
+    assert told["look-ups"] == ("a filter on externalId is ignored and one on userName is ignored", True)
+    assert told["people"] == ("2 or more can be read", False)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,153 @@
+"""Targets that can less: a provider is served as before any other, or told why not; nobody is made twice."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from tests.support.lesser import Lesser, Paging
+from tests.support.scim_target import scim_target
+from tests.support.served import OTHER, USERS
+
+PEOPLE: Final = [f"canary.{n}@example.com" for n in range(1, 13)]
+LAST: Final = PEOPLE[-1]  # far behind the first page
+NO_FILTERS: Final = {"filter": {"supported": False}, "patch": {"supported": True}}
+KINDS: Final[Mapping[str, Lesser]] = {
+    "promises no filters": Lesser(config=NO_FILTERS),
+    "refuses filters, pages of three": Lesser(filters="refused", paging=Paging(most=3)),
+    "ignores filters": Lesser(filters="ignored"),
+    "ignores filters, no totals": Lesser(filters="ignored", paging=Paging(totals="missing")),
+    "ignores filters and pages": Lesser(filters="ignored", paging=Paging(starts=False, counts=False)),
+    "ignores filters and startIndex": Lesser(filters="ignored", paging=Paging(starts=False)),
+    "totals of the page, pages of three": Lesser(paging=Paging(most=3, totals="of the page")),
+    "one attribute at a time": Lesser(config={"patch": {"supported": True}}, single=True),
+}
+
+
+@pytest.fixture(params=[*KINDS])
+async def lesser(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """A target of each kind with twelve people."""
+    service = replace(KINDS[request.param], entries={}, groups={}, changes=[], queries=[], asked=[])
+    service.fill(*PEOPLE)
+    async with scim_target(service) as served:
+        yield served
+
+
+async def before(serve: Any, service: Lesser, **keys: str) -> Any:
+    if service.single:
+        keys["patch"] = '"single"'
+    return await serve(service.toml(**keys), OTHER)
+
+
+def names(answer: Any) -> list[str]:
+    return [resource["userName"] for resource in answer.body["Resources"]]
+
+
+def named(name: str) -> str:
+    return f"{USERS}?filter=userName%20eq%20%22{name}%22&startIndex=1&count=100"
+
+
+async def test_everybody_is_listed_once_and_counted(serve, lesser) -> None:
+    served = await before(serve, lesser)
+
+    pages = [await served.ask("GET", f"{USERS}?startIndex={start}&count=5") for start in (1, 6, 11, 16)]
+
+    assert [name for page in pages for name in names(page)] == PEOPLE
+    assert [page.body["totalResults"] for page in pages] == [12, 12, 12, 12]
+    assert [page.body["itemsPerPage"] for page in pages] == [5, 5, 2, 0]
+
+
+async def test_the_one_who_is_asked_for_is_found_and_nobody_else(serve, lesser) -> None:
+    served = await before(serve, lesser)
+
+    answers = [await served.ask("GET", named(name)) for name in (LAST.upper(), "canary.nobody")]
+
+    assert [(names(answer), answer.body["totalResults"]) for answer in answers] == [([LAST], 1), ([], 0)]
+
+
+async def test_who_is_there_already_is_adopted_and_not_made_twice(serve, lesser) -> None:
+    served = await before(serve, lesser, unique_names="false")
+
+    answer = await served.ask("POST", USERS, {"userName": LAST, "externalId": "canary-1", "title": "Agent"})
+
+    assert (answer.status, answer.body["id"], len(lesser.entries)) == (201, "o12", 12)
+    assert {**lesser.entries["o12"], "schemas": None} == {
+        "id": "o12",
+        "userName": LAST,
+        "active": True,
+        "externalId": "canary-1",
+        "title": "Agent",
+        "schemas": None,
+    }
+
+
+async def test_the_provider_is_told_what_it_gets_not_what_the_target_can(serve, lesser) -> None:
+    served = await before(serve, lesser)
+
+    config = (await served.ask("GET", "/scim/phonebook/v2/ServiceProviderConfig")).body
+
+    assert {name: config[name]["supported"] for name in ("patch", "filter", "sort", "bulk")} == {
+        "patch": True,
+        "filter": True,
+        "sort": False,
+        "bulk": False,
+    }
+    assert config["filter"]["maxResults"] == 5
+
+
+CONTRADICTORY: Final[Mapping[str, Paging]] = {
+    "more are promised than shown": Paging(totals="too high"),
+    "a page comes again": Paging(totals="missing", last=6),
+    "always the first page": Paging(most=4, starts=False),
+}
+
+
+@pytest.mark.parametrize("paging", CONTRADICTORY.values(), ids=CONTRADICTORY)
+async def test_nobody_is_made_where_it_cannot_be_seen_who_is_there(serve, paging, refused) -> None:
+    async with scim_target(Lesser(filters="refused", paging=paging)) as service:
+        service.fill(*PEOPLE)
+        served = await before(serve, service, unique_names="false", deadline='"300ms"')
+
+        created = await served.ask("POST", USERS, {"userName": "canary.new"})
+        found = await served.ask("GET", named("canary.new"))
+
+    refused(created, 429, "phonebook contradicts itself: ")
+    refused(found, 502, "phonebook contradicts itself: ")
+    assert service.changes == []
+
+
+async def test_totals_that_are_not_to_be_believed_are_said_so_in_the_configuration(serve) -> None:
+    async with scim_target(Lesser(paging=Paging(totals="too high"))) as service:
+        service.fill(*PEOPLE)
+        served = await before(serve, service, totals="false")
+
+        answer = await served.ask("GET", f"{USERS}?startIndex=11&count=5")
+
+    assert (names(answer), answer.body["totalResults"]) == (PEOPLE[10:], 12)
+
+
+async def test_what_a_target_can_is_asked_once_and_logged_once(serve, log) -> None:
+    async with scim_target(Lesser(config=NO_FILTERS)) as service:
+        service.fill(*PEOPLE)
+        served = await before(serve, service)
+
+        for name in PEOPLE[:3]:
+            await served.ask("GET", named(name))
+
+    lines = [line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "target.lacks"]
+    assert service.asked == ["/ServiceProviderConfig"]
+    assert [(line["target"], line["lack"]) for line in lines] == [("phonebook", "filter")]
+
+
+async def test_thousands_are_found_in_one_walk_of_a_target_that_shows_all_at_once(serve) -> None:
+    paging = Paging(starts=False, counts=False)
+    async with scim_target(Lesser(filters="ignored", paging=paging)) as service:
+        service.fill(*(f"canary.{n}" for n in range(3000)))
+        served = await before(serve, service)
+
+        answer = await served.ask("GET", named("canary.2999"))
+
+    assert names(answer) == ["canary.2999"]
+    assert len(service.queries) <= 4
