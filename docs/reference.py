@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from pydantic.fields import FieldInfo
 
-from docs import preset_pages
+from docs import preset_pages, protocol
 from docs.markdown import code, grid, visible, words
 from gateway.flow.alert import ALERTS
 from gateway.flow.fields import FIELDS
@@ -56,6 +56,7 @@ KINDS: Final = (  # a key's type -> what to write
     (forms.Seconds, DURATION),
     (forms.SomeSeconds, f"{DURATION}, not 0"),
     (forms.Rate, "[rate](#durations-and-rates)"),
+    (forms.PatchWay, '`true`, `false` or `"single"`'),
     (forms.RemovalLimit, "`{ count, per }` or `false`"),
     (forms.ListenAddress, '`"HOST:PORT"`'),
     (forms.WebUrl, "web address"),
@@ -271,6 +272,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "presets": preset_pages.index,
     "metrics": metrics,
     "alert-names": alert_names,
+    **protocol.BLOCKS,
 }
 MADE: Final = re.compile(r"(<!-- made: (?P<block>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -58,7 +58,7 @@ class NoTarget(GatewayError):
 
 
 class Mutability(GatewayError):
-    """A read-only attribute was to be changed."""
+    """A read-only attribute was to be changed, or a required one removed."""
 
     status = 400
     scim_type = "mutability"

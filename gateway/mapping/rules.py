@@ -63,6 +63,11 @@ class Rule:
         """Where source and target are one path, every element is handled by itself."""
         return len(self.sources) == 1 and _same_place(self.sources[0], self.to)
 
+    @property
+    def is_sole(self) -> bool:
+        """Where one path alone can give the target what the rule writes."""
+        return len(self.sources) == 1 and self.when is None and self.default in ABSENT
+
     def source(self, original: Mapping[str, Any]) -> tuple[Place, list[tuple[int | None, Any]]]:
         """Return the first source that is present and all it points to, else the first one and []."""
         for candidate in self.sources:
@@ -220,7 +225,8 @@ def _spots(document: Mapping[str, Any], at: Place) -> Iterator[Place]:
 
 @lru_cache(maxsize=1024)
 def _in(at: Place, urn: str | None) -> Place:
-    return replace(at, urn=urn)
+    name = at.text.removeprefix(f"{ANYWHERE}:")
+    return replace(at, urn=urn, text=name if urn is None else f"{urn}:{name}")
 
 
 def _spot(document: Mapping[str, Any], at: Place) -> Place:

@@ -1,6 +1,6 @@
 """The mapping of one target: a resource to the target's form and back (DESIGN section 5). Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -174,6 +174,15 @@ class TargetMapping:
     def sources(self) -> tuple[Place, ...]:
         """Return the paths of the provider that are sent: those that rules read, those sent as they are."""
         return (*(source for rule in self.rules for source in rule.sources), *self._as_it_is)
+
+    def needed(self) -> Iterator[Place]:
+        """Yield the provider's paths that everybody active needs: those that nothing else stands in for."""
+        for where in (group[0] for group in self._require if len(group) == 1):
+            writers = [rule for rule in self.rules if _is_same(rule.to, where)]
+            if not writers:
+                yield where
+            elif len(writers) == 1 and writers[0].is_sole:
+                yield writers[0].sources[0]
 
     def rule_for_source(self, where: Place) -> Rule | None:
         """Return the rule that reads this path of the provider."""

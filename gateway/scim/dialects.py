@@ -27,6 +27,7 @@ Urns = Mapping[str, str]  # outdated -> of today
 
 _LITERAL: Final = re.compile(r'("(?:[^"\\]|\\.)*")')
 _NO_VALUE: Final = re.compile(r"^\](?=\s+eq\s+$)", re.IGNORECASE)
+_MEMBERS: Final = frozenset({"members", f"{CORE_GROUP}:members".casefold()})
 _NO_URN: Final = re.compile(r"(?<![\w.:$-])manager(?=\s+eq\s+$)", re.IGNORECASE)
 
 
@@ -61,25 +62,39 @@ class Dialect:
         key = key_of(message, "Operations")
         if key is None or not isinstance(message[key], list):
             return dict(message)
-        return {**message, key: [self._operation(raw, kind) for raw in message[key]]}
+        operations = [self._operation(raw, kind) for raw in message[key]]
+        if self.replaces_in_part and kind == "Group":
+            operations = [own for operation in operations for own in _joining(operation)]
+        return {**message, key: operations}
 
     def _operation(self, raw: Any, kind: str) -> Any:
         if not isinstance(raw, dict):
             return raw
         path, value = key_of(raw, "path"), key_of(raw, "value")
         if path is not None and isinstance(raw[path], str) and raw[path]:
-            named = {**raw, path: _renamed(raw[path], self.urns.get(kind, {}))}
-            return _joined(named) if self.replaces_in_part and raw[path].casefold() == "members" else named
+            return {**raw, path: _renamed(raw[path], self.urns.get(kind, {}))}
         is_object = value is not None and isinstance(raw[value], dict)
         return {**raw, value: self.document(raw[value], kind)} if is_object else raw
 
 
-def _joined(operation: Body) -> Body:
-    """Return an operation on members as Entra ID means it: it removes them by Remove, and only so."""
-    op = key_of(operation, "op")
-    if op is None or str(operation[op]).casefold() != "replace" or not get(operation, "value"):
-        return operation
-    return {**operation, op: "add"}
+def _joining(raw: Any) -> list[Any]:
+    """Return an operation as Entra ID means it: who replaces members joins them, only Remove removes."""
+    operation = raw if isinstance(raw, dict) else {}
+    op, path, value = (get(operation, name) for name in ("op", "path", "value"))
+    if not isinstance(op, str) or op.casefold() != "replace" or not value:
+        return [raw]
+    if path:
+        return [{"op": "add", "path": path, "value": value} if _is_members(path) else raw]
+    named = [name for name in value if _is_members(name) and value[name]] if isinstance(value, dict) else []
+    if not named:
+        return [raw]
+    rest = {name: inner for name, inner in value.items() if name not in named}
+    joins = [{"op": "add", "path": name, "value": value[name]} for name in named]
+    return [{"op": op, "value": rest}, *joins] if rest else joins
+
+
+def _is_members(name: Any) -> bool:
+    return isinstance(name, str) and name.strip().casefold() in _MEMBERS
 
 
 def _renamed(name: str, urns: Urns) -> str:

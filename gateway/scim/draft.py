@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from gateway.errors import InvalidValue, NoTarget
+from gateway.errors import InvalidValue, Mutability, NoTarget
 from gateway.scim.documents import as_object, booleans, clean
 from gateway.scim.elements import Elements, merged
 from gateway.scim.grammar import CompareOperator, Comparison, Filter, LogicalExpr, LogicalOperator
@@ -123,6 +123,8 @@ class Draft:
 
     def _clear(self, spot: _Spot, op: Op) -> None:
         if spot.known.boolean:  # without `active` a person counts as active: nobody comes back by accident
+            if op is Op.REMOVE:
+                raise Mutability(f"{spot.key} cannot be removed: it is true or false")
             raise InvalidValue(f"{spot.key} must be true or false")
         if not (op is Op.ADD and spot.is_list):  # to add nothing to a list takes nothing away
             spot.holder.pop(spot.key, None)

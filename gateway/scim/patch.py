@@ -92,7 +92,7 @@ class _Patch:
         self.label = ""
         self._kind = kind
         self._draft = Draft(document, resource(kind))
-        self._changed_by: dict[str, str] = {}  # core attribute -> the last operation that changed it
+        self._changed_by: dict[str, tuple[Op, str]] = {}  # core attribute -> the last change, its label
         self._set = 0  # attributes set by pathless values
 
     def apply(self, operation: Operation) -> None:
@@ -108,13 +108,14 @@ class _Patch:
         self._change(operation.op, place, operation.value, partial=False)
 
     def finished(self) -> dict[str, Any]:
-        """Return the changed document; raises InvalidValue where a changed attribute has a wrong type."""
+        """Return the changed document; raises InvalidValue or Mutability for what must not become so."""
         result = self._draft.finished()
-        for name, label in self._changed_by.items():
+        for name, (op, label) in self._changed_by.items():
             try:
                 check(result, self._kind, (name,))
             except InvalidValue as error:
-                raise InvalidValue(f"{label}: {error}") from error
+                # RFC 7644 section 3.5.2.2: what is required cannot be removed
+                raise (Mutability if op is Op.REMOVE else InvalidValue)(f"{label}: {error}") from error
         return result
 
     def _set_all(self, op: Op, urn: str | None, value: Any) -> None:
@@ -135,7 +136,7 @@ class _Patch:
         elif place.urn is not None:
             self._draft.change(op, place, value, partial=partial)
         elif place.name.casefold() != "schemas":  # derived from what the document holds
-            self._changed_by[place.name] = self.label
+            self._changed_by[place.name] = (op, self.label)
             self._draft.change(op, place, value, partial=partial)
 
     def _change_extension(self, op: Op, urn: str, value: Any, partial: bool) -> None:

@@ -3,6 +3,7 @@
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -99,27 +100,12 @@ def _present(path: AttrPath) -> Test:
 
 def _comparison(filter: Comparison, known: Attribute) -> Test:
     path = filter.attr_path
+    if filter.op is CompareOperator.ne:  # of several values none may be the same; what is absent differs
+        return _not(_comparison(replace(filter, op=CompareOperator.eq), known))
     if filter.value is None:
-        is_there = _present(path)
-        return _NULL.get(filter.op, _never)(is_there)
+        return _not(_present(path)) if filter.op is CompareOperator.eq else lambda holder: False
     test = _OPERATORS[filter.op](filter.value, is_exact(path, known))
-    if filter.op is CompareOperator.ne:  # what is absent differs as well
-        return lambda holder: _differs([simple(value) for value in _values(holder, path)], test)
     return lambda holder: any(test(simple(value)) for value in _values(holder, path))
-
-
-def _never(_: Test) -> Test:
-    return lambda holder: False
-
-
-_NULL: Final[Mapping[CompareOperator, Callable[[Test], Test]]] = {
-    CompareOperator.eq: _not,
-    CompareOperator.ne: lambda is_there: is_there,
-}
-
-
-def _differs(values: list[Any], test: Test) -> bool:
-    return not values or any(test(value) for value in values)
 
 
 def attribute_of(path: AttrPath, known: Attribute) -> Attribute:
@@ -206,10 +192,6 @@ def _equals_boolean(literal: Any, exact: bool) -> Test:
     return test
 
 
-def _differs_from(literal: Any, exact: bool) -> Test:
-    return _not(_equals(literal, exact))
-
-
 def _text_test(compare: Callable[[str, str], bool]) -> Callable[[Any, bool], Test]:
     def test_for(literal: Any, exact: bool) -> Test:
         if not isinstance(literal, str):
@@ -246,7 +228,6 @@ def _text_order(compare: Callable[[Any, Any], bool], literal: str, exact: bool) 
 
 _OPERATORS: Final[Mapping[CompareOperator, Callable[[Any, bool], Test]]] = {
     CompareOperator.eq: _equals,
-    CompareOperator.ne: _differs_from,
     CompareOperator.co: _text_test(operator.contains),
     CompareOperator.sw: _text_test(str.startswith),
     CompareOperator.ew: _text_test(str.endswith),

@@ -12,6 +12,7 @@ from gateway.scim.names import (
     SCHEMA,
     SERVICE_PROVIDER_CONFIG,
 )
+from gateway.scim.paths import Place, place
 
 Document = dict[str, Any]
 
@@ -94,6 +95,14 @@ def extension_schema(urn: str, attributes: Iterable[str]) -> Document:
     }
 
 
+def requiring(schema: Mapping[str, Any], places: Iterable[Place]) -> Document:
+    """Return a schema that says of these attributes, and of what is named in them, that they are required."""
+    subs: dict[str, set[str]] = {}
+    for where in places:
+        subs.setdefault(where.attribute.casefold(), set()).add((where.sub or "").casefold())
+    return {**schema, "attributes": [_required(attribute, subs) for attribute in schema["attributes"]]}
+
+
 def narrowed(schema: Mapping[str, Any], names: Collection[str]) -> Document:
     """Return a schema with those of its attributes that are named, in any case."""
     folded = {name.casefold() for name in names}
@@ -105,6 +114,16 @@ def find(documents: Iterable[Document], id: str) -> Document | None:
     """Return the document of that id in any case, or None."""
     folded = id.casefold()
     return next((document for document in documents if document["id"].casefold() == folded), None)
+
+
+def _required(attribute: Document, subs: Mapping[str, Collection[str]]) -> Document:
+    """Return an attribute as required where it is named; what an element of a list must hold is not said."""
+    named = subs.get(attribute["name"].casefold())
+    if named is None:
+        return attribute
+    inner = [] if attribute["multiValued"] else attribute.get("subAttributes") or []
+    marked = [{**sub, "required": True} if sub["name"].casefold() in named else sub for sub in inner]
+    return {**attribute, "required": True, **({"subAttributes": marked} if marked else {})}
 
 
 def _attribute(name: str, subs: Sequence[str]) -> Document:
@@ -150,6 +169,7 @@ def _standard() -> tuple[Document, ...]:
     )
     enterprise["name"] = "Enterprise User"
     user["attributes"].insert(0, dict(_EXTERNAL_ID))
+    user = requiring(user, [place("active")])  # a create may leave it out, but nobody is ever without it
     group["attributes"].insert(0, dict(_EXTERNAL_ID))
     return user, group, enterprise
 

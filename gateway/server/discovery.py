@@ -13,6 +13,7 @@ from gateway.scim.schemas import (
     extension_schema,
     find,
     narrowed,
+    requiring,
     resource_types,
     schemas,
     service_provider_config,
@@ -47,8 +48,9 @@ def _schemas(target: Target, has_groups: bool) -> list[Document]:
     own = _by_schema(place for place in target.mapping.sources() if not _is_standard(place))
     extra = [_made(urn, own[urn]) for urn in own if urn not in STANDARD_URNS]
     hidden = frozenset[str]() if target.mapping.sends_password else _PASSWORD
+    needed = _by_schema(target.mapping.needed())
     documents = [
-        _extended(schema, own.get(schema["id"], ()), hidden)
+        requiring(_extended(schema, own.get(schema["id"], ()), hidden), needed.get(schema["id"], ()))
         for schema in schemas(target.location, has_groups=has_groups, extra=extra)
     ]
     if target.mapping.unlisted is not Unlisted.DROP:

@@ -240,16 +240,19 @@ def stranger(request: web.Request, proxies: Networks) -> Caller:
     return Caller("", ip=address, user_agent=agent, kind="unknown")
 
 
-def _operation(method: str, endpoint: Endpoint) -> str:
-    """Return what a method asks for: the root and discovery are only read, a search is only posted."""
+def allowed(endpoint: Endpoint) -> Mapping[str, str]:
+    """Return what each method asks for; the root and discovery are only read, a search is only posted."""
     if endpoint.is_search:
-        allowed = {"POST": "search"}
-    elif endpoint.name not in TYPES:
-        if endpoint.name and endpoint.name not in SERVED:
-            raise NotFound(f"no such path; under /v2 are {', '.join(sorted(SERVED))}")
-        allowed = dict.fromkeys(READS, "read")
-    else:
-        allowed = OPERATIONS[endpoint.id is not None]
-    if method not in allowed:
-        raise MethodNotAllowed(f"{method} is not possible on {endpoint.route}", tuple(allowed))
-    return allowed[method]
+        return {"POST": "search"}
+    if endpoint.name in TYPES:
+        return OPERATIONS[endpoint.id is not None]
+    if endpoint.name and endpoint.name not in SERVED:
+        raise NotFound(f"no such path; under /v2 are {', '.join(sorted(SERVED))}")
+    return dict.fromkeys(READS, "read")
+
+
+def _operation(method: str, endpoint: Endpoint) -> str:
+    operations = allowed(endpoint)
+    if method not in operations:
+        raise MethodNotAllowed(f"{method} is not possible on {endpoint.route}", tuple(operations))
+    return operations[method]

@@ -224,6 +224,26 @@ def test_a_path_with_a_star_is_found_at_the_core_or_in_any_extension(where: dict
     assert mapped.held == ()
 
 
+@pytest.mark.parametrize(
+    ("where", "path"),
+    [
+        pytest.param({"licenseType": "X"}, "licenseType", id="core"),
+        pytest.param(
+            {ENTERPRISE_USER: {"licenseType": "X"}}, f"{ENTERPRISE_USER}:licenseType", id="extension"
+        ),
+    ],
+)
+def test_a_path_with_a_star_is_refused_where_the_value_stood(where: dict[str, Any], path: str) -> None:
+    steps: list[Step] = []
+    only = {"name": "allow", "values": ["y"]}
+    mapping = TargetMapping([rule("title", "lower", only, sources=("*:licenseType",))])
+
+    mapped = mapping.forward({"userName": "a"} | where, steps)
+
+    assert [problem.path for problem in mapped.problems] == [path]
+    assert [step.source for step in steps] == [path]
+
+
 def test_a_default_stands_in_for_an_absent_value() -> None:
     mapping = TargetMapping([rule("userType", default="Agent"), rule("title", default="none")])
 

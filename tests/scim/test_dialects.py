@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.grammar import MAX_LENGTH, parse_filter
 from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER
+from tests.support.talk import op
 
 EMAIL = {"value": "a@example.com", "type": "work"}
 ENTERPRISE_1 = "urn:scim:schemas:extension:enterprise:1.0"
@@ -154,23 +155,34 @@ def test_an_operation_is_forgiven_what_a_document_is(sent, read):
     assert message == before
 
 
+ANN = [{"value": "1"}]
+MEMBERS = f"{CORE_GROUP}:members"
+
+
 @pytest.mark.parametrize(
-    ("sent", "op"),
+    ("sent", "read"),
     [
-        pytest.param({"op": "Replace", "path": "Members", "value": [{"value": "1"}]}, "add", id="who join"),
-        pytest.param({"op": "replace", "path": "members", "value": []}, "replace", id="nobody"),
+        pytest.param(op("Replace", "Members", ANN), [op("add", "Members", ANN)], id="who join"),
+        pytest.param(op("replace", MEMBERS, ANN), [op("add", MEMBERS, ANN)], id="with the URN"),
+        pytest.param(op("replace", None, {"members": ANN}), [op("add", "members", ANN)], id="no path"),
         pytest.param(
-            {"op": "Remove", "path": "members", "value": [{"value": "1"}]}, "Remove", id="who leave"
+            op("Replace", None, {"displayName": "g", "members": ANN}),
+            [op("Replace", None, {"displayName": "g"}), op("add", "members", ANN)],
+            id="with a name",
         ),
-        pytest.param({"op": "replace", "path": "title", "value": "a"}, "replace", id="something else"),
-        pytest.param({"op": 5, "path": "members", "value": [{"value": "1"}]}, 5, id="no text"),
+        pytest.param(op("replace", "members", []), None, id="nobody"),
+        pytest.param(op("replace", None, {"members": []}), None, id="nobody, no path"),
+        pytest.param(op("Remove", "members", ANN), None, id="who leave"),
+        pytest.param(op("replace", "displayName", "a"), None, id="something else"),
+        pytest.param({"op": 5, "path": "members", "value": ANN}, None, id="no text"),
+        pytest.param({"op": "replace", "path": 5, "value": ANN}, None, id="a path that is no text"),
+        pytest.param({"op": "replace", "value": ["members"]}, None, id="no object"),
+        pytest.param("replace", None, id="no operation"),
     ],
 )
-def test_entra_replaces_members_to_add_them(sent, op):
-    for name, expected in (("entra", op), ("okta", sent["op"]), ("rfc", sent["op"])):
-        assert DIALECTS[name].patch({"Operations": [sent]}, "Group") == {
-            "Operations": [{**sent, "op": expected}]
-        }
+def test_entra_replaces_members_to_add_them(sent, read):
+    for name, expected in (("entra", read or [sent]), ("okta", [sent]), ("rfc", [sent])):
+        assert DIALECTS[name].patch({"Operations": [sent]}, "Group") == {"Operations": expected}
 
 
 @EVERY

@@ -98,7 +98,8 @@ def holds(tree, person):
             return bool(values(path, person))
         case Comparison(path, op, literal):
             found = [plain(value, path) for value in values(path, person)]
-            return (not found and op == "ne") or any(COMPARE[op](v, plain(literal, path)) for v in found)
+            every = all if op == "ne" else any
+            return every(COMPARE[op](value, plain(literal, path)) for value in found)
 
 
 @given(FILTERS, PEOPLE)

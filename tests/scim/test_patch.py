@@ -533,7 +533,7 @@ def test_a_message_that_is_no_patch_is_refused(message, error, detail):
         pytest.param(
             op("replace", "active", None), InvalidValue, "active must be true or false", id="active null"
         ),
-        pytest.param(op("remove", "active"), InvalidValue, "active must be true or false", id="no active"),
+        pytest.param(op("remove", "active"), Mutability, "active cannot be removed", id="no active"),
         pytest.param(
             op("replace", "active", "yes"),
             InvalidValue,
@@ -542,7 +542,7 @@ def test_a_message_that_is_no_patch_is_refused(message, error, detail):
         ),
         pytest.param(
             op("remove", "userName"),
-            InvalidValue,
+            Mutability,
             r"\(remove userName\): userName is missing",
             id="no userName",
         ),

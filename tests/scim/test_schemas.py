@@ -2,10 +2,12 @@ import pytest
 from scim2_models import ResourceType, Schema, ServiceProviderConfig
 
 from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER, resource
+from gateway.scim.paths import place
 from gateway.scim.schemas import (
     extension_schema,
     find,
     narrowed,
+    requiring,
     resource_types,
     schemas,
     service_provider_config,
@@ -95,6 +97,27 @@ def test_an_extension_of_ones_own_is_a_schema_too():
         "givenNamePhonetic",
     ]
     assert schemas(BASE, extra=[own])[-1]["id"] == WSOS
+
+
+@pytest.mark.parametrize(
+    ("path", "required"),
+    [
+        pytest.param("TITLE", {"userName", "active", "title"}, id="in any case"),
+        pytest.param("name.givenName", {"userName", "active", "name", "name.givenName"}, id="a part"),
+        pytest.param("emails.value", {"userName", "active", "emails"}, id="of a list"),
+        pytest.param('emails[type eq "work"].value', {"userName", "active", "emails"}, id="an element"),
+        pytest.param("shoeSize", {"userName", "active"}, id="no attribute of the schema"),
+    ],
+)
+def test_what_a_target_requires_is_required_by_its_schema(path, required):
+    whole = schemas(BASE)[0]
+
+    attributes = requiring(whole, [place(path)])["attributes"]
+
+    subs = [(f"{a['name']}.", sub) for a in attributes for sub in a.get("subAttributes") or ()]
+    found = {prefix + a["name"] for prefix, a in [("", a) for a in attributes] + subs if a["required"]}
+    assert found == required
+    assert whole == schemas(BASE)[0]
 
 
 def test_a_schema_can_be_narrowed_to_what_a_target_shows():

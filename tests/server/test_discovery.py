@@ -176,6 +176,21 @@ async def test_what_is_forgotten_is_not_listed(serve) -> None:
     assert found[OWN] == ["name"]
 
 
+async def test_what_the_target_requires_is_required_of_the_provider(serve) -> None:
+    require = f'require = ["name.familyName", "{ENTERPRISE_USER}:department", "badge"]\n'
+    rule = f'[[targets.phonebook.rules]]\nto = "badge"\nfrom = "{OWN}:badge"\n'
+
+    schemas = (await asked(serve, "Schemas", TABLE + require + rule))["Resources"]
+
+    required = {s["id"]: {a["name"] for a in s["attributes"] if a["required"]} for s in schemas}
+    assert required == {
+        CORE_USER: {"userName", "active", "name"},
+        CORE_GROUP: {"displayName"},
+        ENTERPRISE_USER: {"department"},
+        OWN: {"badge"},
+    }
+
+
 async def test_an_extension_of_which_nothing_is_kept_is_not_listed(serve) -> None:
     found = await attributes(serve, TABLE + 'unlisted = "drop"\n')
 

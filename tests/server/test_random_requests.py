@@ -95,3 +95,30 @@ async def test_any_request_has_an_answer(
 
     assert answer.status < 500, answer.body
     assert answer.body is None or answer.body["schemas"]
+
+
+EVENTS = st.sampled_from(["target.name", "outcome.status", "seq", "published", "diff[path", "id", "nothing"])
+MOMENTS = st.sampled_from(["2h", "99999999d", "2026-03-01", "0001-01-01T00:00+23:59", "soon"]) | TEXTS
+TRAIL = st.fixed_dictionaries(
+    {},
+    optional={
+        "since": MOMENTS,
+        "until": MOMENTS,
+        "filter": st.builds("{} {} {}".format, EVENTS, st.sampled_from(["eq", "co"]), TEXTS.map(json.dumps)),
+        "q": TEXTS,
+        "sort": st.sampled_from(["asc", "desc", "up"]),
+        "after": st.integers(1, 9).map(str) | st.integers().map(str) | TEXTS,
+        "limit": st.integers(1, 9).map(str) | st.integers().map(str) | TEXTS,
+    },
+)
+
+
+@given(TRAIL)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_any_question_about_the_trail_has_an_answer(served: Served, asked: dict[str, str]) -> None:
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in asked.items())
+
+    answer = await served.ask("GET", f"/audit/v1/events?{query}", None, "alice")
+
+    assert answer.status in (200, 400), answer.body
+    assert isinstance(answer.body, list) or answer.body["schemas"]
