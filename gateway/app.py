@@ -52,6 +52,7 @@ from gateway.server.inbound import MAX_GROUP_BODY
 from gateway.server.listen import listening, take_any_port
 from gateway.server.long_control import LongControl
 from gateway.server.metrics import counted
+from gateway.server.readings import Readings
 from gateway.server.refusals import Refusals
 from gateway.server.runner import Runner
 from gateway.server.scim_api import ScimApi
@@ -210,7 +211,7 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
             web.get("/readyz", health.ready),
             web.get("/metrics", oversight.page().show),
             web.route("*", "/guide/{target}", guides.handle),
-            *AuditApi(auditors, journal.trail, settings.server.public_url, utc).routes(),
+            *AuditApi(auditors, Readings(services), journal.trail, settings.server.public_url, utc).routes(),
             web.route("*", "/{path:.*}", api.handle),
         ]
     )

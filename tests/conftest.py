@@ -1,16 +1,12 @@
 """Servers that users have, as real processes."""
 
 import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
-TOKEN = "a-token-for-tests-only"
+from tests.support.foreign import TOKEN, scim2_servers
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,24 +21,5 @@ def _readable_without_python_ldap() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def scim2_server() -> Iterator[tuple[str, str]]:
     """Start a scim2-server that makes a tenant of every path; yield its URL and token."""
-    program = Path(sys.executable).parent / "scim2-server"
-    if not program.exists():
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing("scim2-server is not installed: pip install scim2-server")
-    port = free_port()
-    arguments = ["--port", str(port), "--bearer-token", TOKEN, "--dynamic-tenants"]
-    with subprocess.Popen(
-        [program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("Serving SCIM")
-        yield f"http://127.0.0.1:{port}", TOKEN
-        process.terminate()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    with scim2_servers() as url:
+        yield url, TOKEN

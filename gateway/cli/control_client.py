@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.cli.failures import Status, Stop
+from gateway.users import INVOKER, invoker
 
 PATIENCE: Final = 30.0  # seconds
 LONG_PATIENCE: Final = 600.0  # seconds between two lines of what lasts
@@ -58,7 +59,7 @@ def ask(
     """Send one request; raises NoGateway, and Stop where somebody listens but does not answer."""
     connection = _Connection(path, timeout)
     try:
-        connection.request(method, resource, None if document is None else json.dumps(document))
+        connection.request(method, resource, _body(document), _headers())
         response = connection.getresponse()
         document = _parsed(response.read())
         return Answer(response.status, str(document.get("detail", "")), document)
@@ -75,7 +76,7 @@ def follow(path: Path, resource: str, document: Mapping[str, Any]) -> Iterator[d
     """
     connection = _Connection(path, LONG_PATIENCE)
     try:
-        connection.request("POST", resource, json.dumps(document))
+        connection.request("POST", resource, _body(document), _headers())
         with connection.getresponse() as response:
             if response.status != 200:
                 raise _refusal(response.status, response.read())
@@ -85,6 +86,16 @@ def follow(path: Path, resource: str, document: Mapping[str, Any]) -> Iterator[d
         raise Stop(f"the running gateway broke off on {path}", Status.UNREACHABLE) from error
     finally:
         connection.close()
+
+
+def _body(document: Mapping[str, Any] | None) -> str | None:
+    return None if document is None else json.dumps(document)
+
+
+def _headers() -> dict[str, str]:
+    """Return who ran this command by sudo: the gateway sees only who they became."""
+    said = invoker()
+    return {INVOKER: said} if said else {}
 
 
 def _refusal(status: int, body: bytes) -> Stop:

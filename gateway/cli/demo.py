@@ -136,6 +136,9 @@ def _got(scene: Scene) -> Iterator[str]:
     if scene.entry is None:
         yield "nothing"
         return
+    if scene.event is not None and scene.event["outcome"]["result"] == "unchanged":
+        yield "nothing: it has all of that"
+        return
     yield from _lines({name: value for name, value in scene.entry.items() if name not in UNSEEN})
 
 
@@ -163,7 +166,7 @@ def _lines(document: Document) -> Iterator[str]:
         elif isinstance(value, list):
             yield from (f"{name.rpartition(':')[2]}: {_item(item)}" for item in value)
         else:
-            yield f"{name.rpartition(':')[2]}: {value}"
+            yield f"{name.rpartition(':')[2]}: {_item(value)}"
 
 
 def _replaced(line: str, named: Mapping[str, str]) -> str:
@@ -175,6 +178,8 @@ def _replaced(line: str, named: Mapping[str, str]) -> str:
 def _item(item: Any) -> Any:
     if isinstance(item, list):
         return " ".join(map(str, item))
+    if isinstance(item, bool):
+        return str(item).lower()
     if not isinstance(item, Mapping):
         return item
     if "op" in item:

@@ -1,12 +1,12 @@
 """`audit erase`: a person's values removed from the trail, its archives and the journal."""
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.control_client import LONG_PATIENCE, NoGateway, ask
+from gateway.cli.acting import Wish, done
+from gateway.cli.control_client import LONG_PATIENCE, Answer
 from gateway.cli.failures import Status, Stop
 from gateway.cli.options import CONFIG, Config, read_settings
 
@@ -52,29 +52,22 @@ def _told(erased: "Erased") -> int:
 
 def _erased(settings: "Settings", name: str) -> "Erased":
     """Have the running gateway do it, or do it here where none runs."""
-    from gateway.flow.erasure import Erased, Kept
-
     path = settings.journal.path
     if not path.exists():
         raise Stop(f"there is no journal {path} yet: `serve` makes it", Status.UNREACHABLE)
-    socket = path.with_name(f"{path.name}.sock")
-    try:
-        answer = ask(socket, "POST", "/erasures", {"name": name}, timeout=LONG_PATIENCE)
-    except NoGateway as absent:
-        return asyncio.run(_here(settings, name, f"{socket} cannot be used: {absent}"))
-    if not answer.is_well:
-        status = Status.REFUSED if answer.status < 500 else Status.UNREACHABLE
-        raise Stop(answer.detail or f"the running gateway answered {answer.status}", status)
+    wish = Wish("POST", "/erasures", {"name": name}, timeout=LONG_PATIENCE)
+    return done(settings, wish, _read, lambda: _here(settings, name))
+
+
+def _read(answer: Answer) -> "Erased":
+    from gateway.flow.erasure import Erased, Kept
+
     said = dict(answer.document)
     return Erased(**said | {"kept": tuple(Kept(**kept) for kept in said["kept"])})
 
 
-async def _here(settings: "Settings", name: str, absent: str) -> "Erased":
-    from gateway.journal.lock import JournalLocked
+async def _here(settings: "Settings", name: str) -> "Erased":
     from gateway.offline import open_erasures
 
-    try:
-        async with open_erasures(settings) as desk:
-            return await desk.erase(name)
-    except JournalLocked as error:
-        raise Stop(f"{error}, and {absent}", Status.UNREACHABLE) from error
+    async with open_erasures(settings) as desk:
+        return await desk.erase(name)

@@ -1,6 +1,5 @@
 """`audit export`: the trail, or a part of it, as a file. That it was taken is in the trail, too."""
 
-import asyncio
 import os
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TextIO, cast
 
 import typer
 
-from gateway.cli.control_client import NoGateway, ask
+from gateway.cli.acting import Wish, done
 from gateway.cli.failures import Status, Stop
 from gateway.cli.options import CONFIG, Config, read_settings
 from gateway.cli.tables import Format, write
@@ -107,23 +106,12 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
 
 def _note(settings: "Settings", export: "Export") -> None:
     """Leave the event before anything leaves the gateway: in the running one, or here where none runs."""
-    path = settings.journal.path
-    socket = path.with_name(f"{path.name}.sock")
-    try:
-        answer = ask(socket, "POST", "/exports", asdict(export))
-    except NoGateway as absent:
-        asyncio.run(_note_here(settings, export, f"{socket} cannot be used: {absent}"))
-        return
-    if not answer.is_well:
-        raise Stop(answer.detail or f"the running gateway answered {answer.status}", Status.UNREACHABLE)
+    wish = Wish("POST", "/exports", asdict(export))
+    done(settings, wish, lambda _: None, lambda: _note_here(settings, export))
 
 
-async def _note_here(settings: "Settings", export: "Export", absent: str) -> None:
-    from gateway.journal.lock import JournalLocked
+async def _note_here(settings: "Settings", export: "Export") -> None:
     from gateway.offline import open_export_desk
 
-    try:
-        async with open_export_desk(settings) as desk:
-            await desk.note(export)
-    except JournalLocked as error:
-        raise Stop(f"{error}, and {absent}", Status.UNREACHABLE) from error
+    async with open_export_desk(settings) as desk:
+        await desk.note(export)

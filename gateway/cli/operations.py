@@ -1,6 +1,5 @@
 """`operations`: what is not settled, and the removal brake, seen and acted on."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +9,8 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.control_client import NoGateway, ask
+from gateway.cli.acting import Wish, done
+from gateway.cli.control_client import Answer
 from gateway.cli.failures import Status, Stop
 from gateway.cli.options import CONFIG, Config, check_name, read_settings
 from gateway.cli.tables import Column, Format, columns, shortened, write
@@ -93,26 +93,15 @@ def _act(config: Path, id: str, deed: Deed) -> None:
 
 def _done(settings: "Settings", method: str, resource: str, act: Act) -> int:
     """Have the running gateway act, or act here where none runs; return how much was done, 0 for nothing."""
-    path = settings.journal.path
-    socket = path.with_name(f"{path.name}.sock")
-    try:
-        answer = ask(socket, method, resource)
-    except NoGateway as absent:
-        return asyncio.run(_here(settings, act, f"{socket} cannot be used: {absent}"))
-    if answer.is_well:
-        return int(answer.document.get("released", 1))
-    if answer.status == 404:
-        return 0
-    status = Status.REFUSED if answer.status < 500 else Status.UNREACHABLE
-    raise Stop(answer.detail or f"the running gateway answered {answer.status}", status)
+    return done(settings, Wish(method, resource, absent=404), _count, lambda: _here(settings, act))
 
 
-async def _here(settings: "Settings", act: Act, absent: str) -> int:
-    from gateway.journal.lock import JournalLocked
+def _count(answer: Answer) -> int:
+    return int(answer.document.get("released", 1)) if answer.is_well else 0
+
+
+async def _here(settings: "Settings", act: Act) -> int:
     from gateway.offline import open_operation_desk
 
-    try:
-        async with open_operation_desk(settings) as desk:
-            return await act(desk)
-    except JournalLocked as error:
-        raise Stop(f"{error}, and {absent}", Status.UNREACHABLE) from error
+    async with open_operation_desk(settings) as desk:
+        return await act(desk)

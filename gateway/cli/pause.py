@@ -1,13 +1,11 @@
 """`pause` and `resume`: whether anything is sent to a target, kept until it is said otherwise."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.control_client import NoGateway, ask
-from gateway.cli.failures import Status, Stop
+from gateway.cli.acting import Wish, done
 from gateway.cli.options import CONFIG, Config, check_name, read_settings
 
 if TYPE_CHECKING:
@@ -35,24 +33,14 @@ def _done(config: Config, target: str, name: str, act: Act) -> bool:
     """Have the running gateway act, or act here where none runs; False where it was so already."""
     settings = read_settings(config)
     check_name("target", target, settings.targets)
-    path = settings.journal.path
-    socket = path.with_name(f"{path.name}.sock")
-    try:
-        answer = ask(socket, "POST", f"/targets/{target}/{name}")
-    except NoGateway as absent:
-        return asyncio.run(_here(settings, act, f"{socket} cannot be used: {absent}"))
-    if answer.is_well:
-        return bool(answer.document.get("changed"))
-    status = Status.REFUSED if answer.status < 500 else Status.UNREACHABLE
-    raise Stop(answer.detail or f"the running gateway answered {answer.status}", status)
+    wish = Wish("POST", f"/targets/{target}/{name}")
+    return done(
+        settings, wish, lambda answer: bool(answer.document.get("changed")), lambda: _here(settings, act)
+    )
 
 
-async def _here(settings: "Settings", act: Act, absent: str) -> bool:
-    from gateway.journal.lock import JournalLocked
+async def _here(settings: "Settings", act: Act) -> bool:
     from gateway.offline import open_pauses
 
-    try:
-        async with open_pauses(settings) as pauses:
-            return await act(pauses)
-    except JournalLocked as error:
-        raise Stop(f"{error}, and {absent}", Status.UNREACHABLE) from error
+    async with open_pauses(settings) as pauses:
+        return await act(pauses)

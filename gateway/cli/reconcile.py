@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from gateway.cli.acting import alone, socket_of
 from gateway.cli.control_client import NoGateway, follow
 from gateway.cli.failures import Status, Stop
 from gateway.cli.options import CONFIG, Config, check_name, read_settings
@@ -115,18 +116,17 @@ def _show(people: int, seconds: float) -> None:
 
 def _lines(settings: "Settings", wish: Wish) -> Generator[Line, None, None]:
     """Yield the lines of a run: in the running gateway, or here where none runs."""
-    path = settings.journal.path
-    socket = path.with_name(f"{path.name}.sock")
+    socket = socket_of(settings)
     resource = f"/targets/{wish.target}/{wish.run}"
     try:
         yield from follow(socket, resource, {"option": wish.option})
     except NoGateway as absent:
-        yield from _here(wish, f"{socket} cannot be used: {absent}")
+        with alone(socket, absent):
+            yield from _here(wish)
 
 
-def _here(wish: Wish, absent: str) -> Iterator[Line]:
+def _here(wish: Wish) -> Iterator[Line]:
     """Run it in this process, a line at a time."""
-    from gateway.journal.lock import JournalLocked
     from gateway.log import set_up_logging
 
     set_up_logging(sys.stderr, "ERROR")
@@ -135,8 +135,6 @@ def _here(wish: Wish, absent: str) -> Iterator[Line]:
         try:
             while (line := runner.run(_next(lines))) is not None:
                 yield line
-        except JournalLocked as error:
-            raise Stop(f"{error}, and {absent}", Status.UNREACHABLE) from error
         finally:
             runner.run(_closed(lines))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
+from gateway.cli.acting import socket_of
 from gateway.cli.control_client import NoGateway, ask
 from gateway.cli.failures import Status, Stop
 from gateway.cli.options import CONFIG, Config, read_settings
@@ -48,7 +49,7 @@ Formatting = Annotated[Shape, typer.Option("--format")]
 def status(format: Formatting = Shape.TABLE, config: Config = CONFIG) -> int:
     """Show the gateway, its journal and its targets; 1 where no gateway runs: then as the journal has it."""
     settings = read_settings(config)
-    found = _asked(settings.journal.path) or _read(settings)
+    found = _asked(settings) or _read(settings)
     if format is Shape.JSON:
         print(orjson.dumps(found).decode())
     else:
@@ -56,10 +57,10 @@ def status(format: Formatting = Shape.TABLE, config: Config = CONFIG) -> int:
     return Status.DONE if found["running"] else Status.REFUSED
 
 
-def _asked(journal: Path) -> Document | None:
+def _asked(settings: "Settings") -> Document | None:
     """Return what the running gateway says, None where none runs."""
     try:
-        answer = ask(journal.with_name(f"{journal.name}.sock"), "GET", "/status")
+        answer = ask(socket_of(settings), "GET", "/status")
     except NoGateway:
         return None
     if not answer.is_well:

@@ -1,18 +1,16 @@
 """`token`: inbound tokens made, listed and ended while the gateway runs, or when it does not."""
 
-import asyncio
 import hashlib
 import secrets
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from gateway.cli.control_client import Answer, NoGateway, ask
+from gateway.cli.acting import Wish, done
 from gateway.cli.failures import Status, Stop
 from gateway.cli.options import CONFIG, Config, check_name, read_settings
 from gateway.cli.tables import Format, columns, write
@@ -38,10 +36,7 @@ def new(provider: Provider, expires: Expires = None, config: Config = CONFIG) ->
     check_name("provider", provider, settings.providers)
     secret = f"gw_{secrets.token_urlsafe(32)}"
     made = _made(provider, secret, expires)
-    try:
-        _checked(ask(_socket(settings), "POST", "/tokens", asdict(made)))
-    except NoGateway as absent:
-        asyncio.run(_issue(settings, made, absent))
+    done(settings, Wish("POST", "/tokens", asdict(made)), lambda _: None, lambda: _issue(settings, made))
     print(secret)
     until = f"until {made.expires}" if made.expires else "until it is revoked"
     print(f"{made.id} of {provider}, valid {until}; it is not shown again", file=sys.stderr)
@@ -62,11 +57,8 @@ def list_(format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
 def revoke(id: Id, config: Config = CONFIG) -> None:
     """End a token at once."""
     settings = read_settings(config)
-    try:
-        done = _checked(ask(_socket(settings), "DELETE", f"/tokens/{quote(id, safe='')}"), absent=404)
-    except NoGateway as absent:
-        done = asyncio.run(_revoke(settings, id, absent))
-    if not done:
+    wish = Wish("DELETE", f"/tokens/{quote(id, safe='')}", absent=404)
+    if not done(settings, wish, lambda answer: answer.is_well, lambda: _revoke(settings, id)):
         raise Stop(f'there is no live token "{id}"', Status.REFUSED)
     print(f"{id} is revoked")
 
@@ -101,42 +93,15 @@ def _row(found: "Token", now: str) -> dict[str, Any]:
     return row | {"state": "active" if found.is_active(now) else over}
 
 
-def _socket(settings: "Settings") -> Path:
-    path = settings.journal.path
-    return path.with_name(f"{path.name}.sock")
-
-
-def _checked(answer: Answer, absent: int | None = None) -> bool:
-    """Say whether the gateway did it, False for the status `absent`; raises Stop for any other error."""
-    if answer.is_well:
-        return True
-    if answer.status == absent:
-        return False
-    status = Status.REFUSED if answer.status < 500 else Status.UNREACHABLE
-    raise Stop(answer.detail or f"the running gateway answered {answer.status}", status)
-
-
-async def _issue(settings: "Settings", made: "Token", absent: NoGateway) -> None:
-    from gateway.journal.lock import JournalLocked
+async def _issue(settings: "Settings", made: "Token") -> None:
     from gateway.offline import open_desk
 
-    try:
-        async with open_desk(settings) as desk:
-            await desk.issue(made)
-    except JournalLocked as error:
-        raise _held(settings, error, absent) from error
+    async with open_desk(settings) as desk:
+        await desk.issue(made)
 
 
-async def _revoke(settings: "Settings", id: str, absent: NoGateway) -> bool:
-    from gateway.journal.lock import JournalLocked
+async def _revoke(settings: "Settings", id: str) -> bool:
     from gateway.offline import open_desk
 
-    try:
-        async with open_desk(settings) as desk:
-            return await desk.revoke(id)
-    except JournalLocked as error:
-        raise _held(settings, error, absent) from error
-
-
-def _held(settings: "Settings", error: Exception, absent: NoGateway) -> Stop:
-    return Stop(f"{error}, and {_socket(settings)} cannot be used: {absent}", Status.UNREACHABLE)
+    async with open_desk(settings) as desk:
+        return await desk.revoke(id)

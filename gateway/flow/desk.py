@@ -1,15 +1,15 @@
 """What an administrator may do to unsettled operations: each act leaves its event."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
+from gateway.flow.administrator import act_event, administrator
 from gateway.flow.journal_port import Event, Mark, Operation, Outcome, Settlement, StaleFence, Standing
 from gateway.flow.model import Services
 from gateway.flow.recovery import recovery_event
 
-ADMINISTRATOR: Final[Mapping[str, Any]] = {"type": "administrator", "name": None, "token": None}
 RETRIED: Final = {  # what may be tried again -> as what
     Standing.DEAD: Standing.DOUBT,
     Standing.DOUBT: Standing.DOUBT,
@@ -88,17 +88,8 @@ class OperationDesk:
     def _event(self, name: str, operation: Operation, outcome: Outcome) -> Event:
         id, intent = self.services.new_id(), operation.intent
         event = recovery_event(id, intent, name, outcome, operation.reason)
-        return replace(event, fields={**event.fields, "actor": ADMINISTRATOR})
+        return replace(event, fields={**event.fields, "actor": administrator()})
 
     def _release_event(self, target: str, count: int) -> Event:
-        return Event(
-            self.services.new_id(),
-            {
-                "event": "removals.released",
-                "outcome": {"result": "applied", "status": None, "reason": f"{count} held removals let go"},
-                "actor": ADMINISTRATOR,
-                "client": {"ip": None, "user_agent": None},
-                "target": {"name": target, "type": None, "id": None, "user_name": None},
-                "correlation_id": None,
-            },
-        )
+        reason = f"{count} held removals let go"
+        return act_event(self.services.new_id(), "removals.released", target={"name": target}, reason=reason)

@@ -1,9 +1,11 @@
 """A person's values removed from the trail and the journal: what was found, what stays, and its event."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Protocol
 
+from gateway.flow.administrator import act_event
 from gateway.flow.journal_port import Event
 
 NAME: Final = "erase"  # of its event
@@ -53,20 +55,13 @@ class ErasureDesk:
 
     async def erase(self, name: str) -> Erased:
         """Remove what is kept of the person with this userName, as far as it may be removed."""
-        return await self.erasures.erase(name, self._event)
+        event = act_event(self.new_id(), NAME)  # made here, where it is known who acts
+        return await self.erasures.erase(name, partial(_told, event))
 
-    def _event(self, erased: Erased) -> Event:
-        reason = f"values of {len(erased.events)} events and {len(erased.originals)} originals removed"
-        return Event(
-            self.new_id(),
-            {
-                "event": NAME,
-                "outcome": {"result": "applied", "status": None, "reason": reason},
-                "actor": {"type": "administrator", "name": None, "token": None},
-                "client": {"ip": None, "user_agent": None},
-                "target": {"name": None, "type": None, "id": None, "user_name": None},
-                "subject": erased.subject,
-                "erased": {"events": list(erased.events), "originals": list(erased.originals)},
-                "correlation_id": None,
-            },
-        )
+
+def _told(event: Event, erased: Erased) -> Event:
+    reason = f"values of {len(erased.events)} events and {len(erased.originals)} originals removed"
+    outcome = {**event.fields["outcome"], "reason": reason}
+    lost = {"events": list(erased.events), "originals": list(erased.originals)}
+    more = {"outcome": outcome, "subject": erased.subject, "erased": lost}
+    return replace(event, fields={**event.fields, **more})

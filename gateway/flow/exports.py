@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.flow.desk import ADMINISTRATOR
-from gateway.flow.journal_port import Event, Personal, Trail
+from gateway.flow.administrator import act_event
+from gateway.flow.journal_port import Personal, Trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +28,12 @@ class ExportDesk:
 
     async def note(self, export: Export) -> None:
         """Record that an export is about to be made; a filter or a text may hold a person's values."""
-        fields = {
-            "event": "export",
-            "outcome": {"result": "applied", "status": None, "reason": None},
-            "actor": ADMINISTRATOR,
-            "client": {"ip": None, "user_agent": None},
-            "target": {"name": None, "type": None, "id": None, "user_name": None},
-            "export": {
-                "format": export.format,
-                "since": export.since,
-                "until": export.until,
-                "filter": None if export.filter is None else Personal(export.filter),
-                "q": None if export.q is None else Personal(export.q),
-                "last": export.last,
-            },
-            "correlation_id": None,
+        taken = {
+            "format": export.format,
+            "since": export.since,
+            "until": export.until,
+            "filter": None if export.filter is None else Personal(export.filter),
+            "q": None if export.q is None else Personal(export.q),
+            "last": export.last,
         }
-        await self.trail.append([Event(self.new_id(), fields)])
+        await self.trail.append([act_event(self.new_id(), "export", export=taken)])

@@ -13,7 +13,8 @@ FIELDS: Final[Mapping[str, str]] = {  # path -> what is there
     "outcome.status": "The HTTP status that the provider got; null where nobody waited for an answer.",
     "outcome.reason": "Why it was not done, in words.",
     "actor.type": "On whose word: `provider`, `auditor`, `administrator`, `gateway`, `unknown`.",
-    "actor.name": "Their name in the configuration; of the gateway, the part of it.",
+    "actor.name": "Their name in the configuration; of an administrator, the user of the machine; of the "
+    "gateway, the part of it.",
     "actor.token": "Which of their tokens, never the token.",
     "client.ip": "The address that the request came from.",
     "client.user_agent": "What the client calls itself.",
@@ -35,11 +36,13 @@ FIELDS: Final[Mapping[str, str]] = {  # path -> what is there
     "timing.total_ms": "How long the whole took, in milliseconds.",
     "level": "`masked` or `hashed` where the target's `audit` says so; absent where values are whole.",
     "subject": "A keyed digest that stands for the person or group, where their name is not told.",
-    "repeated": "`auth.refused`, `request.refused`: how many more were refused alike since the one before, "
-    "without an event of their own.",
+    "repeated": "`auth.refused`, `request.refused`, `audit.read`: how many more alike there were since the "
+    "one before, without an event of their own.",
     "provider": "`token.…`: whose token that is.",
     "config.digest": "`config.loaded`: SHA-256 of the configuration's file.",
     "config.presets": "`config.loaded`: each target's preset with its revision.",
+    "read.fields": "`audit.read`: the fields that the filter named.",
+    "read.q": "`audit.read`: whether a text was looked for.",
     "people": "`reconcile`, `repair`, `resync`: how many people were looked at.",
     "counts": "`reconcile`, `repair`, `resync`: how many of them are in which state.",
     "export.format": "`export`: `ndjson` or `csv`.",

@@ -9,13 +9,14 @@ from itertools import count
 from typing import Any, Final, TypeVar
 
 from gateway.errors import Busy, GatewayError, JournalUnavailable
+from gateway.flow.administrator import administrator
 from gateway.flow.answers import RETRY_AFTER
 from gateway.flow.change import Changes
-from gateway.flow.desk import ADMINISTRATOR
 from gateway.flow.journal_port import Event, Outcome, Resource, StaleFence
 from gateway.flow.model import Caller, Change, Services, Target
 from gateway.flow.retry import LONGEST_PAUSE, Retry
 from gateway.flow.target_port import Denied, ResourceType, TargetError, Throttled
+from gateway.users import acting
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,7 +27,6 @@ DOWN: Final = 3  # people in a row whom the target did not take: the others are 
 PAGE: Final = 100  # originals read at once
 EVERY: Final = 1.0  # seconds between two lines of progress
 KIND: Final = ResourceType.USER
-CALLER: Final = Caller("", kind="administrator")
 
 
 class Verdict(StrEnum):
@@ -134,7 +134,7 @@ class Run:
         fields = {
             "event": self.name,
             "outcome": {"result": result.value, "status": None, "reason": reason},
-            "actor": ADMINISTRATOR,
+            "actor": administrator(),
             "client": {"ip": None, "user_agent": None},
             "target": {"name": self.target.name, "type": None, "id": None, "user_name": None},
             "people": self.people,
@@ -151,7 +151,8 @@ async def push(changes: Changes, run: Run, target: Target, resource: Resource, e
     Raises JournalUnavailable.
     """
     cid, original = run.correlation_id, resource.original
-    change = Change("push", KIND, target, CALLER, cid, resource.id, original, event=event)
+    caller = Caller(acting.get(), kind="administrator")
+    change = Change("push", KIND, target, caller, cid, resource.id, original, event=event)
     for _ in range(PATIENCE):
         pushed = await _pushed(changes, change)
         if not isinstance(pushed.fault, Throttled):

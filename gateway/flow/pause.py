@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from gateway.flow.desk import ADMINISTRATOR
+from gateway.flow.administrator import act_event
 from gateway.flow.journal_port import Event
 
 
@@ -52,14 +52,4 @@ class Pauses:
         return True
 
     def _event(self, name: str, target: str) -> Event:
-        return Event(
-            self._new_id(),
-            {
-                "event": name,
-                "outcome": {"result": "applied", "status": None, "reason": None},
-                "actor": ADMINISTRATOR,
-                "client": {"ip": None, "user_agent": None},
-                "target": {"name": target, "type": None, "id": None, "user_name": None},
-                "correlation_id": None,
-            },
-        )
+        return act_event(self._new_id(), name, target={"name": target})

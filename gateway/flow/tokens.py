@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.flow.administrator import act_event
 from gateway.flow.journal_port import Event, Trail
 
 
@@ -57,15 +58,4 @@ class TokenDesk:
         return done
 
     def _event(self, name: str, id: str, provider: str | None) -> Event:
-        return Event(
-            self.new_id(),
-            {
-                "event": name,
-                "outcome": {"result": "applied", "status": None, "reason": None},
-                "actor": {"type": "administrator", "name": None, "token": None},
-                "client": {"ip": None, "user_agent": None},
-                "target": {"name": None, "type": "Token", "id": id, "user_name": None},
-                "provider": provider,
-                "correlation_id": None,
-            },
-        )
+        return act_event(self.new_id(), name, target={"type": "Token", "id": id}, provider=provider)

@@ -106,6 +106,12 @@ def parse_event_filter(text: str) -> Filter:
     return tree
 
 
+def fields_asked(question: Question) -> tuple[str, ...]:
+    """Return the fields that the filter of a question names, in order, each once."""
+    named = attributes_named(question.filter) if question.filter is not None else ()
+    return tuple(sorted({_name(path).casefold() for path in named}))
+
+
 def parse_moment(text: str, now: datetime) -> str:
     """Return a time, or how long ago ("2h", "7d"), as RFC 3339 in UTC; raises ValueError."""
     ago = _AGO.fullmatch(text)

@@ -13,8 +13,8 @@ from typing import Final
 
 from gateway.errors import JournalUnavailable
 from gateway.journal.chain import Head
+from gateway.journal.files import open_archive, unreadable
 from gateway.journal.links import changed_part, rows
-from gateway.sqlite import StoreUnavailable, read_only
 
 PAGE: Final = 5000  # events copied in one read
 READ_ONLY: Final = 0o400
@@ -84,12 +84,10 @@ def span_of(file: Path) -> tuple[int, int]:
 def reading(file: Path) -> Iterator[sqlite3.Connection]:
     """Open an archive; raises `JournalUnavailable` where it cannot be read."""
     try:
-        with closing(read_only(file)) as connection:
+        with closing(open_archive(file)) as connection:
             yield connection
-    except StoreUnavailable as error:
-        raise JournalUnavailable(f"{file.name} cannot be read: {error.reason}") from error
     except sqlite3.Error as error:
-        raise JournalUnavailable(f"{file.name} cannot be read: {error}") from error
+        raise unreadable(file, error) from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from gateway.flow.erasure import Erased, Kept
 from gateway.flow.journal_port import Event
 from gateway.journal.archive import SPAN, rewriting, span_of
 from gateway.journal.chain import subject
-from gateway.journal.files import archives_of
+from gateway.journal.files import archives_of, open_archive
 from gateway.journal.lines import Appender
 from gateway.journal.store import answered
 from gateway.scim.documents import fold
@@ -80,7 +80,7 @@ def find(journal: Path, name: str, salt: bytes) -> Traces:
             files = [stack.enter_context(closing(read_only(journal)))]
             files[0].execute("BEGIN")
             held = frozenset(files[0].execute(HELD, (fold(name),)))  # the snapshot, before the archives
-            archives = [stack.enter_context(closing(read_only(file))) for file in archives_of(journal)]
+            archives = [stack.enter_context(closing(open_archive(file))) for file in archives_of(journal)]
             return _found([*archives, files[0]], name, salt, held)
     except sqlite3.Error as error:
         raise JournalUnavailable(f"the journal {journal} cannot be read: {error}") from error

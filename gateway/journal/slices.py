@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.errors import JournalUnavailable
 from gateway.flow.trail import Question, Slice, predicate_of
-from gateway.journal.files import archives_of
+from gateway.journal.files import archives_of, open_archive
 from gateway.journal.lines import read_salt, told
 from gateway.journal.seek import NEWEST, Seek, Seeker
-from gateway.sqlite import StoreUnavailable, read_only
 
 SIZE: Final = 250  # events that are looked at in one slice
 
@@ -78,19 +76,12 @@ def _part(connection: sqlite3.Connection, path: Path, seq: int, newest_first: bo
         return
     files = archives_of(path)
     for file in reversed(files) if newest_first else files:
-        with closing(_opened(file)) as archive:
+        with closing(open_archive(file)) as archive:
             first, last = _range(archive)
             if first <= seq if newest_first else last >= seq:
                 yield Part(archive, first, last)
                 return
     yield None if newest_first else Part(connection, low, high)
-
-
-def _opened(archive: Path) -> sqlite3.Connection:
-    try:
-        return read_only(archive)
-    except StoreUnavailable as error:
-        raise JournalUnavailable(f"{archive.name} cannot be read: {error.reason}") from error
 
 
 def _range(connection: sqlite3.Connection) -> tuple[int, int]:

@@ -7,11 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from gateway.errors import JournalUnavailable
 from gateway.journal.chain import Head
-from gateway.journal.files import archives_of
+from gateway.journal.files import archives_of, open_archive
 from gateway.journal.lines import READ_HEAD, read_salt
 from gateway.journal.links import Row, changed_part, erased_by, is_erased, rows
-from gateway.sqlite import StoreUnavailable, read_only
 
 READ_BASE: Final = "SELECT seq, hash FROM trail_base"
 FILE: Final = "SELECT file FROM pragma_database_list WHERE name = 'main'"
@@ -66,11 +66,11 @@ def _verdict(connection: sqlite3.Connection) -> Verdict:
 
 def _of_archive(walk: "Walk", path: Path) -> Verdict | None:
     try:
-        with closing(read_only(path)) as archive:
+        with closing(open_archive(path)) as archive:
             _lenient(archive)
             return walk.through(archive, path.name.split(".")[-2])
-    except StoreUnavailable as error:
-        return walk.unreadable(f"{path.name}: {error.reason}")
+    except JournalUnavailable as error:
+        return Verdict(TrailState.CHANGED, walk.newest.seq + 1, str(error))
 
 
 def _lenient(connection: sqlite3.Connection) -> None:

@@ -84,8 +84,8 @@ def start(page: Page) -> str:
                 "people or a group under **Users and groups**.",
                 "Set **Provisioning Status** to *On* and save. The first cycle begins at once, later ones "
                 "about every 40 minutes.",
-                "**Provisioning logs** show the gateway's sentence for whoever was refused, and `python "
-                "gateway.py audit query` what happened, found by the id at the end of it.",
+                "**Provisioning logs** show the gateway's sentence for whoever was refused. `python "
+                "gateway.py audit show ID` shows what happened: the ID stands at the sentence's end.",
             )
         ),
         f"Whoever is unassigned, out of scope, disabled or deleted {gone}; 30 days after a deletion Entra ID "

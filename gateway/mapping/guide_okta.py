@@ -158,9 +158,25 @@ def assign(page: Page) -> str:
             "beside them, once for all of them.",
             "Open one assignment. When it shows an **External ID**, that person has arrived. If it shows "
             "none, remove the assignment and assign again; without it a later removal is never sent.",
-            "If something failed, Okta's **Reports › System Log** shows the gateway's sentence, and "
-            "`python gateway.py audit query` what happened, found by the id at the end of it.",
+            "If something failed, Okta's **Reports › System Log** shows the gateway's sentence. "
+            "`python gateway.py audit show ID` shows what happened: the ID stands at the sentence's end.",
         )
+    )
+
+
+def push_groups(page: Page) -> str:
+    """Return how groups come after the people."""
+    return paragraphs(
+        f"Only where {page.name} is to have Okta's groups, too; `python gateway.py check --online` says "
+        "whether it can.",
+        steps(
+            (
+                "On the **Push Groups** tab click **Push Groups**, find each group by its name, leave **Push "
+                "group memberships immediately** ticked, and save.",
+                "Push other groups than those that give people the app: Okta does not support one for both.",
+                "Only members who have the app themselves are sent.",
+            )
+        ),
     )
 
 
@@ -170,5 +186,6 @@ SETTINGS: Final[tuple[Section, ...]] = (
     ("Map them", mappings),
     ("Delete the mappings to Okta", to_okta),
     ("Assign people", assign),
+    ("Push groups", push_groups),
 )
 OKTA: Final[tuple[Section, ...]] = (("Add the app", add_app), ("Connect it", connect), *SETTINGS)

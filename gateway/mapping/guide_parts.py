@@ -8,6 +8,7 @@ from gateway.mapping.guide_data import ProviderKind, Subject
 from gateway.mapping.guide_markdown import bullets, code, paragraphs, plain, steps, table
 from gateway.mapping.guide_rows import Row
 from gateway.mapping.rules import OnInvalid, Rule
+from gateway.scim.paths import ANYWHERE, Place
 
 UNKNOWN: Final = "*the attribute that holds it*"
 INVALID: Final = {
@@ -125,7 +126,7 @@ def what_is_done(page: Page) -> str:
 
 def _rule(rule: Rule) -> tuple[str, ...]:
     via = ", then ".join(code(transform.name) for transform in rule.via)
-    sources = [code(source.text) for source in rule.sources]
+    sources = [_source(source) for source in rule.sources]
     if rule.default is not None:
         sources.append("a default of its own")
     only = " where its `when` matches" if rule.when is not None else ""
@@ -135,6 +136,12 @@ def _rule(rule: Rule) -> tuple[str, ...]:
         via or "nothing",
         INVALID[rule.on_invalid] if rule.via else "",
     )
+
+
+def _source(source: Place) -> str:
+    if source.urn != ANYWHERE:
+        return code(source.text)
+    return f"{code(source.text.removeprefix(f'{ANYWHERE}:'))} (at the core level or in any extension)"
 
 
 def replaced(page: Page) -> str:

@@ -13,6 +13,7 @@ from gateway.flow.fields import SHEET
 from gateway.flow.sheet import render_sheet
 from gateway.flow.trail import Event, Inquiry, Question, collect, parse_question
 from gateway.server.auditors import Auditors
+from gateway.server.readings import Readings
 
 PATH: Final = "/audit/v1/events"
 METHODS: Final = ("GET", "HEAD")
@@ -39,9 +40,15 @@ class AuditApi:
     """Answers auditors."""
 
     def __init__(
-        self, auditors: Auditors, inquiry: Inquiry, public_url: str, now: Callable[[], datetime]
+        self,
+        auditors: Auditors,
+        readings: Readings,
+        inquiry: Inquiry,
+        public_url: str,
+        now: Callable[[], datetime],
     ) -> None:
         self._auditors = auditors
+        self._readings = readings
         self._inquiry = inquiry
         self._address = f"{public_url}{PATH}"
         self._now = now
@@ -52,12 +59,13 @@ class AuditApi:
 
     async def events(self, request: web.Request) -> web.Response:
         """Return a page of events, and where the next one is; raises a GatewayError for what it refuses."""
-        await self._auditors.auditor_of(request)
+        auditor = await self._auditors.auditor_of(request)
         if request.method not in METHODS:
             raise MethodNotAllowed(f"{request.method} is not possible on {PATH}", METHODS)
         asked = _asked(request)
         question, limit = parse_question(asked, self._now()), _limit(asked.get("limit"))
         found, has_more = await collect(self._inquiry, question, limit, lambda: _is_gone(request))
+        await self._readings.note(auditor, question)
         headers = {"Cache-Control": "no-store"}
         if has_more:
             headers["Link"] = f'<{self._next(question, asked, limit, found[-1]["seq"])}>; rel="next"'

@@ -16,6 +16,7 @@ from gateway.flow.tokens import Token, TokenDesk
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials
 from gateway.server.boundary import boundary
+from gateway.server.peer import in_their_name
 
 log = structlog.get_logger()
 
@@ -49,7 +50,7 @@ class Control:
 
     def application(self) -> web.Application:
         """Return the routes of the socket."""
-        application = web.Application(middlewares=[boundary])
+        application = web.Application(middlewares=[boundary, in_their_name])
         application.add_routes(
             [
                 web.post("/tokens", self.issue_token),

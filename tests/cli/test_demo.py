@@ -21,7 +21,8 @@ def test_the_demo_plays_a_day_and_leaves_nothing_behind(tmp_path: Path) -> None:
         "is an extension without a number",  # whose number is none is refused, and it says why
         "user.replace: unchanged",
         "add members: (ann) (bob)",
-        "replace active: False",
+        "replace active: false",
+        "nothing: it has all of that",
         "audit verify: whole",
     ):
         assert said in played.stdout, said

@@ -71,6 +71,15 @@ async def test_a_running_gateway_pauses_at_once(run, gateway) -> None:
     assert await asyncio.to_thread(paused, run) == {"phonebook": True, "cx": False}
 
 
+async def test_a_running_gateway_knows_who_came_by_sudo(run, gateway, monkeypatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "ann")
+
+    await asyncio.to_thread(run, "pause", "phonebook")
+
+    (event, *_) = await gateway.services.trail.page(None, 1, None, None)
+    assert event["actor"]["name"].startswith("ann via sudo as ")
+
+
 async def test_a_running_gateway_refuses_a_target_it_does_not_know(run, gateway) -> None:
     config = Path("config.toml")
     config.write_text(config.read_text().replace("[targets.cx]", "[targets.cy]"))

@@ -174,7 +174,7 @@ async def test_nothing_leaves_for_an_archive_that_is_another_file(filled, path):
     with closing(sqlite3.connect(archive_of(path, "2026-11"))) as connection:
         connection.execute("CREATE TABLE other (x)")
 
-    with pytest.raises(JournalUnavailable, match=r"2026-11\.archive cannot be read: no such table"):
+    with pytest.raises(JournalUnavailable, match=r"2026-11\.archive cannot be read: the tables of the trail"):
         await filled.keeper.retire(0)
 
 

@@ -98,14 +98,20 @@ def test_a_file_that_was_taken_away_is_passed_over(trail, path):
     assert list(seqs(trail, path, UP)) == [3, 4, 5, 6]
 
 
-def test_a_file_that_cannot_be_read_is_named(trail, path):
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        pytest.param(b"no database" * 100, "the file is no SQLite database", id="something else"),
+        pytest.param(b"", "the tables of the trail are not in it", id="empty"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_what_to_do(trail, path, content, why):
     append(trail, events(2))
     leave(trail, path, "2026-03", 1)
-    archives_of(path)[0].write_bytes(b"no database" * 100)
+    archives_of(path)[0].write_bytes(content)
 
-    with pytest.raises(
-        JournalUnavailable, match=r"^gateway\.db\.2026-03\.archive cannot be read: the file is no"
-    ):
+    says = rf"^gateway\.db\.2026-03\.archive cannot be read: {why}; put it back from a backup, or move it"
+    with pytest.raises(JournalUnavailable, match=says):
         list(seqs(trail, path, UP))
 
 

@@ -291,6 +291,7 @@ async def test_an_archive_that_is_none_is_found(months, path, content):
     archive.write_bytes(content)
 
     assert (months().state, months().seq) == (TrailState.CHANGED, 2)
+    assert f"{archive.name} cannot be read" in months().reason
 
 
 async def test_copies_that_a_crash_left_in_the_journal_are_no_fault_unless_they_differ(months, path):

@@ -255,6 +255,7 @@ OKTA_STEPS = [
     "Delete every other mapping",
     "delete every attribute mapping but **Username**",
     "**Provision User**",
+    "**Push Groups**",
     "without one Okta saves it, shows it and never sends it",
 ]
 

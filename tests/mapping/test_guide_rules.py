@@ -145,12 +145,14 @@ def test_the_rules_are_told_as_they_are() -> None:
     rules = (
         make_rule("a", ["b", "c"], [phone, phone], on_invalid="drop"),
         make_rule("d", default="x", when=lambda _: True),
+        make_rule("e", ["*:f"]),
     )
     text = guide(Subject("t", "https://g.example.com", rules, unlisted="drop"), OKTA)
 
     found = cells(section(text, "What the gateway does"))
     assert ["a", "b` or `c", "phone`, then `phone", "leaves it out"] in found
     assert ["d", "d` or a default of its own where its `when` matches", "nothing", ""] in found
+    assert ["e", "f` (at the core level or in any extension)", "nothing", ""] in found
     assert "forgotten" in text
 
 

@@ -53,8 +53,11 @@ async def test_nobody_else_does_and_the_trail_says_so(
 ) -> None:
     served = await serve()
 
-    refused(await served.ask("GET", path, token=token), status, says)
+    answer = await served.ask("GET", path, token=token)
 
+    refused(answer, status, says)
+    refused(answer, status, "`Authorization: Bearer TOKEN`, the token of an `[auditors.NAME]`")
+    assert ("WWW-Authenticate" in answer.headers) == (status == 401)
     assert [event["event"] for event in await served.events()] == ["auth.refused"]
 
 

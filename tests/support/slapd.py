@@ -104,6 +104,10 @@ class Slapd:
     def ca(self) -> Path:
         return self.folder / "cert.pem"
 
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def start(self) -> None:
         """Start the process and wait until it answers."""
         assert PROGRAM is not None
@@ -122,6 +126,12 @@ class Slapd:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+    def fill(self, ldif: Path) -> None:
+        """Put many entries into the stopped server at once."""
+        assert PROGRAM is not None
+        program = Path(PROGRAM).with_name("slapadd")
+        subprocess.run([program, "-q", "-f", self.folder / "slapd.conf", "-l", ldif], check=True)
 
     def root(self) -> Any:
         """Return a connection that may do everything."""
