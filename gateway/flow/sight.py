@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from gateway.flow.target_port import Attributes, ResourceType
 
-MOST: Final = 10_000  # entries remembered, over all targets
+MOST: Final = 1_000  # entries remembered, over all targets: whoever is listed is often changed right after
 
 Place = tuple[str, ResourceType, str]
 
@@ -23,12 +23,14 @@ class Sights:
     """What is known of each entry and since when; forgets the oldest first.
 
     An answer counts from when its read was sent: one that was asked for before a change and came after it
-    says nothing of what is there now.
+    says nothing of what is there now, and where such a change may have been forgotten for want of room,
+    neither does any answer that was asked for before it.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._orders = count()
+        self._forgotten = -1  # the order up to which changes may have been forgotten
         self._seen: OrderedDict[Place, tuple[Moment, Attributes | None]] = OrderedDict()
 
     def moment(self) -> Moment:
@@ -54,9 +56,10 @@ class Sights:
 
     def _keep(self, place: Place, moment: Moment, entry: Attributes | None) -> None:
         known = self._seen.get(place)
-        if known is not None and known[0].order > moment.order:
+        if moment.order < self._forgotten or (known is not None and known[0].order > moment.order):
             return
         self._seen[place] = (moment, entry)
         self._seen.move_to_end(place)
         if len(self._seen) > MOST:
-            self._seen.popitem(last=False)
+            _, (oldest, _) = self._seen.popitem(last=False)
+            self._forgotten = max(self._forgotten, oldest.order)

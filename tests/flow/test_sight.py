@@ -100,3 +100,14 @@ def test_an_older_read_does_not_bring_back_what_was_forgotten(sights) -> None:
     sights.note("phonebook", USER, ANN, sights.moment())
 
     assert (stale, sights.recall("phonebook", USER, "1", 5)) == (None, ANN)
+
+
+def test_an_older_read_does_not_bring_back_what_there_was_no_room_for(sights, monkeypatch) -> None:
+    monkeypatch.setattr(sight, "MOST", 1)
+    asked = sights.moment()
+    sights.forget("phonebook", USER, "1")
+    sights.note("phonebook", USER, ANN | {"id": "2"})
+
+    sights.note("phonebook", USER, ANN, asked)
+
+    assert sights.recall("phonebook", USER, "1", 5) is None
