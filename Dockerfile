@@ -1,5 +1,6 @@
 # The gateway in a container: README.md says how to run it. The configuration is /app/config.toml, to be
-# mounted; what must survive is in the volume /app/var.
+# mounted; what must survive is in the volume /app/var. The base is named by its tag, so that a new build has
+# Debian's latest mends; where a build must be the same again, name it by its digest (FROM python@sha256:…).
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /source
 # python-ldap comes as source: it is built against Debian's headers here, and needs the libraries below.
@@ -23,13 +24,14 @@ RUN apt-get update \
     && install --directory --owner=10001 --group=10001 --mode=700 /app/var
 COPY --from=build /app/venv /app/venv
 COPY deploy/container.toml /app/config.toml
+COPY deploy/healthy.py /app/healthy.py
 ENV PATH=/app/venv/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /app
 USER 10001:10001
 VOLUME /app/var
 EXPOSE 8080
-# Answers while the process serves, recovery included; with another port or with [server] tls, override it.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]
+# Well while the process serves, recovery included, whatever its port and with TLS or without. Where `serve` is
+# given another --config than /app/config.toml, give this its path, too.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["python", "/app/healthy.py"]
 ENTRYPOINT ["scim-gateway"]
 CMD ["serve"]

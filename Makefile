@@ -36,7 +36,7 @@ test: lint ## run everything: lint, then the tests with coverage
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
 
 faults: dev ## kill the gateway 220 times, pull its plug 56 times, fail its disk at every write
-	FAULTS=1 $(BIN)/python -m pytest -s tests/faults
+	FAULTS=1 $(BIN)/python -m pytest -s tests/faults tests/targets/ldap/test_faults.py tests/targets/ldap/test_first_import.py
 
 lock: $(VENV)/.made ## resolve the lock files again (LOCK_FLAGS=--upgrade for newer versions)
 	$(INSTALL) uv

@@ -6,11 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
-from collections.abc import Iterator
 from fnmatch import fnmatch
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,33 +150,3 @@ def test_signals_reach_the_gateway_and_not_a_shell():
 def test_no_secret_is_in_a_layer():
     assert [step for step in RECIPE if step.name in ("ARG", "ENV") and SECRET.search(step.text)] == []
     assert not any("token" in source for source in copied())
-
-
-@pytest.fixture
-def health(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Answer one request with the status, and yield the port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(request.param if self.path == "/healthz" else 404)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Be quiet."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        yield server.server_port
-        thread.join()
-
-
-@pytest.mark.parametrize(("health", "status"), [(200, 0), (503, 1)], indirect=["health"], ids=["well", "ill"])
-def test_the_health_check_asks_the_gateway_without_another_program(health, status):
-    program, *rest = json.loads(last("HEALTHCHECK").partition("CMD ")[2])
-    command = [sys.executable, *(word.replace("8080", str(health)) for word in rest)]
-
-    ended = subprocess.run(command, capture_output=True, timeout=30, check=False)
-
-    assert program == "python"
-    assert ended.returncode == status

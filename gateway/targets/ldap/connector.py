@@ -9,7 +9,7 @@ from gateway.targets.ldap.door import Door
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.people import People
 from gateway.targets.ldap.people import room_of as room_of_people
-from gateway.targets.ldap.pool import Pool
+from gateway.targets.ldap.pool import LISTS, Pool
 from gateway.targets.ldap.session import undone
 
 T = TypeVar("T")
@@ -41,12 +41,12 @@ class LdapConnector:
 
     async def query(self, kind: ResourceType, query: Query) -> Page:
         if kind is ResourceType.USER:
-            return await self._pool.run(lambda session: self._people.page(session, query))
+            return await self._pool.run(lambda session: self._people.page(session, query), LISTS)
         groups = self._groups
         return (
             Page(0, ())
             if groups is None
-            else await self._pool.run(lambda session: groups.page(session, query))
+            else await self._pool.run(lambda session: groups.page(session, query), LISTS)
         )
 
     async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes:

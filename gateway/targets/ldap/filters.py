@@ -97,7 +97,8 @@ def _comparison(path: AttrPath, operator: CompareOperator, value: Any, words: Vo
         raise CannotFilter("an LDAP filter cannot say this")
     if name is None:
         return Asked(NOBODY if operator is not CompareOperator.ne else EVERYBODY)
-    return Asked(form.format(name, escaped(value)), folded not in words.loose)
+    asked = Asked(form.format(name, escaped(value)), folded not in words.loose)
+    return _not(asked) if operator is CompareOperator.ne else asked
 
 
 def _not(inner: Asked) -> Asked:
@@ -119,7 +120,7 @@ def _attribute(path: AttrPath, words: Vocabulary) -> str | None:
 
 _FORMS: Final[Mapping[CompareOperator, str]] = {
     CompareOperator.eq: "({}={})",
-    CompareOperator.ne: "(!({}={}))",
+    CompareOperator.ne: "({}={})",  # turned round
     CompareOperator.co: "({}=*{}*)",
     CompareOperator.sw: "({}={}*)",
     CompareOperator.ew: "({}=*{})",

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ldap import MOD_ADD, MOD_DELETE, MOD_REPLACE
+from ldap import MOD_REPLACE
 
 from gateway.flow.target_port import (
     Attributes,
@@ -17,7 +17,7 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
-from gateway.targets.ldap.inactive import Attribute, Modification
+from gateway.targets.ldap.inactive import Attribute
 from gateway.targets.ldap.membership import (
     FIRST_NUMBER,
     MEMBERSHIPS,
@@ -25,8 +25,9 @@ from gateway.targets.ldap.membership import (
     names_of,
     part_of,
 )
-from gateway.targets.ldap.names import normal, parent_of, rdn_of, rendered, split
+from gateway.targets.ldap.names import fitting, normal, parent_of, rdn_of, rendered, split
 from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.rolls import Rolls
 from gateway.targets.ldap.room import Room, asks_for_id, chunks
 from gateway.targets.ldap.session import Session
 from gateway.targets.ldap.values import Raw, encoded, meta_of
@@ -44,12 +45,14 @@ class Groups:
         self._membership = MEMBERSHIPS[directory.group_class]
         self._numbering = threading.Lock()
         self.room = room_of(directory, base)
+        self.rolls = Rolls(directory, base)
 
     def get(self, session: Session, id: str, *, members: bool) -> Attributes | None:
         """Return a group by its id."""
         raw = self.room.find(session, id) if id else None
         if raw is None:
             return None
+        self.rolls.look(session, id, self.room.find)
         return self._with_members(session, raw) if members else self.shown(raw)
 
     def page(self, session: Session, query: Query) -> Page:
@@ -73,7 +76,7 @@ class Groups:
     def create(self, session: Session, form: Attributes) -> Attributes:
         """Make a group without members; raises Conflict where there is one of that name."""
         bases = {"base": self._directory.base, "group_base": self._base}
-        dn = rendered(self._directory.group_dn, form, bases)
+        dn = fitting(rendered(self._directory.group_dn, form, bases))
         with self._numbering:
             attributes = self._new(session, form, dn)
             try:
@@ -88,41 +91,25 @@ class Groups:
         dn = raw.dn
         adds, removes = self._members_of(session, update)
         if update.present.get("displayName") != update.wanted.get("displayName"):
-            dn = self._renamed(session, raw, update.wanted)
+            dn = self._renamed(session, id, raw, update.wanted)
         external = self._directory.group_external_id
         before, after = update.present.get("externalId"), update.wanted.get("externalId")
         if external and before != after:
             session.modify(dn, [(MOD_REPLACE, external, encoded("externalId", after) or None)])
-        self._change_members(session, dn, adds, removes)
+        self.rolls.change(session, dn, adds, removes)
         return self.shown(self.room.reread(session, dn))
 
     def delete(self, session: Session, id: str) -> None:
         """Remove a group."""
-        session.delete(self._known(session, id).dn)
-
-    def follow(self, session: Session, before: Raw, after: Raw) -> None:
-        """Keep somebody in their groups who has another name or place now."""
-        old, new = (self._membership.value_of(raw, self._directory) for raw in (before, after))
-        if old != new:
-            for dn in self._groups_of(session, old):
-                self._change_members(session, dn, [new], [old])
-
-    def forget(self, session: Session, raw: Raw) -> None:
-        """Take somebody who goes out of all groups."""
-        value = self._membership.value_of(raw, self._directory)
-        for dn in self._groups_of(session, value):
-            self._change_members(session, dn, [], [value])
-
-    def _groups_of(self, session: Session, value: str) -> list[str]:
-        if self._membership.follows:
-            return []
-        text = both(self.room.filter, equal(self._membership.attribute, value))
-        return [raw.dn for raw in session.find(self._base, text, ["1.1"])]
+        raw = self._known(session, id)
+        self.rolls.forget(session, id, raw)
+        session.delete(raw.dn)
 
     def _known(self, session: Session, id: str) -> Raw:
         raw = self.room.find(session, id) if id else None
         if raw is None:
             raise Missing("there is no such group")
+        self.rolls.look(session, id, self.room.find)
         return raw
 
     def _new(self, session: Session, form: Attributes, dn: str) -> list[Attribute]:
@@ -144,10 +131,14 @@ class Groups:
         numbers = [int(text) for raw in raws for text in raw.texts("gidNumber") if text.isdecimal()]
         return max(numbers, default=FIRST_NUMBER - 1) + 1
 
-    def _renamed(self, session: Session, raw: Raw, wanted: Attributes) -> str:
+    def _renamed(self, session: Session, id: str, raw: Raw, wanted: Attributes) -> str:
         bases = {"base": self._directory.base, "group_base": self._base}
-        rdn, _ = split(rendered(self._directory.group_dn, wanted, bases))
-        return session.rename(raw.dn, rdn, parent_of(raw.dn))
+        rdn, _ = split(fitting(rendered(self._directory.group_dn, wanted, bases)))
+        parent = parent_of(raw.dn)
+        with self.rolls.renaming(session, id, raw, f"{rdn},{parent}", {}):
+            dn = session.rename(raw.dn, rdn, parent)
+            self.rolls.settle(session, id, self.room.reread(session, dn))
+        return dn
 
     def _members_of(self, session: Session, update: Update) -> tuple[list[str], list[str]]:
         """Return whom to add and to remove, as the directory names them; raises Refused."""
@@ -164,16 +155,6 @@ class Groups:
         if missing and self._membership.by_dn:
             found |= self.room.found(session, missing)
         return [self._membership.value_of(found[id], self._directory) for id in ids if id in found]
-
-    def _change_members(self, session: Session, dn: str, adds: Sequence[str], removes: Sequence[str]) -> None:
-        """Add and remove; what is so already is no error, and the last one to go leaves the placeholder."""
-        name = self._membership.attribute
-        keeper = [PLACEHOLDER] if self._membership.placeholder else []
-        for some in chunks(removes):
-            stays: list[Modification] = [(MOD_ADD, name, _bytes(keeper))] if keeper else []
-            session.amend(dn, [*stays, (MOD_DELETE, name, _bytes(some))])
-        for some in chunks(adds):
-            session.amend(dn, [(MOD_ADD, name, _bytes(some))])
 
     def _with_members(self, session: Session, raw: Raw) -> Attributes:
         names: list[str] = []
@@ -222,7 +203,3 @@ def room_of(directory: Directory, base: str) -> Room:
     return Room(
         ResourceType.GROUP, base, equal("objectClass", directory.group_class), directory.id, names, words
     )
-
-
-def _bytes(texts: Sequence[str]) -> list[bytes]:
-    return [text.encode() for text in texts]

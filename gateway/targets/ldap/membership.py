@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from gateway.targets.ldap.made import short_name
 from gateway.targets.ldap.place import Directory
@@ -30,6 +30,10 @@ class Membership:
     def value_of(self, raw: Raw, directory: Directory) -> str:
         """Return how a person is named in groups."""
         return raw.dn if self.by_dn else raw.first(directory.user_name) or ""
+
+    def name_for(self, dn: str, form: Mapping[str, Any]) -> str:
+        """Return how a person will be named in groups, who gets this DN and this form."""
+        return dn if self.by_dn else str(form.get("userName") or "")
 
 
 def names_of(values: list[str]) -> list[str]:

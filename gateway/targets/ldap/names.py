@@ -9,6 +9,8 @@ from ldap.dn import dn2str, str2dn
 
 from gateway.flow.target_port import Refused
 
+LONGEST: Final = 240  # bytes; OpenLDAP answers a longer name with a fault of its own, as if it might pass
+
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z][\w-]*)\}")
 _SPECIAL: Final = re.compile(r'[\\,+"<>;=]')
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -41,6 +43,14 @@ def rendered(template: str, form: Mapping[str, Any], bases: Mapping[str, str | N
         return escaped(value)
 
     return _PLACEHOLDER.sub(fill, template)
+
+
+def fitting(dn: str) -> str:
+    """Return a DN that a new name makes; raises Refused where the name is longer than directories take."""
+    attribute, value = rdn_of(dn) or ("", "")
+    if len(value.encode()) > LONGEST:
+        raise Refused(f"{attribute}: an entry cannot be named by more than {LONGEST} bytes")
+    return dn
 
 
 def rdn_of(dn: str) -> Rdn | None:

@@ -4,7 +4,7 @@ from gateway.flow.target_port import Attributes, Refused, Update
 from gateway.scim.documents import is_active
 from gateway.targets.ldap.changes import Written, named_anew
 from gateway.targets.ldap.inactive import habit_of
-from gateway.targets.ldap.names import Rdn, escaped, normal, parent_of, rdn_of, rendered, split
+from gateway.targets.ldap.names import Rdn, escaped, fitting, normal, parent_of, rdn_of, rendered, split
 from gateway.targets.ldap.place import Directory
 from gateway.targets.ldap.values import Raw
 
@@ -41,7 +41,7 @@ class Naming:
         value, parent = self._new_name(rdn, update, attributes), self._new_parent(raw, update)
         if value == rdn[1] and parent == parent_of(raw.dn):
             return raw.dn
-        return f"{rdn[0]}={escaped(value)},{parent}"
+        return fitting(f"{rdn[0]}={escaped(value)},{parent}")
 
     def _new_name(self, rdn: Rdn, update: Update, attributes: Written) -> str:
         """Return what names an entry: its attribute, or the template where it said so before."""

@@ -22,9 +22,10 @@ from gateway.targets.ldap.changes import Written
 from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.inactive import Modification, habit_of
-from gateway.targets.ldap.names import is_dn, parent_of, rdn_of, split
+from gateway.targets.ldap.names import fitting, is_dn, parent_of, rdn_of, split
 from gateway.targets.ldap.naming import Naming
 from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.rolls import Rolls
 from gateway.targets.ldap.room import Room, asks_for_id
 from gateway.targets.ldap.session import Session, in_doubt
 from gateway.targets.ldap.values import Raw, encoded, meta_of, plain_attributes
@@ -41,7 +42,7 @@ class People:
         self._directory = directory
         self._habit = habit_of(directory)
         self._naming = Naming(directory)
-        self._groups = groups
+        self._rolls = groups.rolls if groups else Rolls(directory, None)
         said = (directory.id, directory.user_name, directory.external_id, *self._habit.reads, *READ)
         self._own = {name.casefold() for name in said}  # shown under names of ours
         self._lists = {name.casefold() for name in directory.lists}
@@ -50,7 +51,10 @@ class People:
     def get(self, session: Session, id: str) -> Attributes | None:
         """Return a person by their id."""
         raw = self.room.find(session, id) if id else None
-        return None if raw is None else self.shown(raw)
+        if raw is None:
+            return None
+        self._rolls.look(session, id, self.room.find)
+        return self.shown(raw)
 
     def page(self, session: Session, query: Query) -> Page:
         """Return a page of people."""
@@ -82,7 +86,7 @@ class People:
     def create(self, session: Session, form: Attributes) -> Attributes:
         """Make a person; raises Conflict where the name is taken."""
         self._refuse_taken(session, form)
-        dn = self._naming.place(form)
+        dn = fitting(self._naming.place(form))
         if (rdn := rdn_of(dn)) is None:
             raise Refused("the entry cannot be named so")
         attributes = self._resolved(session, changes.new(form, self._directory, rdn))
@@ -103,25 +107,26 @@ class People:
         attributes = self._resolved(session, attributes)
         dn = self._naming.new_dn(raw, update, attributes)
         modifications = self._modifications(raw, update, attributes, dn)
-        if dn != raw.dn:
-            dn = session.rename(raw.dn, *split(dn))
-        if modifications:
-            self._modify(session, raw, dn, modifications)
-        after = self.room.reread(session, dn)
-        self._follow(session, raw, after)
+        with self._rolls.renaming(session, id, raw, dn, update.wanted):
+            if dn != raw.dn:
+                dn = session.rename(raw.dn, *split(dn))
+            if modifications:
+                self._modify(session, raw, dn, modifications)
+            after = self.room.reread(session, dn)
+            self._rolls.settle(session, id, after)
         return self.shown(after)
 
     def delete(self, session: Session, id: str) -> None:
         """Remove a person, from their groups first: whoever gets the same DN later shall not be in them."""
         raw = self._known(session, id)
-        if self._groups is not None:
-            self._groups.forget(session, raw)
+        self._rolls.forget(session, id, raw)
         session.delete(raw.dn)
 
     def _known(self, session: Session, id: str) -> Raw:
         raw = self.room.find(session, id) if id else None
         if raw is None:
             raise Missing("there is no such entry")
+        self._rolls.look(session, id, self.room.find)
         return raw
 
     def _refuse_taken(self, session: Session, form: Attributes, own: str | None = None) -> None:
@@ -181,14 +186,6 @@ class People:
         if len(found) != 1:
             raise Refused(f"{attribute}: nobody, or more than one, has this id, userName or externalId")
         return found[0].dn.encode()
-
-    def _follow(self, session: Session, before: Raw, after: Raw) -> None:
-        if self._groups is None:
-            return
-        try:
-            self._groups.follow(session, before, after)
-        except TargetError as error:
-            raise in_doubt(error) from error
 
 
 def room_of(directory: Directory) -> Room:

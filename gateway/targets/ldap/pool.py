@@ -11,6 +11,7 @@ from gateway.targets.ldap.door import Door
 from gateway.targets.ldap.session import Session
 
 WORKERS: Final = 4  # connections, unless the target's `concurrency` says otherwise
+LISTS: Final = 5.0  # attempts that a long list may take the time of
 GRACE: Final = 1.0  # seconds after which a call that does not end is left to itself
 
 T = TypeVar("T")
@@ -26,8 +27,11 @@ class Pool:
         self._own = threading.local()
         self._sessions: list[Session] = []
 
-    async def run(self, work: Callable[[Session], T]) -> T:
-        """Return what the work returns; raises TargetError, Unreachable where no connection is free."""
+    async def run(self, work: Callable[[Session], T], attempts: float = 1.0) -> T:
+        """Return what the work returns; raises TargetError, Unreachable where no connection is free.
+
+        It may take the time of so many attempts.
+        """
         timeout = self._door.timeout
         try:
             async with asyncio.timeout(timeout):
@@ -40,7 +44,7 @@ class Pool:
         result = asyncio.wrap_future(running)
         result.add_done_callback(_heard)
         try:
-            async with asyncio.timeout(timeout + GRACE):
+            async with asyncio.timeout(timeout * attempts + GRACE):
                 return await asyncio.shield(result)
         except TimeoutError as error:
             raise Silent("the directory did not answer in time") from error

@@ -93,8 +93,12 @@ class Room:
         return len(raws), raws[first : first + max(query.count, 0)]
 
     def _all(self, session: Session, text: str) -> list[str]:
-        pages = session.pages(self.base, text, [self.id])
-        return sorted(raw.dn for page in pages for raw in page)
+        dns: list[str] = []
+        for page in session.pages(self.base, text, [self.id]):
+            dns += [raw.dn for raw in page]
+            session.go_on()
+        dns.sort()
+        return dns
 
     def _window(self, session: Session, walk: Walk, query: Query) -> tuple[int, list[Raw]]:
         """Return a part of a long list; who has gone or moved since it was made leaves it."""

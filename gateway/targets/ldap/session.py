@@ -47,6 +47,10 @@ class Session:
         self._used, self._until = now, now + self._door.timeout
         self._is_fresh = self.has_sent = False
 
+    def go_on(self) -> None:
+        """Give what follows the time of an attempt anew: a long list is read in many calls, each in time."""
+        self._until = self._clock() + self._door.timeout
+
     def close(self) -> None:
         """Give the connection up."""
         connection, self._connection = self._connection, None

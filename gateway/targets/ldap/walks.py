@@ -29,9 +29,10 @@ class Walks:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def keep(self, text: str, dns: list[str]) -> Walk:
-        """Keep a list; the ones that nobody has asked for longest are forgotten."""
+        """Keep a list; those that nobody reads any more, or has asked for longest, are forgotten."""
         walk = Walk(dns, self.clock())
         with self._lock:
+            self._kept = {text: kept for text, kept in self._kept.items() if not self._is_over(kept)}
             self._kept[text] = walk
             while len(self._kept) > LISTS:
                 del self._kept[min(self._kept, key=lambda text: self._kept[text].used)]
@@ -40,10 +41,13 @@ class Walks:
     def recall(self, text: str) -> Walk | None:
         """Return a list that was read from lately."""
         walk = self._kept.get(text)
-        if walk is None or self.clock() - walk.used > LASTS:
+        if walk is None or self._is_over(walk):
             return None
         walk.used = self.clock()
         return walk
+
+    def _is_over(self, walk: Walk) -> bool:
+        return self.clock() - walk.used > LASTS
 
 
 class Places:

@@ -201,20 +201,6 @@ async def test_what_is_refused_after_a_rename_and_cannot_be_taken_back_is_in_dou
     assert list(here.raw()) == [f"uid=anna,{here.people}"]
 
 
-async def test_who_is_renamed_and_whose_groups_cannot_be_told_is_in_doubt(through):
-    proxy, here = through
-    ann = await here.person("ann")
-    member, group = f"uid=ann,{here.people}", f"cn=Sales,{here.directory.group_base}"
-    here.server.add(group, ["groupOfNames"], cn="Sales", member=member)
-    proxy.loses = "modify"
-
-    with pytest.raises(TargetError) as caught:
-        await here.change(ann, userName="anna")
-
-    assert caught.value.maybe_applied
-    assert list(here.raw()) == [f"uid=anna,{here.people}"]
-
-
 async def test_what_no_directory_says_is_not_taken_for_an_answer(slapd_server):
     with babbling(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
         async with room(slapd_server, url=url, timeout=1.0) as here:

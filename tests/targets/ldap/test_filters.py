@@ -58,6 +58,7 @@ def test_a_filter_says_the_same_to_a_directory(filter, expected):
         pytest.param('active eq "maybe"', id="neither true nor false"),
         pytest.param("active eq 1", id="a number for a boolean"),
         pytest.param('not (externalId eq "a")', id="the reverse of what is compared less exactly"),
+        pytest.param('externalId ne "a"', id="ne of what is compared less exactly"),
         pytest.param('my_name eq "a"', id="no attribute of LDAP"),
     ],
 )

@@ -131,6 +131,14 @@ async def test_a_second_group_of_one_name_is_a_conflict(here: Room):
         await group(here, name="SALES")
 
 
+async def test_a_name_that_is_too_long_for_an_entry_is_refused(here: Room):
+    sales = await group(here)
+
+    for work in (group(here, name="ä" * 121), change(here, sales, displayName="ä" * 121)):
+        with pytest.raises(Refused, match="240 bytes"):
+            await work
+
+
 async def test_a_group_may_have_an_external_id(slapd_server):
     async with room(slapd_server, group_external_id="description") as here:
         made = await here.connector.create(GROUP, {"displayName": "Sales", "externalId": "00g1"})

@@ -91,3 +91,7 @@ def test_a_thread_that_ends_after_everybody_has_gone_disturbs_nobody(done):
     pool = asyncio.run(leave())
     done.set()
     pool._threads.shutdown()
+
+
+async def test_what_takes_long_by_right_is_waited_for(pool, done):
+    assert await pool.run(lambda session: done.wait(0.1), attempts=50) is False

@@ -2,6 +2,7 @@
 
 import ldap
 import pytest
+from ldap.controls.libldap import SimplePagedResultsControl
 
 from gateway.flow.target_port import Denied, Missing, Refused, Silent, Unreachable
 from gateway.targets.ldap.door import Door
@@ -158,3 +159,34 @@ def test_only_what_fails_after_something_was_sent_is_in_doubt(work, error):
 
     with pytest.raises(error):
         undone(work)(found)
+
+
+class Paged(Strict):
+    """A connection to a long list, each page of which takes its time."""
+
+    def __init__(self, clock: list[float], pages: int) -> None:
+        super().__init__()
+        self._clock, self._pages = clock, pages
+        self.waited: list[float] = []  # how long each page was waited for at most
+
+    def result3(self, said, all, timeout):
+        self.waited.append(timeout)
+        self._clock[0] += 6.0
+        self._pages -= 1
+        cookie = SimplePagedResultsControl(True, 500, b"more" if self._pages else b"")
+        return None, [(f"cn={self._pages}", {})], None, [cookie]
+
+
+def test_each_page_of_a_long_list_has_the_time_of_an_attempt():
+    clock = [0.0]
+    found, connection = (
+        Session(Door("ldap://127.0.0.1:1", Directory("dc=x")), lambda: clock[0]),
+        Paged(clock, 4),
+    )
+    found.begin()
+    found._connection = connection
+
+    dns = _room()._all(found, "(a=b)")
+
+    assert dns == ["cn=0", "cn=1", "cn=2", "cn=3"]
+    assert connection.waited == [10.0] * 4

@@ -15,6 +15,16 @@ def test_a_long_list_is_kept_while_somebody_reads_it():
     assert kept.recall("(a=1)") is None
 
 
+def test_a_list_that_nobody_reads_any_more_takes_no_memory():
+    clock = [0.0]
+    kept = Walks(lambda: clock[0])
+    kept.keep("(a=1)", ["dc=x"])
+    clock[0] = LASTS + 1
+    kept.keep("(a=2)", ["dc=x"])
+
+    assert list(kept._kept) == ["(a=2)"]
+
+
 def test_only_the_lists_read_last_are_kept():
     clock = [0.0]
     kept = Walks(lambda: clock[0])
