@@ -85,9 +85,12 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
+    if os.path.exists(output) and not os.path.isfile(output):  # a device or a pipe would be replaced
+        raise Stop(f"--output: {output} cannot be written: it is not a file", Status.WRONG)
+    place = Path(os.path.realpath(output))  # where a link leads to is replaced, not the link
     try:
         file = NamedTemporaryFile(  # noqa: SIM115 - closed below, and renamed
-            "w", dir=output.parent, prefix=f".{output.name}.", encoding="utf-8", newline="", delete=False
+            "w", dir=place.parent, prefix=f".{place.name}.", encoding="utf-8", newline="", delete=False
         )
     except OSError as error:
         raise Stop(f"--output: {output} cannot be written: {error.strerror}", Status.WRONG) from error
@@ -96,7 +99,7 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
             yield cast(TextIO, file)  # the wrapper has all that a text file has
             file.flush()
             os.fsync(file.fileno())
-        os.replace(file.name, output)
+        os.replace(file.name, place)
     except OSError as error:
         raise Stop(f"--output: {output} cannot be written: {error.strerror}", Status.WRONG) from error
     finally:

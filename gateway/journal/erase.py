@@ -30,7 +30,7 @@ OF_IDS: Final = """
       AND json_extract(body, '$.target.id') IN (SELECT value FROM json_each(?)) ORDER BY seq"""
 NAMING: Final = """
     SELECT v.seq, v.n FROM event_value AS v JOIN event AS e ON e.seq = v.seq
-    WHERE folded(v.value) LIKE ? ESCAPE '!' AND e.subject IS NOT ?"""  # a group may have the same name
+    WHERE tells(v.value) AND e.subject IS NOT ?"""  # a group may have the same name
 FORGET: Final = (  # what an event says of somebody: one value, or with n null all, and by what it is found
     """UPDATE event_value SET salt = NULL, value = NULL WHERE seq = :seq AND coalesce(:n, n) = n""",
     """UPDATE event SET subject = NULL WHERE seq = :seq AND :n IS NULL""",
@@ -140,16 +140,16 @@ def _of_ids(connection: sqlite3.Connection, ids: frozenset[Id]) -> Iterator[tupl
 
 
 def _naming(connection: sqlite3.Connection, name: str, known: str) -> Iterator[tuple[int, int]]:
-    """Yield the values in events about others that are the name, or hold it as a whole text."""
-    connection.create_function("folded", 1, _folded, deterministic=True)  # SQL folds ASCII only
+    """Yield the values in events about others that are the name, or hold it as a whole text or in quotes."""
     text = orjson.dumps(fold(name)).decode()
-    for special in "!%_":
-        text = text.replace(special, f"!{special}")
-    yield from connection.execute(NAMING, (f"%{text}%", known))
+    quoted = orjson.dumps(text).decode()[1:-1]  # within another text, such as the filter of an export
 
+    def tells(value: str | None) -> bool:
+        folded = "" if value is None else fold(value)  # SQL folds ASCII only
+        return text in folded or quoted in folded
 
-def _folded(value: str | None) -> str | None:
-    return None if value is None else fold(value)
+    connection.create_function("tells", 1, tells, deterministic=True)
+    yield from connection.execute(NAMING, (known,))
 
 
 def _forget(connection: sqlite3.Connection, parts: Sequence[Part]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
@@ -59,6 +59,12 @@ class Client:
     def secrets(self) -> tuple[str, ...]:
         return self._credentials(), self.secret, quote_plus(self.secret)
 
+    def hide(self, text: str) -> str:
+        """Return a text without the secrets that it repeats."""
+        for secret in self.secrets():
+            text = text.replace(secret, "***")
+        return text
+
     def _credentials(self) -> str:
         return b64encode(f"{quote_plus(self.id)}:{quote_plus(self.secret)}".encode()).decode("ascii")
 
@@ -75,11 +81,15 @@ def token_call(oauth2: OAuth2) -> Call:
     )
 
 
-def read_token(reply: Reply, now: float) -> Token:
-    """Return the token; raises Denied, Throttled or Unreachable. `now` is in POSIX seconds."""
+def read_token(reply: Reply, now: float, hide: Callable[[str], str] = str) -> Token:
+    """Return the token; raises Denied, Throttled or Unreachable. `now` is in POSIX seconds.
+
+    `hide` takes secrets out of what is told of the answer.
+    """
     document = _object(reply.body)
-    if reply.status // 100 != 2:
-        raise _refusal(reply, document, now)
+    is_refused = "access_token" not in document and isinstance(document.get("error"), str)
+    if reply.status // 100 != 2 or is_refused:  # some refuse with 200
+        raise _refusal(reply, document, now, hide)
     value, kind = document.get("access_token"), document.get("token_type", "Bearer")
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         raise Denied(f"the token endpoint answered {reply.status} without a token; check {ELSE}")
@@ -98,17 +108,19 @@ def _usable_for(expires_in: Any) -> float:
     return life - min(EARLY, life / 10)
 
 
-def _refusal(reply: Reply, document: Mapping[str, Any], now: float) -> TargetError:
+def _refusal(
+    reply: Reply, document: Mapping[str, Any], now: float, hide: Callable[[str], str]
+) -> TargetError:
     status, error = reply.status, document.get("error")
     meaning = Unreachable if status >= 500 else MEANINGS.get(status, Denied)
     said = f"the token endpoint answered {status}"
     if status // 100 == 3:
         said += ", a redirect, and none is followed"
     if isinstance(error, str) and error.strip():
-        said += f" {readable(error)}"
+        said += f" {readable(hide(error))}"  # before it is shortened: no part of a secret is left, either
     description = document.get("error_description")
     if isinstance(description, str) and description.strip():
-        said += f" ({readable(description)})"
+        said += f" ({readable(hide(description))})"
     if meaning is Denied:
         said += f"; check {ADVICE.get(str(error)) or ADVICE.get(str(status), ELSE)}"
     return meaning(said, retry_after=retry_after(reply, now))  # the target itself was not asked

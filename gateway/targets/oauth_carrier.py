@@ -78,7 +78,7 @@ class OAuthCarrier:
     async def _fetch(self) -> Held:
         try:
             reply = await self._endpoint.carry(token_call(self._oauth2))
-            token = read_token(reply, time.time())
+            token = read_token(reply, time.time(), self._client.hide)
         except TargetError as error:
             self._explain(error)
         else:
@@ -91,9 +91,6 @@ class OAuthCarrier:
     def _explain(self, error: TargetError) -> NoReturn:
         """Raise what the failure means for the target's call: nothing of it was sent."""
         kind = NOTHING_SENT.get(type(error), type(error))
-        said = error.reason
-        for secret in self._client.secrets():
-            said = said.replace(secret, "***")
-        reason = f"no token for {self._key}: {said}"
-        log.warning("token.not_fetched", key=self._key, status=error.status, reason=said)
+        reason = f"no token for {self._key}: {error.reason}"
+        log.warning("token.not_fetched", key=self._key, status=error.status, reason=error.reason)
         raise kind(reason, error.status, error.retry_after) from error

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from gateway.flow.target_port import (
     Attributes,
@@ -54,15 +54,18 @@ class ScimConnector:
         whole = members or kind is not ResourceType.GROUP
         reply = await self._carrier.carry(self._calls.get(kind, id, members=whole))
         found = replies.read_found(reply, id, self._now())
-        return found if whole else _bare(found)
+        if kind is ResourceType.USER or found is None:
+            return found
+        return _with_list(found) if members else _without_members(found)
 
     async def query(self, kind: ResourceType, query: Query) -> Page:
         if query.filter is not None and not await self._known.filters():
             raise CannotFilter("the target has no filters")
         page = await self._lists[kind].page(query)
-        if query.members or kind is not ResourceType.GROUP:
+        if kind is ResourceType.USER:
             return page
-        return replace(page, entries=tuple(_without_members(entry) for entry in page.entries))
+        shown = _with_list if query.members else _without_members
+        return replace(page, entries=tuple(map(shown, page.entries)))
 
     async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
         reply = await self._carrier.carry(self._calls.create(kind, wanted))
@@ -155,6 +158,19 @@ class ScimConnector:
 
 def _bare(entry: Attributes | None) -> Attributes | None:
     return None if entry is None else _without_members(entry)
+
+
+def _with_list(entry: Attributes) -> Attributes:
+    """Return a group with its members as a list, where a target writes null, one object or bare ids."""
+    if "members" not in entry:
+        return entry
+    said = entry["members"]
+    named = [{"value": item} if isinstance(item, str) else item for item in _listed(said)]
+    return {**entry, "members": [element for element in named if isinstance(element, dict)]}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _without_members(entry: Attributes) -> Attributes:

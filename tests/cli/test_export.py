@@ -101,6 +101,24 @@ def test_a_file_that_cannot_be_written_ends_with_2(run, journal, folder, output)
     assert list(folder.glob(".*")) == []
 
 
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(run, journal, folder):
+    os.mkfifo(folder / "pipe")
+
+    ended = run("audit", "export", "--output", "pipe")
+
+    assert (ended.status, ended.err) == (2, "--output: pipe cannot be written: it is not a file\n")
+    assert (folder / "pipe").is_fifo()
+
+
+def test_a_link_leads_to_the_file_that_is_written(run, journal, folder):
+    (folder / "link.csv").symlink_to("out.csv")
+
+    run("audit", "export", "--format", "csv", "--output", "link.csv")
+
+    assert (folder / "link.csv").is_symlink()
+    assert len((folder / "out.csv").read_text("utf-8").splitlines()) == len(NAMES) + 1
+
+
 def test_nothing_leaves_that_cannot_be_noted(run, journal, folder):
     lock = JournalLock(journal)
     ended = run("audit", "export", "--output", "out")

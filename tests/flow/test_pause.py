@@ -60,6 +60,14 @@ async def test_a_change_is_told_to_come_again_and_not_even_looked_up(paused, ope
     assert (await paused.events())[-1]["outcome"]["result"] == "pending"
 
 
+@pytest.mark.parametrize(("operation", "body", "id"), CHANGES[1:])
+async def test_the_trail_says_whose_change_was_not_made(paused, operation, body, id) -> None:
+    with pytest.raises(Busy):
+        await paused.send(operation, body, id)
+
+    assert (await paused.events())[-1]["target"]["user_name"] == "ann"
+
+
 async def test_reads_go_on(paused) -> None:
     assert (await paused.get("t1"))["userName"] == "ann"
     assert (await paused.search('userName eq "ann"')).total == 1

@@ -188,7 +188,9 @@ async def test_a_group_of_that_name_is_nobody(desk, remember):
     [
         pytest.param("ann@example.com", True, id="the name"),
         pytest.param({"display": "ANN@example.com"}, True, id="within, in another case"),
+        pytest.param('target.user_name eq "Ann@example.com"', True, id="in quotes, as in a filter"),
         pytest.param("joann@example.com", False, id="another name"),
+        pytest.param('target.user_name eq "joann@example.com"', False, id="another name in quotes"),
         pytest.param("Ask ann@example.com", False, id="part of a sentence"),
     ],
 )

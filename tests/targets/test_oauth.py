@@ -74,6 +74,10 @@ def test_a_token_is_used_until_shortly_before_its_end(said, seconds):
     assert (token.value, token.seconds) == ("t", seconds)
 
 
+def test_a_token_counts_whatever_error_stands_beside_it():
+    assert read_token(reply(access_token="t", error=""), 0.0).value == "t"
+
+
 @pytest.mark.parametrize("kind", [{}, {"token_type": "bearer"}, {"token_type": "BEARER"}], ids=str)
 def test_a_token_without_a_type_is_a_bearer_token(kind):
     assert read_token(reply(access_token="t", **kind), 0.0).value == "t"
@@ -97,6 +101,7 @@ def test_a_token_without_a_type_is_a_bearer_token(kind):
         pytest.param(Reply(403, {}, b"<html>"), f"answered 403; {CLIENT}", id="a page"),
         pytest.param(Reply(404, {}, b""), "answered 404; check token_url", id="a wrong address"),
         pytest.param(Reply(302, {"location": "/in"}), "302, a redirect, and none is followed", id="redirect"),
+        pytest.param(reply(error="invalid_scope"), "200 invalid_scope; check scope", id="refused with 200"),
         pytest.param(Reply(200, {}, b"<html>"), "answered 200 without a token", id="a page for a token"),
         pytest.param(reply(id_token="x"), "without a token; check token_url", id="no token"),
         pytest.param(reply(access_token="a\nb"), "without a token", id="no header takes it"),

@@ -198,6 +198,15 @@ async def test_a_token_endpoint_that_repeats_the_secret_is_not_repeated(authorit
     assert written not in f"{raised.value.reason}{lines}"
 
 
+async def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut_off(authority, carrier, call):
+    authority.faults = [refusing(401, error="x" * 295 + SECRET, error_description="x" * 295 + SECRET)]
+
+    with capture_logs() as lines, pytest.raises(Denied) as raised:
+        await carrier.carry(call)
+
+    assert SECRET[:3] not in f"{raised.value.reason}{lines}"
+
+
 async def test_a_token_endpoint_that_is_not_there_means_that_nothing_was_sent(
     carrier, authority, session, call
 ):

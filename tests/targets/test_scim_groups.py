@@ -136,6 +136,23 @@ async def test_a_service_without_patch_gets_the_whole_group_with_its_present_mem
     assert answer == SALES
 
 
+@pytest.mark.parametrize(
+    ("said", "members"),
+    [
+        pytest.param(None, [{"value": "c"}], id="null"),
+        pytest.param({"value": "a"}, [{"value": "a"}, {"value": "c"}], id="one object"),
+        pytest.param(["a", None], [{"value": "a"}, {"value": "c"}], id="bare ids"),
+    ],
+)
+async def test_whatever_form_a_service_gives_the_present_members_they_stay(said: Any, members: Any) -> None:
+    shown = Reply(200, {}, json.dumps(SALES | {"members": said}).encode())
+    script = Script(shown, NOTHING)
+
+    await connector(script, patch=False).change(GROUP, "g", update(("c",)))
+
+    assert script.said[1] == ("PUT", SALES | {"members": members})
+
+
 async def test_a_group_that_vanished_before_it_was_put_is_missing() -> None:
     with pytest.raises(Missing):
         await connector(Script(GONE), patch=False).change(GROUP, "g", update(("c",)))
