@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Explanation = Mapping[str, Any]
 
 REJECTED: Final = {"accepted": False, "resource": None}
+TWICE: Final = "is given twice"
 NO_NAME: Final = {"path": "userName", "rule": "require", "reason": "is required"}
 
 
@@ -68,17 +69,26 @@ def _dialect(settings: "Settings", target: str) -> "Dialect":
 
 def _explained(target: str, mapping: "TargetMapping", resource: Mapping[str, Any]) -> Explanation:
     """Explain a resource as it would come in; one that would be refused before its rules has no steps."""
+    from gateway.errors import InvalidSyntax
     from gateway.mapping.explain import explain as explain_document
     from gateway.scim.documents import canonical, take_password
 
-    document, _ = take_password(canonical(resource, "User"))
+    try:
+        document, _ = take_password(canonical(resource, "User"))
+    except InvalidSyntax as error:  # with its URN and without it
+        name = error.detail.removesuffix(f" {TWICE}")
+        return _refused(target, [{"path": name, "rule": "type", "reason": TWICE}])
     if wrong := list(_wrong_types(document)):
-        return {"target": target, **REJECTED, "steps": [], "held": [], "dropped": [], "problems": wrong}
+        return _refused(target, wrong)
     explanation = explain_document(target, mapping, document)
     problems = explanation["problems"]
     if "userName" in document or any(problem["path"] == "userName" for problem in problems):
         return explanation
     return {**explanation, **REJECTED, "problems": [*problems, NO_NAME]}
+
+
+def _refused(target: str, problems: list[dict[str, str]]) -> Explanation:
+    return {"target": target, **REJECTED, "steps": [], "held": [], "dropped": [], "problems": problems}
 
 
 def _wrong_types(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:

@@ -26,7 +26,7 @@ from gateway.flow.record import Record, outcome_of
 from gateway.flow.recovery import Recovery
 from gateway.flow.remember import Known, remembered
 from gateway.flow.retry import try_again_in
-from gateway.flow.target_port import ResourceType, TargetError
+from gateway.flow.target_port import Attributes, ResourceType, TargetError
 from gateway.flow.times import plus
 from gateway.scim.members import Emptied, edited
 from gateway.scim.names import NAMES
@@ -62,7 +62,7 @@ class Changes:
     async def _walk(self, change: Change, record: Record) -> Reply:
         if change.type is ResourceType.GROUP and not await change.target.has_groups():
             raise NotSupported(f"{change.target.name} takes no groups: untick Push Groups")
-        keys = await self._keys(change)
+        keys = await self._keys(change, record)
         for _ in range(ROUNDS):
             patience = change.target.policy.deadline - record.seconds()
             async with self._services.locks.hold(change.target.name, keys, patience):
@@ -96,14 +96,17 @@ class Changes:
         except TargetError as error:
             raise answer_to_change(change.target.name, error) from error
 
-    async def _keys(self, change: Change) -> frozenset[Key]:
-        """Return the keys to take first, from the request and from what the journal knows."""
+    async def _keys(self, change: Change, record: Record) -> frozenset[Key]:
+        """Return the keys to take first, from the request and the journal, and note the name known."""
         keys = keys_of(change.body, change.type) if change.operation != "patch" else frozenset()
         if change.id is None:
             return keys
         own = Key("id", change.id)
         known = await self._services.resources.find(change.target.name, change.type, (own,))
-        return keys | {own} | (keys_of_resource(known[0]) if known else frozenset())
+        if not known:
+            return keys | {own}
+        record.name = _name_in(known[0].original, change.type)  # whom it is about, even if it ends here
+        return keys | {own} | keys_of_resource(known[0])
 
     def _needed(self, change: Change, situation: Situation, plan: Plan) -> frozenset[Key]:
         own = {Key("id", change.id)} if change.id else set()
@@ -238,8 +241,11 @@ def _is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
 
 def _name_of(change: Change, situation: Situation) -> str | None:
     resource, present = situation.resource, situation.present
-    known = resource.original if resource else change.mapping.reverse(present or {})
-    name = known.get(NAMES[change.type])
+    return _name_in(resource.original if resource else change.mapping.reverse(present or {}), change.type)
+
+
+def _name_in(document: Attributes, type: ResourceType) -> str | None:
+    name = document.get(NAMES[type])
     return name if isinstance(name, str) else None
 
 

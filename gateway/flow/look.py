@@ -20,13 +20,13 @@ async def look(services: Services, change: Change, keys: Iterable[Key]) -> Situa
         return await _look_for_create(services, change, known)
     own = next((resource for resource in known if resource.id == change.id), None)
     rivals = tuple(resource for resource in known if resource is not own)
+    trust = 0 if change.if_match else change.target.policy.trust  # a version is of what is there now
     if own is None:
-        trust = change.target.policy.trust
         foreign = await foreign_entry(services, change.target, change.type, change.id, trust)
         return Situation(None, rivals, foreign)
     if own.state is State.DELETED:
         raise NotFound(f"this {change.type.lower()} was deleted")
-    entry = await entry_of(services, change.target, own, change.target.policy.trust)
+    entry = await entry_of(services, change.target, own, trust)
     if entry is None:
         await _refuse_protected(services, change.target, own)
     return Situation(own, rivals, entry)

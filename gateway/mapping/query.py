@@ -36,7 +36,8 @@ def equals(filter: Filter) -> dict[str, Any]:
         return {name: value for term in filter.terms for name, value in equals(term).items()}
     if isinstance(filter, Comparison) and filter.op == CompareOperator.eq and isinstance(filter.value, str):
         where = compiled(filter.attr_path)
-        return {} if where.urn is not None else {where.attribute.casefold(): filter.value}
+        is_whole = where.urn is None and (where.sub or "value").casefold() == "value"
+        return {where.attribute.casefold(): filter.value} if is_whole else {}
     if isinstance(filter, ValuePath) and filter.attr_path.attr.casefold() == "emails":
         inner = equals(filter.val_filter)
         return {"emails": inner["value"]} if "value" in inner else {}

@@ -122,7 +122,7 @@ def _element_key(old: Any, new: Any) -> str | None:
 
 def _is_named_by(name: str, elements: Sequence[Any]) -> bool:
     keys = [element.get(name) if isinstance(element, dict) else None for element in elements]
-    return all(isinstance(key, str) for key in keys) and len(set(keys)) == len(keys)
+    return all(isinstance(key, str) for key in keys) and len({_folded(key) for key in keys}) == len(keys)
 
 
 def _is_object(value: Any) -> bool:

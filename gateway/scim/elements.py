@@ -6,6 +6,7 @@ from typing import Any, Final
 from gateway.errors import InvalidValue
 from gateway.scim.documents import fold, truth
 from gateway.scim.grammar import CompareOperator, Comparison, Filter
+from gateway.scim.jsontext import MAX_NAMES
 from gateway.scim.names import COMPANIONS, UNKNOWN, Attribute, get, key_of
 from gateway.scim.predicate import element_predicate, equal
 
@@ -14,9 +15,17 @@ _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 def merged(present: Mapping[str, Any], fresh: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object with fresh values laid over it, under the names it has for them."""
+    """Return an object with fresh values laid over it, under the names it has; raises InvalidValue."""
     names = {name.casefold(): name for name in present}
-    return {**present, **{names.get(name.casefold(), name): value for name, value in fresh.items()}}
+    result = {**present, **{names.get(name.casefold(), name): value for name, value in fresh.items()}}
+    refuse_growth(present, result)
+    return result
+
+
+def refuse_growth(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Raise InvalidValue where an object has become larger than a body may have it."""
+    if len(after) > max(MAX_NAMES, len(before)):
+        raise InvalidValue(f"no object can have more than {MAX_NAMES} attributes")
 
 
 class Elements:

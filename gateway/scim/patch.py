@@ -12,6 +12,7 @@ from typing import Any, Final
 from gateway.errors import GatewayError, InvalidPath, InvalidSyntax, InvalidValue, Mutability, NoTarget
 from gateway.scim.documents import check
 from gateway.scim.draft import Draft, Op, Place
+from gateway.scim.elements import refuse_growth
 from gateway.scim.grammar import AttrPath, ValuePath, parse_path
 from gateway.scim.names import CORE_URNS, READ_ONLY, get, is_urn, key_of, resource
 
@@ -70,6 +71,8 @@ def _operation(raw: Any) -> Operation:
         raise InvalidSyntax("op must be add, replace or remove")
     if path is not None and not isinstance(path, str):
         raise InvalidPath("path must be text")
+    if path and path.lstrip().startswith("/"):
+        raise InvalidPath("path: SCIM writes name.givenName, not /name/givenName as JSON Patch does")
     operation = Operation(known, path or None, get(raw, "value"))
     if operation.op is not Op.REMOVE and key_of(raw, "value") is None:
         raise InvalidValue("value is missing")
@@ -91,6 +94,7 @@ class _Patch:
     def __init__(self, document: Mapping[str, Any], kind: str) -> None:
         self.label = ""
         self._kind = kind
+        self._before = document
         self._draft = Draft(document, resource(kind))
         self._changed_by: dict[str, tuple[Op, str]] = {}  # core attribute -> the last change, its label
         self._set = 0  # attributes set by pathless values
@@ -110,6 +114,11 @@ class _Patch:
     def finished(self) -> dict[str, Any]:
         """Return the changed document; raises InvalidValue or Mutability for what must not become so."""
         result = self._draft.finished()
+        refuse_growth(self._before, result)
+        for name, value in result.items():
+            if isinstance(value, dict):
+                before = self._before.get(name)
+                refuse_growth(before if isinstance(before, dict) else {}, value)
         for name, (op, label) in self._changed_by.items():
             try:
                 check(result, self._kind, (name,))

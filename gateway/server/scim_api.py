@@ -74,6 +74,10 @@ class Asked:
         """Return the versions that a header names."""
         return parse_tags(", ".join(self.request.headers.getall(header, [])))
 
+    def meant(self) -> tuple[str, ...]:
+        """Return the versions that a change is meant for; who names none of any form means none there is."""
+        return self.tags("If-Match") or (("",) if "If-Match" in self.request.headers else ())
+
 
 class ScimApi:
     """Signs a request in, reads it, has it done, and answers."""
@@ -213,7 +217,7 @@ class ScimApi:
             body,
             password,
             members=members,
-            if_match=asked.tags("If-Match") if asked.endpoint.id is not None else (),
+            if_match=asked.meant() if asked.endpoint.id is not None else (),
         )
 
     async def _delivered(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.scim.names import ENTERPRISE_USER
+from gateway.scim.names import CORE_USER, ENTERPRISE_USER
 
 ANN = {
     "userName": "ann@example.com",
@@ -173,6 +173,18 @@ def test_many_give_one_object_a_line(run, content):
     names = [json.loads(line)["resource"]["userName"] for line in ended.out.splitlines()]
     assert ended.status == 0
     assert [name.partition("@")[0] for name in names] == ["ann", "bob"]
+
+
+def test_an_attribute_given_twice_rejects_one_resource_of_many(run):
+    twice = {"userName": "b", f"{CORE_USER}:userName": "c"}
+    lines = "\n".join(json.dumps(resource) for resource in (ANN, twice, ANN))
+
+    ended = run("explain", "cx", stdin=lines)
+
+    told = [json.loads(line) for line in ended.out.splitlines()]
+    assert ended.status == 1
+    assert [explanation["accepted"] for explanation in told] == [True, False, True]
+    assert told[1]["problems"] == [{"path": "userName", "rule": "type", "reason": "is given twice"}]
 
 
 def test_many_are_told_to_people_who_ask_for_text(run):

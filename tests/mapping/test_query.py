@@ -142,6 +142,7 @@ def test_what_is_held_is_searched_here_and_what_is_always_sent_is_asked() -> Non
         ),
         pytest.param('emails eq "a@b"', {"emails": "a@b"}, id="an e-mail"),
         pytest.param('emails.value eq "a@b"', {"emails": "a@b"}, id="its value"),
+        pytest.param('emails.value eq "a@b" and emails.type eq "work"', {"emails": "a@b"}, id="and its type"),
         pytest.param('emails[type eq "work" and value eq "a@b"]', {"emails": "a@b"}, id="of an element"),
         pytest.param('emails[type eq "work"]', {}, id="no value"),
         pytest.param('phoneNumbers[value eq "1"]', {}, id="other elements"),

@@ -90,6 +90,20 @@ def test_an_element_of_another_spelling_is_the_same_element() -> None:
     assert overlay(present, changes) == {"phoneNumbers": [{"type": "Work", "value": "2"}]}
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param([work("1")], [work("1"), {"type": "Work", "value": "2"}], id="types"),
+        pytest.param([{"value": "ann@x"}], [{"value": "ann@x"}, {"value": "Ann@x"}], id="values"),
+        pytest.param([work("1"), {"type": "WORK", "value": "2"}], [work("1")], id="one of two"),
+    ],
+)
+def test_elements_that_differ_in_case_alone_take_nothing_from_each_other(before: Any, after: Any) -> None:
+    differences = compare({"emails": before}, {"emails": after})
+
+    assert overlay({"emails": before}, differences) == {"emails": after}
+
+
 def test_removing_the_last_element_removes_the_attribute() -> None:
     assert overlay({"emails": [work("a")], "x": 1}, compare({"emails": [work("a")]}, {})) == {"x": 1}
 

@@ -499,6 +499,7 @@ def test_a_message_that_is_no_patch_is_refused(message, error, detail):
         pytest.param(op("remove", None), NoTarget, "remove needs a path", id="remove without a path"),
         pytest.param(op("remove", ""), NoTarget, "remove needs a path", id="remove with an empty path"),
         pytest.param(op("add", "a b", 1), InvalidPath, r"\(add a\): path: invalid syntax", id="two names"),
+        pytest.param(op("replace", "/emails/0/value", "a"), InvalidPath, "JSON Patch", id="a JSON pointer"),
         pytest.param(
             op("add", 'userName eq "a"', 1), InvalidPath, "a comparison is no path", id="comparison"
         ),
@@ -576,6 +577,29 @@ def test_an_error_never_quotes_a_value(operation):
         patched({}, operation)
 
     assert "secret" not in raised.value.detail
+
+
+FULL = {f"a{n}": n for n in range(1000)}
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        pytest.param(FULL, "title", id="a document"),
+        pytest.param({ENTERPRISE_USER: FULL}, f"{ENTERPRISE_USER}:department", id="an extension"),
+        pytest.param({"custom": FULL}, "custom.more", id="an object"),
+        pytest.param({"ims": [FULL]}, "ims[a1 eq 1].more", id="an element"),
+    ],
+)
+def test_no_object_grows_by_patch_beyond_what_a_body_may_have(document, path):
+    with pytest.raises(InvalidValue, match="more than 1000 attributes"):
+        patched(document, op("add", path, "x"))
+
+
+def test_who_has_too_many_attributes_already_can_still_leave():
+    crowd = {**FULL, "b": 1, "active": True, "custom": {**FULL, "b": 1}}
+
+    assert patched(crowd, op("replace", "active", False)) == crowd | {"active": False}
 
 
 def test_a_type_that_was_wrong_before_is_no_reason_to_keep_a_leaver():

@@ -191,6 +191,15 @@ async def test_a_change_of_an_older_version_is_refused(serve, refused, method: s
     assert [event["outcome"]["result"] for event in await served.events()][-2:] == ["rejected", "applied"]
 
 
+@pytest.mark.parametrize("header", ["", ",", '""'], ids=["blank", "a comma", "an empty tag"])
+async def test_a_change_whose_if_match_names_no_version_is_refused(serve, refused, header: str) -> None:
+    served = await staffed(serve)
+
+    answer = await served.ask("PUT", f"{USERS}/{served.ids[0]}", CAT, **{"If-Match": header})
+
+    refused(answer, 412, "If-Match")
+
+
 async def test_a_create_has_no_version_to_be_meant_for(serve) -> None:
     answer = await (await serve()).ask("POST", USERS, CAT, **{"If-Match": '"x"'})
 
