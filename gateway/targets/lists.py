@@ -113,7 +113,7 @@ class Lists:
 
     async def _is_last(self, query: Query, found: Listing) -> bool:
         """Look behind a page that claims to be the last one."""
-        if self._starts is False:
+        if self._starts is False and (query.start > 1 or self._totals or not self._counts):
             return await self._are_all(query, found)
         try:
             behind = await self._ask(replace(query, start=_reached(query, found) + 1, count=1))
