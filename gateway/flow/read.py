@@ -13,6 +13,7 @@ from gateway.flow.look import entry_of, foreign_entry, is_made_again, is_protect
 from gateway.flow.members import without_members
 from gateway.flow.membership import Membership
 from gateway.flow.model import Services, Target, keys_of, keys_of_resource
+from gateway.flow.namesakes import without_namesakes
 from gateway.flow.recovery import Recovery
 from gateway.flow.sight import Moment
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
@@ -138,10 +139,12 @@ class Reads:
             return Page(len(own), window(own, question.start, question.count))
         removed = await self._removed(target, kind, names, matches)
         if not removed:
-            return await self._asked(target, kind, filter, matches, question)
+            page = await self._asked(target, kind, filter, matches, question)
+            return await without_namesakes(self._services, target, kind, names, page)
         # few people have the same key: all of them are read, so that nobody is counted twice
         everybody = replace(question, start=1, count=target.policy.page_size)
-        page = with_hidden(await self._asked(target, kind, filter, matches, everybody), removed)
+        page = await self._asked(target, kind, filter, matches, everybody)
+        page = with_hidden(await without_namesakes(self._services, target, kind, names, page), removed)
         ordered = in_order(page.entries, question.sort, kind)
         return Page(page.total, window(ordered, question.start, question.count))
 
