@@ -5,8 +5,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -78,15 +79,28 @@ class Running:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Start `serve` on a free port with these targets; each gateway is ended by its id."""
+    with starting() as run:
+        yield partial(run, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def start_in() -> Iterator[Callable[..., Running]]:
+    """Start gateways as `start` does, in a folder each, for all tests of a module."""
+    with starting() as run:
+        yield run
+
+
+@contextmanager
+def starting() -> Iterator[Callable[..., Running]]:
     with ExitStack() as running:
 
-        def run(targets: str, provider: str = 'dialect = "okta"') -> Running:
-            config = tmp_path / "config.toml"
+        def run(folder: Path, targets: str, provider: str = 'dialect = "okta"') -> Running:
+            config = folder / "config.toml"
             config.write_text(
                 '[server]\nlisten = "127.0.0.1:0"\n[journal]\nurl = "sqlite:var/gateway.db"\n'
                 f'[providers.okta]\n{provider}\ntoken = {{ file = "var/okta.token" }}\n{targets}'
             )
-            log = running.enter_context((tmp_path / "log").open("a"))
+            log = running.enter_context((folder / "log").open("a"))
             process = running.enter_context(
                 subprocess.Popen(
                     [sys.executable, CHECKOUT / "gateway.py", "serve", "--config", config],
@@ -96,8 +110,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
                 )
             )
             running.callback(process.kill)
-            port = _port_of(process, tmp_path / "log")
-            return Running(process, config, port, (tmp_path / "var" / "okta.token").read_text().strip())
+            port = _port_of(process, folder / "log")
+            return Running(process, config, port, (folder / "var" / "okta.token").read_text().strip())
 
         yield run
 

@@ -3,7 +3,9 @@
 import json
 import sqlite3
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,27 +13,28 @@ from uuid import uuid4
 import pytest
 
 EMBEDDED = """
-[targets.phonebook]
+[targets.{name}]
 connector = "embedded"
-url = "sqlite:var/phonebook.db"
+url = "sqlite:var/{name}.db"
 region = "GB"
-[[targets.phonebook.rules]]
+[[targets.{name}.rules]]
 to = "phoneNumbers.value"
 via = ["phone"]
 on_invalid = "drop"
 """
 FOREIGN = """
-[targets.phonebook]
+[targets.{name}]
 connector = "scim"
 url = "{url}"
 region = "GB"
 auth = {{ bearer = {{ file = "target.token" }} }}
-[[targets.phonebook.rules]]
+[[targets.{name}.rules]]
 to = "phoneNumbers.value"
 via = ["phone"]
 on_invalid = "drop"
 """
-USERS = "/scim/phonebook/v2/Users"
+NAMES = ("one", "two", "three", "four")  # of the targets of one gateway: a test has one to itself
+USERS = "/Users"
 AVA = {
     "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
     "userName": "ava.phone@example.com",
@@ -58,21 +61,50 @@ def patched(value: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(params=["embedded", "scim2-server"])
-def phonebook(request: pytest.FixtureRequest, start: Callable[..., Any], tmp_path: Path) -> Any:
-    """A gateway before one target, and a way to see what that target holds."""
-    if request.param == "embedded":
-        gateway = start(EMBEDDED)
-        return gateway, lambda kind="User": in_file(tmp_path / "var" / "phonebook.db", kind)
+@dataclass
+class Phonebook:
+    """One target of a gateway, and what the target holds."""
+
+    gateway: Any
+    name: str
+    entries: Callable[..., list[Any]]
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        return self.gateway.ask(method, f"/scim/{self.name}/v2{path}", body)
+
+
+@pytest.fixture(scope="module", params=["embedded", "scim2-server"])
+def phonebooks(
+    request: pytest.FixtureRequest, start_in: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Phonebook]:
+    """Targets that nobody has used yet, all of one gateway."""
+    folder = tmp_path_factory.mktemp(request.param)
+    make = {"embedded": in_files, "scim2-server": on_a_server}[request.param]
+    targets, entries = make(request, folder)
+    gateway = start_in(folder, "".join(targets))
+    return iter([Phonebook(gateway, name, see) for name, see in zip(NAMES, entries, strict=True)])
+
+
+@pytest.fixture
+def phonebook(phonebooks: Iterator[Phonebook]) -> Phonebook:
+    return next(phonebooks)
+
+
+def in_files(request: pytest.FixtureRequest, folder: Path) -> tuple[list[str], list[Any]]:
+    targets = [EMBEDDED.format(name=name) for name in NAMES]
+    return targets, [partial(in_file, folder / "var" / f"{name}.db") for name in NAMES]
+
+
+def on_a_server(request: pytest.FixtureRequest, folder: Path) -> tuple[list[str], list[Any]]:
     server, token = request.getfixturevalue("scim2_server")
-    url = f"{server}/{uuid4().hex}/v2"
-    (tmp_path / "target.token").write_text(token)
-    (tmp_path / "target.token").chmod(0o600)
-    gateway = start(FOREIGN.format(url=url))
-    return gateway, lambda kind="User": over_http(f"{url}/{kind}s", token)
+    (folder / "target.token").write_text(token)
+    (folder / "target.token").chmod(0o600)
+    urls = [f"{server}/{uuid4().hex}/v2" for _ in NAMES]
+    targets = [FOREIGN.format(name=name, url=url) for name, url in zip(NAMES, urls, strict=True)]
+    return targets, [partial(over_http, url, token) for url in urls]
 
 
-def in_file(path: Path, kind: str) -> list[Any]:
+def in_file(path: Path, kind: str = "User") -> list[Any]:
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
         rows = connection.execute("SELECT document, seq FROM entry WHERE type = ?", (kind,)).fetchall()
         members = connection.execute("SELECT entry, value FROM member ORDER BY seq").fetchall()
@@ -81,8 +113,8 @@ def in_file(path: Path, kind: str) -> list[Any]:
     return [json.loads(document) | {"members": inside[seq]} for document, seq in rows]
 
 
-def over_http(url: str, token: str) -> list[Any]:
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+def over_http(url: str, token: str, kind: str = "User") -> list[Any]:
+    request = urllib.request.Request(f"{url}/{kind}s", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request, timeout=10) as response:
         return json.load(response).get("Resources", [])
 
@@ -91,31 +123,31 @@ def phones(entry: dict[str, Any]) -> dict[str, str]:
     return {phone["type"]: phone["value"] for phone in entry.get("phoneNumbers", [])}
 
 
-def pushed(gateway: Any, id: str, **changes: Any) -> dict[str, Any]:
+def pushed(phonebook: Phonebook, id: str, **changes: Any) -> dict[str, Any]:
     """Do as Okta does: read, merge, write the whole of it back."""
-    read = gateway.ask("GET", f"{USERS}/{id}")
+    read = phonebook.ask("GET", f"{USERS}/{id}")
     assert read.status == 200
-    written = gateway.ask("PUT", f"{USERS}/{id}", read.body | changes)
+    written = phonebook.ask("PUT", f"{USERS}/{id}", read.body | changes)
     assert written.status == 200, written.body
     return written.body
 
 
-def switched(gateway: Any, variant: str, id: str, active: bool) -> None:
+def switched(phonebook: Phonebook, variant: str, id: str, active: bool) -> None:
     if variant == "aiw":
-        pushed(gateway, id, active=active)
+        pushed(phonebook, id, active=active)
     else:
-        assert gateway.ask("PATCH", f"{USERS}/{id}", patched({"active": active})).status in (200, 204)
+        assert phonebook.ask("PATCH", f"{USERS}/{id}", patched({"active": active})).status in (200, 204)
 
 
 @pytest.mark.parametrize("variant", ["aiw", "oin"])
-def test_a_person_comes_changes_leaves_and_returns(phonebook: Any, variant: str) -> None:
-    gateway, entries = phonebook
+def test_a_person_comes_changes_leaves_and_returns(phonebook: Phonebook, variant: str) -> None:
+    entries = phonebook.entries
 
-    assert gateway.ask("GET", f"{USERS}?startIndex=1&count=2").body["totalResults"] == 0
-    assert gateway.ask("GET", "/scim/phonebook/v2/Groups?startIndex=1&count=100").body["Resources"] == []
-    assert gateway.ask("GET", LOOK_UP).body["totalResults"] == 0
+    assert phonebook.ask("GET", f"{USERS}?startIndex=1&count=2").body["totalResults"] == 0
+    assert phonebook.ask("GET", f"{GROUPS}?startIndex=1&count=100").body["Resources"] == []
+    assert phonebook.ask("GET", LOOK_UP).body["totalResults"] == 0
 
-    created = gateway.ask("POST", USERS, AVA)
+    created = phonebook.ask("POST", USERS, AVA)
     id = created.body["id"]
     assert created.status == 201
     assert created.headers["Location"].endswith(f"{USERS}/{id}")
@@ -123,30 +155,31 @@ def test_a_person_comes_changes_leaves_and_returns(phonebook: Any, variant: str)
     assert phones(entries()[0]) == {"work": "+442079460018", "mobile": "+447400123456"}
     assert "password" not in created.body
 
-    again = gateway.ask("POST", USERS, AVA)
+    again = phonebook.ask("POST", USERS, AVA)
     assert (again.status, again.body["scimType"], again.body["status"]) == (409, "uniqueness", "409")
-    assert gateway.ask("GET", LOOK_UP).body["Resources"][0]["id"] == id
+    assert phonebook.ask("GET", LOOK_UP).body["Resources"][0]["id"] == id
 
-    pushed(gateway, id, displayName="Ava P.")
+    pushed(phonebook, id, displayName="Ava P.")
     assert entries()[0]["displayName"] == "Ava P."
-    pushed(gateway, id, phoneNumbers=[{"primary": True, "value": "+44 20 7946 0999", "type": "work"}])
+    pushed(phonebook, id, phoneNumbers=[{"primary": True, "value": "+44 20 7946 0999", "type": "work"}])
     assert phones(entries()[0]) == {"work": "+442079460999"}
 
-    switched(gateway, variant, id, active=False)
+    switched(phonebook, variant, id, active=False)
     assert entries()[0]["active"] is False
-    found = gateway.ask("GET", LOOK_UP).body["Resources"][0]
+    found = phonebook.ask("GET", LOOK_UP).body["Resources"][0]
     assert (found["id"], found["active"]) == (id, False)
 
-    switched(gateway, variant, id, active=True)
-    pushed(gateway, id)
+    switched(phonebook, variant, id, active=True)
+    pushed(phonebook, id)
     assert entries()[0]["active"] is True
     assert len(entries()) == 1
 
-    check_trail(gateway)
+    check_trail(phonebook)
 
 
-def check_trail(gateway: Any) -> None:
-    events = [event for event in gateway.events() if event["event"].startswith("user.")]
+def check_trail(phonebook: Phonebook) -> None:
+    gateway, name = phonebook.gateway, phonebook.name
+    events = [event for event in gateway.events() if event["target"]["name"] == name]
     outcomes = [(event["event"].partition(".")[2], event["outcome"]["result"]) for event in events]
 
     assert outcomes[:2] == [("create", "applied"), ("create", "rejected")]
@@ -161,16 +194,16 @@ def check_trail(gateway: Any) -> None:
     assert "ava.phone" not in (gateway.config.parent / "log").read_text()
 
 
-GROUPS = "/scim/phonebook/v2/Groups"
+GROUPS = "/Groups"
 
 
 class Pushed:
     """A group as Okta pushes it: by PATCH in its catalogue's apps, by GET and PUT in those of its wizard."""
 
-    def __init__(self, gateway: Any, variant: str, *members: str) -> None:
-        self._gateway, self._variant = gateway, variant
+    def __init__(self, phonebook: Phonebook, variant: str, *members: str) -> None:
+        self._phonebook, self._variant = phonebook, variant
         self.body = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "Sales"}
-        created = gateway.ask("POST", GROUPS, self.body | {"members": listed(members)})
+        created = phonebook.ask("POST", GROUPS, self.body | {"members": listed(members)})
         assert created.status == 201
         self.place = f"{GROUPS}/{created.body['id']}"
 
@@ -178,10 +211,10 @@ class Pushed:
         """Make these the members; `operations` are what has changed."""
         self.body |= more
         if self._variant == "aiw":
-            assert self._gateway.ask("GET", self.place).status == 200
-            answer = self._gateway.ask("PUT", self.place, self.body | {"members": listed(members)})
+            assert self._phonebook.ask("GET", self.place).status == 200
+            answer = self._phonebook.ask("PUT", self.place, self.body | {"members": listed(members)})
         else:
-            answer = self._gateway.ask("PATCH", self.place, {"Operations": list(operations)})
+            answer = self._phonebook.ask("PATCH", self.place, {"Operations": list(operations)})
         assert answer.status in (200, 204), answer.body
 
 
@@ -189,19 +222,20 @@ def listed(ids: Sequence[str]) -> list[dict[str, Any]]:
     return [{"value": id, "display": None} for id in ids]
 
 
-def test_a_group_comes_changes_and_goes(phonebook: Any) -> None:
-    gateway, entries = phonebook
-    people = [hired(gateway, name) for name in ("ava", "ben", "eve")]
+def test_a_group_comes_changes_and_goes(phonebook: Phonebook) -> None:
+    entries = phonebook.entries
+    people = [hired(phonebook, name) for name in ("ava", "ben", "eve")]
 
     for variant in ("aiw", "oin"):
-        check_group(gateway, entries, variant, *people)
+        check_group(phonebook, variant, *people)
         assert (entries("Group"), len(entries())) == ([], 3)
 
 
-def check_group(gateway: Any, entries: Any, variant: str, ava: str, ben: str, eve: str) -> None:
+def check_group(phonebook: Phonebook, variant: str, ava: str, ben: str, eve: str) -> None:
+    entries = phonebook.entries
     members = lambda: [member["value"] for member in entries("Group")[0].get("members", ())]  # noqa: E731
 
-    group = Pushed(gateway, variant, ava, ben)
+    group = Pushed(phonebook, variant, ava, ben)
     group.change([ava, ben], {"op": "add", "path": "members", "value": listed([ava, ben])})
     assert members() == [ava, ben]
 
@@ -210,30 +244,29 @@ def check_group(gateway: Any, entries: Any, variant: str, ava: str, ben: str, ev
     assert members() == [ben, eve]
 
     group.change([ben, eve], {"op": "replace", "value": {"displayName": "Agents"}}, displayName="Agents")
-    switched(gateway, variant, ben, active=False)
+    switched(phonebook, variant, ben, active=False)
     assert (entries("Group")[0]["displayName"], members()) == ("Agents", [ben, eve])
-    found = gateway.ask("GET", f"{GROUPS}?filter=displayName%20eq%20%22agents%22").body["Resources"]
+    found = phonebook.ask("GET", f"{GROUPS}?filter=displayName%20eq%20%22agents%22").body["Resources"]
     assert [member["value"] for member in found[0]["members"]] == [ben, eve]
 
     group.change([], {"op": "replace", "path": "members", "value": []})
     assert members() == []
-    assert gateway.ask("DELETE", group.place).status == 204
-    switched(gateway, variant, ben, active=True)
+    assert phonebook.ask("DELETE", group.place).status == 204
+    switched(phonebook, variant, ben, active=True)
 
 
-def hired(gateway: Any, name: str) -> str:
+def hired(phonebook: Phonebook, name: str) -> str:
     person = AVA | {"userName": f"{name}@example.com", "externalId": f"00u-{name}"}
-    id: str = gateway.ask("POST", USERS, person).body["id"]
+    id: str = phonebook.ask("POST", USERS, person).body["id"]
     return id
 
 
-def test_an_import_pages_through_everybody_in_one_order(phonebook: Any) -> None:
-    gateway, _ = phonebook
+def test_an_import_pages_through_everybody_in_one_order(phonebook: Phonebook) -> None:
     for n in range(5):
         person = AVA | {"userName": f"p{n}@example.com", "externalId": f"00u{n}"}
-        assert gateway.ask("POST", USERS, person).status == 201
+        assert phonebook.ask("POST", USERS, person).status == 201
 
-    pages = [gateway.ask("GET", f"{USERS}?startIndex={first}&count=2").body for first in (1, 3, 5, 7)]
+    pages = [phonebook.ask("GET", f"{USERS}?startIndex={first}&count=2").body for first in (1, 3, 5, 7)]
 
     assert [page["itemsPerPage"] for page in pages] == [2, 2, 1, 0]
     assert {page["totalResults"] for page in pages} == {5}
@@ -242,12 +275,12 @@ def test_an_import_pages_through_everybody_in_one_order(phonebook: Any) -> None:
 
 
 def test_what_was_acknowledged_is_there_after_a_restart(start: Callable[..., Any]) -> None:
-    gateway = start(EMBEDDED)
-    id = gateway.ask("POST", USERS, AVA).body["id"]
-    assert gateway.stop() == 0
+    phonebook = Phonebook(start(EMBEDDED.format(name="one")), "one", list)
+    id = phonebook.ask("POST", USERS, AVA).body["id"]
+    assert phonebook.gateway.stop() == 0
 
-    gateway = start(EMBEDDED)
+    phonebook = Phonebook(start(EMBEDDED.format(name="one")), "one", list)
 
-    assert gateway.ask("GET", f"{USERS}/{id}").body["userName"] == AVA["userName"]
-    assert gateway.ask("POST", USERS, AVA).status == 409
-    assert gateway.command("audit", "verify").returncode == 0
+    assert phonebook.ask("GET", f"{USERS}/{id}").body["userName"] == AVA["userName"]
+    assert phonebook.ask("POST", USERS, AVA).status == 409
+    assert phonebook.gateway.command("audit", "verify").returncode == 0
