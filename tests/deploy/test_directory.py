@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import time
@@ -67,6 +68,16 @@ class Beside:
             self.process.kill()
             self.process.wait()
 
+    def lose(self) -> None:
+        """Stop it and lose its data."""
+        self.stop()
+        (self.folder / "data" / "data.mdb").unlink()
+
+    def ids(self) -> dict[str, Any]:
+        """Return what the gateway knows entries by."""
+        connection = self.lets_in(GATEWAY, self.password.read_text().strip())
+        return dict(connection.search_s(SUFFIX, 2, attrlist=["entryUUID"]))
+
     def lets_in(self, user: str = "", password: str = "") -> Any:
         """Return a connection, None where nobody answers or the password is wrong."""
         import ldap
@@ -129,6 +140,34 @@ def test_a_changed_password_holds_from_the_next_start_and_the_tree_stays(directo
     assert directory.lets_in(GATEWAY, "the first password") is None
     found = directory.lets_in(GATEWAY, "the second password").search_s(SUFFIX, 2, attrlist=["1.1"])
     assert {dn for dn, _ in found} >= {f"ou={name},{SUFFIX}" for name in ("people", "groups")}
+
+
+def test_it_opens_no_more_files_than_its_memory_is_meant_for(directory):
+    assert resource.prlimit(directory.process.pid, resource.RLIMIT_NOFILE)[0] <= 4096
+
+
+def test_a_tree_that_was_cut_off_while_it_was_made_is_made_anew(directory):
+    directory.lose()
+    half = directory.folder / "data" / "new"
+    half.mkdir()
+    (half / "data.mdb").write_bytes(b"half")
+    directory.run()
+
+    assert (len(directory.ids()), half.exists()) == (3, False)
+
+
+def test_a_copy_comes_back_with_the_ids_by_which_the_gateway_knows_its_people(
+    directory, tmp_path, monkeypatch
+):
+    program = shutil.which("slapcat") or "/usr/sbin/slapcat"
+    tree = tmp_path / "directory.ldif"
+    before = directory.ids()
+    subprocess.run([program, "-f", directory.folder / "data" / "slapd.conf", "-l", tree], check=True)
+    monkeypatch.setenv("DIRECTORY_TREE", str(tree))
+    directory.lose()
+    directory.run()
+
+    assert directory.ids() == before
 
 
 @pytest.mark.parametrize("content", [None, ""], ids=["no file", "an empty file"])

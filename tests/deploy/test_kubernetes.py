@@ -6,6 +6,7 @@ import pytest
 
 from gateway import __version__
 from gateway.app import DRAIN, open_gateway
+from gateway.server.inbound import MAX_GROUP_BODY
 
 PODS = ["directory", "gateway"]
 SECRET_FILE = re.compile(r'file = "([^"]+)"')
@@ -139,6 +140,16 @@ def test_a_request_finds_its_way_from_the_ingress_to_the_gateway(manifests, cont
     assert containers["gateway"]["ports"] == [
         {"name": port["targetPort"], "containerPort": int(image["EXPOSE"])}
     ]
+
+
+def test_the_ingress_lets_through_what_the_gateway_takes(manifests, read, config):
+    told = manifests["Ingress"]["metadata"]["annotations"]
+    size, patience = (
+        told[f"nginx.ingress.kubernetes.io/proxy-{key}"] for key in ("body-size", "read-timeout")
+    )
+
+    assert int(size.removesuffix("m")) * 1024 * 1024 == MAX_GROUP_BODY
+    assert int(patience) > read(config).targets["directory"].deadline
 
 
 def test_only_scim_is_public_and_by_the_name_that_providers_are_told(manifests, read, config):

@@ -8,12 +8,14 @@ from ldap.controls.libldap import SimplePagedResultsControl
 
 from gateway.flow.target_port import Refused
 from gateway.targets.finding import Finding
+from gateway.targets.ldap.inactive import habit_of
 from gateway.targets.ldap.people import room_of
 from gateway.targets.ldap.place import Directory
 from gateway.targets.ldap.session import Session
 from gateway.targets.ldap.values import OWN, Raw
 
 PAGING: Final = SimplePagedResultsControl.controlType
+KINDS: Final = {"attributeTypes": "attribute", "objectClasses": "object class"}  # of a schema
 _NAMES: Final = re.compile(r"\bNAME\s+(?:'([^']+)'|\(([^)]*)\))")  # RFC 4512 section 4.1.2
 
 
@@ -24,8 +26,10 @@ def checked(session: Session, directory: Directory) -> tuple[Finding, ...]:
         raise Refused("the directory does not show what it can do: let this account read its root entry")
     if PAGING not in root.texts("supportedControl"):
         raise Refused("the directory cannot answer page by page (RFC 2696), so long lists cannot be read")
-    found = [_place(session, place) for place in _places(directory)]
-    return (*found, _ids(session, directory), _attributes(session, root, directory), _inactive(directory))
+    if session.read(directory.base, ["1.1"]) is None:
+        raise Refused(f"there is no entry {directory.base}, or this account may not see it: see ldap.base")
+    found = [_place(session, place) for place in dict.fromkeys(_places(directory))]
+    return (*found, _ids(session, directory), _schema(session, root, directory), _inactive(directory))
 
 
 def _place(session: Session, dn: str) -> Finding:
@@ -53,10 +57,14 @@ def _ids(session: Session, directory: Directory) -> Finding:
     return Finding("id", f"people are known by {directory.id}")
 
 
-def _attributes(session: Session, root: Raw, directory: Directory) -> Finding:
-    if unknown := _unknown(session, root, directory):
-        fix = "turn off the rules that write them, or extend its schema"
-        return Finding("schema", f"it has no attribute {', '.join(unknown)}", fix)
+def _schema(session: Session, root: Raw, directory: Directory) -> Finding:
+    where = root.first("subschemaSubentry")
+    schema = session.read(where, list(KINDS), "(objectClass=subschema)") if where else None
+    if schema is None or not any(map(schema.all, KINDS)):
+        return Finding("schema", "it is not shown, so nobody knows whether every attribute is in it")
+    if lacking := list(_lacking(schema, directory)):
+        fix = "turn off the rules that write them, name others under [ldap], or extend its schema"
+        return Finding("schema", f"it has no {', no '.join(lacking)}", fix)
     return Finding("schema", "it has every attribute that a rule writes")
 
 
@@ -67,17 +75,21 @@ def _inactive(directory: Directory) -> Finding:
     return Finding("inactive", says)
 
 
-def _unknown(session: Session, root: Raw, directory: Directory) -> list[str]:
-    """Return the attributes that rules write and the schema does not have; nothing where it is not shown."""
-    where = root.first("subschemaSubentry")
-    schema = session.read(where, ["attributeTypes"], "(objectClass=subschema)") if where else None
-    known = set(_defined(schema)) if schema else set()
-    wanted = [name for name in directory.attributes if name.casefold() not in OWN]
-    return [name for name in wanted if known and name.casefold() not in known]
+def _lacking(schema: Raw, directory: Directory) -> Iterator[str]:
+    """Yield what is written or looked at and the schema does not have, as far as it shows that kind."""
+    own = (directory.id, directory.user_name, directory.external_id, *habit_of(directory).reads)
+    ruled = (name for name in directory.attributes if name.casefold() not in OWN)
+    groups = (directory.group_class, directory.group_external_id) if directory.group_base else (None, None)
+    wanted = ((*ruled, *own, groups[1]), (*directory.object_classes, groups[0]))
+    for (kind, meant), names in zip(KINDS.items(), wanted, strict=True):
+        known = set(_defined(schema, kind))
+        missing = [name for name in dict.fromkeys(names) if name and name.casefold() not in known]
+        if known and missing:
+            yield f"{meant} {', '.join(missing)}"
 
 
-def _defined(schema: Raw) -> Iterator[str]:
-    for text in schema.texts("attributeTypes"):
+def _defined(schema: Raw, kind: str) -> Iterator[str]:
+    for text in schema.texts(kind):
         if found := _NAMES.search(text):
             names = [found[1]] if found[1] else re.findall(r"'([^']+)'", found[2])
             yield from (name.casefold() for name in names)

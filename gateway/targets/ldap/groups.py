@@ -102,8 +102,8 @@ class Groups:
     def delete(self, session: Session, id: str) -> None:
         """Remove a group."""
         raw = self._known(session, id)
-        self.rolls.forget(session, id, raw)
-        session.delete(raw.dn)
+        with self.rolls.leaving(session, id, raw):
+            session.delete(raw.dn)
 
     def _known(self, session: Session, id: str) -> Raw:
         raw = self.room.find(session, id) if id else None

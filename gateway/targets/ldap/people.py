@@ -85,6 +85,7 @@ class People:
 
     def create(self, session: Session, form: Attributes) -> Attributes:
         """Make a person; raises Conflict where the name is taken."""
+        self._refuse_known(session, form)
         self._refuse_taken(session, form)
         dn = fitting(self._naming.place(form))
         if (rdn := rdn_of(dn)) is None:
@@ -119,8 +120,8 @@ class People:
     def delete(self, session: Session, id: str) -> None:
         """Remove a person, from their groups first: whoever gets the same DN later shall not be in them."""
         raw = self._known(session, id)
-        self._rolls.forget(session, id, raw)
-        session.delete(raw.dn)
+        with self._rolls.leaving(session, id, raw):
+            session.delete(raw.dn)
 
     def _known(self, session: Session, id: str) -> Raw:
         raw = self.room.find(session, id) if id else None
@@ -128,6 +129,14 @@ class People:
             raise Missing("there is no such entry")
         self._rolls.look(session, id, self.room.find)
         return raw
+
+    def _refuse_known(self, session: Session, form: Attributes) -> None:
+        """Raise Conflict where somebody has the externalId: they may be there under another userName."""
+        name = self._directory.external_id
+        for value in encoded("externalId", form.get("externalId")):
+            text = both(self.room.filter, equal(name, value.decode()))
+            if any(value in raw.all(name) for raw in session.find(self.room.base, text, [name])):
+                raise Conflict("externalId belongs to another entry")
 
     def _refuse_taken(self, session: Session, form: Attributes, own: str | None = None) -> None:
         """Raise Conflict where somebody has the userName: a directory itself looks at DNs only."""

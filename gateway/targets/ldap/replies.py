@@ -65,6 +65,7 @@ MEANINGS: Final[Mapping[int, Meaning]] = {
     -11: (Silent, "the connection to the directory broke"),
 }
 OTHER: Final[Meaning] = (Broken, "the directory could not do it")
+NO_DN: Final = 34  # invalidDNSyntax
 BROKEN_LINE: Final = frozenset({-1, -2, -4, -5, -11, 2, 51, 52})  # after these the connection is given up
 
 
@@ -89,6 +90,8 @@ def unreachable(error: ldap.LDAPError) -> TargetError:
     found = error_of(error)
     if isinstance(found, Denied):
         return found
+    if code_of(error) == NO_DN:
+        return Denied("the user to sign in as is no distinguished name")
     info = readable(str(_said(error).get("info") or ""))
     reason = "the directory cannot be reached" if code_of(error) < 0 else found.reason
     return Unreachable(f"{reason} ({info})" if info and info not in reason else reason)

@@ -79,11 +79,20 @@ class Rolls:
             except (Refused, Denied, Conflict, Missing):
                 self._unfinished.pop(id, None)
 
-    def forget(self, session: Session, id: str, raw: Raw) -> None:
-        """Take somebody who goes out of all groups."""
+    @contextmanager
+    def leaving(self, session: Session, id: str, raw: Raw) -> Iterator[None]:
+        """Carry the removal of an entry, out of all groups first; where it is refused, they have it again."""
         with self._alone(id):
-            for name in self._unfinished.get(id, frozenset()) | {self._name_of(raw)}:
-                self._exchange(session, name, [], [name])
+            left: list[str] = []
+            try:
+                for name in self._unfinished.get(id, frozenset()) | {self._name_of(raw)}:
+                    for dn in self._having(session, name):
+                        self.change(session, dn, [], [name])
+                        left.append(dn)
+                yield
+            except TargetError as error:
+                self._rejoin(session, raw, left, error)
+                raise
             self._unfinished.pop(id, None)
 
     @contextmanager
@@ -117,11 +126,25 @@ class Rolls:
 
     def _exchange(self, session: Session, name: str, adds: Sequence[str], removes: Sequence[str]) -> None:
         """Change the members of every group that has somebody of this name."""
-        if self._base is None:
+        for dn in self._having(session, name):
+            self.change(session, dn, adds, removes)
+
+    def _rejoin(self, session: Session, raw: Raw, groups: Sequence[str], error: TargetError) -> None:
+        """Name an entry that stays in the groups that it had left; raises Silent."""
+        if error.maybe_applied or isinstance(error, Missing):
             return
+        try:
+            for dn in groups:
+                self.change(session, dn, [self._name_of(raw)], [])
+        except TargetError:
+            raise in_doubt(error) from error
+
+    def _having(self, session: Session, name: str) -> list[str]:
+        """Return the groups that name somebody so, as far as they are ours to see to."""
+        if self._base is None:
+            return []
         text = both(self._filter, equal(self._membership.attribute, name))
-        for raw in session.find(self._base, text, ["1.1"]):
-            self.change(session, raw.dn, adds, removes)
+        return [raw.dn for raw in session.find(self._base, text, ["1.1"])]
 
     def _name_of(self, raw: Raw) -> str:
         return self._membership.value_of(raw, self._directory)

@@ -87,10 +87,19 @@ async def test_a_filter_matches_nobody_else(scene, literal):
     assert (found.status, found.body["totalResults"], got.status) == (200, 0, 404)
 
 
+async def test_who_is_there_under_another_user_name_is_adopted_by_externalid_and_not_doubled(scene):
+    scene.put("uid=annie", employeeNumber="00u-ann@example.com")
+
+    answer = await scene.ask("POST", USERS, person())
+
+    assert (answer.status, (await scene.last())["outcome"]["result"]) == (201, "adopted")
+    found = scene.there("(employeeNumber=00u-ann@example.com)")
+    assert list(found) == ["uid=ann@example.com,ou=people"]
+
+
 async def test_two_entries_with_one_external_id_are_a_conflict_and_stay_as_they_are(scene):
     for name in ("a", "b"):
         scene.put(f"uid={name}", employeeNumber="00u-ann@example.com")
-    scene.put("uid=x", uid=["x", "ann@example.com"])
     before = scene.there()
 
     answer = await scene.ask("POST", USERS, person())

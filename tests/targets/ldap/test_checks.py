@@ -36,20 +36,30 @@ async def test_a_directory_that_is_as_it_is_configured_has_nothing_to_mend(slapd
         pytest.param(
             {"dn": "uid={userName},ou=no,{base}"}, "entry", "ou=no,{base} is not there", id="people"
         ),
-        pytest.param({"id": "nsUniqueId"}, "id", "people show no nsUniqueId", id="id"),
+        pytest.param({"id": "ou"}, "id", "people show no ou", id="id"),
         pytest.param(
             {"attributes": ("sn", "department", "company")},
             "schema",
             "it has no attribute department, company",
             id="schema",
         ),
+        pytest.param(
+            {"external_id": "employeeID", "group_external_id": "info2"},
+            "schema",
+            "it has no attribute employeeID, info2",
+            id="what the gateway itself looks at",
+        ),
+        pytest.param(
+            {"object_classes": ("person", "phoneUser")},
+            "schema",
+            "it has no object class phoneUser",
+            id="classes",
+        ),
     ],
 )
 async def test_what_is_to_be_mended_is_said(slapd_server, habits, about, says):
     async with room(slapd_server, **habits) as here:
-        await here.person("ann") if "dn" not in habits and "id" not in habits else here.server.add(
-            f"uid=bob,{here.people}", ["inetOrgPerson"], cn="x", sn="x"
-        )
+        here.server.add(f"uid=bob,{here.people}", ["inetOrgPerson"], cn="x", sn="x")
         wrong = {(f.about, f.says) for f in await here.connector.check() if f.fix}
 
         assert wrong == {(about, says.format(base=here.directory.base))}
@@ -88,8 +98,17 @@ def test_a_directory_that_cannot_be_used_is_refused(root, reason):
         checked(Poor(root), Directory("dc=example"))
 
 
-def test_a_schema_that_is_not_shown_is_believed_to_have_everything():
+def test_of_a_schema_that_is_not_shown_nothing_is_promised_and_nothing_demanded():
     root = Raw("", {"supportedControl": [PAGING.encode()]})
 
     findings = checked(Poor(root), Directory("dc=example", attributes=("sn",)))
     assert [finding for finding in findings if finding.fix] == []
+    assert "it is not shown" in next(finding.says for finding in findings if finding.about == "schema")
+
+
+async def test_a_base_that_is_not_there_is_named_with_its_key(slapd_server):
+    async with room(slapd_server) as here:
+        gone = f"ou=nowhere,{here.directory.base}"
+    async with room(slapd_server, base=gone) as here:
+        with pytest.raises(Refused, match=f"{gone}.*ldap.base"):
+            await here.connector.check()

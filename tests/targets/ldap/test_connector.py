@@ -56,6 +56,7 @@ async def test_somebody_is_made_over(slapd_server, how):
     ("how", "error"),
     [
         pytest.param(lambda server: {"auth": Basic(GATEWAY, "wrong")}, Denied, id="a wrong password"),
+        pytest.param(lambda server: {"auth": Basic("gateway", PASSWORD)}, Denied, id="a user that is no DN"),
         pytest.param(lambda server: {"url": server.tls_url}, Unreachable, id="a certificate nobody trusts"),
         pytest.param(lambda server: {"start_tls": True}, Unreachable, id="the same with StartTLS"),
         pytest.param(

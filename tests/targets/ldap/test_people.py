@@ -215,10 +215,19 @@ async def test_of_several_values_as_many_are_shown_as_a_rule_writes(slapd_server
 
 
 async def test_two_people_with_one_external_id_are_both_shown(here: Room):
-    for name in ("ann", "bob"):
-        await here.person(name, externalId="00uX")
+    await here.person("ann", externalId="00uX")
+    here.server.add(f"uid=bob,{here.people}", ["inetOrgPerson"], cn="bob", sn="bob", employeeNumber="00uX")
 
     assert (await here.connector.query(USER, Query(parse_filter('externalId eq "00uX"')))).total == 2
+
+
+async def test_an_external_id_that_somebody_has_is_a_conflict_and_one_in_another_case_is_none(here: Room):
+    await here.person("ann", externalId="00uX")
+    await here.person("bob", externalId="00ux")
+
+    with pytest.raises(Conflict, match="externalId"):
+        await here.person("cid", externalId="00uX")
+    assert len(here.raw()) == 2
 
 
 async def test_a_person_locked_elsewhere_is_inactive_here(slapd_server):

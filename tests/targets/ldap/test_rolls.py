@@ -73,6 +73,19 @@ async def test_wherever_a_rename_is_cut_off_everybody_is_in_their_groups_under_o
     assert list(rename.here.raw()) == [f"uid=anna,{rename.here.people}"]
 
 
+async def test_who_cannot_be_removed_keeps_their_groups(rename):
+    below = f"cn=phone,uid=ann,{rename.here.people}"
+    rename.here.server.add(below, ["device"], cn="phone")
+
+    with pytest.raises(Refused):
+        await rename.here.connector.delete(USER, rename.ann["id"])
+    kept = rename.held()
+    rename.here.server.root().delete_s(below)
+    await rename.here.connector.delete(USER, rename.ann["id"])
+
+    assert (kept, rename.held()) == (rename.named("ann", "ann"), [])
+
+
 @pytest.mark.parametrize("rename", KINDS[:1], indirect=True)
 async def test_nobody_is_out_of_their_groups_in_the_middle_of_a_rename(rename):
     rename.proxy.strike("a reset after it was done", "rename")
@@ -170,8 +183,8 @@ def test_a_read_in_the_middle_of_a_rename_touches_no_group_and_a_change_in_the_m
     with rolls.renaming(session, "1", ann, "uid=anna", {}):
         done = list(session.done)
         rolls.look(session, "1", lambda session, id: pytest.fail("this is the business of others"))
-        with pytest.raises(Unreachable):
-            rolls.forget(session, "1", ann)
+        with pytest.raises(Unreachable), rolls.leaving(session, "1", ann):
+            pass
 
         assert session.done == done
     rolls.look(session, "1", lambda session, id: Raw("uid=anna", {}))
