@@ -4,9 +4,13 @@ import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+import hypothesis
 import pytest
 
 from tests.support.foreign import TOKEN, scim2_servers
+
+hypothesis.settings.register_profile("gateway", deadline=None)  # a busy machine is no fault
+hypothesis.settings.load_profile("gateway")
 
 
 @pytest.fixture(scope="session", autouse=True)

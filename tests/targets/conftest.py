@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 import aiohttp
-import hypothesis
 import pytest
 
 from gateway.targets.http import open_session
@@ -16,10 +15,6 @@ from tests.support.forms import FLAT, SCIM, Form
 from tests.support.lesser import Lesser, Paging
 from tests.support.scim_target import scim_target
 from tests.support.slapd import Slapd, slapd
-
-hypothesis.settings.register_profile("gateway", deadline=None)  # a busy machine is no fault
-hypothesis.settings.load_profile("gateway")
-
 
 PATCHES: Final = {"patch": {"supported": True}}
 LESSER: Final[Mapping[str, tuple[Lesser, Literal["single"] | None]]] = {  # and what is said of its PATCH
