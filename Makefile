@@ -32,10 +32,8 @@ lint: dev ## check format, style, import contracts and types
 	$(BIN)/mypy gateway
 	$(BIN)/mypy gateway.py
 
-# Faults are injected by the ten thousand, and what that covers proves nothing: it goes faster uncounted.
-test: lint ## run everything: lint, then the tests, those of faults without coverage
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered --ignore=tests/faults
-	$(BIN)/python -m pytest -n auto tests/faults
+test: lint ## run everything: lint, then the tests with coverage
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
 
 faults: dev ## kill the gateway 220 times, pull its plug 56 times, fail its disk at every write
 	FAULTS=1 $(BIN)/python -m pytest -s tests/faults tests/targets/ldap/test_faults.py tests/targets/ldap/test_first_import.py

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import hypothesis
 import pytest
+import structlog
 
 from tests.support.foreign import TOKEN, scim2_servers
 
@@ -20,6 +21,23 @@ def _readable_without_python_ldap() -> Iterator[None]:
         if find_spec("ldap") is None and "CI" not in os.environ:
             patch.setattr("gateway.settings.targets.missing_library", lambda: None)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_logger_keeps_its_first_settings() -> Iterator[None]:
+    """A logger that keeps those of an earlier test would not be heard by a later one."""
+    configure = structlog.configure
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            structlog, "configure", lambda **how: configure(**how | {"cache_logger_on_first_use": False})
+        )
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,7 @@ def stream() -> Iterator[StringIO]:
     stream = StringIO()
     before = {name: logging.getLogger(name).handlers for name in LIBRARIES}
     set_up_logging(stream)
-    structlog.configure(cache_logger_on_first_use=False)
     yield stream
-    structlog.reset_defaults()
     for name, handlers in before.items():
         logging.getLogger(name).handlers = handlers
 

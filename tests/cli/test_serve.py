@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from gateway.cli.serve import announce
 from gateway.journal.lock import JournalLock
@@ -19,12 +18,6 @@ from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

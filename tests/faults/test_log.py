@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from gateway import app, basis
 from gateway.log import LIBRARIES, set_up_logging
@@ -52,9 +51,7 @@ def log(request: pytest.FixtureRequest) -> Iterator[Broken]:
     before = {name: logging.getLogger(name).handlers for name in LIBRARIES}
     stream = Broken(*request.param)
     set_up_logging(stream)
-    structlog.configure(cache_logger_on_first_use=False)
     yield stream
-    structlog.reset_defaults()
     for name, handlers in before.items():
         logging.getLogger(name).handlers = handlers
 

@@ -5,7 +5,6 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-import structlog
 
 from gateway.log import set_up_logging
 from tests.support.served import CANARY, Answer, Scripted, Serve, check_refused, gateways, scripted_target
@@ -16,9 +15,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[StringIO]:
     """The log of the gateway; that nobody's values are in it, every test proves."""
     stream = StringIO()
     set_up_logging(stream)
-    structlog.configure(cache_logger_on_first_use=False)
     yield stream
-    structlog.reset_defaults()
     assert CANARY not in stream.getvalue()
     assert caplog.text == ""
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import ldap
@@ -48,11 +47,10 @@ async def _people(server, folder: Path) -> Scene:
 
 
 @pytest.fixture
-def place(slapd_server, tmp_path, capsys, monkeypatch) -> Iterator[Place]:
+def place(slapd_server, tmp_path, capsys, monkeypatch) -> Place:
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     monkeypatch.chdir(tmp_path)
-    yield Place(asyncio.run(_people(slapd_server, tmp_path)), capsys)
-    structlog.reset_defaults()
+    return Place(asyncio.run(_people(slapd_server, tmp_path)), capsys)
 
 
 @pytest.fixture
