@@ -1,12 +1,12 @@
 """What a look at a target says of it."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pytest
 
 from gateway.flow.target_port import CannotFilter, Denied, Page, Query, ResourceType
 from gateway.targets.abilities import IGNORED
+from gateway.targets.finding import Finding
 from gateway.targets.survey import survey
 from tests.support.house import FakeTarget
 
@@ -25,11 +25,11 @@ class Odd(FakeTarget):
     async def has_groups(self) -> bool:
         return self.has
 
-    async def check(self) -> Any:
-        raise NotImplementedError
+    async def check(self) -> tuple[Finding, ...]:
+        return ()
 
     async def close(self) -> None:
-        raise NotImplementedError
+        self.entries.clear()
 
     async def query(self, kind: ResourceType, query: Query) -> Page:
         if query.filter is not None and query.filter.attr_path.attr in self.refuses:
