@@ -19,7 +19,7 @@ from gateway.mapping.transforms import TRANSFORMS, compile_transform
 from gateway.mapping.values import Office, Person, Unusable
 from gateway.metrics import FAMILIES
 from gateway.settings import fields as forms
-from gateway.settings import model, tables
+from gateway.settings import model, tables, target_tables
 from gateway.settings.presets import preset_names
 from gateway.targets.registry import CONNECTORS
 
@@ -35,18 +35,18 @@ TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> tabl
     "provider": (tables.ProviderTable, model.ProviderSettings),
     "auditor": (tables.AuditorTable, None),
     "alerts": (tables.AlertsTable, None),
-    "target": (tables.TargetTable, model.TargetSettings),
+    "target": (target_tables.TargetTable, model.TargetSettings),
     "auth": (tables.AuthTable, None),
     "basic": (tables.BasicTable, None),
     "header": (tables.HeaderTable, None),
     "oauth": (tables.OAuth2Table, None),
     "external": (tables.ExternalTable, None),
-    "ldap": (tables.LdapTable, model.LdapSettings),
-    "office": (tables.OfficeTable, None),
-    "rule": (tables.RuleTable, model.RuleSettings),
+    "ldap": (target_tables.LdapTable, model.LdapSettings),
+    "office": (target_tables.OfficeTable, None),
+    "rule": (target_tables.RuleTable, model.RuleSettings),
     "secret": (tables.SecretTable, None),
-    "preset-file": (tables.PresetTable, None),
-    "preset-rule": (tables.PresetRuleTable, None),
+    "preset-file": (target_tables.PresetTable, None),
+    "preset-rule": (target_tables.PresetRuleTable, None),
 }
 
 DURATION: Final = "[duration](#durations-and-rates)"

@@ -12,7 +12,8 @@ from gateway.settings.faults import Faults, at, read
 from gateway.settings.fields import is_loopback
 from gateway.settings.model import Auth, LdapSettings, Secret
 from gateway.settings.secrets import Secrets
-from gateway.settings.tables import ExternalTable, LdapTable
+from gateway.settings.tables import ExternalTable
+from gateway.settings.target_tables import LdapTable
 
 SCHEMES: Final = ("ldap", "ldaps", "ldapi")
 NEEDED: Final = "needs python-ldap: make setup LDAP=1, or pip install 'scim-gateway[ldap]'"

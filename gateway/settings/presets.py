@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gateway.settings.faults import Faults, at, hint, read
 from gateway.settings.model import PresetPin, frozen
-from gateway.settings.tables import PresetRuleTable, PresetTable
+from gateway.settings.target_tables import PresetRuleTable, PresetTable
 
 _PIN: Final = re.compile(r"(?P<name>[a-z0-9_-]+)(?:@(?P<revision>\d{1,9}))?")
 

@@ -12,7 +12,7 @@ from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.model import RuleSettings
 from gateway.settings.paths import read_path
 from gateway.settings.presets import Preset
-from gateway.settings.tables import RuleTable
+from gateway.settings.target_tables import RuleTable
 
 ANYWHERE: Final = "*:"
 

@@ -23,7 +23,8 @@ from gateway.settings.paths import read_path
 from gateway.settings.presets import Preset, load_preset
 from gateway.settings.rules import Rules
 from gateway.settings.secrets import Secrets
-from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table, OfficeTable, TargetTable
+from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table
+from gateway.settings.target_tables import OfficeTable, TargetTable
 
 URLS: Final[Mapping[str, Callable[[str, Path], str]]] = {  # connector -> its form of `url`
     "embedded": lambda url, base: f"sqlite:{parse_sqlite_url(url, base)}",

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from gateway.errors import ConfigError
 from gateway.mapping.transforms import TRANSFORMS
 from gateway.settings import Settings, load_settings
-from gateway.settings.tables import RootTable, RuleTable, ServerTable, TargetTable
+from gateway.settings.tables import RootTable, ServerTable
+from gateway.settings.target_tables import RuleTable, TargetTable
 
 WORDS = [
     *("okta", "embedded", "scim", "dialpad", "cx@1", "sqlite:p.db", "https://h.example.com/", "10s", "20/s"),

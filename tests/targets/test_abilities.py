@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from gateway.settings.tables import TargetTable
+from gateway.settings.target_tables import TargetTable
 from gateway.targets.abilities import LACKS
 
 

@@ -1,0 +1,317 @@
+"""What may be written below [targets.NAME], and in presets: one model a table. Pure."""
+
+from typing import Any
+
+from pydantic import Field
+
+from gateway.settings.fields import (
+    PatchWay,
+    Rate,
+    Region,
+    RemovalLimit,
+    Seconds,
+    SomeSeconds,
+    TextFilter,
+)
+from gateway.settings.model import (
+    AdoptKey,
+    AuditLevel,
+    BusyStatus,
+    GroupClass,
+    Inactive,
+    MadeAttribute,
+    OnDeactivate,
+    OnInvalid,
+    OnMissing,
+    ReuseName,
+    Unlisted,
+)
+from gateway.settings.tables import Positive, SomeText, Table
+
+
+class LdapTable(Table):
+    """[targets.NAME.ldap]"""
+
+    base: SomeText | None = Field(
+        default=None,
+        description="The DN of the entry below which people are looked for, inactive ones included.",
+    )
+    dn: SomeText | None = Field(
+        default=None,
+        description="The DN of new people; `{base}` is the key above, `{userName}` or any attribute that is "
+        "sent stands for the person's own, escaped.",
+    )
+    people: SomeText | None = Field(
+        default=None, description="The LDAP filter that every person below `base` matches."
+    )
+    object_classes: list[SomeText] | None = Field(
+        default=None,
+        description="The object classes of new people; a rule to `objectClass` says otherwise for some, and "
+        "adds to those of entries that are there.",
+    )
+    id: SomeText | None = Field(
+        default=None, description="The attribute by which an entry is known however it is renamed."
+    )
+    user_name: SomeText | None = Field(default=None, description="The attribute that holds `userName`.")
+    external_id: SomeText | None = Field(default=None, description="The attribute that holds `externalId`.")
+    password: SomeText | None = Field(
+        default=None,
+        description="The attribute that takes `password`, where a rule sends it.",
+    )
+    makes: list[MadeAttribute] | None = Field(
+        default=None,
+        description="The attributes that are made for people who come without: `cn` and `sn` of the other "
+        "names, `sAMAccountName` of `userName`, `password` of chance.",
+    )
+    inactive: Inactive | None = Field(
+        default=None,
+        description="What says that somebody is inactive: `move` puts the entry below `inactive_base`, the "
+        "others are attributes; without it nothing does, and `on_deactivate` must be `delete`.",
+    )
+    inactive_base: SomeText | None = Field(
+        default=None, description="The DN of the entry that `move` puts inactive people below."
+    )
+    group_base: SomeText | None = Field(
+        default=None,
+        description="The DN of the entry below which groups are; without it the target has no groups.",
+    )
+    group_dn: SomeText | None = Field(default=None, description="The DN of new groups.")
+    group_class: GroupClass | None = Field(
+        default=None, description="The object class of groups, which says how members are held."
+    )
+    group_external_id: SomeText | None = Field(
+        default=None, description="The attribute that holds the `externalId` of groups, if any does."
+    )
+    start_tls: bool | None = Field(
+        default=None,
+        description="Whether a connection to `ldap://` is secured before anything is said on it.",
+    )
+    ca: SomeText | None = Field(
+        default=None,
+        description="The PEM file with the authorities that may have signed the directory's certificate; "
+        "unless you say, those that the system trusts.",
+    )
+
+
+class OfficeTable(Table):
+    """[targets.NAME.offices] KEY"""
+
+    name: SomeText = Field(description="The office's name as the target spells it.")
+    country: Region | None = Field(
+        default=None,
+        description="The office's country, which its people's national phone numbers belong to where "
+        "they name no country themselves.",
+    )
+
+
+class RuleTable(Table):
+    """[[targets.NAME.rules]]"""
+
+    to: str = Field(default="", description="Where on the target the value goes.")
+    from_: Any = Field(
+        default=None,
+        alias="from",
+        description="Where at the provider the value comes from: the first path that is present "
+        "wins; unless you say, the same path as `to`.",
+    )
+    via: list[Any] = Field(
+        default=[], description="The transforms that the value goes through, in this order."
+    )
+    when: TextFilter | None = Field(
+        default=None,
+        description="Applies the rule only to people, as the provider sent them, that the filter matches.",
+    )
+    default: Any = Field(
+        default=None,
+        description="What is sent where the provider has nothing at any path of `from`; the "
+        "transforms do not touch it.",
+    )
+    on_invalid: OnInvalid = Field(
+        default="reject",
+        description="What becomes of a value that a transform cannot use: `reject` refuses the "
+        "change, `drop` leaves the target without it, `keep` sends it as it came; nobody "
+        "who leaves is ever refused.",
+    )
+    off: bool = Field(
+        default=False, description="Takes away the preset's rule with the same `to` and `when`."
+    )
+
+
+class PresetRuleTable(RuleTable):
+    """[[rules]] of a preset"""
+
+    if_option: dict[str, str] = Field(
+        default={}, description="Applies the rule only where these options of the preset have these values."
+    )
+
+
+class TargetTable(Table):
+    """[targets.NAME]"""
+
+    preset: str | None = Field(
+        default=None,
+        description="The known target whose rules and habits this one begins with; `dialpad@1` pins "
+        "their revision.",
+    )
+    connector: str | None = Field(
+        default=None,
+        description="How the target is reached: `embedded` is a SCIM directory in an SQLite file of "
+        "the gateway, `scim` any SCIM 2.0 service, `ldap` an LDAP directory; a preset may say it.",
+    )
+    url: str | None = Field(
+        default=None,
+        description="Where the target is: for `scim` its base address without `/Users`, for "
+        "`embedded` a file, for `ldap` the server; a preset may say it.",
+    )
+    auth: dict[str, Any] | None = Field(
+        default=None, description="How calls to the target are signed; without it they carry no credentials."
+    )
+    rules: list[Any] = Field(
+        default=[],
+        description="What is done to a person before the target gets them; beside the preset's "
+        "rules, where the same `to` and `when` replaces one.",
+    )
+    offices: dict[str, Any] = Field(
+        default={},
+        description="The offices, as the provider says them, with their names at the target, for the "
+        "transform `office` and for phone numbers.",
+    )
+    options: dict[str, Any] = Field(default={}, description="What the preset lets you choose.")
+    ldap: dict[str, Any] | None = Field(
+        default=None,
+        description="Where in a directory people and groups are, for the connector `ldap`; over what the "
+        "preset says, key by key.",
+    )
+    region: Region | None = Field(
+        default=None,
+        description="The country whose national phone numbers are meant where neither the person's "
+        "country nor their office says it.",
+    )
+    unlisted: Unlisted | None = Field(
+        default=None,
+        description="What becomes of an attribute that no rule names: `send` passes it on, `hold` "
+        "keeps it for reads and never sends it, `drop` forgets it; with a preset the "
+        "default is `hold`.",
+    )
+    require: list[Any] = Field(
+        default=[],
+        description="What an active person must have on the target or is refused; of an inner list "
+        "one will do; instead of what the preset requires.",
+    )
+    on_deactivate: OnDeactivate | None = Field(
+        default=None,
+        description="Whether somebody deactivated is sent as inactive or deleted from the target.",
+    )
+    on_missing: OnMissing | None = Field(
+        default=None,
+        description="Whether an entry that vanished from the target is made again at the next change "
+        "of that person, or the change is answered 404.",
+    )
+    adopt_by: list[AdoptKey] | None = Field(
+        default=None,
+        description="By which of these an entry that the target already has is taken for the same "
+        "person; one found otherwise is answered 409.",
+    )
+    reuse_name: ReuseName | None = Field(
+        default=None,
+        description="Whether a new person with another externalId may take the userName of somebody "
+        "inactive, or is answered 409.",
+    )
+    protect: TextFilter | None = Field(
+        default=None,
+        description="Matches the target's entries that the gateway never shows or touches, such as "
+        "its administrators.",
+    )
+    shared: bool | None = Field(
+        default=None,
+        description="Lets more than one provider write this target, each of which may undo what the "
+        "other did.",
+    )
+    unique_names: bool | None = Field(
+        default=None,
+        description="Says that the target refuses a second entry of one userName with 409; `false` "
+        "looks a person up before each create.",
+    )
+    trust: Seconds | None = Field(
+        default=None,
+        description="How old a look at the entry may be for a change to start from it without "
+        "another; 0 looks each time.",
+    )
+    timeout: SomeSeconds | None = Field(
+        default=None, description="How long one attempt at a target over HTTP may take."
+    )
+    deadline: SomeSeconds | None = Field(
+        default=None,
+        description="How long a change may take with all its waits and attempts before the provider "
+        "is told to come again.",
+    )
+    settle: Seconds | None = Field(
+        default=None,
+        description="How long a request that got no answer may still take effect; so long is waited "
+        "before the target is asked what became of it; unless you say, as long as "
+        "`timeout`.",
+    )
+    rate: Rate | None = Field(
+        default=None,
+        description="How many calls the target gets at most, evenly spaced; unless you say, no limit.",
+    )
+    concurrency: Positive | None = Field(
+        default=None, description="How many calls the target gets at one time; unless you say, no limit."
+    )
+    busy_status: BusyStatus | None = Field(
+        default=None,
+        description="The HTTP status that tells the provider to come again later; unless you say, "
+        "what its dialect understands: 429 for `okta`, else 503.",
+    )
+    patch: PatchWay | None = Field(
+        default=None,
+        description="Whether changes go to a `scim` target as PATCH, else as PUT; `single` is PATCH with one "
+        "attribute at a time; unless you say, it is asked once what it supports.",
+    )
+    filter: bool | None = Field(
+        default=None,
+        description="Whether a `scim` target is asked with filters; `false` evaluates them here over all "
+        "its pages; unless you say, it is asked once what it supports.",
+    )
+    totals: bool | None = Field(
+        default=None,
+        description="Whether the totalResults of a `scim` target are believed; `false` reads its pages "
+        "until one is empty; unless you say, what it answers is looked at.",
+    )
+    groups: bool | None = Field(
+        default=None,
+        description="Whether a `scim` target has groups; unless you say, it is asked once; a preset may "
+        "say it.",
+    )
+    page_size: Positive | None = Field(
+        default=None,
+        description="How many entries are asked of the target at a time, and a provider gets on one "
+        "page, of which 1000 is the most; unless you say, 100.",
+    )
+    max_removals: RemovalLimit | None = Field(
+        default=None,
+        description="How many people may go from active to removed or deactivated within that time "
+        "before all further ones are held until `operations release`; unless you say, 50 "
+        "an hour, and no limit for `embedded`; `false` is no limit.",
+    )
+    audit: AuditLevel | None = Field(
+        default=None,
+        description="What the audit trail keeps of people's values: `full` all of them, `masked` enough to "
+        "recognise one, `hashed` a keyed digest, the same for the same value.",
+    )
+
+
+class PresetTable(TargetTable):
+    """A file of gateway/presets."""
+
+    revision: Positive = Field(description="The revision of the preset's rules, which `NAME@REVISION` pins.")
+    options: dict[str, list[str]] = Field(
+        default={},
+        description="What a configuration may choose in its own `options`: each with its allowed "
+        "values, the default first.",
+    )
+    guide: dict[str, Any] = Field(
+        default={},
+        description="What `guide` tells people beside the rules: steps at the target, names of attributes, "
+        "what is mapped to them.",
+    )
