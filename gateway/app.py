@@ -26,10 +26,9 @@ from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.runs import Runs
 from gateway.flow.tokens import TokenDesk
-from gateway.journal.lock import JournalLock
-from gateway.journal.sqlite import SqliteJournal
-from gateway.journal.store import answered
-from gateway.journal.witness import Witness
+from gateway.journal.journal import SqliteJournal
+from gateway.journal.restored import Witness
+from gateway.journal.store import JournalLock, answered
 from gateway.oversight import Oversight, open_oversight
 from gateway.parts import (
     address_of,

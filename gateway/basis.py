@@ -12,8 +12,8 @@ import structlog
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Services
 from gateway.flow.sight import Sights
-from gateway.journal.key import load_key
-from gateway.journal.sqlite import SqliteJournal
+from gateway.journal.journal import SqliteJournal
+from gateway.journal.store import load_key
 from gateway.parts import veils_of
 from gateway.settings import Settings
 

@@ -13,7 +13,7 @@ from gateway.flow.model import Services
 from gateway.flow.pause import Pauses
 from gateway.flow.status import JournalState, Status, target_states
 from gateway.flow.watch import Watcher
-from gateway.journal.sqlite import SqliteJournal
+from gateway.journal.journal import SqliteJournal
 from gateway.metrics import Metrics
 from gateway.server.metrics import MetricsPage
 from gateway.server.standing_control import StandingControl

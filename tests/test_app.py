@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from gateway import app, basis, offline, parts
 from gateway.flow.target_port import Denied, ResourceType
 from gateway.flow.tokens import Token
-from gateway.journal.lock import JournalLocked
+from gateway.journal.store import JournalLocked
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 from tests.support.authority import token_authority

@@ -56,7 +56,7 @@ def socket_of(settings: "Settings") -> Path:
 @contextmanager
 def alone(socket: Path, absent: NoGateway) -> Iterator[None]:
     """Act here, in the name of this user; raises Stop where a gateway runs that cannot be asked."""
-    from gateway.journal.lock import JournalLocked
+    from gateway.journal.store import JournalLocked
 
     token = acting.set(own_name())
     try:

@@ -61,7 +61,7 @@ def query(  # noqa: PLR0913, PLR0917 - one parameter for each option
     config: Config = CONFIG,
 ) -> None:
     """Show events, the newest first."""
-    from gateway.journal.reading import reading
+    from gateway.journal.reader import reading
 
     place = None if after is None else str(after)
     question = parse_asked(since=since, until=until, filter=filter, q=q, sort=sort, after=place)
@@ -76,7 +76,7 @@ def query(  # noqa: PLR0913, PLR0917 - one parameter for each option
 def show(id: Id, format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
     """Show all that one event says, or every event of one request."""
     from gateway.flow.trail import Question, either, named
-    from gateway.journal.reading import reading
+    from gateway.journal.reader import reading
 
     question = Question(filter=either(named("id", id), named("correlation_id", id)), newest_first=False)
     with reading(read_settings(config).journal.path) as reader:
@@ -93,7 +93,7 @@ def history(
 ) -> None:
     """Show everything about one person or group, the oldest first."""
     from gateway.flow.trail import Question, named
-    from gateway.journal.reading import reading
+    from gateway.journal.reader import reading
 
     settings = read_settings(config)
     if target is not None:
@@ -113,7 +113,7 @@ audit.command()(erase)
 @audit.command()
 def verify(config: Config = CONFIG) -> int:
     """Recompute the hash chain: exit status 0 whole, 10 gap, 11 changed, 12 truncated."""
-    from gateway.journal.reading import reading
+    from gateway.journal.reader import reading
 
     with reading(read_settings(config).journal.path) as reader:
         verdict = reader.verify()

@@ -63,7 +63,7 @@ def _asked(settings: "Settings") -> Iterator[Row]:
 async def _ask(settings: "Settings", target: "TargetSettings") -> Row:
     from gateway.app import try_target
     from gateway.flow.target_port import TargetError
-    from gateway.journal.lock import JournalLocked
+    from gateway.journal.store import JournalLocked
 
     try:
         found = await try_target(settings, target)

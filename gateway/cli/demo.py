@@ -188,7 +188,7 @@ def _item(item: Any) -> Any:
 
 
 def _verify(journal: Path) -> None:
-    from gateway.journal.reading import reading
+    from gateway.journal.reader import reading
 
     with reading(journal) as reader:
         verdict = reader.verify()

@@ -21,7 +21,7 @@ from gateway.cli.trail import SHEET, TABLE, Event, Filter, Since, Text, Until, p
 if TYPE_CHECKING:
     from gateway.flow.exports import Export
     from gateway.flow.trail import Question
-    from gateway.journal.reading import Reader
+    from gateway.journal.reader import Reader
     from gateway.settings import Settings
 
 EVERY: Final = 1.0  # seconds between two lines of progress
@@ -43,7 +43,7 @@ def export(
 ) -> None:
     """Write events to a file, the oldest first, as they are now."""
     from gateway.flow.exports import Export
-    from gateway.journal.reading import reading
+    from gateway.journal.reader import reading
 
     settings = read_settings(config)
     question = parse_asked(since=since, until=until, filter=filter, q=q, sort="asc")

@@ -37,7 +37,7 @@ def stop_of(error: Exception) -> Stop | None:
 def _statuses() -> dict[type[Exception], Status]:
     """Return what each kind of error means here, the special before the general."""
     from gateway.flow.target_port import TargetError
-    from gateway.journal.lock import JournalLocked
+    from gateway.journal.store import JournalLocked
     from gateway.server.listen import CannotListen
 
     return {

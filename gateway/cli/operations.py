@@ -52,7 +52,7 @@ Formatting = Annotated[Format, typer.Option("--format")]
 def list_(target: OfTarget = None, format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
     """List what is not settled, brakes that hold, and creates never acknowledged within a day."""
     from gateway.journal.chain import stamp
-    from gateway.journal.reading import reading
+    from gateway.journal.reader import reading
 
     settings = read_settings(config)
     if target is not None:

@@ -13,7 +13,7 @@ from gateway.cli.tables import Format, Row, columns, write
 
 if TYPE_CHECKING:
     from gateway.flow.problems import Trouble
-    from gateway.journal.reading import Reader
+    from gateway.journal.reader import Reader
     from gateway.settings import TargetSettings
 
 COLUMNS: Final = columns("what", "userName", "externalId", "path", "rule", "reason")
@@ -24,7 +24,7 @@ Formatting = Annotated[Format, typer.Option("--format")]
 
 def problems(target: Target, format: Formatting = Format.TABLE, config: Config = CONFIG) -> int:
     """List whose data is refused now, and which values are left out, and why; 1 where there are any."""
-    from gateway.journal.reading import reading
+    from gateway.journal.reader import reading
 
     settings = read_settings(config)
     check_name("target", target, settings.targets)

@@ -72,7 +72,7 @@ def _read(settings: "Settings") -> Document:
     """Return what the journal says by itself."""
     from gateway.flow import status
     from gateway.flow.watch import Seen
-    from gateway.journal.reading import reading
+    from gateway.journal.reader import reading
     from gateway.version import VERSION
 
     with reading(settings.journal.path) as reader:

@@ -19,7 +19,7 @@ from gateway.flow.sheet import cell
 
 if TYPE_CHECKING:
     from gateway.flow.trail import Question
-    from gateway.journal.reading import Reader
+    from gateway.journal.reader import Reader
 
 PAUSE: Final = 0.5  # seconds between two looks
 
@@ -44,7 +44,7 @@ def tail(
     config: Config = CONFIG,
 ) -> None:
     """Show the newest events, and each that comes, until interrupted."""
-    from gateway.journal.reading import reading
+    from gateway.journal.reader import reading
 
     question = parse_asked(filter=filter, q=q)
     with suppress(KeyboardInterrupt), reading(read_settings(config).journal.path) as reader:

@@ -45,7 +45,7 @@ def new(provider: Provider, expires: Expires = None, config: Config = CONFIG) ->
 @token.command("list")
 def list_(format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
     """List the tokens, the oldest first; never what they are."""
-    from gateway.journal.reading import reading
+    from gateway.journal.reader import reading
 
     now = _stamp(datetime.now(UTC))
     with reading(read_settings(config).journal.path) as reader:

@@ -7,14 +7,16 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from glob import escape
 from pathlib import Path
 from typing import Final
 
 from gateway.errors import JournalUnavailable
-from gateway.journal.chain import Head
-from gateway.journal.files import open_archive, unreadable
-from gateway.journal.links import changed_part, rows
+from gateway.journal.chain import Head, stamp
+from gateway.journal.events import READ_HEAD, changed_part, rows
+from gateway.journal.store import open_archive, unreadable
+from gateway.journal.verify import READ_BASE
 
 PAGE: Final = 5000  # events copied in one read
 READ_ONLY: Final = 0o400
@@ -154,3 +156,39 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+BATCH: Final = 250  # events removed in one transaction: nobody waits long for it
+
+PUBLISHED: Final = "SELECT published FROM event WHERE seq = ?"
+LAST_BEFORE: Final = """
+    SELECT seq, hash, published FROM event WHERE published < ? ORDER BY published DESC LIMIT 1"""
+HASH: Final = "SELECT hash FROM event WHERE seq = ?"
+REMOVE: Final = ("DELETE FROM event_value WHERE seq <= ?", "DELETE FROM event WHERE seq <= ?")
+MOVE_BASE: Final = "UPDATE trail_base SET seq = ?, hash = ?"
+
+
+def oldest_month(connection: sqlite3.Connection, before: datetime) -> Month | None:
+    """Return the journal's oldest month where it had ended at `before`; the newest event never leaves."""
+    base = Head(*connection.execute(READ_BASE).fetchone())
+    first = connection.execute(PUBLISHED, (base.seq + 1,)).fetchone()
+    if first is None or (end := _end(first[0])) > stamp(before):
+        return None
+    last = Head(*connection.execute(LAST_BEFORE, (end,)).fetchone())
+    if last.seq >= connection.execute(READ_HEAD).fetchone()[0]:
+        return None
+    return Month(first[0][:7], base, last)
+
+
+def remove_until(connection: sqlite3.Connection, seq: int) -> None:
+    """Let the journal begin after this event, which an archive has."""
+    (hash,) = connection.execute(HASH, (seq,)).fetchone()
+    for sql in REMOVE:
+        connection.execute(sql, (seq,))
+    connection.execute(MOVE_BASE, (seq, hash))
+
+
+def _end(published: str) -> str:
+    """Return when the month of a time is over."""
+    year, month = int(published[:4]), int(published[5:7])
+    return f"{year + month // 12:04}-{month % 12 + 1:02}-01T00:00:00.000000Z"

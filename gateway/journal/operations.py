@@ -22,7 +22,7 @@ from gateway.flow.journal_port import (
 )
 from gateway.flow.target_port import ResourceType
 from gateway.journal.chain import stamp
-from gateway.journal.lines import Appender
+from gateway.journal.events import Appender
 from gateway.journal.members import keep_members
 from gateway.journal.resources import Record, dumps
 from gateway.journal.store import Clock, Store

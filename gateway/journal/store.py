@@ -1,13 +1,20 @@
-"""The database as the journal's ports use it: what goes wrong with it is an answer to a provider."""
+"""What the journal's ports stand on: the database, its lock, its key, and the files it is kept in."""
 
+import fcntl
+import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TypeVar
+from glob import escape
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
 
 from gateway.errors import JournalUnavailable
-from gateway.sqlite import Database, StoreUnavailable
+from gateway.sqlite import Database, StoreUnavailable, read_only
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]  # aware, UTC
@@ -38,3 +45,87 @@ def answered() -> Iterator[None]:
         yield
     except StoreUnavailable as error:
         raise JournalUnavailable(f"the journal cannot be used now: {error.reason}") from error
+
+
+class JournalLocked(Exception):
+    """Another process has this journal."""
+
+
+class JournalLock:
+    """Holds `<journal>.lock` until released, or until the process ends however it ends."""
+
+    def __init__(self, journal: Path) -> None:
+        """Take the lock; raises `JournalLocked`, or `StoreUnavailable` where the file cannot be made."""
+        path = journal.with_name(f"{journal.name}.lock")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = open(path, "ab", opener=_open_private)  # noqa: SIM115 - held until released
+        except OSError as error:
+            raise StoreUnavailable(f"its lock cannot be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise JournalLocked(f"another gateway has the journal {journal}") from error
+
+    def release(self) -> None:
+        """Let the next one have it. The file stays: removing it would let two in."""
+        self._file.close()
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+LEAST: Final = 32  # characters
+
+log = structlog.get_logger()
+
+
+def load_key(file: Path) -> bytes:
+    """Return the key in the file, which only its owner can read; raises `JournalUnavailable`."""
+    try:
+        if not file.exists():
+            _make_key(file)
+            log.info("audit_key.made", file=str(file))
+        key = file.read_bytes().strip()
+    except OSError as error:
+        raise JournalUnavailable(f"the audit key {file} cannot be read: {error.strerror}") from error
+    if len(key) < LEAST:
+        raise JournalUnavailable(f"the audit key {file} must have {LEAST} characters or more")
+    return key
+
+
+def _make_key(file: Path) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(f"{secrets.token_hex(32)}\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+MONTH: Final = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"  # as in 2026-03: in order of their names
+TABLES: Final = "SELECT count(*) FROM sqlite_schema WHERE name IN ('event', 'event_value')"
+
+
+def archives_of(journal: Path) -> tuple[Path, ...]:
+    """Return the files with the months that have left the journal, the oldest first."""
+    return tuple(sorted(journal.parent.glob(f"{escape(journal.name)}.{MONTH}.archive")))
+
+
+def open_archive(file: Path) -> sqlite3.Connection:
+    """Open the file of a month for reading; raises `JournalUnavailable` with what to do where it is none."""
+    try:
+        connection = read_only(file)
+    except StoreUnavailable as error:
+        raise unreadable(file, error.reason) from error
+    if connection.execute(TABLES).fetchone() != (2,):
+        connection.close()
+        raise unreadable(file, "the tables of the trail are not in it")
+    return connection
+
+
+def unreadable(file: Path, reason: object) -> JournalUnavailable:
+    """Return the error of an archive that is damaged, or none at all."""
+    mend = "put it back from a backup, or move it away to read the rest of the trail"
+    return JournalUnavailable(f"{file.name} cannot be read: {reason}; {mend}")

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.cli import main
 from gateway.flow.journal_port import Event, Personal
-from gateway.journal.sqlite import SqliteJournal
+from gateway.journal.journal import SqliteJournal
 
 CONFIG = """
 [server]

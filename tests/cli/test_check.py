@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from gateway.journal.lock import JournalLock
+from gateway.journal.store import JournalLock
 
 REMOTE = """
 [targets.dialpad]

@@ -12,7 +12,7 @@ from gateway.cli import main
 from gateway.cli.failures import Status, Stop, stop_of
 from gateway.errors import ConfigError, Fault, InvalidFilter, JournalUnavailable
 from gateway.flow.target_port import Unreachable
-from gateway.journal.lock import JournalLocked
+from gateway.journal.store import JournalLocked
 
 ROOT = Path(__file__).resolve().parents[2]
 

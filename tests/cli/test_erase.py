@@ -8,7 +8,7 @@ import pytest
 
 from gateway.cli import acting
 from gateway.cli.control_client import Answer, NoGateway
-from gateway.journal.lock import JournalLock
+from gateway.journal.store import JournalLock
 
 ERASED = {
     "subject": "d1gest",

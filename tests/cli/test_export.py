@@ -12,7 +12,7 @@ import pytest
 
 from gateway.cli import acting, export
 from gateway.cli.control_client import Answer
-from gateway.journal.lock import JournalLock
+from gateway.journal.store import JournalLock
 
 NAMES = ["config.loaded", "user.create", "user.replace", "user.delete"]
 

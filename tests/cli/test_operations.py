@@ -18,8 +18,8 @@ from gateway.flow.journal_port import Event, Intent, Key, Mark, Outcome, Resourc
 from gateway.flow.model import Caller, Change
 from gateway.flow.target_port import ResourceType
 from gateway.journal.chain import stamp
-from gateway.journal.lock import JournalLock
-from gateway.journal.sqlite import SqliteJournal
+from gateway.journal.journal import SqliteJournal
+from gateway.journal.store import JournalLock
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 

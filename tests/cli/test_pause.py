@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.app import Gateway, open_gateway, serving
-from gateway.journal.lock import JournalLock
+from gateway.journal.store import JournalLock
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 

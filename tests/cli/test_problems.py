@@ -14,8 +14,8 @@ import pytest
 
 from gateway.flow.journal_port import Event, Outcome, Personal, Resource, Settlement, State
 from gateway.flow.target_port import ResourceType
-from gateway.journal import listing
-from gateway.journal.sqlite import SqliteJournal
+from gateway.journal import reader
+from gateway.journal.journal import SqliteJournal
 
 USER = ResourceType.USER
 STARTED = datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC)
@@ -123,7 +123,7 @@ def test_only_active_people_of_the_target_are_looked_at(run, remember, changes) 
 
 
 def test_people_are_read_page_by_page_and_none_is_left_out(run, remember, monkeypatch) -> None:
-    monkeypatch.setattr(listing, "PAGE", 2)
+    monkeypatch.setattr(reader, "PAGE", 2)
     remember(*(person(f"p{n}", "12") for n in range(5)))
 
     assert names(run, "phonebook") == [f"p{n}@example.com" for n in range(5)]
@@ -222,7 +222,7 @@ def test_somebody_known_whose_change_was_refused_is_listed_until_one_goes_throug
 
 
 def test_refusals_are_read_page_by_page_and_none_is_left_out(run, remember, monkeypatch) -> None:
-    monkeypatch.setattr(listing, "PAGE", 2)
+    monkeypatch.setattr(reader, "PAGE", 2)
     remember(*(told(f"p{n}", *CREATE) for n in range(5)))
 
     assert names(run, "cx") == [f"p{n}" for n in range(5)]

@@ -18,7 +18,7 @@ import structlog
 from gateway.app import open_gateway
 from gateway.flow.model import Caller, Change
 from gateway.flow.target_port import ResourceType
-from gateway.journal.lock import JournalLock
+from gateway.journal.store import JournalLock
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 

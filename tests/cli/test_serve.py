@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.serve import announce
-from gateway.journal.lock import JournalLock
+from gateway.journal.store import JournalLock
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.cli import tail
 from gateway.flow.trail import Question, parse_event_filter
-from gateway.journal.reading import reading
+from gateway.journal.reader import reading
 from tests.support.trails import append, leave
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.journal.lock import JournalLock
+from gateway.journal.store import JournalLock
 
 
 class Gateway(socketserver.UnixStreamServer):

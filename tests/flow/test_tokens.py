@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from gateway.flow.tokens import Token, TokenDesk
-from gateway.journal.memory import MemoryJournal
+from tests.support.memory_journal import MemoryJournal
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TOKEN = Token("tok_1", "okta", "ab" * 32, "2026-02-01T00:00:00.000000Z")

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.flow.journal_port import Event, Intent, Key, Link, Outcome, Personal, Resource, State
 from gateway.flow.target_port import ResourceType
-from gateway.journal.memory import MemoryJournal
-from gateway.journal.sqlite import SqliteJournal
+from gateway.journal.journal import SqliteJournal
+from tests.support.memory_journal import MemoryJournal
 
 USER = ResourceType.USER
 

@@ -1,6 +1,6 @@
 """What every journal promises of pauses."""
 
-from gateway.journal.pauses import SqlitePauses
+from gateway.journal.state import SqlitePauses
 
 
 async def test_a_pause_is_kept_with_its_event_until_it_is_taken_back(journal, event) -> None:

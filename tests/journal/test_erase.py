@@ -12,11 +12,11 @@ from gateway.flow.erasure import ErasureDesk, Kept
 from gateway.flow.journal_port import Event, Mark, Outcome, Personal, Settlement, Standing, State
 from gateway.flow.target_port import ResourceType
 from gateway.flow.trail import Question
-from gateway.journal import keeper
-from gateway.journal.files import archives_of
+from gateway.journal import erase
+from gateway.journal.journal import SqliteJournal
 from gateway.journal.levels import Veil, hashing, masked
-from gateway.journal.sqlite import SqliteJournal
-from gateway.journal.verdict import verify
+from gateway.journal.store import archives_of
+from gateway.journal.verify import verify
 from gateway.sqlite import Database, read_only
 from tests.support.trails import seqs as told
 
@@ -244,7 +244,7 @@ async def test_an_erasure_that_was_cut_off_is_finished_later(
         clock.turn(40 * DAY)
     await sqlite.keeper.retire(0)
     with monkeypatch.context() as patch:
-        patch.setattr(keeper, "erase_archived", lambda *arguments: 1 / 0)
+        patch.setattr(erase, "erase_archived", lambda *arguments: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await desk.erase("Ann")
     assert judged(path) == "whole"
@@ -293,7 +293,7 @@ async def test_files_that_cannot_be_read_end_an_erasure_before_it_begins(
 
 async def test_what_happens_during_an_erasure_is_erased_too(desk, remember, sqlite, event, monkeypatch):
     await remember("Ann")
-    find = keeper.find
+    find = erase.find
 
     def find_slowly(*arguments):
         found = find(*arguments)
@@ -301,7 +301,7 @@ async def test_what_happens_during_an_erasure_is_erased_too(desk, remember, sqli
             sqlite.keeper.appender.write(connection, [event("late", "Ann", target=TARGET)])
         return found
 
-    monkeypatch.setattr(keeper, "find", find_slowly)
+    monkeypatch.setattr(erase, "find", find_slowly)
     assert (await desk.erase("Ann")).events == (1, 2)
 
 

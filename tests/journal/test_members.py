@@ -10,7 +10,7 @@ import pytest
 
 from gateway.flow.journal_port import Event, Key, MemberRow, MemberRows, Outcome, Resource, Settlement, State
 from gateway.flow.target_port import ResourceType
-from gateway.journal.sqlite import SCHEMA
+from gateway.journal.journal import SCHEMA
 from gateway.scim.members import Delta
 
 GROUP = ResourceType.GROUP

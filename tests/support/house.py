@@ -25,12 +25,12 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.journal.chain import stamp
-from gateway.journal.memory import MemoryJournal
 from gateway.mapping.target import TargetMapping
 from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, fold, take_password
 from gateway.scim.grammar import parse_filter
 from gateway.scim.members import take_member_operations, take_members
 from gateway.scim.predicate import predicate
+from tests.support.memory_journal import MemoryJournal
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
 

@@ -8,16 +8,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from gateway.journal.lines import Appender, read_salt
+from gateway.journal.events import Appender, read_salt
+from gateway.journal.journal import SCHEMA, SqliteTrail
 from gateway.journal.members import SqliteMemberships
-from gateway.journal.memory import MemoryJournal
 from gateway.journal.operations import Owner, SqliteOperations
-from gateway.journal.removals import SqliteRemovals
 from gateway.journal.resources import SqliteResources
-from gateway.journal.sqlite import SCHEMA
+from gateway.journal.state import SqliteRemovals
 from gateway.journal.store import Clock, Store
-from gateway.journal.trail import SqliteTrail
 from gateway.sqlite import load_migrations
+from tests.support.memory_journal import MemoryJournal
 
 
 class InlineDatabase:

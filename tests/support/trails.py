@@ -11,9 +11,9 @@ from pathlib import Path
 from gateway.flow.journal_port import Event
 from gateway.flow.trail import Question
 from gateway.journal.chain import subject
-from gateway.journal.lines import Appender, read_salt
-from gateway.journal.slices import find
-from gateway.journal.sqlite import SCHEMA
+from gateway.journal.events import Appender, read_salt
+from gateway.journal.journal import SCHEMA
+from gateway.journal.search import find
 from gateway.sqlite import load_migrations
 
 STARTED = datetime(2026, 3, 1, tzinfo=UTC)

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from gateway.journal.reading import reading
-from gateway.journal.verdict import TrailState
+from gateway.journal.reader import reading
+from gateway.journal.verify import TrailState
 from tests.support.lives import House
 from tests.support.workers import Ack, Provider
 

@@ -1,29 +1,57 @@
 """The journal in one SQLite file."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from gateway.flow.journal_port import Event
 from gateway.flow.status import Census, Pulse
-from gateway.journal.census import census
-from gateway.journal.keeper import Keeper
+from gateway.flow.trail import Question, Slice
+from gateway.journal.erase import Keeper
+from gateway.journal.events import Appender, page, read_head, read_salt
 from gateway.journal.levels import NO_VEILS, Veil
-from gateway.journal.lines import Appender, read_salt
-from gateway.journal.lock import JournalLock
 from gateway.journal.members import SqliteMemberships
 from gateway.journal.operations import Owner, SqliteOperations
-from gateway.journal.pauses import SqlitePauses
-from gateway.journal.removals import SqliteRemovals
+from gateway.journal.reader import census
 from gateway.journal.resources import SqliteResources
-from gateway.journal.store import Clock, Random, Store, answered
-from gateway.journal.tokens import SqliteTokens
-from gateway.journal.trail import SqliteTrail
+from gateway.journal.search import find
+from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
+from gateway.journal.store import Clock, JournalLock, Random, Store, answered
 from gateway.sqlite import Database, Durability, StoreUnavailable, load_migrations
+
+
+class SqliteTrail:
+    """The audit trail: seq without gaps, each event chained to the one before it."""
+
+    def __init__(self, store: Store, path: Path, appender: Appender) -> None:
+        self._store = store
+        self._path = path
+        self._appender = appender
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Add events durably, in order."""
+        await self._store.write(lambda connection: self._appender.write(connection, events))
+
+    async def page(
+        self, before: int | None, count: int, since: str | None, until: str | None
+    ) -> tuple[Mapping[str, Any], ...]:
+        """Return up to `count` events with seq < `before`, newest first, personal values in place."""
+        return await self._store.read(lambda connection: page(connection, before, count, since, until))
+
+    async def find(self, question: Question) -> Slice:
+        """Look at the next events of a question, those of months that have left the journal included."""
+        return await self._store.read(lambda connection: find(connection, self._path, question))
+
+    async def head(self) -> tuple[int, str]:
+        """Return the newest seq and hash; (0, "") for an empty trail."""
+        head = await self._store.read(read_head)
+        return head.seq, head.hash
+
 
 LEASE: Final = 90.0  # seconds
 SCHEMA: Final = files("gateway.journal").joinpath("schema", "sqlite")

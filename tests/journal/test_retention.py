@@ -11,11 +11,11 @@ import pytest
 from gateway.errors import JournalUnavailable
 from gateway.flow.journal_port import Event
 from gateway.flow.trail import Question
-from gateway.journal import archive, keeper
+from gateway.journal import archive, erase
 from gateway.journal.archive import ArchiveFlawed, archive_of
 from gateway.journal.chain import hash_of
-from gateway.journal.files import archives_of
-from gateway.journal.verdict import verify
+from gateway.journal.store import archives_of
+from gateway.journal.verify import verify
 from gateway.sqlite import read_only
 from tests.support.trails import seqs as told
 
@@ -84,14 +84,14 @@ async def test_an_empty_trail_has_nothing_to_move(sqlite):
 
 @pytest.mark.parametrize("step", ["archive_month", "remove_until"])
 async def test_a_run_that_was_cut_off_is_finished_by_the_next(filled, path, monkeypatch, step):
-    done = getattr(keeper, step)
+    done = getattr(erase, step)
 
     def cut_off(*arguments, **named):
         done(*arguments, **named)
         raise RuntimeError("cut off")
 
     with monkeypatch.context() as patch:
-        patch.setattr(keeper, step, cut_off)
+        patch.setattr(erase, step, cut_off)
         with pytest.raises(RuntimeError):
             await filled.keeper.retire(0)
     assert judged(path) == "whole"
@@ -102,7 +102,7 @@ async def test_a_run_that_was_cut_off_is_finished_by_the_next(filled, path, monk
 
 
 async def test_long_months_leave_in_small_steps(filled, path, monkeypatch):
-    monkeypatch.setattr(keeper, "BATCH", 2)
+    monkeypatch.setattr(erase, "BATCH", 2)
     monkeypatch.setattr(archive, "PAGE", 2)
 
     await filled.keeper.retire(0)
@@ -149,7 +149,7 @@ FORGED = """
 async def test_nothing_leaves_for_a_copy_that_differs(filled, path, monkeypatch, statement, seq):
     await filled.keeper.retire(41 * DAY)
     with monkeypatch.context() as patch:
-        patch.setattr(keeper, "remove_until", lambda *arguments, **named: 1 / 0)
+        patch.setattr(erase, "remove_until", lambda *arguments, **named: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await filled.keeper.retire(0)
     file = archive_of(path, "2026-12")
@@ -216,9 +216,7 @@ async def test_a_keeper_goes_on_after_a_failure_and_every_day(filled, path, monk
             raise asyncio.CancelledError
 
     archive_of(path, "2026-11").write_bytes(b"something else" * 99)
-    monkeypatch.setattr(
-        keeper, "asyncio", type("Slept", (), {"sleep": sleep, "to_thread": asyncio.to_thread})
-    )
+    monkeypatch.setattr(erase, "asyncio", type("Slept", (), {"sleep": sleep, "to_thread": asyncio.to_thread}))
     with pytest.raises(asyncio.CancelledError):
         await filled.keeper.run(0)
     assert (days, seqs(path)) == ([DAY] * 3, [5, 6, 7, 8])

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.flow.journal_port import Key, Mark, Outcome, Settlement, Standing
 from gateway.flow.status import Census
-from gateway.journal.reading import reading
+from gateway.journal.reader import reading
 from gateway.sqlite import Database
 
 

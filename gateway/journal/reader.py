@@ -1,14 +1,25 @@
-"""What waits in the journal, and who is in it: lists for commands that only read."""
+"""The journal's file for commands that only read, whether or not a gateway writes it: lists and counts."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from gateway.errors import JournalUnavailable
+from gateway.flow.status import Census
+from gateway.flow.tokens import Token
+from gateway.flow.trail import Event, Question, Slice
 from gateway.journal.chain import subject
-from gateway.journal.lines import page, read_salt
+from gateway.journal.events import page, read_head, read_salt
+from gateway.journal.search import find
+from gateway.journal.state import list_tokens, read_pauses
+from gateway.journal.store import answered
+from gateway.journal.verify import Verdict, verify
+from gateway.sqlite import read_only
 
 PAGE: Final = 500  # rows of one read
 
@@ -94,3 +105,91 @@ def refused(connection: sqlite3.Connection, target: str) -> Iterator[tuple[str, 
             if name and (is_about_data if about in active else event["event"] == "user.create"):
                 yield name, event["outcome"]["reason"] or ""
         after = rows[-1][0]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """An open journal, with the months that have left it."""
+
+    connection: sqlite3.Connection
+    path: Path
+
+    def answers(self, question: Question, see: Callable[[int], None] | None = None) -> Iterator[Event]:
+        """Yield the events asked for, each slice of them a short read; `see` is told how far that came."""
+        is_over = False
+        while not is_over:
+            part = self.find(question)
+            yield from part.events
+            question, is_over = question.behind(part.seen), part.is_over
+            if see is not None:
+                see(part.seen)
+
+    def find(self, question: Question) -> Slice:
+        """Look at the next events of a question."""
+        self.connection.execute("BEGIN")
+        try:
+            return find(self.connection, self.path, question)
+        finally:
+            self.connection.execute("ROLLBACK")
+
+    def newest(self) -> int:
+        """Return the seq of the newest event; 0 where there is none."""
+        return read_head(self.connection).seq
+
+    def verify(self) -> Verdict:
+        """Recompute the chain; afterwards the reader is of no more use."""
+        return verify(self.connection)
+
+    def tokens(self) -> tuple[Token, ...]:
+        """Return all tokens, the oldest first."""
+        return list_tokens(self.connection)
+
+    def waiting(self, target: str | None, before: str) -> Iterator[Waiting]:
+        """Yield brakes that hold, unsettled operations, and creates from before `before` never acknowledged.
+
+        `target` None: those of all targets.
+        """
+        return waiting(self.connection, target, before)
+
+    def census(self) -> Census:
+        """Return what the journal holds, counted."""
+        return census(self.connection)
+
+    def active_people(self, base: str) -> Iterator[dict[str, Any]]:
+        """Yield the originals of active people, in bounded memory."""
+        return active_people(self.connection, base)
+
+    def refused(self, target: str) -> Iterator[tuple[str, str]]:
+        """Yield name and reason of everybody whose newest change was refused, with none done since."""
+        return refused(self.connection, target)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Reader]:
+    """Open a journal for reading; raises `JournalUnavailable` where there is none or it cannot be read."""
+    if not path.exists():
+        raise JournalUnavailable(f"there is no journal {path} yet: `serve` makes it")
+    try:
+        with answered(), closing(read_only(path)) as connection:
+            yield Reader(connection, path)
+    except sqlite3.Error as error:
+        raise JournalUnavailable(f"the journal {path} cannot be read: {error}") from error
+
+
+COUNT_UNSETTLED: Final = (
+    "SELECT target, state, count(*) FROM op WHERE state <> 'closed' GROUP BY target, state"
+)
+BRAKED: Final = "SELECT target, tripped FROM brake WHERE tripped IS NOT NULL"
+SIZE: Final = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+
+
+def census(connection: sqlite3.Connection) -> Census:
+    """Count what waits, and measure the file."""
+    counted = connection.execute(COUNT_UNSETTLED).fetchall()
+    return Census(
+        {(target, state): count for target, state, count in counted},
+        dict(connection.execute(BRAKED).fetchall()),
+        read_pauses(connection),
+        read_head(connection).seq,
+        connection.execute(SIZE).fetchone()[0],
+    )

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from gateway.flow.journal_port import Event, Personal
 from gateway.flow.trail import Question, named, parse_event_filter, predicate_of
-from gateway.journal.lines import told
-from gateway.journal.seek import COLUMNS, DOWN, FIRST_AFTER, FIRST_FROM, UP
-from gateway.journal.slices import find
+from gateway.journal.events import told
+from gateway.journal.search import COLUMNS, DOWN, FIRST_AFTER, FIRST_FROM, UP, find
 from tests.support.trails import RARE, append, empty_trail, long_trail, seqs
 
 NOWHERE = Path("nowhere")

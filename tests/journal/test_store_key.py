@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import JournalUnavailable
-from gateway.journal.key import load_key
+from gateway.journal.store import load_key
 
 
 def test_a_key_is_made_once_for_its_owner_alone(tmp_path):

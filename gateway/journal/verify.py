@@ -9,9 +9,8 @@ from typing import Final
 
 from gateway.errors import JournalUnavailable
 from gateway.journal.chain import Head
-from gateway.journal.files import archives_of, open_archive
-from gateway.journal.lines import READ_HEAD, read_salt
-from gateway.journal.links import Row, changed_part, erased_by, is_erased, rows
+from gateway.journal.events import READ_HEAD, Row, changed_part, erased_by, is_erased, read_salt, rows
+from gateway.journal.store import archives_of, open_archive
 
 READ_BASE: Final = "SELECT seq, hash FROM trail_base"
 FILE: Final = "SELECT file FROM pragma_database_list WHERE name = 'main'"

@@ -12,7 +12,7 @@ import orjson
 
 from gateway.errors import JournalUnavailable
 from gateway.journal.chain import Head
-from gateway.journal.lines import read_head
+from gateway.journal.events import read_head
 from gateway.journal.store import Store
 from gateway.sqlite import Database
 

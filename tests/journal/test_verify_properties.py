@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from gateway.flow.erasure import ErasureDesk
 from gateway.flow.journal_port import Event, Personal
+from gateway.journal.journal import SqliteJournal
 from gateway.journal.levels import Veil, masked
-from gateway.journal.sqlite import SqliteJournal
-from gateway.journal.verdict import TrailState, verify
+from gateway.journal.verify import TrailState, verify
 from gateway.sqlite import StoreUnavailable, read_only
 
 NAMES = ("gateway.db", "gateway.db.2026-01.archive", "gateway.db.2026-02.archive")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from gateway.errors import JournalUnavailable
 from gateway.flow.journal_port import Event
 from gateway.flow.trail import Question, named
-from gateway.journal.files import archives_of
-from gateway.journal.slices import SIZE, find
+from gateway.journal.search import SIZE, find
+from gateway.journal.store import archives_of
 from tests.support.trails import append, empty_trail, leave, seqs
 
 DOWN, UP = Question(), Question(newest_first=False)

@@ -12,11 +12,10 @@ from gateway.errors import JournalUnavailable
 from gateway.flow.journal_port import Key, KeysTaken, Mark, Outcome, Settlement, Standing
 from gateway.flow.target_port import ResourceType
 from gateway.flow.tokens import Token
-from gateway.journal.lock import JournalLocked
+from gateway.journal.journal import SqliteJournal
 from gateway.journal.operations import Owner, SqliteOperations
-from gateway.journal.sqlite import SqliteJournal
-from gateway.journal.store import Store
-from gateway.journal.tokens import list_tokens
+from gateway.journal.state import list_tokens
+from gateway.journal.store import JournalLocked, Store
 from gateway.sqlite import QUEUE, StoreUnavailable, read_only
 
 USER = ResourceType.USER

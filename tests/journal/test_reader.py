@@ -5,9 +5,9 @@ from contextlib import closing
 import pytest
 
 from gateway.flow.journal_port import Event, Outcome, Personal, Remark, Settlement
+from gateway.journal.journal import SqliteJournal
 from gateway.journal.levels import Veil, masked
-from gateway.journal.listing import refused
-from gateway.journal.sqlite import SqliteJournal
+from gateway.journal.reader import refused
 from gateway.sqlite import read_only
 
 

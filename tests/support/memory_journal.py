@@ -1,4 +1,4 @@
-"""A journal that forgets: the same ports on dicts, for tests and dry runs."""
+"""A journal that forgets: the same ports on dicts, for tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,0 +1,126 @@
+"""What administrators set, and what is counted for them: tokens, pauses and the removal brake."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.flow.journal_port import Event
+from gateway.flow.tokens import Token
+from gateway.journal.chain import stamp
+from gateway.journal.events import Appender
+from gateway.journal.store import Clock, Store
+
+ADD: Final = "INSERT INTO token (id, provider, sha256, created, expires, revoked) VALUES (?, ?, ?, ?, ?, ?)"
+LIST: Final = "SELECT id, provider, sha256, created, expires, revoked FROM token ORDER BY created, id"
+REVOKE: Final = "UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL"
+
+
+class SqliteTokens:
+    """The tokens in the journal, beside those in the configuration."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def add(self, token: Token) -> None:
+        """Let the token in from now on."""
+        t = token
+        row = (t.id, t.provider, t.sha256, t.created, t.expires, t.revoked)
+        await self._store.write(lambda connection: connection.execute(ADD, row).rowcount)
+
+    async def list(self) -> tuple[Token, ...]:
+        """Return all tokens, the oldest first, those that are over too."""
+        return await self._store.read(list_tokens)
+
+    async def active(self) -> tuple[Token, ...]:
+        """Return the tokens that are neither expired nor revoked."""
+        now = stamp(self._clock())
+        return tuple(token for token in await self.list() if token.is_active(now))
+
+    async def revoke(self, id: str) -> bool:
+        """End a token; False where there is none, or it is revoked already."""
+        now = stamp(self._clock())
+        changed = await self._store.write(lambda connection: connection.execute(REVOKE, (now, id)).rowcount)
+        return changed == 1
+
+
+def list_tokens(connection: sqlite3.Connection) -> tuple[Token, ...]:
+    """Return all tokens, the oldest first, without a gateway."""
+    return tuple(Token(*row) for row in connection.execute(LIST))
+
+
+READ_PAUSES: Final = "SELECT target, since FROM pause"
+ADD_PAUSE: Final = "INSERT OR REPLACE INTO pause (target, since) VALUES (?, ?)"
+REMOVE_PAUSE: Final = "DELETE FROM pause WHERE target = ?"
+
+
+class SqlitePauses:
+    """Which targets are paused; each act is kept together with its event."""
+
+    def __init__(self, store: Store, appender: Appender) -> None:
+        self._store = store
+        self._appender = appender
+
+    async def read(self) -> Mapping[str, str]:
+        """Return since when each paused target is paused (RFC 3339, UTC)."""
+        return await self._store.read(read_pauses)
+
+    async def note(self, target: str, since: str | None, event: Event) -> None:
+        """Keep a pause, or None for no longer one, and its event; raises `JournalUnavailable`."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            if since is None:
+                connection.execute(REMOVE_PAUSE, (target,))
+            else:
+                connection.execute(ADD_PAUSE, (target, since))
+            self._appender.write(connection, [event])
+
+        await self._store.write(work)
+
+
+def read_pauses(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return since when each paused target is paused, without a gateway."""
+    return dict(connection.execute(READ_PAUSES).fetchall())
+
+
+COUNT_REMOVALS: Final = """
+    SELECT count(DISTINCT coalesce(nullif(resource, ''), id)) FROM op
+    WHERE target = :target AND removes = 1
+      AND (state IN ('open', 'doubt', 'pending')
+           OR (closed >= :since AND opened >= :since AND outcome IN ('applied', 'adopted', 'replayed')))"""
+BRAKE: Final = "SELECT tripped, released FROM brake WHERE target = ?"
+TRIP: Final = """
+    INSERT INTO brake (target, tripped) VALUES (?, ?)
+    ON CONFLICT (target) DO UPDATE SET tripped = excluded.tripped"""
+RELEASE: Final = """
+    INSERT INTO brake (target, released) VALUES (?, ?)
+    ON CONFLICT (target) DO UPDATE SET tripped = NULL, released = excluded.released"""
+
+
+class SqliteRemovals:
+    """Removals counted over the operations; the brake in a table of its own."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def count(self, target: str, since: str) -> int:
+        """Return how many people were removed since then, those under way included."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            found: int = connection.execute(COUNT_REMOVALS, {"target": target, "since": since}).fetchone()[0]
+            return found
+
+        return await self._store.read(work)
+
+    async def brake(self, target: str) -> tuple[str | None, str | None]:
+        """Return since when the brake holds, None where it does not, and when it was last released."""
+        row = await self._store.read(lambda connection: connection.execute(BRAKE, (target,)).fetchone())
+        return row or (None, None)
+
+    async def trip(self, target: str, at: str) -> None:
+        """Hold from now on."""
+        await self._store.write(lambda connection: connection.execute(TRIP, (target, at)).rowcount)
+
+    async def release(self, target: str, at: str) -> None:
+        """Hold no longer; what is counted begins anew."""
+        await self._store.write(lambda connection: connection.execute(RELEASE, (target, at)).rowcount)
