@@ -13,10 +13,7 @@ import structlog
 from aiohttp import web
 
 from gateway.basis import end_process, new_id, now, open_journal, services_on, utc
-from gateway.flow.alert import Alert
-from gateway.flow.bell import Bell
 from gateway.flow.change import Changes
-from gateway.flow.deliveries import Deliveries
 from gateway.flow.desk import OperationDesk
 from gateway.flow.erasure import ErasureDesk
 from gateway.flow.exports import ExportDesk
@@ -25,6 +22,8 @@ from gateway.flow.model import Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.runs import Runs
+from gateway.flow.services import Alert, Bell
+from gateway.flow.sweep import Deliveries
 from gateway.flow.tokens import TokenDesk
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import Witness

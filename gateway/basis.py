@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import structlog
 
+from gateway.flow.entry_cache import Sights
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Services
-from gateway.flow.sight import Sights
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import load_key
 from gateway.parts import veils_of

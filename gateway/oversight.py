@@ -8,9 +8,9 @@ from typing import Final
 import aiohttp
 
 from gateway.flow.alarms import Alarms
-from gateway.flow.alert import Alert
 from gateway.flow.model import Services
 from gateway.flow.pause import Pauses
+from gateway.flow.services import Alert
 from gateway.flow.status import JournalState, Status, target_states
 from gateway.flow.watch import Watcher
 from gateway.journal.journal import SqliteJournal

@@ -12,9 +12,9 @@ from typing import Any, Final, NoReturn, Protocol
 import structlog
 
 from gateway.errors import JournalUnavailable
-from gateway.flow.alert import Alert, log_alert
 from gateway.flow.journal_port import Event
 from gateway.flow.model import Services
+from gateway.flow.services import Alert, log_alert
 from gateway.log import correlation_id
 
 AGAIN: Final = 900.0  # seconds until the same alert is told once more

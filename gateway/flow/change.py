@@ -11,23 +11,20 @@ from gateway.errors import (
     JournalUnavailable,
     NotSupported,
 )
-from gateway.flow.answers import answer_to_change
-from gateway.flow.decide import Plan, Send, Situation, decide, without_password
+from gateway.flow.change_event import Record, outcome_of
 from gateway.flow.deliver import Courier, Delivered, Gone
-from gateway.flow.document import Members, shown
-from gateway.flow.intents import says_active
+from gateway.flow.entry import without_password
+from gateway.flow.failures import answer_to_change, try_again_in
+from gateway.flow.find import look
+from gateway.flow.groups import Membership
 from gateway.flow.journal_port import Key, KeysTaken, Mark, Operation, Outcome, Settlement, Standing, State
-from gateway.flow.leavers import Leavers
-from gateway.flow.look import look
-from gateway.flow.membership import Membership
-from gateway.flow.model import Change, Reply, Services, keys_of, keys_of_resource
-from gateway.flow.precondition import refuse_outdated
-from gateway.flow.record import Record, outcome_of
+from gateway.flow.model import Change, Plan, Reply, Send, Services, Situation, keys_of, keys_of_resource
+from gateway.flow.plan import decide, says_active
 from gateway.flow.recovery import Recovery
-from gateway.flow.remember import Known, remembered
-from gateway.flow.retry import try_again_in
+from gateway.flow.removals import Leavers, refuse_outdated
+from gateway.flow.resource import Known, Members, remembered, shown
+from gateway.flow.services import plus
 from gateway.flow.target_port import Attributes, ResourceType, TargetError
-from gateway.flow.times import plus
 from gateway.scim.members import Emptied, edited
 from gateway.scim.names import NAMES
 

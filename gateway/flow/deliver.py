@@ -6,15 +6,15 @@ from itertools import count
 from typing import Any
 
 from gateway.errors import Uniqueness
-from gateway.flow.decide import Plan, Send, update_of
+from gateway.flow.change_event import Record
+from gateway.flow.entry import update_of
+from gateway.flow.failures import Retry
+from gateway.flow.find import find_entry, may_become
+from gateway.flow.groups import Membership
 from gateway.flow.journal_port import Mark, Operation, Outcome, Standing
-from gateway.flow.look import may_become
-from gateway.flow.lookup import find_entry
 from gateway.flow.members import NOBODYS, Members
-from gateway.flow.membership import Membership
-from gateway.flow.model import Change, Services, Target
-from gateway.flow.record import Record
-from gateway.flow.retry import Retry
+from gateway.flow.model import Change, Plan, Send, Services, Target
+from gateway.flow.services import plus
 from gateway.flow.target_port import (
     Attributes,
     Conflict,
@@ -26,7 +26,6 @@ from gateway.flow.target_port import (
     TargetError,
     Update,
 )
-from gateway.flow.times import plus
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import compare, overlay
 

@@ -2,23 +2,27 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from gateway.flow.alert import Alarm, log_alert
+from gateway.flow.entry_cache import Sights
 from gateway.flow.journal_port import (
     Key,
+    Link,
     Memberships,
     Operations,
     Outcome,
     Removals,
     Resource,
     Resources,
+    State,
     Trail,
 )
 from gateway.flow.locks import KeyedLocks
-from gateway.flow.meter import Meter, Unmetered
-from gateway.flow.sight import Sights
-from gateway.flow.target_port import Attributes, Connector, Paused, ResourceType
-from gateway.mapping.target import TargetMapping
+from gateway.flow.members import NOBODYS, Members
+from gateway.flow.services import Alarm, Meter, Unmetered, log_alert
+from gateway.flow.target_port import Attributes, Connector, Paused, ResourceType, Update
+from gateway.mapping.target import Mapped, TargetMapping
+from gateway.scim.difference import Difference
 from gateway.scim.documents import fold, identity
 from gateway.scim.members import Edit
 
@@ -156,3 +160,57 @@ def keys_of_resource(resource: Resource) -> frozenset[Key]:
 def is_same_name(left: object, right: object) -> bool:
     """Compare two userNames as SCIM does: NFC and casefolded; absent ones are not alike."""
     return isinstance(left, str) and isinstance(right, str) and bool(left) and fold(left) == fold(right)
+
+
+class Send(StrEnum):
+    """What goes to the target."""
+
+    NOTHING = "nothing"
+    CREATE = "create"
+    CHANGE = "change"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that is known when a change is decided, read after its keys were taken."""
+
+    resource: Resource | None = None  # the one the change is about
+    rivals: tuple[Resource, ...] = ()  # others that hold a key of the wanted state
+    present: Attributes | None = None  # the target's entry now
+
+    def link(self, target: str) -> Link | None:
+        return self.resource.links.get(target) if self.resource else None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The state that a change asks for: the document, its target form, and a password where that is sent."""
+
+    document: Attributes
+    mapped: Mapped
+    is_active: bool = True  # groups always are
+    secret: Attributes = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to send, and what will be true when that is done."""
+
+    send: Send
+    event: str
+    status: int
+    outcome: Outcome
+    original: Attributes
+    state: State
+    mapped: Mapped
+    differences: tuple[Difference, ...] = ()
+    target_id: str | None = None
+    update: Update | None = None
+    secret: Attributes = field(default_factory=dict, repr=False)
+    kind: ResourceType = ResourceType.USER
+    members: Members = NOBODYS
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        return keys_of(self.original, self.kind)

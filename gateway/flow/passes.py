@@ -10,11 +10,10 @@ from typing import Any, Final, TypeVar
 
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.administrator import administrator
-from gateway.flow.answers import RETRY_AFTER
 from gateway.flow.change import Changes
+from gateway.flow.failures import LONGEST_PAUSE, RETRY_AFTER, Retry
 from gateway.flow.journal_port import Event, Outcome, Resource, StaleFence
 from gateway.flow.model import Caller, Change, Services, Target
-from gateway.flow.retry import LONGEST_PAUSE, Retry
 from gateway.flow.target_port import Denied, ResourceType, TargetError, Throttled
 from gateway.users import acting
 

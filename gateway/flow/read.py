@@ -6,19 +6,17 @@ from functools import partial
 from typing import Any
 
 from gateway.errors import InvalidFilter, NotFound
-from gateway.flow.answers import answer_to_read
-from gateway.flow.document import Members, shown, shown_entry
+from gateway.flow.entry_cache import Moment
+from gateway.flow.failures import answer_to_read
+from gateway.flow.find import entry_of, foreign_entry, is_made_again, is_protected
+from gateway.flow.groups import Membership
 from gateway.flow.journal_port import Key, Resource, State
-from gateway.flow.look import entry_of, foreign_entry, is_made_again, is_protected
 from gateway.flow.members import without_members
-from gateway.flow.membership import Membership
 from gateway.flow.model import Services, Target, keys_of, keys_of_resource
-from gateway.flow.namesakes import without_namesakes
+from gateway.flow.paging import Order, in_order, walk, window, with_hidden, without_namesakes
 from gateway.flow.recovery import Recovery
-from gateway.flow.sight import Moment
+from gateway.flow.resource import Members, shown, shown_entry
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
-from gateway.flow.walk import walk
-from gateway.flow.window import Order, in_order, window, with_hidden
 from gateway.mapping.query import equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold
 from gateway.scim.grammar import Filter
@@ -26,7 +24,7 @@ from gateway.scim.names import resource as schema_of
 from gateway.scim.order import Sort
 from gateway.scim.paths import compiled
 from gateway.scim.predicate import attributes_named, predicate
-from gateway.scim.typed import boolean_literals
+from gateway.scim.typed import boolean_literals, for_type
 
 Matches = Callable[[Mapping[str, Any]], bool]
 IsAsked = Callable[[Attributes, Attributes], bool]  # of an entry, and of the document it is shown as
@@ -305,3 +303,25 @@ def _is_absent_rightly(resource: Resource) -> bool:
 
 def _is_anybody(entry: Attributes, document: Attributes) -> bool:
     return True
+
+
+async def query_all(reads: Reads, target: Target, question: Question) -> Page:
+    """Return a page of what matches, people before groups; raises as `Reads.query` does."""
+    refuse_unknown(target, tuple(ResourceType), question.filter)
+    total, found = 0, list[Attributes]()
+    for kind in ResourceType:
+        start, count = max(1, question.start - total), question.count - len(found)
+        page = await _of_type(reads, target, kind, replace(question, start=start, count=count))
+        total += page.total
+        found.extend(page.entries)
+    return Page(total, tuple(found))
+
+
+async def _of_type(reads: Reads, target: Target, kind: ResourceType, question: Question) -> Page:
+    if question.filter is None:
+        return await reads.query(target, kind, question)
+    mapping = target.mapping_for(kind)
+    left = for_type(question.filter, kind, lambda path: mapping.knows(compiled(path)))
+    if left is False:
+        return Page(0, ())
+    return await reads.query(target, kind, replace(question, filter=None if left is True else left))

@@ -7,10 +7,11 @@ from typing import Final
 import structlog
 
 from gateway.errors import Busy, GatewayError, JournalUnavailable
-from gateway.flow.alert import Alert
-from gateway.flow.answers import answer_to_change
-from gateway.flow.decide import update_of
 from gateway.flow.deliver import read_back
+from gateway.flow.entry import update_of
+from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, is_dead, try_again_in
+from gateway.flow.find import find_entry, may_become
+from gateway.flow.groups import Membership
 from gateway.flow.journal_port import (
     Event,
     Intent,
@@ -26,15 +27,11 @@ from gateway.flow.journal_port import (
     StaleFence,
     Standing,
 )
-from gateway.flow.look import may_become
-from gateway.flow.lookup import find_entry
 from gateway.flow.members import NOBODYS, Members
-from gateway.flow.membership import Membership
 from gateway.flow.model import Services, Target
-from gateway.flow.remember import Known, remembered
-from gateway.flow.retry import LONGEST_PAUSE, is_dead, try_again_in
+from gateway.flow.resource import Known, remembered
+from gateway.flow.services import Alert, between, plus
 from gateway.flow.target_port import Attributes, Conflict, Missing, Refused, ResourceType, TargetError
-from gateway.flow.times import between, plus
 from gateway.log import correlation_id
 from gateway.scim.difference import Difference, compare, overlay
 from gateway.scim.names import NAMES

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from gateway.flow.change import Changes
-from gateway.flow.held import unsent
+from gateway.flow.entry import unsent
 from gateway.flow.journal_port import Outcome, Resource, State
 from gateway.flow.model import Services, Target
 from gateway.flow.passes import Lines, Pushed, Run, everybody, push, side_by_side

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from gateway.flow.alert import Alert
 from gateway.flow.model import Services
+from gateway.flow.services import Alert
 from gateway.flow.target_port import CannotFilter, Conflict, Denied, Missing, Refused, TargetError
 
 ANSWERS: Final = (Refused, Conflict, Missing, CannotFilter)  # said by a target that is well

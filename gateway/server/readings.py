@@ -5,9 +5,9 @@ from typing import Final
 import structlog
 
 from gateway.errors import JournalUnavailable
+from gateway.flow.change_event import caller_fields
 from gateway.flow.journal_port import Event
 from gateway.flow.model import Caller, Services
-from gateway.flow.record import caller_fields
 from gateway.flow.trail import Question, fields_asked
 from gateway.log import correlation_id
 from gateway.server.seldom import Seldom

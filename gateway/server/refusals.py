@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.errors import GatewayError
+from gateway.flow.change_event import NOTHING, Attempted, refused_event
 from gateway.flow.model import Caller, Services, Target
-from gateway.flow.record import NOTHING, Attempted, refused_event
 from gateway.log import correlation_id
 from gateway.server.seldom import MOST, Seldom
 

@@ -9,10 +9,9 @@ from aiohttp import web
 
 from gateway.errors import Forbidden, GatewayError, MethodNotAllowed, NotFound
 from gateway.flow.change import Changes
+from gateway.flow.change_event import Attempted
 from gateway.flow.model import Caller, Change, Services, Target
-from gateway.flow.read import Reads
-from gateway.flow.record import Attempted
-from gateway.flow.root import query_all
+from gateway.flow.read import Reads, query_all
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.log import correlation_id
 from gateway.scim.dialects import Dialect

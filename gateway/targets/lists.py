@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from gateway.flow.paging import SHOWS_AGAIN
 from gateway.flow.target_port import Attributes, CannotFilter, Contradiction, Page, Query, Refused
-from gateway.flow.walk import SHOWS_AGAIN
 from gateway.targets.abilities import NO_COUNT, NO_START, NO_TOTALS, SHORT_PAGES, Lack
 from gateway.targets.replies import Listing
 

@@ -14,8 +14,7 @@ from structlog.testing import capture_logs
 from gateway import flow
 from gateway.errors import JournalUnavailable
 from gateway.flow.alarms import MOST, Alarms, Undelivered
-from gateway.flow.alert import ALERTS, Alert
-from gateway.flow.meter import Unmetered
+from gateway.flow.services import ALERTS, Alert, Unmetered
 from gateway.log import correlation_id
 from tests.support.house import House
 

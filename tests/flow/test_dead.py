@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.flow.alert import Alert
 from gateway.flow.journal_port import Intent, Key, Mark, Standing, State
 from gateway.flow.recovery import Recovery
+from gateway.flow.services import Alert
 from gateway.flow.target_port import ResourceType, Unreachable
 from tests.support.house import House
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.alert import Alert
-from gateway.flow.meter import Unmetered
+from gateway.flow.services import Alert, Unmetered
 from gateway.flow.target_port import (
     CannotFilter,
     Conflict,

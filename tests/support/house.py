@@ -8,11 +8,11 @@ from itertools import count
 from typing import Any
 
 from gateway.flow.change import Changes
+from gateway.flow.entry_cache import Sights
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change, Policy, Reply, Services, Target
 from gateway.flow.read import Question, Reads
 from gateway.flow.recovery import Recovery
-from gateway.flow.sight import Sights
 from gateway.flow.target_port import (
     Attributes,
     Conflict,

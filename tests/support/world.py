@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.change import Changes
+from gateway.flow.entry_cache import Sights
 from gateway.flow.journal_port import Intent, Operation, Settlement
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change, Policy, Reply, Services, Target
 from gateway.flow.read import Question, Reads
 from gateway.flow.recovery import Recovery
-from gateway.flow.sight import Sights
 from gateway.flow.target_port import (
     Attributes,
     Broken,

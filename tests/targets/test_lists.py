@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from gateway.flow.paging import walk
 from gateway.flow.target_port import Contradiction, Page, Query, Refused
-from gateway.flow.walk import walk
 from gateway.targets.lists import Lists
 from gateway.targets.replies import Listing
 from tests.support.lesser import TOTALS, Paging

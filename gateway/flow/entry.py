@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.flow.journal_port import Link, Resource, State
-from gateway.flow.target_port import Attributes
+from gateway.flow.model import Policy, Situation, is_same_name
+from gateway.flow.target_port import Attributes, ResourceType, Update
 from gateway.mapping.covers import covers
 from gateway.mapping.target import Mapped, TargetMapping
 from gateway.scim.difference import Difference, compare, overlay
-from gateway.scim.documents import truth
-from gateway.scim.names import get
+from gateway.scim.documents import take_password, truth
+from gateway.scim.names import NAMES, get
 
 
 def edited(mapping: TargetMapping, resource: Resource, link: Link, present: Attributes) -> Attributes:
@@ -49,3 +50,50 @@ def with_kept(before: Attributes, mapped: Mapped) -> Mapped:
         if any(covers(where, difference) for where in mapped.kept)
     ]
     return replace(mapped, form=overlay(mapped.form, kept))
+
+
+def view_of(mapping: TargetMapping, situation: Situation, target: str) -> Attributes:
+    """Return the document that GET would return now, without id and meta (DESIGN section 6)."""
+    resource, present = situation.resource, situation.present
+    if resource is None:
+        return mapping.reverse(present or {})
+    link = resource.links.get(target)
+    if present is None or link is None or link.seen is None:
+        return dict(resource.original)
+    return mapping.view(resource.original, link.seen, present)
+
+
+def without_password(entry: Attributes) -> Attributes:
+    """Return a target's entry without a password that it echoes."""
+    return take_password(entry)[0] if "password" in entry else entry
+
+
+def may_adopt(
+    policy: Policy,
+    wanted: Mapping[str, object],
+    entry: Mapping[str, object],
+    kind: ResourceType = ResourceType.USER,
+) -> bool:
+    """Say whether an entry found on the target may become ours: it must share a key of `adopt_by`.
+
+    A group's displayName is to it what userName is to a person.
+    """
+    external, theirs = wanted.get("externalId"), entry.get("externalId")
+    shared = {
+        "externalId": bool(external) and external == theirs,
+        # somebody else's externalId on the entry says that it is another person (DESIGN section 7)
+        "userName": is_same_name(wanted.get(NAMES[kind]), entry.get(NAMES[kind]))
+        and (not external or not theirs or external == theirs),
+    }
+    return any(shared[key] for key in policy.adopt_by)
+
+
+def update_of(
+    present: Attributes, differences: tuple[Difference, ...], form: Attributes, secret: Attributes
+) -> Update:
+    """Return the update that lays the differences over what the target shows now."""
+    laid = {**without_password(overlay(present, differences)), **secret}
+    shown = present.get("schemas")
+    known = [urn for urn in shown if isinstance(urn, str)] if isinstance(shown, list) else []
+    laid["schemas"] = list(dict.fromkeys((*known, *form["schemas"])))
+    return Update(present, laid, differences)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.errors import Busy, GatewayError
-from gateway.flow.decide import Plan
 from gateway.flow.journal_port import Event, Outcome, Personal, Remark
-from gateway.flow.model import Caller, Change, Target
+from gateway.flow.model import Caller, Change, Plan, Target
 from gateway.flow.target_port import ResourceType, TargetError
 from gateway.scim.difference import Difference
 from gateway.scim.names import NAMES

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import InvalidFilter
-from gateway.flow.read import Question, Reads
+from gateway.flow.read import Question, Reads, query_all
 from gateway.flow.recovery import Recovery
-from gateway.flow.root import query_all
 from gateway.flow.target_port import Page
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import Busy, NotFound
+from gateway.flow.find import entry_of, foreign_entry, is_made_again, is_protected
 from gateway.flow.journal_port import Key
-from gateway.flow.look import entry_of, foreign_entry, is_made_again, is_protected
 from gateway.flow.target_port import ResourceType, Unreachable
 from gateway.scim.grammar import parse_filter
 from gateway.scim.predicate import predicate

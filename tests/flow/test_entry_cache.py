@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.flow import sight
-from gateway.flow.sight import Sights
+from gateway.flow import entry_cache
+from gateway.flow.entry_cache import Sights
 from gateway.flow.target_port import ResourceType
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
@@ -66,7 +66,7 @@ def test_what_is_forgotten_is_not_recalled_and_may_be_forgotten_again(sights) ->
 
 
 def test_only_so_many_are_remembered_the_newest(sights, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sight, "MOST", 2)
+    monkeypatch.setattr(entry_cache, "MOST", 2)
     for id in ("1", "2", "1", "3"):
         sights.note("phonebook", USER, ANN | {"id": id})
 
@@ -103,7 +103,7 @@ def test_an_older_read_does_not_bring_back_what_was_forgotten(sights) -> None:
 
 
 def test_an_older_read_does_not_bring_back_what_there_was_no_room_for(sights, monkeypatch) -> None:
-    monkeypatch.setattr(sight, "MOST", 1)
+    monkeypatch.setattr(entry_cache, "MOST", 1)
     asked = sights.moment()
     sights.forget("phonebook", USER, "1")
     sights.note("phonebook", USER, ANN | {"id": "2"})

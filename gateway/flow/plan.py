@@ -1,117 +1,34 @@
-"""What a change comes to, decided on what the journal and the target say. Pure."""
+"""What a change comes to, decided on what the journal and the target say, and its intent. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from gateway.errors import InvalidValue, NotFound, Uniqueness
-from gateway.flow.held import held, with_kept
-from gateway.flow.journal_port import Key, Link, Outcome, Resource, State
-from gateway.flow.members import NOBODYS, Members
-from gateway.flow.model import Change, Policy, is_same_name, keys_of
+from gateway.flow.entry import held, is_still_active, may_adopt, update_of, view_of, with_kept
+from gateway.flow.journal_port import Intent, Key, Outcome, Resource, State
+from gateway.flow.model import (
+    Change,
+    Plan,
+    Send,
+    Situation,
+    Wanted,
+    is_same_name,
+    keys_of,
+    keys_of_resource,
+)
 from gateway.flow.target_port import Attributes, ResourceType, Update
-from gateway.mapping.target import Mapped, TargetMapping
+from gateway.mapping.target import Mapped
 from gateway.mapping.values import Unusable
-from gateway.scim.difference import Difference, compare, overlay
-from gateway.scim.documents import is_active, replacement, take_password, without_read_only
-from gateway.scim.names import NAMES
+from gateway.scim.difference import Difference, compare
+from gateway.scim.documents import is_active, replacement, take_password, truth, without_read_only
+from gateway.scim.names import NAMES, get
 from gateway.scim.patch import apply_patch
-
-
-class Send(StrEnum):
-    """What goes to the target."""
-
-    NOTHING = "nothing"
-    CREATE = "create"
-    CHANGE = "change"
-    DELETE = "delete"
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """All that is known when a change is decided, read after its keys were taken."""
-
-    resource: Resource | None = None  # the one the change is about
-    rivals: tuple[Resource, ...] = ()  # others that hold a key of the wanted state
-    present: Attributes | None = None  # the target's entry now
-
-    def link(self, target: str) -> Link | None:
-        return self.resource.links.get(target) if self.resource else None
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The state that a change asks for: the document, its target form, and a password where that is sent."""
-
-    document: Attributes
-    mapped: Mapped
-    is_active: bool = True  # groups always are
-    secret: Attributes = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to send, and what will be true when that is done."""
-
-    send: Send
-    event: str
-    status: int
-    outcome: Outcome
-    original: Attributes
-    state: State
-    mapped: Mapped
-    differences: tuple[Difference, ...] = ()
-    target_id: str | None = None
-    update: Update | None = None
-    secret: Attributes = field(default_factory=dict, repr=False)
-    kind: ResourceType = ResourceType.USER
-    members: Members = NOBODYS
-
-    @property
-    def keys(self) -> frozenset[Key]:
-        return keys_of(self.original, self.kind)
 
 
 def decide(change: Change, situation: Situation) -> Plan:
     """Return the plan of a change; raises the GatewayError that refuses it."""
     return _DECISIONS[change.operation](change, situation)
-
-
-def view_of(mapping: TargetMapping, situation: Situation, target: str) -> Attributes:
-    """Return the document that GET would return now, without id and meta (DESIGN section 6)."""
-    resource, present = situation.resource, situation.present
-    if resource is None:
-        return mapping.reverse(present or {})
-    link = resource.links.get(target)
-    if present is None or link is None or link.seen is None:
-        return dict(resource.original)
-    return mapping.view(resource.original, link.seen, present)
-
-
-def without_password(entry: Attributes) -> Attributes:
-    """Return a target's entry without a password that it echoes."""
-    return take_password(entry)[0] if "password" in entry else entry
-
-
-def may_adopt(
-    policy: Policy,
-    wanted: Mapping[str, object],
-    entry: Mapping[str, object],
-    kind: ResourceType = ResourceType.USER,
-) -> bool:
-    """Say whether an entry found on the target may become ours: it must share a key of `adopt_by`.
-
-    A group's displayName is to it what userName is to a person.
-    """
-    external, theirs = wanted.get("externalId"), entry.get("externalId")
-    shared = {
-        "externalId": bool(external) and external == theirs,
-        # somebody else's externalId on the entry says that it is another person (DESIGN section 7)
-        "userName": is_same_name(wanted.get(NAMES[kind]), entry.get(NAMES[kind]))
-        and (not external or not theirs or external == theirs),
-    }
-    return any(shared[key] for key in policy.adopt_by)
 
 
 def _create(change: Change, situation: Situation) -> Plan:
@@ -223,17 +140,6 @@ def _held(change: Change, situation: Situation, present: Attributes) -> Attribut
     return held(mapping, resource, link, present)
 
 
-def update_of(
-    present: Attributes, differences: tuple[Difference, ...], form: Attributes, secret: Attributes
-) -> Update:
-    """Return the update that lays the differences over what the target shows now."""
-    laid = {**without_password(overlay(present, differences)), **secret}
-    shown = present.get("schemas")
-    known = [urn for urn in shown if isinstance(urn, str)] if isinstance(shown, list) else []
-    laid["schemas"] = list(dict.fromkeys((*known, *form["schemas"])))
-    return Update(present, laid, differences)
-
-
 def _without_entry(change: Change, situation: Situation, wanted: Wanted, status: int) -> Plan:
     """The target has no entry of somebody we know: make it, unless nobody needs one."""
     if not wanted.is_active:
@@ -336,3 +242,65 @@ _DECISIONS: Final[Mapping[str, Callable[[Change, Situation], Plan]]] = {
     "push": _push,
     "deliver": _deliver,
 }
+
+
+def intent_of(change: Change, situation: Situation, plan: Plan, op_id: str) -> Intent:
+    """Return what is recorded before the target is asked."""
+    resource = situation.resource
+    keys = plan.keys | (keys_of_resource(resource) if resource else frozenset())
+    if change.id:
+        keys = keys | {Key("id", change.id)}
+    return Intent(
+        op_id=op_id,
+        base=change.target.name,
+        target=change.target.name,
+        type=change.type,
+        operation=plan.send.value,
+        keys=tuple(sorted(keys, key=lambda key: (key.kind, key.value))),
+        resource_id=resource.id if resource else (change.id or ""),
+        target_id=plan.target_id,
+        wanted=plan.mapped.form,
+        original=plan.original,
+        state=plan.state,
+        correlation_id=change.correlation_id,
+        removes=_removes(change, situation, plan),
+        members=plan.members.delta,
+    )
+
+
+def says_active(change: Change) -> bool | None:
+    """Return what a change says in so many words of whether somebody is active; None where nothing."""
+    if change.type is not ResourceType.USER:
+        return None
+    if change.operation == "delete":
+        return False
+    if change.operation == "patch":
+        return _patched_active(change.body)
+    active = truth(get(change.body, "active"))
+    return active if isinstance(active, bool) else (True if change.operation == "create" else None)
+
+
+def _patched_active(message: dict[str, Any]) -> bool | None:
+    said: bool | None = None
+    operations = get(message, "Operations")
+    for operation in operations if isinstance(operations, list) else ():
+        active = _operation_says(operation) if isinstance(operation, dict) else None
+        said = active if isinstance(active, bool) else said
+    return said
+
+
+def _operation_says(operation: dict[str, Any]) -> Any:
+    path, value = get(operation, "path"), get(operation, "value")
+    if isinstance(path, str) and path.casefold() == "active":
+        return truth(value)
+    return truth(get(value, "active")) if not path and isinstance(value, dict) else None
+
+
+def _removes(change: Change, situation: Situation, plan: Plan) -> bool:
+    """Say whether somebody active becomes inactive or is deleted; groups never count."""
+    if change.type is not ResourceType.USER or plan.state is State.ACTIVE or plan.send is Send.CREATE:
+        return False
+    resource, present = situation.resource, situation.present
+    if resource is None or resource.state is State.ACTIVE:
+        return True
+    return present is not None and is_still_active(change.mapping, resource, present)

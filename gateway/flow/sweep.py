@@ -6,8 +6,8 @@ import structlog
 
 from gateway.errors import Busy, GatewayError
 from gateway.flow.change import Changes
+from gateway.flow.failures import try_again_in
 from gateway.flow.model import Caller, Change, Services, Target
-from gateway.flow.retry import try_again_in
 from gateway.flow.target_port import ResourceType
 from gateway.log import correlation_id
 

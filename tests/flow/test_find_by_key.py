@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import Uniqueness
-from gateway.flow.lookup import eq, find_entry
+from gateway.flow.find import eq, find_entry
 from gateway.flow.model import Policy, Target
 from gateway.flow.target_port import CannotFilter, Contradiction, Page, Query, ResourceType
 from gateway.mapping.target import TargetMapping

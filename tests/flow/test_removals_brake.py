@@ -11,11 +11,11 @@ from structlog.testing import capture_logs
 from gateway.errors import Busy
 from gateway.flow.change import Changes
 from gateway.flow.desk import OperationDesk
+from gateway.flow.entry_cache import Sights
 from gateway.flow.journal_port import Standing
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change
 from gateway.flow.recovery import Recovery
-from gateway.flow.sight import Sights
 from gateway.flow.target_port import ResourceType
 from tests.support.house import House
 

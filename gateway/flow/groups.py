@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from gateway.flow.decide import Plan, Send, Situation
+from gateway.flow.find import foreign_entry
 from gateway.flow.journal_port import MemberRow, Outcome, Resource, State
-from gateway.flow.look import foreign_entry
 from gateway.flow.members import (
     NOBODYS,
     Members,
@@ -15,7 +14,7 @@ from gateway.flow.members import (
     members_for,
     shown_members,
 )
-from gateway.flow.model import Change, Services, Target
+from gateway.flow.model import Change, Plan, Send, Services, Situation, Target
 from gateway.flow.target_port import Attributes, MemberUpdate, ResourceType, Update
 from gateway.scim.members import Delta, Elements, delta_of, edited, needs_present
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.flow.retry import Retry, is_dead, try_again_in
+from gateway.flow.failures import Retry, is_dead, try_again_in
 from gateway.flow.target_port import (
     Broken,
     Conflict,

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.flow.bell import Bell
+from gateway.flow.services import Bell
 
 
 async def test_all_who_wait_are_woken() -> None:

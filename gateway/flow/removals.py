@@ -1,0 +1,168 @@
+"""Removals, within their limit and never lost; changes meant for one version (RFC 7644 section 3.14)."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+
+from gateway.errors import Busy, GatewayError, InvalidValue, PreconditionFailed, Uniqueness
+from gateway.flow.change_event import Record
+from gateway.flow.entry import view_of
+from gateway.flow.failures import answer_to_change, try_again_in
+from gateway.flow.find import recalled
+from gateway.flow.groups import Membership
+from gateway.flow.journal_port import Event, Key, KeysTaken, Mark, Operation, Outcome, StaleFence, Standing
+from gateway.flow.model import Change, Plan, Services, Situation, Target
+from gateway.flow.plan import decide, intent_of
+from gateway.flow.recovery import replaced
+from gateway.flow.resource import Members, version_of
+from gateway.flow.services import Alert, plus
+from gateway.flow.target_port import ResourceType, TargetError
+from gateway.scim.versions import is_meant, tells_members
+
+
+class Leavers:
+    """Records removals: within the brake, and even where the target cannot be asked."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._brake = Brake(services)
+
+    async def claim(self, change: Change, situation: Situation, plan: Plan, record: Record) -> Operation:
+        """Record the intent; raises Busy where it is a removal too many, which is then held."""
+        intent = intent_of(change, situation, plan, self._services.new_id())
+        operations = self._services.operations
+        if not intent.removes:
+            return await operations.claim(intent)
+        async with self._brake.turn(change.target) as reason:
+            operation = await operations.claim(intent)
+            if reason is None:
+                return operation
+            event = record.event(Outcome.PENDING, change.caller.busy_status, reason)
+            await operations.mark(operation, Mark(Standing.HELD, reason), event)
+        record.is_written = True
+        raise Busy(reason)
+
+    async def keep(
+        self,
+        change: Change,
+        keys: frozenset[Key],
+        record: Record,
+        answer: GatewayError,
+        fault: TargetError | None = None,
+    ) -> None:
+        """Record a deactivation that cannot be made now, in place of what stood before it under these keys.
+
+        It stays pending until it is applied or replaced. What is no deactivation is not kept.
+        """
+        situation = await recalled(self._services, change, keys)
+        if situation is None:
+            return
+        with suppress(InvalidValue, PreconditionFailed, Uniqueness, KeysTaken, StaleFence):
+            await refuse_outdated(self._services, change, situation)
+            plan = decide(change, situation)
+            intent = intent_of(change, situation, plan, "")
+            if not intent.removes or not frozenset(intent.keys) <= keys:
+                return
+            unsettled = await self._services.operations.open(change.target.name, tuple(keys))
+            earlier = [operation for operation in unsettled if operation.intent.type is change.type]
+            if any(operation.intent.removes for operation in earlier):
+                return
+            await self._replace(earlier)
+            record.plan, record.differences = plan, plan.differences
+            operation = await self.claim(change, situation, plan, record)
+            mark = self._mark(change, earlier, answer, fault)
+            event = record.refusal(answer, answer.told(change.caller.busy_status))
+            await self._services.operations.mark(operation, mark, event)
+            record.is_written = True
+
+    def _mark(
+        self, change: Change, earlier: Iterable[Operation], answer: GatewayError, fault: TargetError | None
+    ) -> Mark:
+        """Return how the removal stands: what was in doubt before it may still take effect after it."""
+        now = self._services.now()
+        if any(o.standing in (Standing.OPEN, Standing.DOUBT) for o in earlier):
+            return Mark(Standing.DOUBT, answer.detail, plus(now, change.target.policy.settle))
+        return Mark(Standing.PENDING, answer.detail, plus(now, try_again_in(1, fault)))
+
+    async def _replace(self, earlier: Iterable[Operation]) -> None:
+        for operation in earlier:
+            await replaced(self._services, operation)
+
+
+class Brake:
+    """Counts removals for each target, and holds when there are too many."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    @asynccontextmanager
+    async def turn(self, target: Target) -> AsyncIterator[str | None]:
+        """Yield why a removal must be held, None where it need not be; record it before leaving.
+
+        One at a time for each target, so that none slips through between the count and the record.
+        """
+        if target.policy.max_removals is None:
+            yield None
+            return
+        async with self._turns[target.name]:
+            yield await self._reason(target)
+
+    async def _reason(self, target: Target) -> str | None:
+        assert target.policy.max_removals is not None
+        most, seconds = target.policy.max_removals
+        tripped, released = await self._services.removals.brake(target.name)
+        if tripped is None:
+            now = self._services.now()
+            since = max(plus(now, -seconds), released or "")
+            if await self._services.removals.count(target.name, since) < most:
+                return None
+            await self._trip(target, now, most)
+        return (
+            f"{target.name}: more than {most} people removed within {seconds:g} seconds; "
+            f"held until an administrator runs `operations release {target.name}`"
+        )
+
+    async def _trip(self, target: Target, now: str, most: int) -> None:
+        await self._services.removals.trip(target.name, now)
+        await self._services.trail.append([self._event(target, most)])
+        reason = f"more than {most} removals: held until `operations release {target.name}`"
+        self._services.alarm(Alert("removals.held", target.name, reason))
+
+    def _event(self, target: Target, most: int) -> Event:
+        return Event(
+            self._services.new_id(),
+            {
+                "event": "removals.held",
+                "outcome": {"result": "pending", "status": None, "reason": f"more than {most} removals"},
+                "actor": {"type": "gateway", "name": "brake", "token": None},
+                "client": {"ip": None, "user_agent": None},
+                "target": {"name": target.name, "type": None, "id": None, "user_name": None},
+                "correlation_id": None,
+            },
+        )
+
+
+async def refuse_outdated(services: Services, change: Change, situation: Situation) -> None:
+    """Raise PreconditionFailed where the change is meant for another version than there is now."""
+    if not change.if_match or (situation.resource is None and situation.present is None):
+        return
+    view = view_of(change.mapping, situation, change.target.name)
+    members = await _members(services, change, situation)
+    if not is_meant(change.if_match, version_of(change.type, change.id or "", view, members)):
+        raise PreconditionFailed(
+            f"this {change.type.lower()} is not the version that If-Match names: read it again"
+        )
+
+
+async def _members(services: Services, change: Change, situation: Situation) -> Members:
+    """Return the members a provider is shown, read only where the version depends on them."""
+    present, target = situation.present, change.target
+    if change.type is not ResourceType.GROUP or present is None or not tells_members(change.if_match):
+        return None
+    try:
+        entry = await target.connector.get(change.type, present["id"], members=True) or present
+        return await Membership(services).shown(target, situation.resource, entry)
+    except TargetError as error:
+        raise answer_to_change(target.name, error) from error
