@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from docs import preset_pages, protocol
 from docs.markdown import code, grid, visible, words
-from gateway.flow.fields import FIELDS
+from gateway.audit.fields import FIELDS
 from gateway.flow.services import ALERTS
 from gateway.mapping.specs import Kind, OptionSpec, TransformSpec
 from gateway.mapping.transforms import TRANSFORMS, compile_transform

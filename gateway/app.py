@@ -12,12 +12,12 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from gateway.audit.event import Event
 from gateway.basis import end_process, new_id, now, open_journal, services_on, utc
 from gateway.flow.change import Changes
 from gateway.flow.desk import OperationDesk
 from gateway.flow.erasure import ErasureDesk
 from gateway.flow.exports import ExportDesk
-from gateway.flow.journal_port import Event
 from gateway.flow.model import Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Final
 
+from gateway.audit.masking import Cover, Veil, hashing, masked
 from gateway.flow.model import Policy, Target
-from gateway.journal.levels import Cover, Veil, hashing, masked
 from gateway.mapping.guide_data import Subject
 from gateway.mapping.rules import Rule, make_rule
 from gateway.mapping.target import TargetMapping

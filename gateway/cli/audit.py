@@ -75,7 +75,7 @@ def query(  # noqa: PLR0913, PLR0917 - one parameter for each option
 @audit.command()
 def show(id: Id, format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
     """Show all that one event says, or every event of one request."""
-    from gateway.flow.trail import Question, either, named
+    from gateway.audit.query import Question, either, named
     from gateway.journal.reader import reading
 
     question = Question(filter=either(named("id", id), named("correlation_id", id)), newest_first=False)
@@ -92,7 +92,7 @@ def history(
     name: Name, target: Target = None, format: Formatting = Format.TABLE, config: Config = CONFIG
 ) -> None:
     """Show everything about one person or group, the oldest first."""
-    from gateway.flow.trail import Question, named
+    from gateway.audit.query import Question, named
     from gateway.journal.reader import reading
 
     settings = read_settings(config)

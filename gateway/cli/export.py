@@ -19,8 +19,8 @@ from gateway.cli.tables import Format, write
 from gateway.cli.trail import SHEET, TABLE, Event, Filter, Since, Text, Until, parse_asked
 
 if TYPE_CHECKING:
+    from gateway.audit.query import Question
     from gateway.flow.exports import Export
-    from gateway.flow.trail import Question
     from gateway.journal.reader import Reader
     from gateway.settings import Settings
 

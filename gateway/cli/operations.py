@@ -51,7 +51,7 @@ Formatting = Annotated[Format, typer.Option("--format")]
 @operations.command("list")
 def list_(target: OfTarget = None, format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
     """List what is not settled, brakes that hold, and creates never acknowledged within a day."""
-    from gateway.journal.chain import stamp
+    from gateway.audit.chain import stamp
     from gateway.journal.reader import reading
 
     settings = read_settings(config)

@@ -9,7 +9,7 @@ from typing import Any, Final, TextIO
 
 import orjson
 
-from gateway.flow.sheet import at, cell
+from gateway.audit.fields import at, cell
 
 WIDE: Final = 10_000  # columns of a table that no terminal bounds
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
+from gateway.audit.fields import cell
 from gateway.cli.options import CONFIG, Config, read_settings
 from gateway.cli.trail import SHEET, Event, Filter, Text, line, parse_asked
-from gateway.flow.sheet import cell
 
 if TYPE_CHECKING:
-    from gateway.flow.trail import Question
+    from gateway.audit.query import Question
     from gateway.journal.reader import Reader
 
 PAUSE: Final = 0.5  # seconds between two looks

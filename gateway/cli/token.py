@@ -82,7 +82,7 @@ def _seconds(expires: str) -> float:
 
 
 def _stamp(moment: datetime) -> str:
-    from gateway.journal.chain import stamp
+    from gateway.audit.chain import stamp
 
     return stamp(moment)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
+from gateway.audit.fields import SHEET as PATHS
+from gateway.audit.fields import at
 from gateway.cli.tables import Column, columns, shortened, text
-from gateway.flow.fields import SHEET as PATHS
-from gateway.flow.sheet import at
 
 if TYPE_CHECKING:
-    from gateway.flow.trail import Question
+    from gateway.audit.query import Question
 
 Event = Mapping[str, Any]
 
@@ -30,7 +30,7 @@ Text = Annotated[str | None, typer.Option("--q", metavar="TEXT", help="A text in
 
 def parse_asked(**given: str | None) -> "Question":
     """Return the question that options ask; raises InvalidValue and InvalidFilter."""
-    from gateway.flow.trail import parse_question
+    from gateway.audit.query import parse_question
 
     return parse_question(given, datetime.now(UTC))
 

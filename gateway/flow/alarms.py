@@ -11,8 +11,8 @@ from typing import Any, Final, NoReturn, Protocol
 
 import structlog
 
+from gateway.audit.event import Event
 from gateway.errors import JournalUnavailable
-from gateway.flow.journal_port import Event
 from gateway.flow.model import Services
 from gateway.flow.services import Alert, log_alert
 from gateway.log import correlation_id

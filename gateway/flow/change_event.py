@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gateway.audit.event import Event, Personal, Remark
 from gateway.errors import Busy, GatewayError
-from gateway.flow.journal_port import Event, Outcome, Personal, Remark
+from gateway.flow.journal_port import Outcome
 from gateway.flow.model import Caller, Change, Plan, Target
 from gateway.flow.target_port import ResourceType, TargetError
 from gateway.scim.difference import Difference

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.flow.administrator import act_event, administrator
-from gateway.flow.journal_port import Event, Mark, Operation, Outcome, Settlement, StaleFence, Standing
+from gateway.audit.event import Event, act_event, administrator
+from gateway.flow.journal_port import Mark, Operation, Outcome, Settlement, StaleFence, Standing
 from gateway.flow.model import Services
 from gateway.flow.recovery import recovery_event
 

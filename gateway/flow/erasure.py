@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
-from gateway.flow.administrator import act_event
-from gateway.flow.journal_port import Event
+from gateway.audit.event import Event, act_event
 
 NAME: Final = "erase"  # of its event
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.flow.administrator import act_event
-from gateway.flow.journal_port import Personal, Trail
+from gateway.audit.event import Personal, act_event
+from gateway.flow.journal_port import Trail
 
 
 @dataclass(frozen=True, slots=True)

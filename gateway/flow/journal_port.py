@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from gateway.audit.event import Event
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.scim.members import NO_CHANGE, Delta
 
@@ -140,31 +141,6 @@ class Mark:
     reason: str | None = None
     due: str = ""
     attempts: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the audit trail (DESIGN section 9), before it has a seq and a hash.
-
-    `fields` is the event without personal values; a value in it that is personal is given as `Personal`.
-    """
-
-    id: str
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Personal:
-    """A value kept apart from the event, erasable; the event holds only its salted digest."""
-
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Remark(Personal):
-    """A sentence kept apart as well: a target may have quoted in it what these documents hold."""
-
-    quotes: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from enum import StrEnum
 from itertools import count
 from typing import Any, Final, TypeVar
 
+from gateway.audit.event import Event, administrator
 from gateway.errors import Busy, GatewayError, JournalUnavailable
-from gateway.flow.administrator import administrator
 from gateway.flow.change import Changes
 from gateway.flow.failures import LONGEST_PAUSE, RETRY_AFTER, Retry
-from gateway.flow.journal_port import Event, Outcome, Resource, StaleFence
+from gateway.flow.journal_port import Outcome, Resource, StaleFence
 from gateway.flow.model import Caller, Change, Services, Target
 from gateway.flow.target_port import Denied, ResourceType, TargetError, Throttled
 from gateway.users import acting

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from gateway.flow.administrator import act_event
-from gateway.flow.journal_port import Event
+from gateway.audit.event import Event, act_event
 
 
 class PausesKept(Protocol):

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from gateway.audit.event import Event, Personal, Remark
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.deliver import read_back
 from gateway.flow.entry import update_of
@@ -13,15 +14,12 @@ from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, is_dead, try_
 from gateway.flow.find import find_entry, may_become
 from gateway.flow.groups import Membership
 from gateway.flow.journal_port import (
-    Event,
     Intent,
     Key,
     KeysTaken,
     Mark,
     Operation,
     Outcome,
-    Personal,
-    Remark,
     Resource,
     Settlement,
     StaleFence,

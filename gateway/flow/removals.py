@@ -5,13 +5,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
+from gateway.audit.event import Event
 from gateway.errors import Busy, GatewayError, InvalidValue, PreconditionFailed, Uniqueness
 from gateway.flow.change_event import Record
 from gateway.flow.entry import view_of
 from gateway.flow.failures import answer_to_change, try_again_in
 from gateway.flow.find import recalled
 from gateway.flow.groups import Membership
-from gateway.flow.journal_port import Event, Key, KeysTaken, Mark, Operation, Outcome, StaleFence, Standing
+from gateway.flow.journal_port import Key, KeysTaken, Mark, Operation, Outcome, StaleFence, Standing
 from gateway.flow.model import Change, Plan, Services, Situation, Target
 from gateway.flow.plan import decide, intent_of
 from gateway.flow.recovery import replaced

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.flow.administrator import act_event
-from gateway.flow.journal_port import Event, Trail
+from gateway.audit.event import Event, act_event
+from gateway.flow.journal_port import Trail
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from glob import escape
 from pathlib import Path
 from typing import Final
 
+from gateway.audit.chain import Head, stamp
 from gateway.errors import JournalUnavailable
-from gateway.journal.chain import Head, stamp
 from gateway.journal.events import READ_HEAD, changed_part, rows
 from gateway.journal.store import open_archive, unreadable
 from gateway.journal.verify import READ_BASE

@@ -13,9 +13,10 @@ from typing import Final
 import orjson
 import structlog
 
+from gateway.audit.chain import subject
+from gateway.audit.event import Event
 from gateway.errors import JournalUnavailable
 from gateway.flow.erasure import Erased, Kept
-from gateway.flow.journal_port import Event
 from gateway.journal.archive import (
     BATCH,
     SPAN,
@@ -28,7 +29,6 @@ from gateway.journal.archive import (
     rewriting,
     span_of,
 )
-from gateway.journal.chain import subject
 from gateway.journal.events import Appender
 from gateway.journal.store import Clock, Store, answered, archives_of, open_archive
 from gateway.scim.documents import fold

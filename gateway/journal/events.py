@@ -8,9 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from gateway.flow.erasure import NAME
-from gateway.flow.journal_port import Event, Personal
-from gateway.journal.chain import (
+from gateway.audit.chain import (
     INDEXED,
     MARK,
     Head,
@@ -23,7 +21,9 @@ from gateway.journal.chain import (
     stamp_of,
     subject,
 )
-from gateway.journal.levels import NO_VEILS, Veil, veiled
+from gateway.audit.event import Event, Personal
+from gateway.audit.masking import NO_VEILS, Veil, veiled
+from gateway.flow.erasure import NAME
 from gateway.journal.store import Clock, Random
 from gateway.scim.documents import fold
 

@@ -9,12 +9,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.flow.journal_port import Event
+from gateway.audit.event import Event
+from gateway.audit.masking import NO_VEILS, Veil
+from gateway.audit.query import Question, Slice
 from gateway.flow.status import Census, Pulse
-from gateway.flow.trail import Question, Slice
 from gateway.journal.erase import Keeper
 from gateway.journal.events import Appender, page, read_head, read_salt
-from gateway.journal.levels import NO_VEILS, Veil
 from gateway.journal.members import SqliteMemberships
 from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.reader import census

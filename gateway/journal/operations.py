@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.audit.chain import stamp
+from gateway.audit.event import Event
 from gateway.flow.journal_port import (
-    Event,
     Intent,
     Key,
     KeysTaken,
@@ -21,7 +22,6 @@ from gateway.flow.journal_port import (
     State,
 )
 from gateway.flow.target_port import ResourceType
-from gateway.journal.chain import stamp
 from gateway.journal.events import Appender
 from gateway.journal.members import keep_members
 from gateway.journal.resources import Record, dumps

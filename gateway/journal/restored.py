@@ -10,8 +10,8 @@ from typing import Final
 
 import orjson
 
+from gateway.audit.chain import Head
 from gateway.errors import JournalUnavailable
-from gateway.journal.chain import Head
 from gateway.journal.events import read_head
 from gateway.journal.store import Store
 from gateway.sqlite import Database

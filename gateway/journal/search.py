@@ -16,10 +16,10 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.flow.trail import Question, Slice, predicate_of
-from gateway.journal.chain import stamp, stamp_of, subject
+from gateway.audit.chain import stamp, stamp_of, subject
+from gateway.audit.masking import MASK
+from gateway.audit.query import Question, Slice, predicate_of
 from gateway.journal.events import read_salt, told
-from gateway.journal.levels import MASK
 from gateway.journal.store import archives_of, open_archive
 from gateway.scim.documents import fold
 from gateway.scim.grammar import (

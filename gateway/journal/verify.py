@@ -7,8 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from gateway.audit.chain import Head
 from gateway.errors import JournalUnavailable
-from gateway.journal.chain import Head
 from gateway.journal.events import READ_HEAD, Row, changed_part, erased_by, is_erased, read_salt, rows
 from gateway.journal.store import archives_of, open_archive
 

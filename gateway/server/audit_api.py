@@ -8,10 +8,9 @@ from urllib.parse import urlencode
 import orjson
 from aiohttp import web
 
+from gateway.audit.fields import SHEET, render_sheet
+from gateway.audit.query import Event, Inquiry, Question, collect, parse_question
 from gateway.errors import InvalidValue, MethodNotAllowed
-from gateway.flow.fields import SHEET
-from gateway.flow.sheet import render_sheet
-from gateway.flow.trail import Event, Inquiry, Question, collect, parse_question
 from gateway.server.auditors import Auditors
 from gateway.server.readings import Readings
 

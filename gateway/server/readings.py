@@ -4,11 +4,11 @@ from typing import Final
 
 import structlog
 
+from gateway.audit.event import Event
+from gateway.audit.query import Question, fields_asked
 from gateway.errors import JournalUnavailable
 from gateway.flow.change_event import caller_fields
-from gateway.flow.journal_port import Event
 from gateway.flow.model import Caller, Services
-from gateway.flow.trail import Question, fields_asked
 from gateway.log import correlation_id
 from gateway.server.seldom import Seldom
 

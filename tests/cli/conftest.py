@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+from gateway.audit.event import Event, Personal
 from gateway.cli import main
-from gateway.flow.journal_port import Event, Personal
 from gateway.journal.journal import SqliteJournal
 
 CONFIG = """

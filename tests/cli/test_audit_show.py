@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from gateway.audit.event import Event, Personal
 from gateway.cli.trail import briefly, changed
-from gateway.flow.journal_port import Event, Personal
 
 
 def test_an_event_is_shown_whole(run, journal):

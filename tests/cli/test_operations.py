@@ -13,11 +13,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.app import Gateway, open_gateway, serving
+from gateway.audit.chain import stamp
+from gateway.audit.event import Event
 from gateway.flow.change import Changes
-from gateway.flow.journal_port import Event, Intent, Key, Mark, Outcome, Resource, Settlement, Standing, State
+from gateway.flow.journal_port import Intent, Key, Mark, Outcome, Resource, Settlement, Standing, State
 from gateway.flow.model import Caller, Change
 from gateway.flow.target_port import ResourceType
-from gateway.journal.chain import stamp
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import JournalLock
 from gateway.settings import load_settings

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.journal_port import Event, Outcome, Personal, Resource, Settlement, State
+from gateway.audit.event import Event, Personal
+from gateway.flow.journal_port import Outcome, Resource, Settlement, State
 from gateway.flow.target_port import ResourceType
 from gateway.journal import reader
 from gateway.journal.journal import SqliteJournal

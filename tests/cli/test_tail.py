@@ -8,8 +8,8 @@ from contextlib import closing, suppress
 
 import pytest
 
+from gateway.audit.query import Question, parse_event_filter
 from gateway.cli import tail
-from gateway.flow.trail import Question, parse_event_filter
 from gateway.journal.reader import reading
 from tests.support.trails import append, leave
 

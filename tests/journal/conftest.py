@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.journal_port import Event, Intent, Key, Link, Outcome, Personal, Resource, State
+from gateway.audit.event import Event, Personal
+from gateway.flow.journal_port import Intent, Key, Link, Outcome, Resource, State
 from gateway.flow.target_port import ResourceType
 from gateway.journal.journal import SqliteJournal
 from tests.support.memory_journal import MemoryJournal

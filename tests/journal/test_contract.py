@@ -5,15 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.audit.event import Event, Personal
 from gateway.errors import Uniqueness
 from gateway.flow.journal_port import (
-    Event,
     Key,
     KeysTaken,
     Link,
     Mark,
     Outcome,
-    Personal,
     Settlement,
     StaleFence,
     Standing,

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.flow.journal_port import Event
+from gateway.audit.event import Event
 from gateway.flow.tokens import Token
 
 

@@ -7,14 +7,15 @@ from itertools import count
 
 import pytest
 
+from gateway.audit.event import Event, Personal
+from gateway.audit.masking import Veil, hashing, masked
+from gateway.audit.query import Question
 from gateway.errors import JournalUnavailable
 from gateway.flow.erasure import ErasureDesk, Kept
-from gateway.flow.journal_port import Event, Mark, Outcome, Personal, Settlement, Standing, State
+from gateway.flow.journal_port import Mark, Outcome, Settlement, Standing, State
 from gateway.flow.target_port import ResourceType
-from gateway.flow.trail import Question
 from gateway.journal import erase
 from gateway.journal.journal import SqliteJournal
-from gateway.journal.levels import Veil, hashing, masked
 from gateway.journal.store import archives_of
 from gateway.journal.verify import verify
 from gateway.sqlite import Database, read_only

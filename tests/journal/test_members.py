@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.journal_port import Event, Key, MemberRow, MemberRows, Outcome, Resource, Settlement, State
+from gateway.audit.event import Event
+from gateway.flow.journal_port import Key, MemberRow, MemberRows, Outcome, Resource, Settlement, State
 from gateway.flow.target_port import ResourceType
 from gateway.journal.journal import SCHEMA
 from gateway.scim.members import Delta

@@ -4,9 +4,10 @@ from contextlib import closing
 
 import pytest
 
-from gateway.flow.journal_port import Event, Outcome, Personal, Remark, Settlement
+from gateway.audit.event import Event, Personal, Remark
+from gateway.audit.masking import Veil, masked
+from gateway.flow.journal_port import Outcome, Settlement
 from gateway.journal.journal import SqliteJournal
-from gateway.journal.levels import Veil, masked
 from gateway.journal.reader import refused
 from gateway.sqlite import read_only
 

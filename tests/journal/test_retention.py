@@ -8,12 +8,12 @@ from contextlib import closing
 
 import pytest
 
+from gateway.audit.chain import hash_of
+from gateway.audit.event import Event
+from gateway.audit.query import Question
 from gateway.errors import JournalUnavailable
-from gateway.flow.journal_port import Event
-from gateway.flow.trail import Question
 from gateway.journal import archive, erase
 from gateway.journal.archive import ArchiveFlawed, archive_of
-from gateway.journal.chain import hash_of
 from gateway.journal.store import archives_of
 from gateway.journal.verify import verify
 from gateway.sqlite import read_only

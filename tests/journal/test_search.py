@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.audit.event import Event
+from gateway.audit.query import Question, named
 from gateway.errors import JournalUnavailable
-from gateway.flow.journal_port import Event
-from gateway.flow.trail import Question, named
 from gateway.journal.search import SIZE, find
 from gateway.journal.store import archives_of
 from tests.support.trails import append, empty_trail, leave, seqs

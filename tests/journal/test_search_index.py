@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.flow.journal_port import Event, Personal
-from gateway.flow.trail import Question, named, parse_event_filter, predicate_of
+from gateway.audit.event import Event, Personal
+from gateway.audit.query import Question, named, parse_event_filter, predicate_of
 from gateway.journal.events import told
 from gateway.journal.search import COLUMNS, DOWN, FIRST_AFTER, FIRST_FROM, UP, find
 from tests.support.trails import RARE, append, empty_trail, long_trail, seqs

@@ -7,9 +7,9 @@ from contextlib import closing
 import orjson
 import pytest
 
-from gateway.flow.journal_port import Event
+from gateway.audit.chain import hash_of
+from gateway.audit.event import Event
 from gateway.journal.archive import archive_of
-from gateway.journal.chain import hash_of
 from gateway.journal.verify import TrailState, Verdict, verify
 from gateway.sqlite import read_only
 from tests.support.trails import empty_trail

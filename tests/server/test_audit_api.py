@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from gateway.flow.journal_port import Event, Personal
+from gateway.audit.event import Event, Personal
 
 PATH = "/audit/v1/events"
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from gateway.audit.query import Question, parse_event_filter
 from gateway.errors import JournalUnavailable
 from gateway.flow.model import Caller
-from gateway.flow.trail import Question, parse_event_filter
 from gateway.server.readings import Readings
 from tests.support.house import House, make_house
 

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+from gateway.audit.chain import stamp
 from gateway.flow.change import Changes
 from gateway.flow.entry_cache import Sights
 from gateway.flow.locks import KeyedLocks
@@ -24,7 +25,6 @@ from gateway.flow.target_port import (
     TargetError,
     Update,
 )
-from gateway.journal.chain import stamp
 from gateway.mapping.target import TargetMapping
 from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, fold, take_password
 from gateway.scim.grammar import parse_filter

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from gateway.audit.chain import Head, Sealed, join, seal, stamp, stamp_of
+from gateway.audit.event import Event
 from gateway.errors import Uniqueness
 from gateway.flow.journal_port import (
-    Event,
     Intent,
     Key,
     KeysTaken,
@@ -23,7 +24,6 @@ from gateway.flow.journal_port import (
 )
 from gateway.flow.target_port import ResourceType
 from gateway.flow.tokens import Token
-from gateway.journal.chain import Head, Sealed, join, seal, stamp, stamp_of
 from gateway.journal.members import settled
 from gateway.journal.operations import marked, taken
 from gateway.journal.resources import folded_emails, folded_name

@@ -4,12 +4,12 @@ import asyncio
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from gateway.audit.chain import stamp
 from gateway.flow.change import Changes
 from gateway.flow.journal_port import Operation
 from gateway.flow.model import Caller, Change, Reply
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError, Update
-from gateway.journal.chain import stamp
 from gateway.mapping.target import TargetMapping
 from gateway.scim.documents import canonical, take_password
 from tests.support.house import USER, FakeTarget, House, make_house, utc

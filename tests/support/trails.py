@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from gateway.flow.journal_port import Event
-from gateway.flow.trail import Question
-from gateway.journal.chain import subject
+from gateway.audit.chain import subject
+from gateway.audit.event import Event
+from gateway.audit.query import Question
 from gateway.journal.events import Appender, read_salt
 from gateway.journal.journal import SCHEMA
 from gateway.journal.search import find

@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Final
 
+from gateway.audit.chain import stamp
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.entry_cache import Sights
@@ -33,7 +34,6 @@ from gateway.flow.target_port import (
     Unreachable,
     Update,
 )
-from gateway.journal.chain import stamp
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import overlay
 from gateway.scim.documents import fold

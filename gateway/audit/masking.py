@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from gateway.flow.journal_port import Event, Personal, Remark
+from gateway.audit.event import Event, Personal, Remark
 
 LABELS: Final = frozenset({"type"})  # says which of several values it is, not whose
 MASK: Final = "***"

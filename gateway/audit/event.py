@@ -1,10 +1,36 @@
-"""What administrators do to the gateway: each act leaves its event, in the name of who acts."""
+"""An event of the audit trail, and what those have in common that administrators cause. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.flow.journal_port import Event
 from gateway.users import acting
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the audit trail (DESIGN section 9), before it has a seq and a hash.
+
+    `fields` is the event without personal values; a value in it that is personal is given as `Personal`.
+    """
+
+    id: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """A value kept apart from the event, erasable; the event holds only its salted digest."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Remark(Personal):
+    """A sentence kept apart as well: a target may have quoted in it what these documents hold."""
+
+    quotes: tuple[Any, ...] = ()
+
 
 NOTHING: Final[Mapping[str, Any]] = {"name": None, "type": None, "id": None, "user_name": None}
 

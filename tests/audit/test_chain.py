@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.flow.journal_port import Event, Personal
-from gateway.journal.chain import Head, canonical, digests, join, next_published, seal, stamp, stamp_of
+from gateway.audit.chain import Head, canonical, digests, join, next_published, seal, stamp, stamp_of
+from gateway.audit.event import Event, Personal
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=5).filter(lambda name: name != "#")

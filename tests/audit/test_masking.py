@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.flow.journal_port import Event, Personal, Remark
-from gateway.journal.levels import Veil, hashing, masked, veiled
+from gateway.audit.event import Event, Personal, Remark
+from gateway.audit.masking import Veil, hashing, masked, veiled
 
 KEY = b"k" * 32
 MASKED, HASHED = Veil("masked", masked), Veil("hashed", hashing(KEY))

@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from gateway.errors import InvalidFilter, InvalidValue
-from gateway.flow.trail import (
+from gateway.audit.query import (
     Question,
     Slice,
     collect,
@@ -15,6 +14,7 @@ from gateway.flow.trail import (
     parse_question,
     predicate_of,
 )
+from gateway.errors import InvalidFilter, InvalidValue
 from gateway.scim.grammar import parse_filter
 
 NOW = datetime(2026, 3, 8, 12, tzinfo=UTC)

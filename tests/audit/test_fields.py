@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from gateway.flow.sheet import at, cell, render_sheet
+from gateway.audit.fields import at, cell, render_sheet
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Final, Protocol
 
+from gateway.audit.fields import NAMES
 from gateway.errors import InvalidFilter, InvalidValue
-from gateway.flow.fields import NAMES
 from gateway.scim.grammar import (
     AttrPath,
     CompareOperator,

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.flow.journal_port import Event, Personal
+from gateway.audit.event import Event, Personal
 
 MARK: Final = "#"  # {"#": digest} stands where a personal value was
 PLACE: Final = re.compile(r'\{"#":"([0-9a-f]{64})"\}')  # in JSON; within a string its quotes would be escaped

@@ -1,0 +1,1 @@
+"""One event of the audit trail, from its making to the question it answers. Pure."""
