@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.scim.difference import Line
 from gateway.users import acting
 
 
@@ -16,6 +17,7 @@ class Event:
 
     id: str
     fields: Mapping[str, Any]
+    lines: tuple[Line, ...] = ()  # of `diff`, before those that are in `fields`
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,22 @@ class Remark(Personal):
     """A sentence kept apart as well: a target may have quoted in it what these documents hold."""
 
     quotes: tuple[Any, ...] = ()
+
+
+def expanded(event: Event) -> Event:
+    """Return the event with its lines in its fields."""
+    lines = [
+        {
+            "path": Personal(line.path) if line.personal_path else line.path,
+            "op": line.op,
+            "before": None if line.before is None else Personal(line.before),
+            "after": None if line.after is None else Personal(line.after),
+            "rule": line.rule,
+        }
+        for line in event.lines
+    ]
+    fields = {name: lines + value if name == "diff" else value for name, value in event.fields.items()}
+    return Event(event.id, fields)
 
 
 NOTHING: Final[Mapping[str, Any]] = {"name": None, "type": None, "id": None, "user_name": None}

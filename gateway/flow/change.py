@@ -1,28 +1,49 @@
-"""The way of a change: take the keys, settle doubt, read, decide, record, deliver, settle, reply."""
+"""The way of a change: take the keys, ask the journal once, plan, deliver, settle, reply."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from gateway.errors import (
-    Busy,
-    GatewayError,
-    JournalUnavailable,
-    NotSupported,
-)
+from gateway.errors import Busy, GatewayError, JournalUnavailable, NotSupported
 from gateway.flow.change_event import Record, outcome_of
-from gateway.flow.deliver import Courier, Delivered, Gone
+from gateway.flow.deliver import Delivered, Delivery, Gone
 from gateway.flow.entry import without_password
 from gateway.flow.failures import answer_to_change, try_again_in
-from gateway.flow.find import look
+from gateway.flow.find import load_situation
 from gateway.flow.groups import Membership
-from gateway.flow.journal_port import Key, KeysTaken, Mark, Operation, Outcome, Settlement, Standing, State
-from gateway.flow.model import Change, Plan, Reply, Send, Services, Situation, keys_of, keys_of_resource
-from gateway.flow.plan import decide, says_active
+from gateway.flow.journal_port import (
+    Begun,
+    IdTaken,
+    Intent,
+    Key,
+    KeysTaken,
+    Mark,
+    Operation,
+    Outcome,
+    Resource,
+    Settlement,
+    Standing,
+    State,
+)
+from gateway.flow.locks import Hold
+from gateway.flow.model import (
+    NOTHING_KNOWN,
+    Change,
+    Plan,
+    Reply,
+    Send,
+    Services,
+    Situation,
+    keys_of,
+    keys_of_change,
+    keys_of_resource,
+)
+from gateway.flow.plan import decide, intent_of, plan_new, says_active
 from gateway.flow.recovery import Recovery
 from gateway.flow.removals import Leavers, refuse_outdated
-from gateway.flow.resource import Known, Members, remembered, shown
+from gateway.flow.resource import Known, Members, shown, updated_resource
 from gateway.flow.services import plus
 from gateway.flow.target_port import Attributes, ResourceType, TargetError
 from gateway.scim.members import Emptied, edited
@@ -32,6 +53,14 @@ ROUNDS: Final = 5  # decisions taken anew because the world moved, before the pr
 RECORD_PAUSES: Final = (0.5, 1.0, 2.0)  # seconds between tries to record what the target has already done
 
 log = structlog.get_logger()
+
+
+class MoreKeys(Exception):
+    """What a change comes to has keys that were not held when it was decided: decide again under these."""
+
+    def __init__(self, keys: frozenset[Key]) -> None:
+        super().__init__()
+        self.keys = keys
 
 
 class Changes:
@@ -59,33 +88,71 @@ class Changes:
     async def _walk(self, change: Change, record: Record) -> Reply:
         if change.type is ResourceType.GROUP and not await change.target.has_groups():
             raise NotSupported(f"{change.target.name} takes no groups: untick Push Groups")
-        keys = await self._keys(change, record)
+        keys = keys_of_change(change)
         for _ in range(ROUNDS):
             patience = change.target.policy.deadline - record.seconds()
-            async with self._services.locks.hold(change.target.name, keys, patience):
-                await self._settle_doubt(change, keys, record)
-                situation = await self._look(change, keys, record)
-                await refuse_outdated(self._services, change, situation)
-                record.name = _name_of(change, situation)
-                record.plan = plan = decide(change, situation)
-                record.differences = plan.differences
-                record.plan = plan = await self._with_members(change, situation, plan)
-                needed = self._needed(change, situation, plan)
-                if needed <= keys:
-                    try:
-                        return await self._carry_out(change, situation, plan, record)
-                    except (Gone, KeysTaken):
-                        self._services.sights.forget(change.target.name, change.type, plan.target_id or "")
-            keys = keys | needed
+            async with self._services.locks.hold(change.target.name, keys, patience) as hold:
+                try:
+                    return await self._decided(change, hold, record)
+                except MoreKeys as more:
+                    keys = keys | more.keys
+                except (Gone, KeysTaken):
+                    entry = record.plan.target_id if record.plan else None
+                    self._services.sights.forget(change.target.name, change.type, entry or "")
         raise Busy("the resource keeps changing under this request")
 
-    async def _settle_doubt(self, change: Change, keys: frozenset[Key], record: Record) -> None:
-        """Settle what stands open under the keys; a leaver for whom that cannot be done now is kept."""
+    async def _decided(self, change: Change, hold: Hold, record: Record) -> Reply:
+        """Decide on what is known under the keys that are held, and do it; raises MoreKeys."""
+        intent = None
+        if self._is_new(change):
+            plan = record.plan = plan_new(change)
+            if plan.send is Send.CREATE:
+                intent = intent_of(change, NOTHING_KNOWN, plan, self._services.new_id())
+        begun = await self._ask(change, hold, record, intent)
+        if begun.operation is not None:
+            return await self._deliver(change, NOTHING_KNOWN, plan, begun.operation, record)
+        situation = await self._look(change, hold.keys, begun.resources, record)
+        if change.if_match:
+            await refuse_outdated(self._services, change, situation)
+        record.name = _name_of(change, situation)
+        record.plan = plan = decide(change, situation)
+        if change.type is ResourceType.GROUP:
+            record.plan = plan = await self._with_members(change, situation, plan)
+        if not (needed := _needed(change, situation, plan)) <= hold.keys:
+            raise MoreKeys(needed)
+        return await self._carry_out(change, situation, plan, record)
+
+    def _is_new(self, change: Change) -> bool:
+        """Say whether a create can be planned before it is known whether anybody has its keys."""
+        services, target = self._services, change.target
+        return (
+            change.operation == "create"
+            and change.type is ResourceType.USER  # few targets refuse a second group of one name
+            and target.policy.unique_names
+            and not services.looks_first
+            and services.paused_since(target.name) is None
+        )
+
+    async def _ask(self, change: Change, hold: Hold, record: Record, intent: Intent | None) -> Begun:
+        """Ask the journal once; what stands unsettled under the keys is settled before it is asked again.
+
+        A leaver for whom that cannot be done now is kept. Raises MoreKeys.
+        """
+        operations, base = self._services.operations, change.target.name
+        begun = await operations.begin(base, change.type, tuple(hold.keys), intent)
+        if change.id is not None and (own := begun.resource(change.id)) is not None:
+            record.name = _name_in(own.original, change.type)  # whom it is about, even if it ends here
+            # who has the id has its other keys, as nobody else changes whose they are
+            if not hold.extend(keys_of_resource(own)):
+                raise MoreKeys(keys_of_resource(own))
+        if not begun.unsettled:
+            return begun
         try:
-            await self._recovery.settle_doubt(change.target, change.type, keys, says_active(change))
+            await self._recovery.settle_doubt(change.target, begun.unsettled, says_active(change))
         except Busy as busy:
-            await self._leavers.keep(change, keys, record, busy)
+            await self._leavers.keep(change, hold.keys, record, busy)
             raise
+        return await operations.begin(base, change.type, tuple(hold.keys))
 
     async def _with_members(self, change: Change, situation: Situation, plan: Plan) -> Plan:
         try:
@@ -93,55 +160,43 @@ class Changes:
         except TargetError as error:
             raise answer_to_change(change.target.name, error) from error
 
-    async def _keys(self, change: Change, record: Record) -> frozenset[Key]:
-        """Return the keys to take first, from the request and the journal, and note the name known."""
-        keys = keys_of(change.body, change.type) if change.operation != "patch" else frozenset()
-        if change.id is None:
-            return keys
-        own = Key("id", change.id)
-        known = await self._services.resources.find(change.target.name, change.type, (own,))
-        if not known:
-            return keys | {own}
-        record.name = _name_in(known[0].original, change.type)  # whom it is about, even if it ends here
-        return keys | {own} | keys_of_resource(known[0])
-
-    def _needed(self, change: Change, situation: Situation, plan: Plan) -> frozenset[Key]:
-        own = {Key("id", change.id)} if change.id else set()
-        if situation.resource is not None:
-            return plan.keys | keys_of_resource(situation.resource) | own
-        # an entry not known yet: nobody else may take it by its present name meanwhile
-        present = change.mapping.reverse(situation.present) if situation.present else {}
-        return plan.keys | keys_of(present, change.type) | own
-
-    async def _look(self, change: Change, keys: frozenset[Key], record: Record) -> Situation:
+    async def _look(
+        self, change: Change, keys: frozenset[Key], known: Sequence[Resource], record: Record
+    ) -> Situation:
         try:
             self._services.refuse_paused(change.target.name)
-            return await look(self._services, change, keys)
+            return await load_situation(self._services, change, known)
         except TargetError as error:
             answer = answer_to_change(change.target.name, error)
             await self._leavers.keep(change, keys, record, answer, error)
             raise answer from error
 
     async def _carry_out(self, change: Change, situation: Situation, plan: Plan, record: Record) -> Reply:
-        if plan.send is Send.NOTHING:
-            if _is_no_news(change, situation, plan):
-                return Reply(plan.status, outcome=plan.outcome)
-            nothing = Delivered(None, plan.outcome, plan.members)
-            return await self._settle(change, situation, plan, None, nothing, record)
-        operation = await self._leavers.claim(change, situation, plan, record)
-        courier = Courier(self._services, self._membership, record, operation, plan)
+        if plan.send is not Send.NOTHING:
+            operation = await self._leavers.claim(change, situation, plan, record)
+            return await self._deliver(change, situation, plan, operation, record)
+        if _is_no_news(change, situation, plan):
+            return Reply(plan.status, outcome=plan.outcome)
+        nothing = Delivered(None, plan.outcome, plan.members)
+        return await self._settle(change, situation, plan, None, nothing, record)
+
+    async def _deliver(
+        self, change: Change, situation: Situation, plan: Plan, operation: Operation, record: Record
+    ) -> Reply:
+        """Send what the plan says, whose intent is recorded, and settle it."""
+        delivery = Delivery(self._services, self._membership, record, operation, plan)
         try:
-            delivered = await courier.deliver()
+            delivered = await delivery.deliver()
         except Gone:
-            await self._close(courier, record, Outcome.PENDING, 404, "the entry is gone; decided anew")
+            await self._close(delivery, record, Outcome.PENDING, 404, "the entry is gone; decided anew")
             raise
         except (TargetError, GatewayError) as error:
-            raise await self._give_up(change, courier, record, error) from error
+            raise await self._give_up(change, delivery, record, error) from error
         except Exception as error:
-            courier.in_doubt = True
+            delivery.in_doubt = True
             log.error("change.crashed", target=change.target.name, error=type(error).__name__)  # noqa: TRY400
-            raise await self._give_up(change, courier, record, Busy("the gateway failed")) from error
-        return await self._settle(change, situation, plan, courier.operation, delivered, record)
+            raise await self._give_up(change, delivery, record, Busy("the gateway failed")) from error
+        return await self._settle(change, situation, plan, delivery.operation, delivered, record)
 
     async def _settle(
         self,
@@ -157,28 +212,46 @@ class Changes:
         state = Known(change.target.name, change.type, plan.original, plan.state, plan.mapped.form, entry)
         # the provider has used the id, so it has it
         is_known = change.id is not None and change.caller.kind == "provider"
-        resource = await remembered(self._services, situation.resource, state, change.id, replied=is_known)
-        record.target_id = resource.id
-        event = record.event(delivered.outcome, plan.status)
+        before, now = situation.resource, self._services.now()
+        new_id = self._services.new_id
+        resource = updated_resource(before, state, change.id, now, new_id, replied=is_known)
         rows = delivered.members.rows(change.target.name, delivered=delivered.are_members_told)
-        await self._recorded(operation, Settlement(delivered.outcome, event, resource, rows))
+        record.target_id = resource.id
+        event = record.event(delivered.outcome)
+        if plan.outcome is Outcome.UNCHANGED and rows is None and resource == before:
+            self._services.trail.later(event)  # nothing was changed, so nothing can be lost
+        else:
+            settlement = Settlement(delivered.outcome, event, resource, rows, is_new=before is None)
+            resource = await self._recorded(operation, settlement, record)
         record.is_written = True
         self._note_sight(change, plan, delivered)
-        if resource.state is State.DELETED or _is_answered_briefly(change):
+        if plan.state is State.DELETED or _is_answered_briefly(change):
             return Reply(204, outcome=delivered.outcome)
         document = shown(change.target, resource, resource.original, _known_members(change, plan))
         return Reply(plan.status, document, delivered.outcome)
 
-    async def _recorded(self, operation: Operation | None, settlement: Settlement) -> None:
-        """Settle; where the journal fails after the target did not, try a few seconds more (F7)."""
-        for pause in RECORD_PAUSES if operation is not None else ():
+    async def _recorded(
+        self, operation: Operation | None, settlement: Settlement, record: Record
+    ) -> Resource:
+        """Settle, and return the resource as it is kept.
+
+        Where the journal fails after the target did not, it is tried a few seconds more (F7).
+        """
+        resource, pauses = settlement.resource, iter(RECORD_PAUSES if operation is not None else ())
+        assert resource is not None
+        while True:
             try:
                 await self._services.operations.settle(operation, settlement)
+            except IdTaken:  # the target gives an id again that was somebody's here
+                resource = replace(resource, id=self._services.new_id())
+                record.target_id = resource.id
+                settlement = replace(settlement, event=record.event(settlement.outcome), resource=resource)
             except JournalUnavailable:
+                if (pause := next(pauses, None)) is None:
+                    raise
                 await self._services.sleep(pause)
             else:
-                return
-        await self._services.operations.settle(operation, settlement)
+                return resource
 
     def _note_sight(self, change: Change, plan: Plan, delivered: Delivered) -> None:
         target, sights = change.target.name, self._services.sights
@@ -188,15 +261,15 @@ class Changes:
             sights.forget(target, change.type, plan.target_id or "")
 
     async def _give_up(
-        self, change: Change, courier: Courier, record: Record, error: TargetError | GatewayError
+        self, change: Change, delivery: Delivery, record: Record, error: TargetError | GatewayError
     ) -> GatewayError:
         """Close the operation, or leave it to be settled later; return what the provider hears."""
         answer = error if isinstance(error, GatewayError) else answer_to_change(change.target.name, error)
-        if courier.in_doubt and not isinstance(answer, Busy):
+        if delivery.in_doubt and not isinstance(answer, Busy):
             answer = Busy(f"{change.target.name} left the change in doubt: {answer.detail}")
         event = record.refusal(answer, _status(answer, change))
-        operation = courier.operation
-        if courier.in_doubt:
+        operation = delivery.operation
+        if delivery.in_doubt:
             mark = Mark(Standing.DOUBT, answer.detail, operation.due)
         elif operation.intent.removes and isinstance(answer, Busy):
             fault = error if isinstance(error, TargetError) else None
@@ -212,10 +285,10 @@ class Changes:
         return answer
 
     async def _close(
-        self, courier: Courier, record: Record, outcome: Outcome, status: int, reason: str
+        self, delivery: Delivery, record: Record, outcome: Outcome, status: int, reason: str
     ) -> None:
         event = replace(record.event(outcome, status, reason), id=self._services.new_id())
-        await self._services.operations.settle(courier.operation, Settlement(outcome, event))
+        await self._services.operations.settle(delivery.operation, Settlement(outcome, event))
 
     async def _remember_refusal(self, record: Record, error: GatewayError) -> None:
         if record.is_written:
@@ -234,6 +307,15 @@ def _is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
     if plan.members.delta:
         return False
     return change.operation in ("push", "deliver") and link is not None and link.target_id == plan.target_id
+
+
+def _needed(change: Change, situation: Situation, plan: Plan) -> frozenset[Key]:
+    """Return the keys that must be held: those of before and of after."""
+    if situation.resource is not None:
+        return plan.keys | keys_of_resource(situation.resource)
+    # an entry not known yet: nobody else may take it by its present name meanwhile
+    present = change.mapping.reverse(situation.present) if situation.present else {}
+    return plan.keys | keys_of(present, change.type)
 
 
 def _name_of(change: Change, situation: Situation) -> str | None:

@@ -8,9 +8,9 @@ from typing import Any, Final
 from gateway.audit.event import Event, Personal, Remark
 from gateway.errors import Busy, GatewayError
 from gateway.flow.journal_port import Outcome
-from gateway.flow.model import Caller, Change, Plan, Target
+from gateway.flow.model import Caller, Change, Plan, Send, Target
 from gateway.flow.target_port import ResourceType, TargetError
-from gateway.scim.difference import Difference
+from gateway.scim.difference import Line
 from gateway.scim.names import NAMES
 
 
@@ -25,7 +25,6 @@ class Record:
     plan: Plan | None = None
     target_id: str | None = None
     name: str | None = None  # as it was known before, where the request does not say it
-    differences: tuple[Difference, ...] = ()
     attempts: list[dict[str, Any]] = field(default_factory=list)
     is_written: bool = False
 
@@ -48,32 +47,30 @@ class Record:
         """Return how long the change has been under way."""
         return self.clock() - self.started
 
-    def event(self, outcome: Outcome, status: int, reason: str | None = None) -> Event:
-        """Return the event as things stand now."""
-        change, plan = self.change, self.plan
+    def event(self, outcome: Outcome, status: int | None = None, reason: str | None = None) -> Event:
+        """Return the event as things stand now; `status` None is what the plan answers with."""
+        change, plan, target = self.change, self.plan, self.change.target
         original = plan.original if plan else change.body
+        if status is None and plan is not None:
+            status = plan.status
         fields: dict[str, Any] = {
             "event": plan.event if plan else change.event_name,
             "outcome": {"result": outcome.value, "status": status, "reason": self._remark(reason)},
             **caller_fields(change.caller),
             "target": {
-                "name": change.target.name,
+                "name": target.name,
                 "type": change.type.value,
                 "id": change.id or self.target_id,
                 "user_name": _personal(original.get(NAMES[change.type]) or self.name),
             },
-            "diff": [
-                *(self._line(difference) for difference in self.differences),
-                *self._member_lines(),
-                *self._secret_lines(),
-            ],
+            "diff": self._other_lines(plan) if plan else [],
             "held": list(plan.mapped.held) if plan else [],
             "dropped": list(plan.mapped.dropped) if plan else [],
             "attempts": self.attempts,
             "correlation_id": change.correlation_id,
             "timing": {"total_ms": round(self.seconds() * 1000, 1)},
         }
-        return Event(self.event_id, fields)
+        return Event(self.event_id, fields, self._lines(plan) if plan else ())
 
     def refusal(self, error: GatewayError, status: int) -> Event:
         """Return the event of a change that was not made."""
@@ -83,35 +80,31 @@ class Record:
         known = (self.plan.original, self.plan.mapped.form) if self.plan else ()
         return None if reason is None else Remark(reason, (self.change.body, *known))
 
-    def _line(self, difference: Difference) -> dict[str, Any]:
-        rule = self.change.mapping.rule_of(difference)
-        return {
-            # a path that picks an element by its value holds that value
-            "path": Personal(difference.path) if difference.picks_by_value else difference.path,
-            "op": difference.op,
-            "before": _personal(difference.before),
-            "after": _personal(difference.after),
-            "rule": rule.label if rule else None,
-        }
+    def _lines(self, plan: Plan) -> tuple[Line, ...]:
+        """Return what is sent of each attribute; of a create the form itself is the difference."""
+        mapping = self.change.mapping
+        if plan.send is Send.CREATE:
+            return mapping.lines(plan.mapped.form)
+        return tuple(map(mapping.line, plan.differences))
 
-    def _member_lines(self) -> list[dict[str, Any]]:
-        """Return one line for all who come and one for all who go, by our ids."""
-        if self.plan is None:
-            return []
-        ours = {id: member for member, id in self.plan.members.targets.items()}
-        update = self.plan.members.update
-        come = [ours[element["value"]] for element in update.add]
-        gone = [ours[id] for id in update.remove]
+    def _other_lines(self, plan: Plan) -> list[dict[str, Any]]:
+        """Return a line for all who come, one for all who go, by our ids, and one for a password."""
         lines = []
-        if come:
-            lines.append({"path": "members", "op": "add", "before": None, "after": come, "rule": None})
-        if gone:
-            lines.append({"path": "members", "op": "remove", "before": gone, "after": None, "rule": None})
+        if plan.members.update:
+            ours = {id: member for member, id in plan.members.targets.items()}
+            come = [ours[element["value"]] for element in plan.members.update.add]
+            gone = [ours[id] for id in plan.members.update.remove]
+            if come:
+                lines.append(_plain_line("members", "add", after=come))
+            if gone:
+                lines.append(_plain_line("members", "remove", before=gone))
+        if plan.secret:
+            lines.append(_plain_line("password", "replace"))
         return lines
 
-    def _secret_lines(self) -> list[dict[str, Any]]:
-        line = {"path": "password", "op": "replace", "before": None, "after": None, "rule": None}
-        return [line] if self.plan is not None and self.plan.secret else []
+
+def _plain_line(path: str, op: str, before: Any = None, after: Any = None) -> dict[str, Any]:
+    return {"path": path, "op": op, "before": before, "after": after, "rule": None}
 
 
 def caller_fields(caller: Caller) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Gone(Exception):
     """The entry that was to be changed is not there any more: decide again."""
 
 
-class Courier:
+class Delivery:
     """Delivers one plan."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Courier:
         except (Conflict, Uniqueness):
             self.in_doubt = self.in_doubt or (makes and self._was_in_doubt)
             raise
-        if done.entry is None:
+        if done.entry is None or self._plan.members is NOBODYS:
             return done
         told = await self._told_members(done.entry) if makes else True
         return replace(done, members=self._plan.members, are_members_told=told)
@@ -115,13 +115,13 @@ class Courier:
 
     async def _send(self) -> Attributes | None:
         connector, kind, plan = self._target.connector, self._change.type, self._plan
+        if plan.send is Send.CREATE:
+            form = plan.mapped.form | plan.secret if plan.secret else plan.mapped.form
+            return await self._whole(await connector.create(kind, form))
         self._services.sights.forget(self._target.name, kind, plan.target_id or "")
         if plan.send is Send.DELETE:
             await connector.delete(kind, plan.target_id or "")
             return None
-        if plan.send is Send.CREATE:
-            form = plan.mapped.form | plan.secret
-            return await self._whole(await connector.create(kind, form))
         assert plan.update is not None
         answer = await connector.change(kind, plan.target_id or "", plan.update)
         if answer is None and plan.kind is ResourceType.GROUP and not plan.update.differences:
@@ -226,8 +226,7 @@ class Courier:
         reverse = mapping.reverse(entry)
         before = mapping.forward(reverse).form
         differences = compare(before, plan.mapped.form)
-        self._record.differences = differences
-        self._plan = replace(
+        self._plan = self._record.plan = replace(
             plan,
             send=Send.CHANGE,
             outcome=Outcome.ADOPTED,

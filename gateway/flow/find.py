@@ -1,6 +1,6 @@
 """What a change starts from: the journal's resource, and the target's entry found by its keys."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,12 +14,11 @@ from gateway.scim.documents import fold
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, Filter
 
 
-async def look(services: Services, change: Change, keys: Iterable[Key]) -> Situation:
-    """Return all that is known under these keys, read now.
+async def load_situation(services: Services, change: Change, known: Sequence[Resource]) -> Situation:
+    """Return what a change is decided on: resources `known` under its keys, and the target's entry, read now.
 
     Raises NotFound for an id that is of no use any more, and what the connector raises.
     """
-    known = await services.resources.find(change.target.name, change.type, tuple(keys))
     if change.id is None:
         return await _look_for_create(services, change, known)
     own = next((resource for resource in known if resource.id == change.id), None)
@@ -57,7 +56,7 @@ async def recalled(services: Services, change: Change, keys: Iterable[Key]) -> S
     return Situation(own, rivals, {**(link.seen or link.sent), "id": link.target_id})
 
 
-async def _look_for_create(services: Services, change: Change, known: tuple[Resource, ...]) -> Situation:
+async def _look_for_create(services: Services, change: Change, known: Sequence[Resource]) -> Situation:
     external = change.body.get("externalId")
     by_external = (r for r in known if external and r.original.get("externalId") == external)
     own = next(by_external, known[0] if known else None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gateway.audit.event import Event
 from gateway.flow.target_port import Attributes, ResourceType
@@ -55,8 +55,7 @@ class Resource:
     links: Mapping[str, Link] = field(default_factory=dict)  # by target name
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One name a resource is known by.
 
     Kinds: id, name (folded userName), external (externalId), and, to find inactive people, email (folded).
@@ -134,6 +133,19 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """What stands under the keys of a change; where nothing did, its intent is recorded as `operation`."""
+
+    operation: Operation | None = None
+    resources: tuple[Resource, ...] = ()
+    unsettled: tuple[Operation, ...] = ()
+
+    def resource(self, id: str) -> Resource | None:
+        """Return the resource of this id, where it is among them."""
+        return next((resource for resource in self.resources if resource.id == id), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """How an operation stands from now on; `attempts` None leaves their number."""
 
@@ -151,6 +163,7 @@ class Settlement:
     event: Event
     resource: Resource | None = None  # to be stored, with its links; None: nothing learnt
     members: MemberRows | None = None
+    is_new: bool = False  # the resource is: `IdTaken` is raised where somebody had its id before
 
 
 class Operations(Protocol):
@@ -158,6 +171,11 @@ class Operations(Protocol):
 
     Raises `JournalUnavailable` where it cannot write: then nothing may be sent.
     """
+
+    async def begin(
+        self, base: str, type: ResourceType, keys: Sequence[Key], intent: Intent | None = None
+    ) -> Begun:
+        """Return what stands under these keys now; where nothing does, record the intent as `claim` does."""
 
     async def claim(self, intent: Intent) -> Operation:
         """Record the intent durably under all its keys; raises `KeysTaken` while another holds one."""
@@ -237,6 +255,9 @@ class Trail(Protocol):
     async def append(self, events: Sequence[Event]) -> None:
         """Add events durably, in order."""
 
+    def later(self, event: Event) -> None:
+        """Add an event with the next batch, without waiting for it: where nothing was changed."""
+
     async def page(
         self, before: int | None, count: int, since: str | None, until: str | None
     ) -> tuple[Mapping[str, Any], ...]:
@@ -248,6 +269,10 @@ class Trail(Protocol):
 
 class KeysTaken(Exception):
     """Another operation holds one of the keys."""
+
+
+class IdTaken(Exception):
+    """A new resource cannot have this id: somebody had it before."""
 
 
 class StaleFence(Exception):

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 
 from gateway.errors import Busy
 from gateway.flow.journal_port import Key
@@ -20,40 +19,35 @@ class KeyedLocks:
     def __init__(self) -> None:
         self._waiting: dict[Name, deque[asyncio.Future[None]]] = {}
 
-    @asynccontextmanager
-    async def hold(self, base: str, keys: Iterable[Key], patience: float) -> AsyncIterator[None]:
-        """Hold all keys; raises Busy after `patience` seconds of waiting for others."""
-        taken: list[Name] = []
-        try:
-            try:
-                async with asyncio.timeout(patience):
-                    for name in sorted(((base, key) for key in keys), key=_order):
-                        await self._take(name)
-                        taken.append(name)
-            except TimeoutError as error:
-                raise Busy("another change of this resource is still under way") from error
-            yield
-        finally:
-            for name in reversed(taken):
-                self._give(name)
+    def hold(self, base: str, keys: Iterable[Key], patience: float) -> "Hold":
+        """Hold all keys within `async with`; raises Busy after `patience` seconds of waiting for others."""
+        return Hold(self, base, frozenset(keys), patience)
 
-    async def _take(self, name: Name) -> None:
-        queue = self._waiting.get(name)
-        if queue is None:
-            self._waiting[name] = deque()
+    def take_free(self, name: Name) -> bool:
+        """Take a name that nobody holds; say whether that was so."""
+        if name in self._waiting:
+            return False
+        self._waiting[name] = deque()
+        return True
+
+    async def take(self, name: Name) -> None:
+        """Take a name once all who came before have given it."""
+        if self.take_free(name):
             return
+        queue = self._waiting[name]
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
-                self._give(name)
+                self.give(name)
             elif turn in queue:  # else it was passed over just now
                 queue.remove(turn)
             raise
 
-    def _give(self, name: Name) -> None:
+    def give(self, name: Name) -> None:
+        """Give a name to whoever waits longest."""
         queue = self._waiting[name]
         while queue:
             turn = queue.popleft()
@@ -63,6 +57,58 @@ class KeyedLocks:
         del self._waiting[name]
 
 
-def _order(name: Name) -> tuple[str, str, str]:
-    base, key = name
-    return base, key.kind, key.value
+class Hold:
+    """Keys held together; without a timer where all of them are free."""
+
+    __slots__ = ("_base", "_locks", "_patience", "_taken", "keys")
+
+    def __init__(self, locks: KeyedLocks, base: str, keys: frozenset[Key], patience: float) -> None:
+        self._locks = locks
+        self._base = base
+        self._patience = patience
+        self._taken: list[Name] = []
+        self.keys = keys
+
+    async def __aenter__(self) -> "Hold":
+        names = self._names(self.keys)
+        if not self._take_free(names):
+            await self._wait(names)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._give_all()
+
+    def extend(self, keys: frozenset[Key]) -> bool:
+        """Hold these keys as well, if that needs no waiting; say whether all are held now."""
+        if not self._take_free(self._names(keys - self.keys)):
+            return False
+        self.keys = self.keys | keys
+        return True
+
+    def _names(self, keys: Iterable[Key]) -> list[Name]:
+        return sorted([(self._base, key) for key in keys])
+
+    def _take_free(self, names: Sequence[Name]) -> bool:
+        """Take names that nobody holds, up to the first that somebody does; say whether none was left."""
+        for name in names:
+            if not self._locks.take_free(name):
+                return False
+            self._taken.append(name)
+        return True
+
+    async def _wait(self, names: Sequence[Name]) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                for name in names[len(self._taken) :]:
+                    await self._locks.take(name)
+                    self._taken.append(name)
+        except TimeoutError as error:
+            self._give_all()
+            raise Busy("another change of this resource is still under way") from error
+        except BaseException:
+            self._give_all()
+            raise
+
+    def _give_all(self) -> None:
+        while self._taken:
+            self._locks.give(self._taken.pop())

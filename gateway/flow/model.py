@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from gateway.flow.entry_cache import Sights
 from gateway.flow.journal_port import (
@@ -152,6 +153,12 @@ def keys_of(document: Mapping[str, object], kind: ResourceType = ResourceType.US
     return frozenset(keys)
 
 
+def keys_of_change(change: Change) -> frozenset[Key]:
+    """Return the names that a request says itself: those of its document, and its id."""
+    keys = keys_of(change.body, change.type) if change.operation != "patch" else frozenset()
+    return keys if change.id is None else keys | {Key("id", change.id)}
+
+
 def keys_of_resource(resource: Resource) -> frozenset[Key]:
     """Return all names a resource of ours is known by."""
     return keys_of(resource.original, resource.type) | {Key("id", resource.id)}
@@ -181,6 +188,9 @@ class Situation:
 
     def link(self, target: str) -> Link | None:
         return self.resource.links.get(target) if self.resource else None
+
+
+NOTHING_KNOWN: Final = Situation()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,20 @@ def decide(change: Change, situation: Situation) -> Plan:
     return _DECISIONS[change.operation](change, situation)
 
 
-def _create(change: Change, situation: Situation) -> Plan:
+def plan_new(change: Change) -> Plan:
+    """Return the plan of a create of somebody whom nobody knows; raises InvalidValue."""
+    return _made(change, _wanted(change, _created(change), change.password), 201)
+
+
+def _created(change: Change) -> Attributes:
     document = without_read_only(change.body)
     if change.type is ResourceType.USER:
-        document["active"] = change.body.get("active", True)
+        document.setdefault("active", True)
+    return document
+
+
+def _create(change: Change, situation: Situation) -> Plan:
+    document = _created(change)
     wanted = _wanted(change, document, change.password)
     resource = situation.resource
     _refuse_rivals(change, situation, document)
@@ -155,8 +165,7 @@ def _made(change: Change, wanted: Wanted, status: int) -> Plan:
     """Make an entry, unless it is for somebody whom the target shall not have."""
     if not wanted.is_active and change.target.policy.on_deactivate == "delete":
         return _unchanged(change, wanted, status, None)
-    differences = compare({}, wanted.mapped.form)
-    return _plan(change, Send.CREATE, wanted, status, differences=differences)
+    return _plan(change, Send.CREATE, wanted, status)
 
 
 def _unchanged(change: Change, wanted: Wanted, status: int, target_id: str | None) -> Plan:

@@ -119,7 +119,9 @@ class Reads:
         if not await self._services.operations.open(target.name, tuple(keys)):
             return resource
         async with self._services.locks.hold(target.name, keys, target.policy.deadline):
-            await self._recovery.settle_doubt(target, resource.type, keys)
+            unsettled = await self._services.operations.open(target.name, tuple(keys))
+            of_type = [operation for operation in unsettled if operation.intent.type is resource.type]
+            await self._recovery.settle_doubt(target, of_type)
         own = (Key("id", resource.id),)
         return (await self._services.resources.find(target.name, resource.type, own))[0]
 

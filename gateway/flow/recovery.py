@@ -14,6 +14,7 @@ from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, is_dead, try_
 from gateway.flow.find import find_entry, may_become
 from gateway.flow.groups import Membership
 from gateway.flow.journal_port import (
+    IdTaken,
     Intent,
     Key,
     KeysTaken,
@@ -27,9 +28,9 @@ from gateway.flow.journal_port import (
 )
 from gateway.flow.members import NOBODYS, Members
 from gateway.flow.model import Services, Target
-from gateway.flow.resource import Known, remembered
+from gateway.flow.resource import Known, updated_resource
 from gateway.flow.services import Alert, between, plus
-from gateway.flow.target_port import Attributes, Conflict, Missing, Refused, ResourceType, TargetError
+from gateway.flow.target_port import Attributes, Conflict, Missing, Refused, TargetError
 from gateway.log import correlation_id
 from gateway.scim.difference import Difference, compare, overlay
 from gateway.scim.names import NAMES
@@ -48,16 +49,14 @@ class Recovery:
         self._started = services.now()
 
     async def settle_doubt(
-        self, target: Target, kind: ResourceType, keys: Iterable[Key], active: bool | None = None
+        self, target: Target, operations: Iterable[Operation], active: bool | None = None
     ) -> None:
-        """Settle every open operation that holds one of the keys, which the caller has taken.
+        """Settle open operations, whose keys the caller has taken.
 
         `active` is what the newer change says in so many words: it may take the place of an older one.
         Raises Busy for one that cannot be settled now, and nothing else: it is not the newer change's fault.
         """
-        for operation in await self._services.operations.open(target.name, tuple(keys)):
-            if operation.intent.type is not kind:
-                continue
+        for operation in operations:
             try:
                 if gives_way(operation, active=active):
                     await self._services.sleep(self._quiet(target, operation))
@@ -152,12 +151,13 @@ class Recovery:
         entry, applied = await self._what_became(target, intent, known)
         if not applied and _is_sent_again(intent, waited_for=waited_for):
             entry, applied = await self._send_again(target, intent, known, entry, members)
-        resource = await self._resource(intent, known, entry) if applied else None
+        resource = self._resource(intent, known, entry) if applied else None
         rows = members.rows(intent.target, delivered=intent.operation != "create")
         outcome = Outcome.APPLIED if applied else Outcome.FAILED
         reason = "found on the target" if applied else "not found on the target"
         event = recovery_event(self._services.new_id(), intent, "operation.recovered", outcome, reason)
-        await self._services.operations.settle(owned, Settlement(outcome, event, resource, rows))
+        settlement = Settlement(outcome, event, resource, rows, is_new=known is None)
+        await _settle(self._services, owned, settlement)
         self._services.doubts.pop(intent.op_id, None)
         self._services.sights.forget(target.name, intent.type, intent.target_id or "")
         self._services.meter.changed(target.name, outcome)
@@ -248,9 +248,10 @@ class Recovery:
                 self._services.doubts[intent.op_id] = self._services.now()
             raise
 
-    async def _resource(self, intent: Intent, known: Resource | None, entry: Attributes | None) -> Resource:
+    def _resource(self, intent: Intent, known: Resource | None, entry: Attributes | None) -> Resource:
         state = Known(intent.target, intent.type, intent.original, intent.state, intent.wanted, entry)
-        return await remembered(self._services, known, state, intent.resource_id or None, replied=False)
+        id, now, new_id = intent.resource_id or None, self._services.now(), self._services.new_id
+        return updated_resource(known, state, id, now, new_id, replied=False)
 
 
 def gives_way(operation: Operation, *, active: bool | None) -> bool:
@@ -278,6 +279,16 @@ async def replaced(services: Services, operation: Operation) -> None:
     await services.operations.settle(owned, Settlement(Outcome.FAILED, event))
     services.doubts.pop(intent.op_id, None)
     services.sights.forget(intent.target, intent.type, intent.target_id or "")
+
+
+async def _settle(services: Services, operation: Operation, settlement: Settlement) -> None:
+    """Settle an operation; who would get an id that was somebody's before gets one of ours."""
+    try:
+        await services.operations.settle(operation, settlement)
+    except IdTaken:
+        assert settlement.resource is not None
+        resource = replace(settlement.resource, id=services.new_id())
+        await services.operations.settle(operation, replace(settlement, resource=resource))
 
 
 def recovery_event(

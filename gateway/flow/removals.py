@@ -70,7 +70,7 @@ class Leavers:
             if any(operation.intent.removes for operation in earlier):
                 return
             await self._replace(earlier)
-            record.plan, record.differences = plan, plan.differences
+            record.plan = plan
             operation = await self.claim(change, situation, plan, record)
             mark = self._mark(change, earlier, answer, fault)
             event = record.refusal(answer, answer.told(change.caller.busy_status))

@@ -21,7 +21,7 @@ from gateway.audit.chain import (
     stamp_of,
     subject,
 )
-from gateway.audit.event import Event, Personal
+from gateway.audit.event import Event, Personal, expanded
 from gateway.audit.masking import NO_VEILS, Veil, veiled
 from gateway.flow.erasure import NAME
 from gateway.journal.store import Clock, Random
@@ -62,7 +62,7 @@ class Appender:
         if not events:
             return
         head = read_head(connection)
-        for event in events:
+        for event in map(expanded, events):
             head = self._add(connection, event, head)
         connection.execute(WRITE_HEAD, (head.seq, head.hash, head.published))
 

@@ -37,6 +37,10 @@ class SqliteTrail:
         """Add events durably, in order."""
         await self._store.write(lambda connection: self._appender.write(connection, events))
 
+    def later(self, event: Event) -> None:
+        """Add an event with the next batch, without waiting for it: where nothing was changed."""
+        self._store._database.later(lambda connection: self._appender.write(connection, [event]) or 0)
+
     async def page(
         self, before: int | None, count: int, since: str | None, until: str | None
     ) -> tuple[Mapping[str, Any], ...]:
@@ -113,6 +117,7 @@ class SqliteJournal:
         operations = SqliteOperations(store, appender, clock, owner)
         await operations.orphan()
         resources, trail = SqliteResources(store, database), SqliteTrail(store, keeper.path, appender)
+        operations.resources = resources
         memberships, tokens = SqliteMemberships(store), SqliteTokens(store, clock)
         removals, pauses = SqliteRemovals(store), SqlitePauses(store, appender)
         return cls(

@@ -11,6 +11,8 @@ import orjson
 from gateway.audit.chain import stamp
 from gateway.audit.event import Event
 from gateway.flow.journal_port import (
+    Begun,
+    IdTaken,
     Intent,
     Key,
     KeysTaken,
@@ -77,6 +79,16 @@ class SqliteOperations:
         self._clock = clock
         self._owner = owner
 
+    async def begin(
+        self, base: str, type: ResourceType, keys: Sequence[Key], intent: Intent | None = None
+    ) -> Begun:
+        """Return what stands under these keys now; where nothing does, record the intent as `claim` does."""
+        unsettled = tuple(o for o in await self.open(base, keys) if o.intent.type is type)
+        found = await self.resources.find(base, type, keys)
+        if unsettled or found or intent is None:
+            return Begun(None, found, unsettled)
+        return Begun(await self.claim(intent))
+
     async def claim(self, intent: Intent) -> Operation:
         """Record the intent durably under all its keys; raises `KeysTaken` while another holds one."""
         opened, lease = self._times()
@@ -109,6 +121,8 @@ class SqliteOperations:
             if operation is not None and not _close(connection, operation, settlement.outcome, closed):
                 return False
             if record is not None:
+                if settlement.is_new and record.exists(connection):
+                    raise IdTaken
                 record.write(connection)
             if members is not None:
                 members(connection)

@@ -87,6 +87,9 @@ class Record:
         emails = tuple((address, r.base, r.type, r.id) for address in folded_emails(r))
         return cls((*row, r.state, r.created, r.modified, r.replied), links, emails, r)
 
+    def exists(self, connection: sqlite3.Connection) -> bool:
+        return connection.execute(BY["id"], self.row[:3]).fetchone() is not None
+
     def write(self, connection: sqlite3.Connection) -> None:
         """Store the resource and its links; raises `Uniqueness` where another has the name."""
         try:

@@ -10,7 +10,7 @@ from gateway.mapping.leaves import SERVER_OWNED, Leaf, Leaves, flatten, path_of,
 from gateway.mapping.regions import region_of
 from gateway.mapping.rules import ABSENT, OnInvalid, Problem, Rule, Step, choose, is_many
 from gateway.mapping.values import Office, Person, Unusable
-from gateway.scim.difference import Difference, compare, overlay
+from gateway.scim.difference import Difference, Line, compare, overlay
 from gateway.scim.documents import is_active, schemas_of
 from gateway.scim.names import STANDARD_URNS, is_standard
 from gateway.scim.paths import ANYWHERE, Place, is_match, place, put, select, take
@@ -170,6 +170,16 @@ class TargetMapping:
     def rule_of(self, difference: Difference) -> Rule | None:
         """Return the rule that writes what differs, the last one where several do."""
         return next((rule for rule in reversed(self.rules) if covers(rule.to, difference)), None)
+
+    def line(self, difference: Difference) -> Line:
+        """Return a difference as the audit trail tells it."""
+        rule = self.rule_of(difference)
+        path, label = difference.path, rule.label if rule else None
+        return Line(path, difference.before, difference.after, label, difference.picks_by_value)
+
+    def lines(self, form: Mapping[str, Any]) -> tuple[Line, ...]:
+        """Return the lines of a create that sends this form."""
+        return tuple(map(self.line, compare({}, form)))
 
     def sources(self) -> tuple[Place, ...]:
         """Return the paths of the provider that are sent: those that rules read, those sent as they are."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.scim.names import key_of
 
@@ -41,6 +41,23 @@ class Difference:
     def picks_by_value(self) -> bool:
         """Whether the path itself holds a value of the resource."""
         return any(isinstance(step, Selector) and step.name == "value" for step in self.steps)
+
+    @property
+    def op(self) -> str:
+        """add, replace or remove, as in PATCH."""
+        if self.before is None:
+            return "add"
+        return "remove" if self.after is None else "replace"
+
+
+class Line(NamedTuple):
+    """A difference as the audit trail tells it: both values are personal, the path where it holds one."""
+
+    path: str
+    before: Any
+    after: Any
+    rule: str | None = None  # the label of the one that wrote it
+    personal_path: bool = False
 
     @property
     def op(self) -> str:

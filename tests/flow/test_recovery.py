@@ -340,7 +340,8 @@ async def test_what_waits_for_an_administrator_is_left_alone_and_keeps_its_peopl
 async def test_a_change_waits_only_for_what_concerns_its_own_kind(gateway) -> None:
     await claimed(gateway, "ann@example.com", "00u1", type=ResourceType.GROUP)
 
-    await Recovery(gateway.services).settle_doubt(gateway.target, USER, KEYS)
+    begun = await gateway.services.operations.begin("phonebook", USER, KEYS)
+    await Recovery(gateway.services).settle_doubt(gateway.target, begun.unsettled)
 
     assert gateway.fake.calls == []
 
@@ -422,7 +423,8 @@ async def test_what_was_sent_again_without_an_answer_is_given_time_too(gateway, 
     gateway.slept.clear()
 
     keys = (Key("id", str(id)),)
-    await recovery.settle_doubt(gateway.target, USER, keys)
+    begun = await gateway.services.operations.begin("phonebook", USER, keys)
+    await recovery.settle_doubt(gateway.target, begun.unsettled)
 
     assert gateway.slept == [pause]
     assert gateway.fake.entries["t1"]["active"] is False

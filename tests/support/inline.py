@@ -68,6 +68,7 @@ class InlineJournal:
         owner = Owner(f"run {next(self._runs)}", timedelta(seconds=90))
         self.operations = SqliteOperations(self._store, self._appender, self._clock, owner)
         self.resources = SqliteResources(self._store, self._database)
+        self.operations.resources = self.resources
         self.memberships = SqliteMemberships(self._store)
         self.removals = SqliteRemovals(self._store)
         self.trail = SqliteTrail(self._store, Path(), self._appender)

@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.audit.chain import Head, Sealed, join, seal, stamp, stamp_of
-from gateway.audit.event import Event
+from gateway.audit.event import Event, expanded
 from gateway.errors import Uniqueness
 from gateway.flow.journal_port import (
+    Begun,
+    IdTaken,
     Intent,
     Key,
     KeysTaken,
@@ -39,13 +41,16 @@ class MemoryTrail:
         self._clock = clock
         self._events: list[Sealed] = []
 
+    def later(self, event: Event) -> None:
+        self.add([event])
+
     async def append(self, events: Sequence[Event]) -> None:
         self.add(events)
 
     def add(self, events: Sequence[Event]) -> None:
         """Add all the events, or none where one of them cannot be written."""
         added: list[Sealed] = []
-        for event in events:
+        for event in map(expanded, events):
             head = added[-1].head if added else self._head()
             added.append(seal(event, head, self._clock(), bytes))
         self._events.extend(added)
@@ -176,6 +181,11 @@ class MemoryResources:
         self.memberships.follow(known, resource)
         self._resources[place] = replace(resource, links=links)
 
+    def refuse_taken_id(self, resource: Resource) -> None:
+        """Raise `IdTaken` where somebody has or had the id."""
+        if (resource.base, resource.type, resource.id) in self._resources:
+            raise IdTaken
+
     def refuse_taken_name(self, resource: Resource) -> None:
         """Raise `Uniqueness` where another resource has the name."""
         name = folded_name(resource)
@@ -209,6 +219,13 @@ class MemoryOperations:
         self._open: dict[str, Operation] = {}
         self.removed: list[Operation] = []
 
+    async def begin(self, base, type, keys, intent=None):  # type: ignore[no-untyped-def]
+        unsettled = tuple(o for o in await self.open(base, keys) if o.intent.type is type)
+        found = await self._resources.find(base, type, keys)
+        if unsettled or found or intent is None:
+            return Begun(None, found, unsettled)
+        return Begun(await self.claim(intent))
+
     async def claim(self, intent: Intent) -> Operation:
         if any(_collide(intent, other.intent) for other in self._open.values()):
             raise KeysTaken
@@ -220,6 +237,8 @@ class MemoryOperations:
         if operation is not None:
             self._refuse_stale(operation)
         if settlement.resource is not None:
+            if settlement.is_new:
+                self._resources.refuse_taken_id(settlement.resource)
             self._resources.refuse_taken_name(settlement.resource)
         self._trail.add([settlement.event])
         if settlement.resource is not None:
