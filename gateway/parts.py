@@ -13,7 +13,7 @@ from gateway.scim.dialects import DIALECTS
 from gateway.scim.paths import place
 from gateway.scim.predicate import attributes_named, predicate
 from gateway.server.auth import Credential
-from gateway.server.scim_api import Provider
+from gateway.server.scim import Provider
 from gateway.settings import Auth as AuthSettings
 from gateway.settings import RuleSettings, Settings, TargetSettings
 from gateway.targets.ldap.place import Directory

@@ -8,7 +8,7 @@ import pytest
 from gateway.audit.query import Question, parse_event_filter
 from gateway.errors import JournalUnavailable
 from gateway.flow.model import Caller
-from gateway.server.readings import Readings
+from gateway.server.audit import Readings
 from tests.support.house import House, make_house
 
 ALICE, BOB = (Caller(name, "config:1", kind="auditor") for name in ("alice", "bob"))

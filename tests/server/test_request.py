@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.server.inbound import client_address
+from gateway.server.request import client_address
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("::1/128"))
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from gateway.server.listen import CannotListen, take_any_port
+from gateway.server.runner import CannotListen, take_any_port
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""`/metrics`, and the counting of every request on its way out."""
+"""`/healthz`, `/readyz` and `/metrics`, for probes and scrapers, without details of people."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import web
@@ -10,8 +10,34 @@ from aiohttp.typedefs import Middleware
 from gateway.errors import JournalUnavailable, NotFound
 from gateway.flow.status import Census, Pulse
 from gateway.metrics import CONTENT_TYPE, Metrics
-from gateway.server.boundary import PROVIDER, Handler
-from gateway.server.inbound import SERVED, parse_endpoint
+from gateway.server.request import SERVED, parse_endpoint
+from gateway.server.response import PROVIDER, Handler
+
+Check = Callable[[], Awaitable[str | None]]  # None: well; else the reason
+
+
+class Health:
+    """Says whether the process serves, and whether it can take changes."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+        self.draining = False
+
+    async def live(self, request: web.Request) -> web.Response:
+        """Answer 200 as long as the process serves, recovery included."""
+        return web.json_response({"status": "ok"})
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """Answer 200, or 503 with the checks that fail."""
+        reasons = {name: await check() for name, check in self._checks.items()}
+        if self.draining:
+            reasons["process"] = "draining"
+        checks = {name: reason or "ok" for name, reason in reasons.items()}
+        well = not any(reasons.values())
+        return web.json_response(
+            {"status": "ok" if well else "unavailable", "checks": checks}, status=200 if well else 503
+        )
+
 
 OPERATIONS: Final = {  # method, has an id in the path -> operation
     ("GET", False): "query",

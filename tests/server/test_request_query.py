@@ -15,7 +15,7 @@ from gateway.flow.read import Question
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.grammar import AttrPath, parse_filter
 from gateway.scim.order import Sort
-from gateway.server.question import parse_projection, parse_query, parse_question, parse_search
+from gateway.server.request import parse_projection, parse_query, parse_question, parse_search
 from tests.support.house import make_house
 
 

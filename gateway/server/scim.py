@@ -18,28 +18,25 @@ from gateway.scim.dialects import Dialect
 from gateway.scim.messages import list_response
 from gateway.scim.projection import Projection
 from gateway.scim.versions import is_known, parse_tags
-from gateway.server.answer import answer, not_modified, resource_answer
 from gateway.server.auth import Credential, authenticate
-from gateway.server.bodies import read_change
-from gateway.server.boundary import BUSY_STATUS, PROVIDER, ROUTE
 from gateway.server.discovery import discovery_document
-from gateway.server.inbound import (
+from gateway.server.refusals import Refusals
+from gateway.server.request import (
     SERVED,
     Endpoint,
     Networks,
+    Parameters,
     client_address,
     parse_endpoint,
-    printable,
-    read_body,
-)
-from gateway.server.question import (
-    Parameters,
     parse_projection,
     parse_query,
     parse_question,
     parse_search,
+    printable,
+    read_body,
+    read_change,
 )
-from gateway.server.refusals import Refusals
+from gateway.server.response import BUSY_STATUS, PROVIDER, ROUTE, answer, not_modified, resource_answer
 
 TYPES: Final = {"Users": ResourceType.USER, "Groups": ResourceType.GROUP}
 READS: Final = ("GET", "HEAD")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.server import inbound
+from gateway.server import request as requests
 
 USERS = "/scim/phonebook/v2/Users"
 AUTH = "Authorization: Bearer canary-token-of-okta"
@@ -143,7 +143,7 @@ async def test_a_body_in_endless_pieces_is_cut_off(serve, refused) -> None:
 async def test_a_body_that_stalls_may_come_again(
     serve, refused, monkeypatch, target: str, token: str, header: str, body: bytes
 ) -> None:
-    monkeypatch.setattr(inbound, "BODY_TIME", 0.01)
+    monkeypatch.setattr(requests, "BODY_TIME", 0.01)
     served = await serve()
     request = said(f"POST /scim/{target}/v2/Users HTTP/1.1", header, body=body)
 

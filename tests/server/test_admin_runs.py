@@ -13,9 +13,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.errors import JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.recovery import Recovery
-from gateway.flow.runs import Runs
-from gateway.server.boundary import boundary
-from gateway.server.long_control import LongControl
+from gateway.server.admin import LongControl, Runs
+from gateway.server.response import boundary
 from tests.support.house import House, make_house
 
 Ask = TestClient[web.Request, web.Application]
