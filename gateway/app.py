@@ -46,7 +46,7 @@ from gateway.server.response import boundary
 from gateway.server.runner import Runner, listening, take_any_port
 from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
-from gateway.targets.finding import Finding
+from gateway.targets.address import Finding
 from gateway.targets.http import open_session
 from gateway.targets.registry import (
     CONNECTORS,

@@ -7,8 +7,7 @@ from yarl import URL
 
 from gateway.flow.target_port import Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
-from gateway.targets.address import Auth
-from gateway.targets.call import Call, Reply
+from gateway.targets.address import Auth, Call, Reply
 from gateway.targets.replies import readable
 from gateway.version import VERSION
 

@@ -10,7 +10,7 @@ import structlog
 from gateway.flow.target_port import Broken, Denied, Silent, TargetError, Throttled, Unreachable
 from gateway.targets import abilities
 from gateway.targets.abilities import Abilities, Lack, Patch
-from gateway.targets.finding import Finding
+from gateway.targets.address import Finding
 
 ASK_AGAIN: Final = 30.0  # seconds until a service that could not say what it has is asked once more
 PASSING: Final = (Unreachable, Silent, Broken, Throttled, Denied)  # says nothing about what is supported

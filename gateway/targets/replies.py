@@ -23,7 +23,7 @@ from gateway.flow.target_port import (
 )
 from gateway.scim.names import CORE_GROUP, ERROR, get
 from gateway.targets.abilities import Abilities, promises
-from gateway.targets.call import Reply
+from gateway.targets.address import Reply
 
 MAX_REASON: Final = 300  # characters
 MAX_DEPTH: Final = 32  # of JSON in JSON

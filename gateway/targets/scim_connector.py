@@ -19,8 +19,7 @@ from gateway.flow.target_port import (
 from gateway.scim.predicate import predicate
 from gateway.targets import replies
 from gateway.targets.abilities import IGNORED, IGNORES_FILTERS, REFUSES_FILTERS, Abilities, Patch
-from gateway.targets.call import Carries
-from gateway.targets.finding import Finding
+from gateway.targets.address import Carries, Finding
 from gateway.targets.known import NOT_OFFERED, PASSING, Known
 from gateway.targets.lists import Lists
 from gateway.targets.scim import Endpoints, patch_messages, with_members

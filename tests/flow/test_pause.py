@@ -11,7 +11,7 @@ from gateway.flow.pause import Pauses
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Silent, Unreachable
 from gateway.flow.watch import Watcher
-from gateway.targets.watched import Watched
+from gateway.targets.gate import Watched
 from tests.support.house import House
 
 ANN = {"userName": "ann", "externalId": "00u1"}

@@ -216,7 +216,7 @@ OTHER = '[targets.other]\nshared = true\nconnector = "embedded"\nurl = "sqlite:v
     ],
 )
 def test_an_address_names_target_endpoint_and_id(path: str, endpoint: tuple[Any, ...]) -> None:
-    found = inbound.parse_endpoint(path)
+    found = requests.parse_endpoint(path)
 
     assert (found.target, found.name, found.id) == endpoint
     assert not found.is_search
@@ -226,7 +226,7 @@ def test_an_address_names_target_endpoint_and_id(path: str, endpoint: tuple[Any,
     ("path", "name"), [("/scim/t/v2/.search", ""), ("/scim/t/v2/Users/.search/", "Users")]
 )
 def test_a_search_is_at_the_root_or_at_a_collection(path: str, name: str) -> None:
-    assert inbound.parse_endpoint(path) == inbound.Endpoint("t", name, None, is_search=True)
+    assert requests.parse_endpoint(path) == requests.Endpoint("t", name, None, is_search=True)
 
 
 @pytest.mark.parametrize(
@@ -241,4 +241,4 @@ def test_a_search_is_at_the_root_or_at_a_collection(path: str, name: str) -> Non
     ],
 )
 def test_a_route_shows_nothing_of_anybody(path: str, route: str) -> None:
-    assert inbound.parse_endpoint(path).route == route
+    assert requests.parse_endpoint(path).route == route

@@ -20,7 +20,7 @@ from gateway.flow.target_port import (
     Throttled,
 )
 from gateway.targets.abilities import Abilities, Patch
-from gateway.targets.call import Reply
+from gateway.targets.address import Reply
 from gateway.targets.replies import (
     Listing,
     read_changed,

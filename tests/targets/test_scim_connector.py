@@ -27,7 +27,7 @@ from gateway.targets.abilities import (
     Abilities,
     Patch,
 )
-from gateway.targets.call import Call, Reply
+from gateway.targets.address import Call, Reply
 from gateway.targets.http import Carrier
 from gateway.targets.known import ASK_AGAIN
 from gateway.targets.scim_connector import ScimConnector

@@ -10,7 +10,7 @@ from gateway.flow.target_port import Attributes, MemberUpdate, Missing, Resource
 from gateway.scim.difference import compare
 from gateway.scim.names import CORE_GROUP
 from gateway.targets.abilities import Abilities, Patch
-from gateway.targets.call import Call, Reply
+from gateway.targets.address import Call, Reply
 from gateway.targets.known import ASK_AGAIN
 from gateway.targets.scim import member_operations, with_members
 from gateway.targets.scim_connector import ScimConnector

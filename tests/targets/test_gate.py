@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.flow.target_port import Page, Paused, Query, ResourceType, Silent, TargetError, Update
-from gateway.targets.watched import Watched
+from gateway.targets.gate import Watched
 
 USER = ResourceType.USER
 UPDATE = Update({}, {}, ())

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.flow.target_port import Page, Query, ResourceType, TargetError, Throttled, Update
-from gateway.targets.limits import Limited, Limits
+from gateway.targets.gate import Limited, Limits
 
 USER = ResourceType.USER
 
