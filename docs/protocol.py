@@ -20,8 +20,8 @@ from gateway.server import request
 from gateway.server.discovery import LISTS
 from gateway.server.request import SEARCH, SEARCHED, SERVED, parse_endpoint
 from gateway.server.scim import TYPES, allowed
-from gateway.targets.abilities import LACKS, NEVER
 from gateway.targets.registry import CONNECTORS
+from gateway.targets.scim.abilities import LACKS, NEVER
 
 DISCOVERY: Final = sorted(SERVED - TYPES.keys())
 PATHS: Final = (

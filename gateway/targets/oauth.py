@@ -16,7 +16,7 @@ import structlog
 from gateway.flow.target_port import Denied, Nonsense, Silent, TargetError, Throttled, Unreachable
 from gateway.targets.address import Bearer, Call, OAuth2, Reply
 from gateway.targets.http import Carrier
-from gateway.targets.replies import readable, retry_after
+from gateway.targets.scim.answers import readable, retry_after
 
 DEFAULT_LIFE: Final = (
     300.0  # seconds of a token whose answer does not say; RFC 6749 section 5.1 leaves it open

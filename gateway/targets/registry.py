@@ -8,7 +8,6 @@ from typing import Final
 import aiohttp
 
 from gateway.flow.watch import Watch
-from gateway.targets.abilities import Abilities, Patch
 from gateway.targets.address import (
     Auth,
     Basic,
@@ -24,7 +23,8 @@ from gateway.targets.embedded.connector import EmbeddedConnector
 from gateway.targets.gate import Limited, Limits, Watched
 from gateway.targets.http import Carrier
 from gateway.targets.oauth import OAuthCarrier
-from gateway.targets.scim_connector import ScimConnector
+from gateway.targets.scim.abilities import Abilities, Patch
+from gateway.targets.scim.connector import ScimConnector
 
 __all__ = [
     "CONNECTORS",

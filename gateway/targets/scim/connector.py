@@ -1,4 +1,4 @@
-"""Any SCIM 2.0 service as a target: what to say is in scim.py, what came back in replies.py."""
+"""Any SCIM 2.0 service as a target: what to say is in requests.py, what came back in answers.py."""
 
 import time
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.scim.predicate import predicate
-from gateway.targets import replies
-from gateway.targets.abilities import IGNORED, IGNORES_FILTERS, REFUSES_FILTERS, Abilities, Patch
 from gateway.targets.address import Carries, Finding
-from gateway.targets.known import NOT_OFFERED, PASSING, Known
-from gateway.targets.lists import Lists
-from gateway.targets.scim import Endpoints, patch_messages, with_members
+from gateway.targets.scim import answers
+from gateway.targets.scim.abilities import IGNORED, IGNORES_FILTERS, REFUSES_FILTERS, Abilities, Patch
+from gateway.targets.scim.discovered import NOT_OFFERED, PASSING, Known
+from gateway.targets.scim.paging import Lists
+from gateway.targets.scim.requests import Endpoints, patch_messages, with_members
 
 ANYTHING: Final = Abilities()
 
@@ -52,7 +52,7 @@ class ScimConnector:
             return None
         whole = members or kind is not ResourceType.GROUP
         reply = await self._carrier.carry(self._calls.get(kind, id, members=whole))
-        found = replies.read_found(reply, id, self._now())
+        found = answers.read_found(reply, id, self._now())
         if kind is ResourceType.USER or found is None:
             return found
         return _with_list(found) if members else _without_members(found)
@@ -68,7 +68,7 @@ class ScimConnector:
 
     async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
         reply = await self._carrier.carry(self._calls.create(kind, wanted))
-        entry = replies.read_entry(reply, self._now())
+        entry = answers.read_entry(reply, self._now())
         return _bare(entry) if kind is ResourceType.GROUP else entry
 
     async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
@@ -83,7 +83,7 @@ class ScimConnector:
 
     async def delete(self, kind: ResourceType, id: str) -> None:
         reply = await self._carrier.carry(self._calls.delete(kind, id))
-        replies.read_changed(reply, id, self._now())
+        answers.read_changed(reply, id, self._now())
 
     async def has_groups(self) -> bool:
         """Say whether the service has groups; it is asked once, and believed to have them until it is."""
@@ -100,11 +100,11 @@ class ScimConnector:
     async def close(self) -> None:
         """Nothing: the session belongs to the application."""
 
-    async def _list(self, kind: ResourceType, query: Query) -> replies.Listing:
+    async def _list(self, kind: ResourceType, query: Query) -> answers.Listing:
         """Return one answer as it came; raises CannotFilter where the filter is refused or ignored."""
         reply = await self._carrier.carry(self._calls.query(kind, query))
         try:
-            found = replies.read_list(reply, query.filter is not None, self._now())
+            found = answers.read_list(reply, query.filter is not None, self._now())
         except CannotFilter:
             self._known.note(REFUSES_FILTERS)
             raise
@@ -121,7 +121,7 @@ class ScimConnector:
         answer = None
         for operations in messages:
             reply = await self._carrier.carry(self._calls.patch(kind, id, operations))
-            answer = replies.read_changed(reply, id, self._now())
+            answer = answers.read_changed(reply, id, self._now())
         return answer
 
     async def _replaced(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
@@ -132,14 +132,14 @@ class ScimConnector:
                 raise Missing("there is no such group", 404)
             wanted = {**wanted, **with_members({"members": present.get("members", [])}, update.members)}
         reply = await self._carrier.carry(self._calls.replace(kind, id, wanted))
-        return replies.read_changed(reply, id, self._now())
+        return answers.read_changed(reply, id, self._now())
 
     async def _ask_for_promises(self) -> Abilities:
-        return replies.read_promises(await self._carrier.carry(self._calls.config()), self._now())
+        return answers.read_promises(await self._carrier.carry(self._calls.config()), self._now())
 
     async def _ask_for_groups(self) -> bool:
         try:
-            return replies.read_group_support(await self._carrier.carry(self._calls.types()), self._now())
+            return answers.read_group_support(await self._carrier.carry(self._calls.types()), self._now())
         except PASSING:
             raise
         except TargetError:

@@ -8,9 +8,9 @@ from typing import Final
 import structlog
 
 from gateway.flow.target_port import Broken, Denied, Silent, TargetError, Throttled, Unreachable
-from gateway.targets import abilities
-from gateway.targets.abilities import Abilities, Lack, Patch
 from gateway.targets.address import Finding
+from gateway.targets.scim import abilities
+from gateway.targets.scim.abilities import Abilities, Lack, Patch
 
 ASK_AGAIN: Final = 30.0  # seconds until a service that could not say what it has is asked once more
 PASSING: Final = (Unreachable, Silent, Broken, Throttled, Denied)  # says nothing about what is supported

@@ -6,8 +6,8 @@ from typing import Final
 
 from gateway.flow.paging import SHOWS_AGAIN
 from gateway.flow.target_port import Attributes, CannotFilter, Contradiction, Page, Query, Refused
-from gateway.targets.abilities import NO_COUNT, NO_START, NO_TOTALS, SHORT_PAGES, Lack
-from gateway.targets.replies import Listing
+from gateway.targets.scim.abilities import NO_COUNT, NO_START, NO_TOTALS, SHORT_PAGES, Lack
+from gateway.targets.scim.answers import Listing
 
 ENDS_EARLY: Final = "its list ends after {} of {} entries: if its totalResults are wrong, set `totals`"
 BEGINS_ANEW: Final = "it ignores startIndex, and does not show all of its list at once"

@@ -22,8 +22,8 @@ from gateway.flow.target_port import (
     Throttled,
 )
 from gateway.scim.names import CORE_GROUP, ERROR, get
-from gateway.targets.abilities import Abilities, promises
 from gateway.targets.address import Reply
+from gateway.targets.scim.abilities import Abilities, promises
 
 MAX_REASON: Final = 300  # characters
 MAX_DEPTH: Final = 32  # of JSON in JSON

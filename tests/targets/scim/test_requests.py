@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.flow.target_port import Missing, Query, ResourceType
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, parse_filter
 from gateway.scim.patch import apply_patch
-from gateway.targets.scim import Endpoints, patch_operations, render_filter
+from gateway.targets.scim.requests import Endpoints, patch_operations, render_filter
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
 SERVICE = Endpoints("https://target.test/scim/v2/")

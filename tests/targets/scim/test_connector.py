@@ -18,7 +18,9 @@ from gateway.flow.target_port import (
 )
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
-from gateway.targets.abilities import (
+from gateway.targets.address import Call, Reply
+from gateway.targets.http import Carrier
+from gateway.targets.scim.abilities import (
     NO_COUNT,
     NO_FILTER,
     NO_START,
@@ -27,10 +29,8 @@ from gateway.targets.abilities import (
     Abilities,
     Patch,
 )
-from gateway.targets.address import Call, Reply
-from gateway.targets.http import Carrier
-from gateway.targets.known import ASK_AGAIN
-from gateway.targets.scim_connector import ScimConnector
+from gateway.targets.scim.connector import ScimConnector
+from gateway.targets.scim.discovered import ASK_AGAIN
 from tests.support.lesser import Lesser, Paging
 from tests.support.scim_target import scim_target
 

@@ -19,9 +19,9 @@ from gateway.flow.target_port import (
     TargetError,
     Throttled,
 )
-from gateway.targets.abilities import Abilities, Patch
 from gateway.targets.address import Reply
-from gateway.targets.replies import (
+from gateway.targets.scim.abilities import Abilities, Patch
+from gateway.targets.scim.answers import (
     Listing,
     read_changed,
     read_entry,

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from gateway.settings.target_tables import TargetTable
-from gateway.targets.abilities import LACKS
+from gateway.targets.scim.abilities import LACKS
 
 
 @pytest.mark.parametrize("lack", [pytest.param(lack, id=lack.name) for lack in LACKS])

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from gateway.flow.paging import walk
 from gateway.flow.target_port import Contradiction, Page, Query, Refused
-from gateway.targets.lists import Lists
-from gateway.targets.replies import Listing
+from gateway.targets.scim.answers import Listing
+from gateway.targets.scim.paging import Lists
 from tests.support.lesser import TOTALS, Paging
 
 
