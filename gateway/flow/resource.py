@@ -9,8 +9,7 @@ from gateway.flow.journal_port import Key, Link, Resource, State
 from gateway.flow.model import Services, Target
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.scim.documents import schemas_of
-from gateway.scim.messages import meta_of
-from gateway.scim.versions import version
+from gateway.scim.messages import meta_of, version
 
 Members = Sequence[Attributes] | None  # of a group; None: they were not read, and are not shown
 

@@ -7,6 +7,7 @@ from gateway.mapping.leaves import SERVER_OWNED
 from gateway.mapping.rules import ABSENT, Rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.values import Person, Unusable
+from gateway.scim.filters import spelled
 from gateway.scim.grammar import (
     AttrPath,
     CompareOperator,
@@ -20,7 +21,6 @@ from gateway.scim.grammar import (
 )
 from gateway.scim.names import resource
 from gateway.scim.paths import Place, compiled
-from gateway.scim.spelling import spelled
 
 _INVENT: Final = frozenset({"constant", "template"})  # transforms that do not look at the value
 

@@ -17,12 +17,12 @@ from gateway.flow.read import Question
 from gateway.flow.target_port import ResourceType
 from gateway.scim.dialects import Dialect
 from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, check, take_password
+from gateway.scim.filters import Sort, parse_sort
 from gateway.scim.grammar import parse_filter
 from gateway.scim.jsontext import parse_json
 from gateway.scim.members import Edit, take_member_operations, take_members
+from gateway.scim.messages import Projection, projection
 from gateway.scim.names import get
-from gateway.scim.order import Sort, parse_sort
-from gateway.scim.projection import Projection, projection
 
 Networks = Sequence[IPv4Network | IPv6Network]
 

@@ -12,8 +12,7 @@ from aiohttp import web
 from gateway.errors import Busy, GatewayError, MethodNotAllowed, NotFound, TooLarge
 from gateway.log import correlation_id
 from gateway.scim.jsontext import dump
-from gateway.scim.messages import error_body
-from gateway.scim.projection import Projection
+from gateway.scim.messages import Projection, error_body
 
 SCIM_JSON = "application/scim+json"
 LONGEST_WAIT = 3600  # seconds that a provider is told to stay away, whatever a target says

@@ -15,9 +15,7 @@ from gateway.flow.read import Reads, query_all
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.log import correlation_id
 from gateway.scim.dialects import Dialect
-from gateway.scim.messages import list_response
-from gateway.scim.projection import Projection
-from gateway.scim.versions import is_known, parse_tags
+from gateway.scim.messages import Projection, is_known, list_response, parse_tags
 from gateway.server.auth import Credential, authenticate
 from gateway.server.discovery import discovery_document
 from gateway.server.refusals import Refusals

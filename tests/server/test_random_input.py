@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import InvalidSyntax, NotFound, Unauthorized
-from gateway.scim.versions import is_known, is_meant, parse_tags, version
+from gateway.scim.messages import is_known, is_meant, parse_tags, version
 from gateway.server.auth import Credential, authenticate
 from gateway.server.request import client_address, parse_endpoint
 

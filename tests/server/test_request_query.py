@@ -13,8 +13,8 @@ from gateway.errors import GatewayError, InvalidFilter, InvalidPath, InvalidValu
 from gateway.flow.model import Target
 from gateway.flow.read import Question
 from gateway.scim.dialects import DIALECTS
+from gateway.scim.filters import Sort
 from gateway.scim.grammar import AttrPath, parse_filter
-from gateway.scim.order import Sort
 from gateway.server.request import parse_projection, parse_query, parse_question, parse_search
 from tests.support.house import make_house
 

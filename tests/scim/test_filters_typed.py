@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.scim.filters import boolean_literals, for_type
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER, resource
 from gateway.scim.predicate import predicate
-from gateway.scim.typed import boolean_literals, for_type
 
 USER, GROUP = "User", "Group"
 

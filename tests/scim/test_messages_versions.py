@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.scim.versions import is_known, is_meant, parse_tags, tells_members, version
+from gateway.scim.messages import is_known, is_meant, parse_tags, tells_members, version
 
 GROUP = {"displayName": "Sales"}
 BARE, FULL = version(GROUP), version(GROUP, ["1", "2"])

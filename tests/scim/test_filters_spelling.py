@@ -1,8 +1,8 @@
 import pytest
 
+from gateway.scim.filters import spelled
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import ENTERPRISE_USER, resource
-from gateway.scim.spelling import spelled
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import InvalidPath, InvalidValue
+from gateway.scim.filters import Sort, parse_sort, rank, sort_value
 from gateway.scim.grammar import AttrPath
 from gateway.scim.names import ENTERPRISE_USER
-from gateway.scim.order import Sort, parse_sort, rank, sort_value
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import InvalidValue
+from gateway.scim.messages import EVERYTHING, projection
 from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER
-from gateway.scim.projection import EVERYTHING, projection
 
 OWN = "urn:example:2.0:User"
 ANN = {
