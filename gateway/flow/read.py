@@ -17,7 +17,7 @@ from gateway.flow.paging import Order, in_order, walk, window, with_hidden, with
 from gateway.flow.recovery import Recovery
 from gateway.flow.resource import Members, shown, shown_entry
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
-from gateway.mapping.query import equals, is_shown_as_it_is, translate
+from gateway.mapping.filters import equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold
 from gateway.scim.filters import Sort, boolean_literals, for_type
 from gateway.scim.grammar import Filter

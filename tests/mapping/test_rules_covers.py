@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.mapping.covers import covers
+from gateway.mapping.rules import covers
 from gateway.scim.difference import Difference, compare
 from gateway.scim.names import CORE_USER, ENTERPRISE_USER
 from gateway.scim.paths import place

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.mapping.regions import region_of
-from gateway.mapping.values import Office
+from gateway.mapping.countries import region_of
+from gateway.mapping.specs import Office
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 OFFICES = {"LDN": Office("London", "GB"), "TYO": Office("Tokyo", "JPN"), "HQ": Office("Head office")}

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from gateway.mapping.leaves import SERVER_OWNED
 from gateway.mapping.rules import ABSENT, Rule
+from gateway.mapping.specs import Person, Unusable
 from gateway.mapping.target import TargetMapping
-from gateway.mapping.values import Person, Unusable
 from gateway.scim.filters import spelled
 from gateway.scim.grammar import (
     AttrPath,

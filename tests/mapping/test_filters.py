@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.mapping.query import equals, translate
+from gateway.mapping.filters import equals, translate
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
