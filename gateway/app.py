@@ -12,18 +12,16 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from gateway.admin.acts import ErasureDesk, ExportDesk, TokenDesk
+from gateway.admin.operations import OperationDesk
 from gateway.audit.event import Event
 from gateway.basis import end_process, new_id, now, open_journal, services_on, utc
 from gateway.flow.change import Changes
-from gateway.flow.desk import OperationDesk
-from gateway.flow.erasure import ErasureDesk
-from gateway.flow.exports import ExportDesk
 from gateway.flow.model import Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.services import Alert, Bell
 from gateway.flow.sweep import Deliveries
-from gateway.flow.tokens import TokenDesk
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import Witness
 from gateway.journal.store import JournalLock, answered

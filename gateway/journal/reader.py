@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.admin.acts import Token
+from gateway.admin.status import Census
 from gateway.audit.chain import subject
 from gateway.audit.query import Question, Slice, StoredEvent
 from gateway.errors import JournalUnavailable
-from gateway.flow.status import Census
-from gateway.flow.tokens import Token
 from gateway.journal.events import page, read_head, read_salt
 from gateway.journal.search import find
 from gateway.journal.state import list_tokens, read_pauses

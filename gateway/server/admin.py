@@ -17,18 +17,15 @@ import orjson
 import structlog
 from aiohttp import web
 
+from gateway.admin.acts import ErasureDesk, Export, ExportDesk, Pauses, Token, TokenDesk
+from gateway.admin.operations import OperationDesk
+from gateway.admin.reconcile import Reconciliation
+from gateway.admin.resync import Resync
+from gateway.admin.runs import Lines, render_line
+from gateway.admin.status import Status
 from gateway.errors import GatewayError, InvalidValue, NotFound
 from gateway.flow.change import Changes
-from gateway.flow.desk import OperationDesk
-from gateway.flow.erasure import ErasureDesk
-from gateway.flow.exports import Export, ExportDesk
 from gateway.flow.model import Services, Target
-from gateway.flow.passes import Lines, render_line
-from gateway.flow.pause import Pauses
-from gateway.flow.reconcile import Reconciliation
-from gateway.flow.resync import Resync
-from gateway.flow.status import Status
-from gateway.flow.tokens import Token, TokenDesk
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials
 from gateway.server.response import Handler, boundary

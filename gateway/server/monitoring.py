@@ -7,8 +7,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from gateway.admin.status import Census, Pulse
 from gateway.errors import JournalUnavailable, NotFound
-from gateway.flow.status import Census, Pulse
 from gateway.metrics import CONTENT_TYPE, Metrics
 from gateway.server.request import SERVED, parse_endpoint
 from gateway.server.response import PROVIDER, Handler

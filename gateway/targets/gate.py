@@ -5,8 +5,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from gateway.admin.alerts import Watch
 from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError, Throttled, Update
-from gateway.flow.watch import Watch
 from gateway.targets.address import Finding, OpenTarget
 
 

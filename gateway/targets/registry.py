@@ -7,7 +7,7 @@ from typing import Final
 
 import aiohttp
 
-from gateway.flow.watch import Watch
+from gateway.admin.alerts import Watch
 from gateway.targets.address import (
     Auth,
     Basic,

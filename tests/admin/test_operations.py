@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.admin.operations import OperationDesk
 from gateway.errors import Busy
-from gateway.flow.desk import OperationDesk
 from gateway.flow.journal_port import Intent, Key, Mark, Operation, Outcome, Settlement, Standing, State
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Denied, ResourceType, TargetError, Unreachable

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.problems import Fate, Trouble, parse_problems, troubles_in, troubles_of
+from gateway.admin.problems import Fate, Trouble, parse_problems, troubles_in, troubles_of
 from gateway.mapping.rules import OnInvalid, Problem, make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from gateway.admin.reconcile import Finding, Reconciliation
+from gateway.admin.runs import End
 from gateway.errors import JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.journal_port import Intent, Key, State
-from gateway.flow.passes import End
-from gateway.flow.reconcile import Finding, Reconciliation
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Broken, Conflict, Denied, Refused, ResourceType, TargetError
 from gateway.mapping.rules import make_rule

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from gateway.admin.runs import Lines, Pushed, Run, everybody, push, side_by_side
 from gateway.flow.change import Changes
 from gateway.flow.entry import unsent
 from gateway.flow.journal_port import Outcome, Resource, State
 from gateway.flow.model import Services, Target
-from gateway.flow.passes import Lines, Pushed, Run, everybody, push, side_by_side
 
 WELL = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
 

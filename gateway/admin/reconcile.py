@@ -12,6 +12,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final
 
+from gateway.admin.runs import KIND, Lines, Pushed, Run, asked, everybody, push, side_by_side
 from gateway.errors import Busy, JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.entry import edited, unsent
@@ -19,7 +20,6 @@ from gateway.flow.find import is_protected
 from gateway.flow.journal_port import Key, Link, Outcome, Resource, State
 from gateway.flow.model import Services, Target, keys_of, keys_of_resource
 from gateway.flow.paging import walk
-from gateway.flow.passes import KIND, Lines, Pushed, Run, asked, everybody, push, side_by_side
 from gateway.flow.target_port import Attributes, Page, Query, TargetError
 from gateway.scim.difference import compare
 from gateway.scim.documents import is_active

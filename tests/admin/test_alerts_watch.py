@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.admin.alerts import Seen, Watcher
 from gateway.flow.services import Alert, Unmetered
 from gateway.flow.target_port import (
     CannotFilter,
@@ -18,7 +19,6 @@ from gateway.flow.target_port import (
     Throttled,
     Unreachable,
 )
-from gateway.flow.watch import Seen, Watcher
 
 NOW = "2026-11-22T00:00:00.000000Z"
 LATER = "2026-11-22T00:00:05.000000Z"

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from gateway.admin.resync import Resync, Unpushed
+from gateway.admin.runs import SIDE_BY_SIDE, End, Progress, render_line
 from gateway.errors import JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.journal_port import StaleFence
-from gateway.flow.passes import SIDE_BY_SIDE, End, Progress, render_line
 from gateway.flow.recovery import Recovery
-from gateway.flow.resync import Resync, Unpushed
 from gateway.flow.target_port import Broken, Denied, Refused, ResourceType, Throttled
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from gateway.admin.reconcile import Finding, Reconciliation
+from gateway.admin.runs import SIDE_BY_SIDE, End, Progress
 from gateway.flow.change import Changes
 from gateway.flow.journal_port import Link, Resource, State
-from gateway.flow.passes import SIDE_BY_SIDE, End, Progress
-from gateway.flow.reconcile import Finding, Reconciliation
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import (
     Broken,

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gateway.admin.alerts import Seen
 from gateway.flow.journal_port import Standing
-from gateway.flow.watch import Seen
 
 
 @dataclass(frozen=True, slots=True)

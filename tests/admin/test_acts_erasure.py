@@ -1,6 +1,6 @@
 """What is said of an erasure, and what never is."""
 
-from gateway.flow.erasure import Erased, ErasureDesk, Kept
+from gateway.admin.acts import Erased, ErasureDesk, Kept
 
 KEPT = (Kept("phonebook", "the person is active there"),)
 

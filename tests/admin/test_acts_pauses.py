@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from gateway.admin.acts import Pauses
+from gateway.admin.alerts import Watcher
 from gateway.errors import Busy
 from gateway.flow.journal_port import Standing
-from gateway.flow.pause import Pauses
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Silent, Unreachable
-from gateway.flow.watch import Watcher
 from gateway.targets.gate import Watched
 from tests.support.house import House
 

@@ -12,8 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway import flow
+from gateway.admin.alerts import MOST, Alarms, Undelivered
 from gateway.errors import JournalUnavailable
-from gateway.flow.alarms import MOST, Alarms, Undelivered
 from gateway.flow.services import ALERTS, Alert, Unmetered
 from gateway.log import correlation_id
 from tests.support.house import House

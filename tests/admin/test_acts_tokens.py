@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from gateway.flow.tokens import Token, TokenDesk
+from gateway.admin.acts import Token, TokenDesk
 from tests.support.memory_journal import MemoryJournal
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
