@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.audit.masking import Cover, Veil, hashing, masked
 from gateway.flow.model import Policy, Target
-from gateway.mapping.guide_data import Subject
+from gateway.guide.data import Subject
 from gateway.mapping.rules import Rule, make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.scim.dialects import DIALECTS

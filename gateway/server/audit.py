@@ -24,9 +24,9 @@ from gateway.errors import (
 )
 from gateway.flow.change_event import caller_fields
 from gateway.flow.model import Caller, Services
+from gateway.guide.data import ProviderKind, Subject
+from gateway.guide.page import guide
 from gateway.log import correlation_id
-from gateway.mapping.guide import guide
-from gateway.mapping.guide_data import ProviderKind, Subject
 from gateway.server.auth import Credential, authenticate
 from gateway.server.refusals import Refusals, Seldom
 from gateway.server.request import Networks

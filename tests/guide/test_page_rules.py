@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from gateway.mapping.guide import guide
-from gateway.mapping.guide_data import Guide, GuideRow, ProviderKind, Subject
-from gateway.mapping.guide_markdown import code, plain, table
-from gateway.mapping.guide_rows import rows_of
+from gateway.guide.data import Guide, GuideRow, ProviderKind, Subject
+from gateway.guide.page import guide
+from gateway.guide.parts import code, plain, table
+from gateway.guide.rows import rows_of
 from gateway.mapping.rules import make_rule
 from gateway.mapping.transforms import compile_transform
 from tests.support.pages import cells, section

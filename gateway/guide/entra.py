@@ -2,9 +2,18 @@
 
 from typing import Final
 
-from gateway.mapping.guide_markdown import bullets, code, paragraphs, steps, table
-from gateway.mapping.guide_parts import UNKNOWN, Page, Section, allowed_values
-from gateway.mapping.guide_rows import Row
+from gateway.guide.parts import (
+    UNKNOWN,
+    Page,
+    Section,
+    allowed_values,
+    bullets,
+    code,
+    paragraphs,
+    steps,
+    table,
+)
+from gateway.guide.rows import Row
 
 FLAG: Final = "?aadOptscim062020"
 ACTIVE: Final = 'Switch([IsSoftDeleted], , "False", "True", "True", "False")'

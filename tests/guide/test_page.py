@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.mapping.guide import guide
-from gateway.mapping.guide_data import ProviderKind
+from gateway.guide.data import ProviderKind
+from gateway.guide.page import guide
 from gateway.parts import subject_of
 from gateway.settings import load_settings
 from tests.support.pages import cells, section

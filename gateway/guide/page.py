@@ -3,13 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from gateway.mapping.guide_agent import AGENT
-from gateway.mapping.guide_data import ProviderKind, Subject
-from gateway.mapping.guide_entra import ENTRA
-from gateway.mapping.guide_markdown import code
-from gateway.mapping.guide_okta import OKTA
-from gateway.mapping.guide_parts import AFTER, Page, Section, before
-from gateway.mapping.guide_rows import rows_of
+from gateway.guide.data import ProviderKind, Subject
+from gateway.guide.entra import ENTRA
+from gateway.guide.okta import AGENT, OKTA
+from gateway.guide.parts import AFTER, Page, Section, before, code
+from gateway.guide.rows import rows_of
 
 TITLES: Final[Mapping[ProviderKind, str]] = {
     ProviderKind.OKTA: "Okta",
