@@ -16,12 +16,12 @@ from gateway.scim.names import ENTERPRISE_USER
 from gateway.scim.patch import apply_patch
 from gateway.scim.predicate import predicate
 from gateway.scim.schemas import service_provider_config
-from gateway.server import inbound, question
+from gateway.server import request
 from gateway.server.discovery import LISTS
-from gateway.server.inbound import SEARCH, SEARCHED, SERVED, parse_endpoint
-from gateway.server.scim_api import TYPES, allowed
-from gateway.targets.abilities import LACKS, NEVER
+from gateway.server.request import SEARCH, SEARCHED, SERVED, parse_endpoint
+from gateway.server.scim import TYPES, allowed
 from gateway.targets.registry import CONNECTORS
+from gateway.targets.scim.abilities import LACKS, NEVER
 
 DISCOVERY: Final = sorted(SERVED - TYPES.keys())
 PATHS: Final = (
@@ -216,9 +216,9 @@ def people() -> str:
 
 
 BOUNDS: Final[tuple[tuple[str, str], ...]] = (
-    ("body with a person", f"{inbound.MAX_BODY // 1024**2} MiB"),
-    ("body with a group", f"{inbound.MAX_GROUP_BODY // 1024**2} MiB"),
-    ("time for a body to arrive", f"{inbound.BODY_TIME:g} s"),
+    ("body with a person", f"{request.MAX_BODY // 1024**2} MiB"),
+    ("body with a group", f"{request.MAX_GROUP_BODY // 1024**2} MiB"),
+    ("time for a body to arrive", f"{request.BODY_TIME:g} s"),
     ("levels in a body", f"{(jsontext.parse_json.__kwdefaults__ or {})['max_depth']}"),
     ("attributes in one object", f"{jsontext.MAX_NAMES:,}"),
     ("operations of a PATCH", f"{patch.MAX_OPERATIONS:,}"),
@@ -226,7 +226,7 @@ BOUNDS: Final[tuple[tuple[str, str], ...]] = (
     ("elements that a PATCH looks at, in one list", f"{elements.MAX_LOOKS:,}"),
     ("characters of a filter or path", f"{grammar.MAX_LENGTH:,}"),
     ("comparisons in a filter", f"{grammar.MAX_TERMS:,}"),
-    ("resources on a page, whatever `page_size` says", f"{question.MAX_COUNT:,}"),
+    ("resources on a page, whatever `page_size` says", f"{request.MAX_COUNT:,}"),
 )
 
 

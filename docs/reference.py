@@ -14,9 +14,8 @@ from docs import preset_pages, protocol
 from docs.markdown import code, grid, visible, words
 from gateway.audit.fields import FIELDS
 from gateway.flow.services import ALERTS
-from gateway.mapping.specs import Kind, OptionSpec, TransformSpec
+from gateway.mapping.specs import Kind, Office, OptionSpec, Person, TransformSpec, Unusable
 from gateway.mapping.transforms import TRANSFORMS, compile_transform
-from gateway.mapping.values import Office, Person, Unusable
 from gateway.metrics import FAMILIES
 from gateway.settings import fields as forms
 from gateway.settings import model, tables, target_tables

@@ -12,19 +12,16 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from gateway.admin.acts import ErasureDesk, ExportDesk, TokenDesk
+from gateway.admin.operations import OperationDesk
 from gateway.audit.event import Event
 from gateway.basis import end_process, new_id, now, open_journal, services_on, utc
 from gateway.flow.change import Changes
-from gateway.flow.desk import OperationDesk
-from gateway.flow.erasure import ErasureDesk
-from gateway.flow.exports import ExportDesk
 from gateway.flow.model import Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
-from gateway.flow.runs import Runs
 from gateway.flow.services import Alert, Bell
 from gateway.flow.sweep import Deliveries
-from gateway.flow.tokens import TokenDesk
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import Witness
 from gateway.journal.store import JournalLock, answered
@@ -37,25 +34,17 @@ from gateway.parts import (
     subject_of,
     target_of,
 )
-from gateway.server.audit_api import AuditApi
-from gateway.server.auditors import Auditors
+from gateway.server.admin import Control, ErasureControl, ExportControl, LongControl, Runs
+from gateway.server.audit import AuditApi, Auditors, GuidePage, Readings
 from gateway.server.auth import Credentials
-from gateway.server.boundary import boundary
-from gateway.server.control import Control
-from gateway.server.erasure_control import ErasureControl
-from gateway.server.export_control import ExportControl
-from gateway.server.guide import GuidePage
-from gateway.server.health import Health
-from gateway.server.inbound import MAX_GROUP_BODY
-from gateway.server.listen import listening, take_any_port
-from gateway.server.long_control import LongControl
-from gateway.server.metrics import counted
-from gateway.server.readings import Readings
+from gateway.server.monitoring import Health, counted
 from gateway.server.refusals import Refusals
-from gateway.server.runner import Runner
-from gateway.server.scim_api import ScimApi
+from gateway.server.request import MAX_GROUP_BODY
+from gateway.server.response import boundary
+from gateway.server.runner import Runner, listening, take_any_port
+from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
-from gateway.targets.finding import Finding
+from gateway.targets.address import Finding
 from gateway.targets.http import open_session
 from gateway.targets.registry import (
     CONNECTORS,

@@ -3,12 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
+from gateway.admin.operations import OperationDesk
 from gateway.basis import new_id, now, open_journal, services_on
-from gateway.flow.desk import OperationDesk
-from gateway.flow.erasure import ErasureDesk
-from gateway.flow.exports import ExportDesk
-from gateway.flow.pause import Pauses
-from gateway.flow.tokens import TokenDesk
 from gateway.settings import Settings
 
 

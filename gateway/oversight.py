@@ -7,16 +7,15 @@ from typing import Final
 
 import aiohttp
 
-from gateway.flow.alarms import Alarms
+from gateway.admin.acts import Pauses
+from gateway.admin.alerts import Alarms, Watcher
+from gateway.admin.status import JournalState, Status, target_states
 from gateway.flow.model import Services
-from gateway.flow.pause import Pauses
 from gateway.flow.services import Alert
-from gateway.flow.status import JournalState, Status, target_states
-from gateway.flow.watch import Watcher
 from gateway.journal.journal import SqliteJournal
 from gateway.metrics import Metrics
-from gateway.server.metrics import MetricsPage
-from gateway.server.standing_control import StandingControl
+from gateway.server.admin import StandingControl
+from gateway.server.monitoring import MetricsPage
 from gateway.settings import Settings
 from gateway.targets.webhook import Webhook
 from gateway.version import VERSION

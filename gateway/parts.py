@@ -6,14 +6,14 @@ from typing import Final
 
 from gateway.audit.masking import Cover, Veil, hashing, masked
 from gateway.flow.model import Policy, Target
-from gateway.mapping.guide_data import Subject
+from gateway.guide.data import Subject
 from gateway.mapping.rules import Rule, make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.paths import place
 from gateway.scim.predicate import attributes_named, predicate
 from gateway.server.auth import Credential
-from gateway.server.scim_api import Provider
+from gateway.server.scim import Provider
 from gateway.settings import Auth as AuthSettings
 from gateway.settings import RuleSettings, Settings, TargetSettings
 from gateway.targets.ldap.place import Directory

@@ -17,8 +17,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway import app, basis, offline, parts
+from gateway.admin.acts import Token
 from gateway.flow.target_port import Denied, ResourceType
-from gateway.flow.tokens import Token
 from gateway.journal.store import JournalLocked
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.admin.status import Census, Pulse
 from gateway.flow.journal_port import Outcome, Standing
-from gateway.flow.status import Census, Pulse
 from gateway.metrics import FAMILIES, Metrics
 
 PULSE = Pulse(None, 3, 10, 40)

@@ -21,8 +21,8 @@ from gateway.scim.grammar import (
 from gateway.scim.names import UNKNOWN
 from gateway.scim.predicate import attributes_named, element_predicate
 
-Event = Mapping[str, Any]
-Test = Callable[[Event], bool]
+StoredEvent = Mapping[str, Any]
+Test = Callable[[StoredEvent], bool]
 
 UNSAID: Final = frozenset({"prev", "hash"})  # nobody looks for a text in these
 ORDERS: Final = {"desc": True, "asc": False}  # word -> the newest first
@@ -53,7 +53,7 @@ class Question:
 class Slice:
     """What one short read found, how far it came, and whether it came to the end."""
 
-    events: tuple[Event, ...]
+    events: tuple[StoredEvent, ...]
     seen: int  # seq
     is_over: bool  # oldest first: for now
 
@@ -67,9 +67,9 @@ class Inquiry(Protocol):
 
 async def collect(
     inquiry: Inquiry, question: Question, limit: int, is_gone: Callable[[], bool]
-) -> tuple[tuple[Event, ...], bool]:
+) -> tuple[tuple[StoredEvent, ...], bool]:
     """Return the first `limit` answers, and whether there are more; ends early for somebody who is gone."""
-    found: list[Event] = []
+    found: list[StoredEvent] = []
     is_over = False
     while not is_over and len(found) <= limit and not is_gone():
         part = await inquiry.find(question)

@@ -11,7 +11,7 @@ from gateway.cli.failures import Status, Stop
 from gateway.cli.options import CONFIG, Config, read_settings
 
 if TYPE_CHECKING:
-    from gateway.flow.erasure import Erased
+    from gateway.admin.acts import Erased
     from gateway.settings import Settings
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The person's userName.")]
@@ -60,7 +60,7 @@ def _erased(settings: "Settings", name: str) -> "Erased":
 
 
 def _read(answer: Answer) -> "Erased":
-    from gateway.flow.erasure import Erased, Kept
+    from gateway.admin.acts import Erased, Kept
 
     said = dict(answer.document)
     return Erased(**said | {"kept": tuple(Kept(**kept) for kept in said["kept"])})

@@ -19,8 +19,8 @@ from gateway.cli.tables import Format, write
 from gateway.cli.trail import SHEET, TABLE, Event, Filter, Since, Text, Until, parse_asked
 
 if TYPE_CHECKING:
+    from gateway.admin.acts import Export
     from gateway.audit.query import Question
-    from gateway.flow.exports import Export
     from gateway.journal.reader import Reader
     from gateway.settings import Settings
 
@@ -42,7 +42,7 @@ def export(
     config: Config = CONFIG,
 ) -> None:
     """Write events to a file, the oldest first, as they are now."""
-    from gateway.flow.exports import Export
+    from gateway.admin.acts import Export
     from gateway.journal.reader import reading
 
     settings = read_settings(config)

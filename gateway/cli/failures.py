@@ -38,7 +38,7 @@ def _statuses() -> dict[type[Exception], Status]:
     """Return what each kind of error means here, the special before the general."""
     from gateway.flow.target_port import TargetError
     from gateway.journal.store import JournalLocked
-    from gateway.server.listen import CannotListen
+    from gateway.server.runner import CannotListen
 
     return {
         JournalUnavailable: Status.UNREACHABLE,

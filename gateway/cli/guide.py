@@ -6,7 +6,7 @@ import typer
 
 from gateway.cli.failures import Status
 from gateway.cli.options import CONFIG, Config, check_name, read_settings
-from gateway.mapping.guide_data import ProviderKind
+from gateway.guide.data import ProviderKind
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
 Kind = Annotated[ProviderKind, typer.Option("--provider", help="Whose app the page sets up.")]
@@ -14,7 +14,7 @@ Kind = Annotated[ProviderKind, typer.Option("--provider", help="Whose app the pa
 
 def guide(target: Target, provider: Kind = ProviderKind.OKTA, config: Config = CONFIG) -> int:
     """Print, as Markdown, how the provider is set up to send people to a target."""
-    from gateway.mapping.guide import guide as page
+    from gateway.guide.page import guide as page
     from gateway.parts import subject_of
 
     settings = read_settings(config)

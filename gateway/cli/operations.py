@@ -16,7 +16,7 @@ from gateway.cli.options import CONFIG, Config, check_name, read_settings
 from gateway.cli.tables import Column, Format, columns, shortened, write
 
 if TYPE_CHECKING:
-    from gateway.flow.desk import OperationDesk
+    from gateway.admin.operations import OperationDesk
     from gateway.settings import Settings
 
 Act = Callable[["OperationDesk"], Awaitable[int]]

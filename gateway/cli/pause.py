@@ -9,7 +9,7 @@ from gateway.cli.acting import Wish, done
 from gateway.cli.options import CONFIG, Config, check_name, read_settings
 
 if TYPE_CHECKING:
-    from gateway.flow.pause import Pauses
+    from gateway.admin.acts import Pauses
     from gateway.settings import Settings
 
 Act = Callable[["Pauses"], Awaitable[bool]]

@@ -12,7 +12,7 @@ from gateway.cli.options import CONFIG, Config, check_name, read_settings
 from gateway.cli.tables import Format, Row, columns, write
 
 if TYPE_CHECKING:
-    from gateway.flow.problems import Trouble
+    from gateway.admin.problems import Trouble
     from gateway.journal.reader import Reader
     from gateway.settings import TargetSettings
 
@@ -37,7 +37,7 @@ def problems(target: Target, format: Formatting = Format.TABLE, config: Config =
 
 def _troubles(reader: "Reader", target: "TargetSettings") -> Iterator["Trouble"]:
     """Yield the problems of the people in the journal, and of those whose newest change was refused."""
-    from gateway.flow.problems import troubles_in, troubles_of
+    from gateway.admin.problems import troubles_in, troubles_of
     from gateway.parts import mapping_of
 
     mapping, strict = mapping_of(target), mapping_of(_strict(target))

@@ -140,8 +140,8 @@ def _here(wish: Wish) -> Iterator[Line]:
 
 
 async def _opened(wish: Wish) -> AsyncGenerator[Line, None]:
+    from gateway.admin.runs import render_line
     from gateway.app import open_gateway
-    from gateway.flow.passes import render_line
 
     settings = read_settings(wish.config, read_secrets=True)
     async with (

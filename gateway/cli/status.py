@@ -70,8 +70,8 @@ def _asked(settings: "Settings") -> Document | None:
 
 def _read(settings: "Settings") -> Document:
     """Return what the journal says by itself."""
-    from gateway.flow import status
-    from gateway.flow.watch import Seen
+    from gateway.admin import status
+    from gateway.admin.alerts import Seen
     from gateway.journal.reader import reading
     from gateway.version import VERSION
 

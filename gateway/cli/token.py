@@ -16,7 +16,7 @@ from gateway.cli.options import CONFIG, Config, check_name, read_settings
 from gateway.cli.tables import Format, columns, write
 
 if TYPE_CHECKING:
-    from gateway.flow.tokens import Token
+    from gateway.admin.acts import Token
     from gateway.settings import Settings
 
 token = typer.Typer(help="Inbound tokens beside those of the configuration.", no_args_is_help=True)
@@ -64,7 +64,7 @@ def revoke(id: Id, config: Config = CONFIG) -> None:
 
 
 def _made(provider: str, secret: str, expires: str | None) -> "Token":
-    from gateway.flow.tokens import Token
+    from gateway.admin.acts import Token
 
     now = datetime.now(UTC)
     end = None if expires is None else _stamp(now + timedelta(seconds=_seconds(expires)))

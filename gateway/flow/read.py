@@ -17,14 +17,13 @@ from gateway.flow.paging import Order, in_order, walk, window, with_hidden, with
 from gateway.flow.recovery import Recovery
 from gateway.flow.resource import Members, shown, shown_entry
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
-from gateway.mapping.query import equals, is_shown_as_it_is, translate
+from gateway.mapping.filters import equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold
+from gateway.scim.filters import Sort, boolean_literals, for_type
 from gateway.scim.grammar import Filter
 from gateway.scim.names import resource as schema_of
-from gateway.scim.order import Sort
 from gateway.scim.paths import compiled
 from gateway.scim.predicate import attributes_named, predicate
-from gateway.scim.typed import boolean_literals, for_type
 
 Matches = Callable[[Mapping[str, Any]], bool]
 IsAsked = Callable[[Attributes, Attributes], bool]  # of an entry, and of the document it is shown as

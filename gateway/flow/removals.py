@@ -19,7 +19,7 @@ from gateway.flow.recovery import replaced
 from gateway.flow.resource import Members, version_of
 from gateway.flow.services import Alert, plus
 from gateway.flow.target_port import ResourceType, TargetError
-from gateway.scim.versions import is_meant, tells_members
+from gateway.scim.messages import is_meant, tells_members
 
 
 class Leavers:

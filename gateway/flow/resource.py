@@ -9,8 +9,7 @@ from gateway.flow.journal_port import Link, Resource, State
 from gateway.flow.model import Target
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.scim.documents import schemas_of
-from gateway.scim.messages import meta_of
-from gateway.scim.versions import version
+from gateway.scim.messages import meta_of, version
 
 _OWN: Final = frozenset({"schemas", "id", "meta"})
 

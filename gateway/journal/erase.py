@@ -13,10 +13,10 @@ from typing import Final
 import orjson
 import structlog
 
+from gateway.admin.acts import Erased, Kept
 from gateway.audit.chain import subject
 from gateway.audit.event import Event
 from gateway.errors import JournalUnavailable
-from gateway.flow.erasure import Erased, Kept
 from gateway.journal.archive import (
     BATCH,
     SPAN,

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from gateway.admin.acts import NAME
 from gateway.audit.chain import (
     INDEXED,
     MARK,
@@ -23,7 +24,6 @@ from gateway.audit.chain import (
 )
 from gateway.audit.event import Event, Personal, expanded
 from gateway.audit.masking import NO_VEILS, Veil, veiled
-from gateway.flow.erasure import NAME
 from gateway.journal.store import Clock, Random
 from gateway.scim.documents import fold
 

@@ -9,10 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.admin.status import Census, Pulse
 from gateway.audit.event import Event
 from gateway.audit.masking import NO_VEILS, Veil
 from gateway.audit.query import Question, Slice
-from gateway.flow.status import Census, Pulse
 from gateway.journal.erase import Keeper
 from gateway.journal.events import Appender, page, read_head, read_salt
 from gateway.journal.members import SqliteMemberships

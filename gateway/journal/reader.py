@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.admin.acts import Token
+from gateway.admin.status import Census
 from gateway.audit.chain import subject
-from gateway.audit.query import Event, Question, Slice
+from gateway.audit.query import Question, Slice, StoredEvent
 from gateway.errors import JournalUnavailable
-from gateway.flow.status import Census
-from gateway.flow.tokens import Token
 from gateway.journal.events import page, read_head, read_salt
 from gateway.journal.search import find
 from gateway.journal.state import list_tokens, read_pauses
@@ -114,7 +114,7 @@ class Reader:
     connection: sqlite3.Connection
     path: Path
 
-    def answers(self, question: Question, see: Callable[[int], None] | None = None) -> Iterator[Event]:
+    def answers(self, question: Question, see: Callable[[int], None] | None = None) -> Iterator[StoredEvent]:
         """Yield the events asked for, each slice of them a short read; `see` is told how far that came."""
         is_over = False
         while not is_over:

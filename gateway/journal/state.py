@@ -4,9 +4,9 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
+from gateway.admin.acts import Token
 from gateway.audit.chain import stamp
 from gateway.audit.event import Event
-from gateway.flow.tokens import Token
 from gateway.journal.events import Appender
 from gateway.journal.store import Clock, Store
 

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from gateway.mapping.rules import Step
+from gateway.mapping.rules import TransformStep
 from gateway.mapping.target import TargetMapping
 
 
 def explain(target: str, mapping: TargetMapping, resource: Mapping[str, Any]) -> dict[str, Any]:
     """Return the explanation in the form of `explain --format json` (DESIGN section 4)."""
-    steps: list[Step] = []
+    steps: list[TransformStep] = []
     mapped = mapping.forward({"active": True, **resource}, steps)
     accepted = not mapped.problems
     return {

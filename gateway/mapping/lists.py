@@ -6,10 +6,8 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.mapping.each import ABSENT, text_of
-from gateway.mapping.specs import Offices, Options
+from gateway.mapping.specs import ABSENT, Offices, Options, Person, Transform, Unusable, text_of
 from gateway.mapping.text import trim
-from gateway.mapping.values import Person, Transform, Unusable
 
 MAX_DEPTH: Final = 8  # of lists, objects and JSON texts in one another
 PRIMARY: Final = (True, "true", "True")  # as providers write it

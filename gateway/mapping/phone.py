@@ -14,9 +14,7 @@ from typing import Any, Final
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from gateway.mapping.each import each, text_of
-from gateway.mapping.specs import Offices, Options
-from gateway.mapping.values import Person, Transform, Unusable
+from gateway.mapping.specs import Offices, Options, Person, Transform, Unusable, each, text_of
 
 MAX_LENGTH: Final = 250  # characters, as in libphonenumber
 

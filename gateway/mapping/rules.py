@@ -1,4 +1,4 @@
-"""One rule of a target's mapping: where a value comes from, what is done to it, where it goes. Pure."""
+"""A rule of a target's mapping, forward and backward, and which rule a difference belongs to. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,9 +6,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
-from gateway.mapping.values import Person, Transform, Unusable
-from gateway.scim.difference import Difference, Selector
-from gateway.scim.names import is_multi_valued, is_urn, key_of
+from gateway.mapping.specs import Person, Transform, Unusable
+from gateway.scim.difference import Difference, Selector, Step
+from gateway.scim.names import CORE_USER, is_multi_valued, is_urn, key_of
 from gateway.scim.paths import ANYWHERE, Place, Terms, is_match, place, put, select, take
 
 MADE: Final = frozenset({"template", "constant"})  # these write the same whatever the value is
@@ -24,7 +24,7 @@ class OnInvalid(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TransformStep:
     """One transform at work, for `explain`."""
 
     to: str
@@ -76,12 +76,12 @@ class Rule:
                     return spot, found
         return self.sources[0], []
 
-    def apply(self, value: Any, source: str, person: Person, steps: list[Step] | None) -> Any:
+    def apply(self, value: Any, source: str, person: Person, steps: list[TransformStep] | None) -> Any:
         """Return the value after all transforms, None for absent; raises Unusable."""
         for transform in self.via:
             before, value = value, transform.apply(value, person)
             if steps is not None:
-                steps.append(Step(self.to.text, source, transform.name, before, value))
+                steps.append(TransformStep(self.to.text, source, transform.name, before, value))
             if value in ABSENT:
                 return None
         return value
@@ -250,3 +250,36 @@ def _same_place(left: Place, right: Place) -> bool:
         right.where,
         (right.sub or "").casefold(),
     )
+
+
+def covers(where: Place, difference: Difference) -> bool:
+    """Say whether a place points into what a difference changes."""
+    steps = difference.steps
+    if where.urn is not None and where.urn != CORE_USER:
+        if not _is(steps[0], where.urn):
+            return False
+        steps = steps[1:]
+    if not steps:
+        return True
+    return _is(steps[0], where.attribute) and _covers_rest(where, steps[1:], difference)
+
+
+def _covers_rest(where: Place, rest: tuple[Step, ...], difference: Difference) -> bool:
+    if rest and isinstance(rest[0], Selector):
+        if not _picks(where, rest[0], difference if len(rest) == 1 else None):
+            return False
+        rest = rest[1:]
+    return not rest or where.sub is None or _is(rest[0], where.sub)
+
+
+def _picks(where: Place, selector: Selector, element: Difference | None) -> bool:
+    if where.where is None:
+        return True
+    if element is not None:
+        return any(is_match(side, where.where) for side in (element.before, element.after))
+    named = [value for name, value in where.where if name.casefold() == selector.name.casefold()]
+    return not named or is_match({selector.name: selector.value}, ((selector.name, named[0]),))
+
+
+def _is(step: Any, name: str) -> bool:
+    return isinstance(step, str) and step.casefold() == name.casefold()

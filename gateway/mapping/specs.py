@@ -1,4 +1,4 @@
-"""What a transform is to those who write a configuration: its name, options and faults. Pure."""
+"""What a transform is: what it sees and may say, its options, and how it is made on each value. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,39 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any, Final
 
-from gateway.mapping.values import Office, Transform
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What a transform may know besides the value: the resource as the provider sent it, and its country."""
+
+    original: Mapping[str, Any] = field(default_factory=dict)
+    region: str | None = None  # ISO 3166 alpha-2, for national phone numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """An office of a target: its name there, and its country for phone numbers."""
+
+    name: str
+    country: str | None = None
+
+
+class Unusable(Exception):
+    """The value cannot be used; the text says why, without the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """One compiled step of a rule.
+
+    `apply` takes a value that is present and returns the new one, or None for absent; raises `Unusable`.
+    `invert` turns a target's value back, where that is possible; it never raises.
+    """
+
+    name: str
+    apply: Callable[[Any, Person], Any]
+    invert: Callable[[Any], Any] | None = None
+
 
 Options = Mapping[str, Any]
 Offices = Mapping[str, Office]
@@ -145,3 +177,59 @@ _KINDS: Final[Mapping[Kind, tuple[Callable[[Any], bool], str]]] = {
     Kind.TABLE: (_is_table, "must be a table of texts, and not empty"),
     Kind.ANY: (_is_json, "must be text, a number, true, false, a list or a table"),
 }
+
+
+ABSENT: Final[tuple[Any, ...]] = (None, "", [], {})
+
+Apply = Callable[[Any, Person], Any]
+Invert = Callable[[Any], Any]
+
+
+def each(change: Apply) -> Apply:
+    """Return `change` made on every item; items that become absent leave the list."""
+
+    def apply(value: Any, person: Person) -> Any:
+        if not isinstance(value, list):
+            return _change_item(change, value, person)
+        changed = [_change_item(change, item, person) for item in value if item not in ABSENT]
+        return [item for item in changed if item not in ABSENT]
+
+    return apply
+
+
+def each_text(change: Callable[[str], Any]) -> Apply:
+    """Return `change` made on every text; anything else is unusable."""
+    return each(lambda value, person: change(text_of(value)))
+
+
+def each_back(change: Callable[[str], Any]) -> Invert:
+    """Return `change` made on every text a target may show, leaving all else as it is."""
+
+    def invert(value: Any) -> Any:
+        match value:
+            case str():
+                return change(value)
+            case list():
+                return [invert(item) for item in value]
+            case {"value": str() as text}:
+                return {**value, "value": change(text)}
+            case _:
+                return value
+
+    return invert
+
+
+def text_of(value: Any) -> str:
+    """Return a value that is text; raises Unusable."""
+    if not isinstance(value, str):
+        raise Unusable("is not text")
+    return value
+
+
+def _change_item(change: Apply, item: Any, person: Person) -> Any:
+    if not isinstance(item, dict):
+        return change(item, person)
+    if item.get("value") in ABSENT:
+        return None
+    after = change(item["value"], person)
+    return None if after in ABSENT else {**item, "value": after}

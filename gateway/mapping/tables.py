@@ -5,9 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from gateway.mapping.each import each_back, each_text
-from gateway.mapping.specs import Offices, Options
-from gateway.mapping.values import Office, Transform, Unusable
+from gateway.mapping.specs import Office, Offices, Options, Transform, Unusable, each_back, each_text
 
 Otherwise = Callable[[str], Any]
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from gateway.mapping.covers import covers
+from gateway.mapping.countries import region_of
 from gateway.mapping.leaves import SERVER_OWNED, Leaf, Leaves, flatten, path_of, unflatten
-from gateway.mapping.regions import region_of
-from gateway.mapping.rules import ABSENT, OnInvalid, Problem, Rule, Step, choose, is_many
-from gateway.mapping.values import Office, Person, Unusable
+from gateway.mapping.rules import ABSENT, OnInvalid, Problem, Rule, TransformStep, choose, covers, is_many
+from gateway.mapping.specs import Office, Person, Unusable
 from gateway.scim.difference import Difference, Line, compare, overlay
 from gateway.scim.documents import is_active, schemas_of
 from gateway.scim.names import STANDARD_URNS, is_standard
@@ -49,7 +48,7 @@ class _Draft:
     leaves: Leaves
     sent: Leaves
     active: bool
-    steps: list[Step] | None
+    steps: list[TransformStep] | None
     unread: dict[str, list[Leaf]] = field(
         default_factory=dict
     )  # named, by folded attribute; taken by no rule
@@ -84,7 +83,7 @@ class TargetMapping:
         self._is_conditional = any(rule.when is not None for rule in self.rules)
         self._as_it_is = [where for group in self._require for where in group]
 
-    def forward(self, original: Mapping[str, Any], steps: list[Step] | None = None) -> Mapped:
+    def forward(self, original: Mapping[str, Any], steps: list[TransformStep] | None = None) -> Mapped:
         """Return the target's form of a resource; `steps` collects every transform at work."""
         leaves = flatten(original)
         rules, named = self._for(original)

@@ -1,15 +1,27 @@
-"""Transforms of a text: spaces, case, digits, length, patterns, truth. Pure."""
+"""Transforms of text, and those that put a template or a constant in a value's place. Pure."""
 
 import re
 import unicodedata
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, Final
 
 import re2
 
-from gateway.mapping.each import each, each_text
-from gateway.mapping.specs import BadTransform, Build, Offices, Options
-from gateway.mapping.values import Person, Transform, Unusable
+from gateway.errors import InvalidPath
+from gateway.mapping.rules import choose
+from gateway.mapping.specs import (
+    BadTransform,
+    Build,
+    Offices,
+    Options,
+    Person,
+    Transform,
+    Unusable,
+    each,
+    each_text,
+)
+from gateway.scim.paths import Place, place, select
 
 # White_Space of Unicode, then what has no width or only turns the direction of writing.
 # The soft hyphen stays: it is no space.
@@ -110,3 +122,55 @@ def _encodable(text: str) -> str:
     except UnicodeEncodeError as error:  # half a surrogate pair
         raise Unusable("is not Unicode text") from error
     return text
+
+
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_GAPS: Final = re.compile(" {2,}")
+
+
+def template(options: Options, offices: Offices) -> Transform:
+    """Build a text with `{path}` in it, filled from the person as the provider sent them."""
+    pieces = _PLACEHOLDER.split(options["text"])  # literal, path, literal, …
+    if any("{" in literal or "}" in literal for literal in pieces[::2]):
+        raise BadTransform("text", "has a brace without its partner")
+    places = [_place(text) for text in pieces[1::2]]
+
+    def apply(value: Any, person: Person) -> str:
+        filled = [_text_at(where, person) for where in places]
+        text = pieces[0] + "".join(map("".join, zip(filled, pieces[2::2], strict=True)))
+        return trim(_GAPS.sub(" ", text))
+
+    return Transform("template", apply)
+
+
+def constant(options: Options, offices: Offices) -> Transform:
+    """Build the same value for everybody."""
+    value = options["value"]
+    return Transform("constant", lambda _, person: deepcopy(value))
+
+
+def _place(text: str) -> Place:
+    try:
+        return place(text.strip())
+    except InvalidPath as error:
+        raise BadTransform("text", f"{{{text}}} is no path ({error})") from error
+
+
+def _text_at(where: Place, person: Person) -> str:
+    """Return the text at a place, of several the primary, else the first; "" where there is none."""
+    found = [(at, text) for at, value in select(person.original, where) if (text := _text(value))]
+    return found[choose(found, person.original, where)][1] if found else ""
+
+
+def _text(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str() | int() | float():
+            return str(value)
+        case {"value": inner} if not isinstance(inner, dict | list):
+            return _text(inner)
+        case [first, *_] if not isinstance(first, list):
+            return _text(first)
+        case _:
+            return ""

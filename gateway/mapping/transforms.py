@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.mapping import codes, lists, made, tables, text
+from gateway.mapping import countries, lists, tables, text
 from gateway.mapping.phone import phone
 from gateway.mapping.specs import (
     BadTransform,
     Kind,
     Offices,
     OptionSpec,
+    Transform,
     TransformSpec,
     choice,
     nearest,
 )
-from gateway.mapping.values import Transform
 
 __all__ = ["TRANSFORMS", "BadTransform", "Kind", "OptionSpec", "TransformSpec", "compile_transform"]
 
@@ -128,19 +128,19 @@ _SPECS: Final = (
     TransformSpec(
         "language",
         "Reads a language tag (en_US too); one without a two-letter code is unusable.",
-        codes.language,
+        countries.language,
         {"format": choice("iso639_1 en; bcp47 en-US.", "iso639_1", "bcp47")},
     ),
     TransformSpec(
         "country",
         "Reads a country's alpha-2, alpha-3 or numeric code, UK and XK too, or exact name.",
-        codes.country,
+        countries.country,
         {"format": choice("alpha2 GB; alpha3 GBR.", "alpha2", "alpha3")},
     ),
     TransformSpec(
         "template",
         "Writes a text with {path} in it, filled from the person as the provider sent them.",
-        made.template,
+        text.template,
         {
             "text": OptionSpec(
                 "The text; a path that is absent leaves nothing, and double spaces become one.",
@@ -179,7 +179,7 @@ _SPECS: Final = (
     TransformSpec(
         "constant",
         "Puts the same value in the place of any.",
-        made.constant,
+        text.constant,
         {"value": OptionSpec("The value.", Kind.ANY, required=True)},
     ),
 )

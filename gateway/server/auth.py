@@ -7,8 +7,8 @@ import hmac
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.admin.acts import Token
 from gateway.errors import InvalidSyntax, Unauthorized
-from gateway.flow.tokens import Token
 
 
 @dataclass(frozen=True, slots=True)

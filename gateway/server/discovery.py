@@ -18,7 +18,7 @@ from gateway.scim.schemas import (
     schemas,
     service_provider_config,
 )
-from gateway.server.question import most
+from gateway.server.request import most
 
 Document = dict[str, Any]
 _CORE: Final = frozenset(CORE_URNS.values())

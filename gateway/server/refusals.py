@@ -1,13 +1,58 @@
-"""What the trail remembers of refused requests: all whose token is known, but not each of a stranger's."""
+"""Refused requests in the audit trail; repeated ones are counted, and written once in a while."""
 
-from dataclasses import replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.errors import GatewayError
 from gateway.flow.change_event import NOTHING, Attempted, refused_event
 from gateway.flow.model import Caller, Services, Target
 from gateway.log import correlation_id
-from gateway.server.seldom import MOST, Seldom
+
+MOST: Final = 1000  # kinds told apart at a time; the others share one place of their crowd
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """When something was told, and how often the same happened since."""
+
+    at: float  # monotonic seconds
+    since: int = 0
+
+
+class Seldom:
+    """Knows what was told of late: once in `pause` seconds is enough."""
+
+    def __init__(self, monotonic: Callable[[], float], pause: float, most: int = MOST) -> None:
+        self._monotonic = monotonic
+        self._pause = pause
+        self._most = most
+        self._told: dict[Hashable, Told] = {}  # in the order of `at`
+
+    def untold(self, kind: Hashable, crowd: Hashable) -> int | None:
+        """Return how often this happened since it was last told; None where it is not to be told now.
+
+        Where too many kinds are known already, it counts as one of its crowd.
+        """
+        now = self._monotonic()
+        self._forget(now)
+        key = kind if kind in self._told or len(self._told) < self._most else crowd
+        told = self._told.get(key)
+        if told is not None and now < told.at + self._pause:
+            self._told[key] = replace(told, since=told.since + 1)
+            return None
+        self._told.pop(key, None)
+        self._told[key] = Told(now)
+        return told.since if told else 0
+
+    def _forget(self, now: float) -> None:
+        """Make room where all places are taken, by the oldest whose pause is over."""
+        while len(self._told) >= self._most:
+            key, oldest = next(iter(self._told.items()))
+            if now < oldest.at + self._pause:
+                return
+            del self._told[key]
+
 
 PAUSE: Final = 60.0  # seconds between two events of the same refusal
 

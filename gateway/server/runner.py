@@ -1,7 +1,11 @@
-"""The HTTP server itself: what is no HTTP gets a SCIM Error too, and nothing of it is quoted or logged."""
+"""The HTTP server and its address: what is no HTTP gets a SCIM Error too, and nothing of it is quoted."""
 
 import asyncio
 import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -10,8 +14,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import GatewayError, InvalidSyntax
-from gateway.server.answer import error_answer
-from gateway.server.boundary import InternalError
+from gateway.server.response import InternalError, error_answer
 
 log = structlog.get_logger()
 
@@ -82,3 +85,25 @@ def _quiet_logger() -> logging.Logger:
     logger = logging.Logger("gateway.server")  # without a parent, so that nothing of it goes elsewhere
     logger.addHandler(_Faults())
     return logger
+
+
+class CannotListen(Exception):
+    """Nobody can listen there; the text says where, and why."""
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[None]:
+    """Raise CannotListen for what the system has against an address."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise CannotListen(f"cannot listen on {host}:{port}: {reason}") from error
+
+
+async def take_any_port(host: str) -> socket.socket:
+    """Listen on a free port, so that it is known before anything is served; raises CannotListen."""
+    with listening(host, 0):
+        found = await asyncio.get_running_loop().getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+        family, _, _, _, address = found[0]
+        return socket.create_server(address, family=family)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from gateway.mapping.guide_data import Guide, GuideRow
+from gateway.guide.data import Guide, GuideRow
 from gateway.settings.faults import Faults, at, parts, read
 from gateway.settings.model import frozen
 from gateway.settings.paths import read_path

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
 
-from gateway.mapping.guide_data import Guide
-from gateway.mapping.values import Office, Transform
+from gateway.guide.data import Guide
+from gateway.mapping.specs import Office, Transform
 from gateway.scim.grammar import Filter
 
 AuditLevel = Literal["full", "masked", "hashed"]

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from gateway.errors import InvalidPath
+from gateway.mapping.specs import Office, Transform
 from gateway.mapping.transforms import BadTransform, compile_transform
-from gateway.mapping.values import Office, Transform
 from gateway.scim.paths import place
 from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.model import RuleSettings

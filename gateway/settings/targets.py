@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.mapping.guide_data import Guide
-from gateway.mapping.values import Office
+from gateway.guide.data import Guide
+from gateway.mapping.specs import Office
 from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.fields import is_in_clear, parse_sqlite_url, parse_web_url
 from gateway.settings.guides import load_guide

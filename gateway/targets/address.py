@@ -1,14 +1,22 @@
-"""Where a target is and how to sign in there: the values connectors are made of. Pure."""
+"""Where a target is and how it is signed in to, what is said to it, and what a look at it finds. Pure."""
 
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from gateway.flow.target_port import Connector
-from gateway.targets.finding import Finding
 from gateway.targets.ldap.place import Directory
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a target can or cannot do; no value of a person is in it."""
+
+    about: str  # a word: people, look-ups, paging, groups, changes, base
+    says: str
+    fix: str = ""  # what an administrator may do about it; "" where all is well
 
 
 class Auth(Protocol):
@@ -114,3 +122,33 @@ class OpenTarget(Connector, Protocol):
 
     async def close(self) -> None:
         """Give back what the connector alone holds."""
+
+
+SCIM_JSON: Final = "application/scim+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: method, absolute URL already percent-encoded, and a body or nothing."""
+
+    method: str
+    url: str
+    body: bytes | None = None
+    accepts: str = SCIM_JSON
+    sends: str = SCIM_JSON  # the media type of the body
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer, whatever its status; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class Carries(Protocol):
+    """Reaches one target over HTTP."""
+
+    async def carry(self, call: Call) -> Reply:
+        """Send the call and return its answer; raises a TargetError where no whole one came back."""

@@ -7,25 +7,24 @@ from typing import Final
 
 import aiohttp
 
-from gateway.flow.watch import Watch
-from gateway.targets.abilities import Abilities, Patch
+from gateway.admin.alerts import Watch
 from gateway.targets.address import (
     Auth,
     Basic,
     Bearer,
+    Carries,
     External,
     Header,
     OAuth2,
     OpenTarget,
     TargetAddress,
 )
-from gateway.targets.call import Carries
 from gateway.targets.embedded.connector import EmbeddedConnector
+from gateway.targets.gate import Limited, Limits, Watched
 from gateway.targets.http import Carrier
-from gateway.targets.limits import Limited, Limits
-from gateway.targets.oauth_carrier import OAuthCarrier
-from gateway.targets.scim_connector import ScimConnector
-from gateway.targets.watched import Watched
+from gateway.targets.oauth import OAuthCarrier
+from gateway.targets.scim.abilities import Abilities, Patch
+from gateway.targets.scim.connector import ScimConnector
 
 __all__ = [
     "CONNECTORS",

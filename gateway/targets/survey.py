@@ -5,9 +5,8 @@ from typing import Final
 
 from gateway.flow.target_port import CannotFilter, Page, Query, ResourceType
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison
-from gateway.targets.abilities import IGNORED
-from gateway.targets.address import OpenTarget
-from gateway.targets.finding import Finding
+from gateway.targets.address import Finding, OpenTarget
+from gateway.targets.scim.abilities import IGNORED
 
 USER: Final = ResourceType.USER
 KEYS: Final = ("externalId", "userName")  # what people are looked up by before a create that is in doubt

@@ -7,7 +7,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from gateway.flow.alarms import Undelivered
+from gateway.admin.alerts import Undelivered
 from gateway.version import VERSION
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10.0)

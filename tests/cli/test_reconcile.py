@@ -165,7 +165,7 @@ def test_a_target_that_cannot_be_reached_ends_with_3(run, folder):
 
 
 def test_progress_is_told_where_it_is_asked(run, people, monkeypatch):
-    monkeypatch.setattr("gateway.flow.passes.EVERY", 0.0)
+    monkeypatch.setattr("gateway.admin.runs.EVERY", 0.0)
 
     shown, hidden = run("resync", "phonebook", "--progress"), run("resync", "phonebook")
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.admin.status import JournalState, Status, TargetState
 from gateway.app import Gateway, open_gateway, serving
 from gateway.errors import JournalUnavailable
-from gateway.flow.status import JournalState, Status, TargetState
 from gateway.flow.target_port import Query, ResourceType
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS

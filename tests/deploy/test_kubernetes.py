@@ -6,7 +6,7 @@ import pytest
 
 from gateway import __version__
 from gateway.app import DRAIN, open_gateway
-from gateway.server.inbound import MAX_GROUP_BODY
+from gateway.server.request import MAX_GROUP_BODY
 
 PODS = ["directory", "gateway"]
 SECRET_FILE = re.compile(r'file = "([^"]+)"')

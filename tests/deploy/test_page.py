@@ -13,7 +13,7 @@ from typer.main import get_command
 from gateway.app import open_gateway
 from gateway.cli import main
 from gateway.cli.commands import app
-from gateway.server.inbound import MAX_GROUP_BODY
+from gateway.server.request import MAX_GROUP_BODY
 from gateway.settings import TargetSettings, load_settings
 from gateway.targets.registry import CONNECTORS
 

@@ -11,8 +11,8 @@ from gateway.flow.target_port import Page, Query, ResourceType
 from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
+from gateway.scim.filters import parse_sort, rank
 from gateway.scim.grammar import parse_filter
-from gateway.scim.order import parse_sort, rank
 from tests.support.house import FakeTarget, House
 
 TABLE = compile_transform({"name": "map", "table": {"CSR": "Agent", "BOSS": "Zar"}, "otherwise": "keep"}, {})

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.admin.operations import OperationDesk
 from gateway.errors import Busy
 from gateway.flow.change import Changes
-from gateway.flow.desk import OperationDesk
 from gateway.flow.entry_cache import Sights
 from gateway.flow.journal_port import Standing
 from gateway.flow.locks import KeyedLocks

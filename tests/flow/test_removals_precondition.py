@@ -13,7 +13,7 @@ from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Silent, Unreachable
 from gateway.scim.members import take_member_operations
-from gateway.scim.versions import parse_tags
+from gateway.scim.messages import parse_tags
 from tests.support.house import GROUP, USER, House
 
 ANN = {"userName": "Ann", "externalId": "00u1", "title": "Agent"}

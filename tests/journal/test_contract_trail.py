@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
+from gateway.admin.acts import Token
 from gateway.audit.event import Event
-from gateway.flow.tokens import Token
 
 
 async def test_an_event_is_read_back_with_its_place_in_the_chain(journal, event):

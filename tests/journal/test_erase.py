@@ -7,11 +7,11 @@ from itertools import count
 
 import pytest
 
+from gateway.admin.acts import ErasureDesk, Kept
 from gateway.audit.event import Event, Personal
 from gateway.audit.masking import Veil, hashing, masked
 from gateway.audit.query import Question
 from gateway.errors import JournalUnavailable
-from gateway.flow.erasure import ErasureDesk, Kept
 from gateway.flow.journal_port import Mark, Outcome, Settlement, Standing, State
 from gateway.flow.target_port import ResourceType
 from gateway.journal import erase

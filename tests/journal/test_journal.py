@@ -8,10 +8,10 @@ from datetime import timedelta
 import orjson
 import pytest
 
+from gateway.admin.acts import Token
 from gateway.errors import JournalUnavailable
 from gateway.flow.journal_port import Key, KeysTaken, Mark, Outcome, Settlement, Standing
 from gateway.flow.target_port import ResourceType
-from gateway.flow.tokens import Token
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.state import list_tokens

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.admin.status import Census
 from gateway.flow.journal_port import Key, Mark, Outcome, Settlement, Standing
-from gateway.flow.status import Census
 from gateway.journal.reader import reading
 from gateway.sqlite import Database
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.admin.acts import ErasureDesk
 from gateway.audit.event import Event, Personal
 from gateway.audit.masking import Veil, masked
-from gateway.flow.erasure import ErasureDesk
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.verify import TrailState, verify
 from gateway.sqlite import StoreUnavailable, read_only

@@ -27,9 +27,9 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.scim.documents import canonical
+from gateway.scim.filters import parse_sort
 from gateway.scim.grammar import parse_filter
-from gateway.scim.order import parse_sort
-from gateway.scim.versions import version
+from gateway.scim.messages import version
 from gateway.sqlite import Database, load_migrations
 from gateway.targets import embedded
 from gateway.targets.embedded.connector import EmbeddedConnector

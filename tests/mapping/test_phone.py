@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.mapping.phone import parse_phone
+from gateway.mapping.specs import Person, Unusable
 from gateway.mapping.transforms import compile_transform
-from gateway.mapping.values import Person, Unusable
 
 PHONES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "phones.json"
 

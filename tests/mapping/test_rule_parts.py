@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from gateway.errors import InvalidPath
-from gateway.mapping.rules import Problem, Rule, Step, choose, is_many, make_rule
+from gateway.mapping.rules import Problem, Rule, TransformStep, choose, is_many, make_rule
+from gateway.mapping.specs import Person, Unusable
 from gateway.mapping.transforms import compile_transform
-from gateway.mapping.values import Person, Unusable
 from gateway.scim.difference import Difference, compare
 from gateway.scim.paths import place
 
@@ -42,7 +42,7 @@ def test_the_first_source_that_is_there_is_read_else_the_first_one_is_named() ->
 
 
 def test_transforms_run_in_order_and_each_is_a_step() -> None:
-    steps: list[Step] = []
+    steps: list[TransformStep] = []
 
     assert rule("title", "trim", "lower").apply(" A ", "from", Person(), steps) == "a"
     assert [(step.transform, step.before, step.after) for step in steps] == [
@@ -52,7 +52,7 @@ def test_transforms_run_in_order_and_each_is_a_step() -> None:
 
 
 def test_what_becomes_absent_is_none_and_no_further_transform_sees_it() -> None:
-    steps: list[Step] = []
+    steps: list[TransformStep] = []
 
     assert rule("title", "trim", "phone").apply("  ", "from", BRITISH, steps) is None
     assert [step.transform for step in steps] == ["trim"]

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from gateway.mapping.rules import Rule, make_rule
+from gateway.mapping.specs import Office
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
-from gateway.mapping.values import Office
 from gateway.scim.names import ENTERPRISE_USER
 
 WORK = 'phoneNumbers[type eq "work"].value'

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from gateway.mapping.rules import Rule, Step, make_rule
+from gateway.mapping.rules import Rule, TransformStep, make_rule
+from gateway.mapping.specs import Office
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
-from gateway.mapping.values import Office
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import CORE_USER, ENTERPRISE_USER
 from gateway.scim.predicate import predicate
@@ -234,7 +234,7 @@ def test_a_path_with_a_star_is_found_at_the_core_or_in_any_extension(where: dict
     ],
 )
 def test_a_path_with_a_star_is_refused_where_the_value_stood(where: dict[str, Any], path: str) -> None:
-    steps: list[Step] = []
+    steps: list[TransformStep] = []
     only = {"name": "allow", "values": ["y"]}
     mapping = TargetMapping([rule("title", "lower", only, sources=("*:licenseType",))])
 
@@ -281,7 +281,7 @@ def test_roles_are_split_whatever_they_come_in(roles: Any) -> None:
 
 
 def test_every_transform_at_work_is_a_step() -> None:
-    steps: list[Step] = []
+    steps: list[TransformStep] = []
 
     TargetMapping([rule(WORK, "trim", "strip_spaces")]).forward(ANN, steps)
 

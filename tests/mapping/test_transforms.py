@@ -2,8 +2,8 @@
 
 import pytest
 
+from gateway.mapping.specs import Person
 from gateway.mapping.transforms import TRANSFORMS, BadTransform, compile_transform
-from gateway.mapping.values import Person
 
 NAMES = (
     "strip_spaces trim lower upper nfkc digits phone map office split join allow primary objects "

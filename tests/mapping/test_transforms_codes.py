@@ -2,8 +2,8 @@
 
 import pytest
 
+from gateway.mapping.specs import Person, Unusable
 from gateway.mapping.transforms import compile_transform
-from gateway.mapping.values import Person, Unusable
 
 
 def run(entry, value, original=None, **options):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from gateway.mapping.specs import Person, Unusable
 from gateway.mapping.transforms import compile_transform
-from gateway.mapping.values import Person, Unusable
 
 
 def compiled(entry, **options):

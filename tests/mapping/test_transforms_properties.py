@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.mapping.specs import Office, Person, Unusable
 from gateway.mapping.transforms import TRANSFORMS, compile_transform
-from gateway.mapping.values import Office, Person, Unusable
 
 OFFICES = {"LDN": Office("London", "GB"), "a": Office("b")}
 REQUIRED = {

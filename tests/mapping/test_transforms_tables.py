@@ -2,8 +2,8 @@
 
 import pytest
 
+from gateway.mapping.specs import Office, Person, Unusable
 from gateway.mapping.transforms import compile_transform
-from gateway.mapping.values import Office, Person, Unusable
 
 OFFICES = {
     "LDN": Office("London", "GB"),

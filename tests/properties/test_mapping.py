@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mapping.rules import Rule, is_many, make_rule
+from gateway.mapping.specs import Office
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
-from gateway.mapping.values import Office
 from gateway.scim.documents import canonical
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import ENTERPRISE_USER

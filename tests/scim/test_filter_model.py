@@ -16,7 +16,7 @@ from gateway.scim.grammar import (
 )
 from gateway.scim.names import ENTERPRISE_USER
 from gateway.scim.predicate import predicate
-from gateway.targets.scim import render_filter
+from gateway.targets.scim.requests import render_filter
 
 TEXTS = st.sampled_from(["a", "A", "ab", "b", 'q"\\', "Research and Development", "a+b@x.com"])
 TYPES = st.sampled_from(["work", "home"])

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.admin.acts import Token
 from gateway.errors import InvalidSyntax, Unauthorized
-from gateway.flow.tokens import Token
 from gateway.server.auth import Credential, Credentials, authenticate
 
 USERS = "/scim/phonebook/v2/Users"

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.server.inbound import MAX_BODY, MAX_GROUP_BODY
+from gateway.server.request import MAX_BODY, MAX_GROUP_BODY
 
 EMBEDDED = '[targets.phonebook]\nconnector = "embedded"\nurl = "sqlite:var/phonebook.db"\n'
 OTHER = '[targets.other]\nshared = true\nconnector = "embedded"\nurl = "sqlite:var/other.db"\n'

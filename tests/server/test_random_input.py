@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import InvalidSyntax, NotFound, Unauthorized
-from gateway.scim.versions import is_known, is_meant, parse_tags, version
+from gateway.scim.messages import is_known, is_meant, parse_tags, version
 from gateway.server.auth import Credential, authenticate
-from gateway.server.inbound import client_address, parse_endpoint
+from gateway.server.request import client_address, parse_endpoint
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("::/0"))
 WHO = Credential("provider", "okta", "config:1", hashlib.sha256(b"canary").digest())

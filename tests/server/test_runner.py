@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.scim.names import ERROR
 from gateway.server.runner import _Connection, _quiet_logger
-from gateway.server.scim_api import ScimApi
+from gateway.server.scim import ScimApi
 
 USERS = b"/scim/phonebook/v2/Users"
 AUTH = b"\r\nAuthorization: Bearer canary-token-of-okta"

@@ -3,8 +3,8 @@
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.mapping.guide_data import Guide, GuideRow, ProviderKind
-from gateway.mapping.guide_rows import rows_of
+from gateway.guide.data import Guide, GuideRow, ProviderKind
+from gateway.guide.rows import rows_of
 from gateway.parts import subject_of
 from gateway.settings.faults import Faults
 from gateway.settings.guides import load_guide

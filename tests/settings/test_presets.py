@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.mapping.values import Person, Unusable
+from gateway.mapping.specs import Person, Unusable
 from gateway.settings import PresetPin, RuleSettings, TargetSettings
 from gateway.settings.faults import Faults
 from gateway.settings.presets import load_preset, preset_names

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.mapping.values import Office
+from gateway.mapping.specs import Office
 from gateway.scim.grammar import parse_filter
 from gateway.settings import Auth, TargetSettings
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from gateway.admin.acts import Token
 from gateway.audit.chain import Head, Sealed, join, seal, stamp, stamp_of
 from gateway.audit.event import Event, expanded
 from gateway.errors import Uniqueness
@@ -25,7 +26,6 @@ from gateway.flow.journal_port import (
     State,
 )
 from gateway.flow.target_port import ResourceType
-from gateway.flow.tokens import Token
 from gateway.journal.members import settled
 from gateway.journal.operations import marked, taken
 from gateway.journal.resources import folded_emails, folded_name

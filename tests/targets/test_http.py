@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from gateway import __version__
 from gateway.flow.target_port import Nonsense, Silent, TargetError, Unreachable
 from gateway.log import correlation_id
-from gateway.targets.call import Call, Reply
+from gateway.targets.address import Call, Reply
 from gateway.targets.http import Carrier
 from gateway.targets.registry import Auth, Basic, Bearer, Header
 

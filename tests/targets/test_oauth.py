@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.flow.target_port import Denied, TargetError, Throttled, Unreachable
-from gateway.targets.address import OAuth2
-from gateway.targets.call import Reply
+from gateway.targets.address import OAuth2, Reply
 from gateway.targets.oauth import DEFAULT_LIFE, LONGEST_LIFE, Client, read_token, token_call
 
 URL = "https://login.test/token?tenant=a"

@@ -7,9 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.flow.target_port import Denied, Query, ResourceType, TargetError, Throttled, Unreachable
-from gateway.targets.address import OAuth2, TargetAddress
-from gateway.targets.call import Call
-from gateway.targets.oauth_carrier import OAuthCarrier
+from gateway.targets.address import Call, OAuth2, TargetAddress
+from gateway.targets.oauth import OAuthCarrier
 from gateway.targets.registry import open_connector
 from tests.support.authority import SECRET, Authority, Fault, refusing, token_authority
 

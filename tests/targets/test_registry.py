@@ -4,9 +4,9 @@ import pytest
 
 from gateway.flow.target_port import ResourceType, Unreachable
 from gateway.targets.embedded.connector import EmbeddedConnector
-from gateway.targets.limits import Limited
+from gateway.targets.gate import Limited
 from gateway.targets.registry import CONNECTORS, Bearer, Surroundings, TargetAddress, open_connector
-from gateway.targets.scim_connector import ScimConnector
+from gateway.targets.scim.connector import ScimConnector
 
 
 @pytest.mark.parametrize(

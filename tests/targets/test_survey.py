@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from gateway.flow.target_port import CannotFilter, Denied, Page, Query, ResourceType
-from gateway.targets.abilities import IGNORED
-from gateway.targets.finding import Finding
+from gateway.targets.address import Finding
+from gateway.targets.scim.abilities import IGNORED
 from gateway.targets.survey import survey
 from tests.support.house import FakeTarget
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from gateway.flow.alarms import Undelivered
+from gateway.admin.alerts import Undelivered
 from gateway.targets.http import open_session
 from gateway.targets.webhook import Webhook
 

@@ -7,7 +7,7 @@ from typing import Final
 from ldap.controls.libldap import SimplePagedResultsControl
 
 from gateway.flow.target_port import Refused
-from gateway.targets.finding import Finding
+from gateway.targets.address import Finding
 from gateway.targets.ldap.inactive import habit_of
 from gateway.targets.ldap.people import room_of
 from gateway.targets.ldap.place import Directory

@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from gateway.flow.target_port import Attributes, Page, Query, Refused, ResourceType, Update
-from gateway.targets.finding import Finding
+from gateway.targets.address import Finding
 from gateway.targets.ldap.checks import checked
 from gateway.targets.ldap.door import Door
 from gateway.targets.ldap.groups import Groups

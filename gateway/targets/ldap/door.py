@@ -13,7 +13,7 @@ from gateway.targets.address import Basic, External
 from gateway.targets.ldap.place import Directory
 from gateway.targets.ldap.replies import unreachable
 from gateway.targets.ldap.tunnel import secured
-from gateway.targets.replies import readable
+from gateway.targets.scim.answers import readable
 
 CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later than that is none
 PORTS: Final = {"ldap": 389, "ldaps": 636}

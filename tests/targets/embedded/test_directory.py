@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.flow.target_port import Attributes, Query, ResourceType
 from gateway.scim.documents import identity
+from gateway.scim.filters import parse_sort, rank
 from gateway.scim.grammar import Filter, parse_filter
-from gateway.scim.order import parse_sort, rank
 from gateway.scim.predicate import predicate
 from gateway.targets.embedded import directory
 from gateway.targets.embedded.directory import Entry, Refusal

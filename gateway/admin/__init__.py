@@ -1,0 +1,1 @@
+"""What administrators do to a running gateway, and what they hear of it."""

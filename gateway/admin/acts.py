@@ -1,0 +1,201 @@
+"""What an administrator does, each act with its event: tokens, pauses, exports, and people erased."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, Protocol
+
+from gateway.audit.event import Event, Personal, act_event
+from gateway.flow.journal_port import Trail
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token of a provider; times are RFC 3339, UTC."""
+
+    id: str
+    provider: str
+    sha256: str  # hex; the token itself is nowhere
+    created: str
+    expires: str | None = None
+    revoked: str | None = None
+
+    def is_active(self, now: str) -> bool:
+        """Say whether the token lets its provider in at `now`."""
+        return self.revoked is None and (self.expires is None or now < self.expires)
+
+
+class Tokens(Protocol):
+    """Where issued tokens are kept."""
+
+    async def add(self, token: Token) -> None:
+        """Let the token in from now on."""
+
+    async def list(self) -> tuple[Token, ...]:
+        """Return all tokens, the oldest first, those that are over too."""
+
+    async def revoke(self, id: str) -> bool:
+        """End a token; False where there is none, or it is revoked already."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDesk:
+    """Issues and revokes."""
+
+    tokens: Tokens
+    trail: Trail
+    new_id: Callable[[], str]
+
+    async def issue(self, token: Token) -> None:
+        """Let the token in."""
+        await self.tokens.add(token)
+        await self.trail.append([self._event("token.issued", token.id, token.provider)])
+
+    async def revoke(self, id: str) -> bool:
+        """End the token; False where there is none, or it is over already."""
+        done = await self.tokens.revoke(id)
+        if done:
+            await self.trail.append([self._event("token.revoked", id, None)])
+        return done
+
+    def _event(self, name: str, id: str, provider: str | None) -> Event:
+        return act_event(self.new_id(), name, target={"type": "Token", "id": id}, provider=provider)
+
+
+class PausesKept(Protocol):
+    """Where pauses outlive the process."""
+
+    async def read(self) -> Mapping[str, str]:
+        """Return since when each paused target is paused (RFC 3339, UTC)."""
+
+    async def note(self, target: str, since: str | None, event: Event) -> None:
+        """Keep a pause, or None for no longer one, and its event; raises `JournalUnavailable`."""
+
+
+class Pauses:
+    """Pauses and resumes; known here, so that a change need not ask the journal."""
+
+    def __init__(self, kept: PausesKept, now: Callable[[], str], new_id: Callable[[], str]) -> None:
+        self._kept = kept
+        self._now = now
+        self._new_id = new_id
+        self._since: dict[str, str] = {}
+
+    async def load(self) -> None:
+        """Know what an earlier process was told."""
+        self._since = dict(await self._kept.read())
+
+    def since(self, target: str) -> str | None:
+        """Return since when the target is paused, None where it is not."""
+        return self._since.get(target)
+
+    async def pause(self, target: str) -> bool:
+        """Send nothing more; False where that is so already."""
+        if target in self._since:
+            return False
+        since = self._now()
+        await self._kept.note(target, since, self._event("target.paused", target))
+        self._since[target] = since
+        return True
+
+    async def resume(self, target: str) -> bool:
+        """Send again; False where the target is not paused."""
+        if target not in self._since:
+            return False
+        await self._kept.note(target, None, self._event("target.resumed", target))
+        del self._since[target]
+        return True
+
+    def _event(self, name: str, target: str) -> Event:
+        return act_event(self._new_id(), name, target={"name": target})
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What is taken, as it was asked for: events up to `last`; times are RFC 3339, UTC."""
+
+    format: str  # ndjson | csv
+    since: str | None
+    until: str | None
+    filter: str | None
+    q: str | None
+    last: int  # seq
+
+
+@dataclass(frozen=True, slots=True)
+class ExportDesk:
+    """Notes exports."""
+
+    trail: Trail
+    new_id: Callable[[], str]
+
+    async def note(self, export: Export) -> None:
+        """Record that an export is about to be made; a filter or a text may hold a person's values."""
+        taken = {
+            "format": export.format,
+            "since": export.since,
+            "until": export.until,
+            "filter": None if export.filter is None else Personal(export.filter),
+            "q": None if export.q is None else Personal(export.q),
+            "last": export.last,
+        }
+        await self.trail.append([act_event(self.new_id(), "export", export=taken)])
+
+
+NAME: Final = "erase"  # of its event
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An original that an erasure may not touch."""
+
+    target: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was removed; `subject` is the keyed digest of the name."""
+
+    subject: str
+    events: tuple[int, ...] = ()  # seqs of those that lost values
+    archived: int = 0  # how many of them have left the journal
+    originals: tuple[str, ...] = ()  # the target of each
+    kept: tuple[Kept, ...] = ()
+    is_done: bool = True  # False: copies are in the files until the next try, which comes by itself
+
+    @property
+    def is_anything(self) -> bool:
+        """Whether something was removed."""
+        return bool(self.events or self.originals)
+
+
+class Erasures(Protocol):
+    """Where a person's values are kept."""
+
+    async def erase(self, name: str, tell: Callable[[Erased], Event]) -> Erased:
+        """Remove the values and, with them, record the event; none where nothing was found.
+
+        Raises `JournalUnavailable`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureDesk:
+    """Erases a person, which leaves an event without their name."""
+
+    erasures: Erasures
+    new_id: Callable[[], str]
+
+    async def erase(self, name: str) -> Erased:
+        """Remove what is kept of the person with this userName, as far as it may be removed."""
+        event = act_event(self.new_id(), NAME)  # made here, where it is known who acts
+        return await self.erasures.erase(name, partial(_erasure_event, event))
+
+
+def _erasure_event(event: Event, erased: Erased) -> Event:
+    reason = f"values of {len(erased.events)} events and {len(erased.originals)} originals removed"
+    outcome = {**event.fields["outcome"], "reason": reason}
+    lost = {"events": list(erased.events), "originals": list(erased.originals)}
+    more = {"outcome": outcome, "subject": erased.subject, "erased": lost}
+    return replace(event, fields={**event.fields, **more})

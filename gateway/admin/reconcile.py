@@ -1,0 +1,227 @@
+"""A target compared with the originals, and brought back to them where that is asked.
+
+First through the target's pages: who is unknown, and of whom all is well. Then through the originals: of
+everybody else the truth is told, and repaired, under the person's keys. Between the two only sixteen bytes
+a person are kept; what moves between pages meanwhile is looked at once more, so it is never told wrongly.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any, Final
+
+from gateway.admin.runs import KIND, Lines, Pushed, Run, asked, everybody, push, side_by_side
+from gateway.errors import Busy, JournalUnavailable
+from gateway.flow.change import Changes
+from gateway.flow.entry import edited, unsent
+from gateway.flow.find import is_protected
+from gateway.flow.journal_port import Key, Link, Outcome, Resource, State
+from gateway.flow.model import Services, Target, keys_of, keys_of_resource
+from gateway.flow.paging import walk
+from gateway.flow.target_port import Attributes, Page, Query, TargetError
+from gateway.scim.difference import compare
+from gateway.scim.documents import is_active
+
+Sound = set[bytes]  # digests of the ids of people with whom all is well
+
+
+class Kind(StrEnum):
+    """What can be found."""
+
+    MISSING = "missing"  # active here, and the target has no entry
+    CHANGED = "changed"  # an attribute was changed at the target
+    UNKNOWN = "unknown"  # an entry that the journal does not know
+    STILL_ACTIVE = "still_active"  # inactive here, active there
+    DIFFERS = "differs"  # the rules now make something else of the original than was sent
+
+
+REPAIRED: Final = frozenset({Kind.MISSING, Kind.CHANGED, Kind.STILL_ACTIVE})
+WELL: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
+ADVICE: Final = "a rule or an office changed since: `resync --changed` sends it"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that differs; `outcome` says what became of the repair, where there was one."""
+
+    finding: Kind
+    user_name: str | None
+    id: str | None
+    target_id: str | None
+    path: str | None = None
+    ours: Any = None
+    theirs: Any = None
+    outcome: Outcome | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """One run."""
+
+    services: Services
+    changes: Changes
+    target: Target
+    repair: bool = False
+
+    async def lines(self) -> Lines:
+        """Compare, and yield what differs, the progress, and the end."""
+        run, sound = Run(self.services, "reconcile", self.target), Sound()
+        try:
+            async with aclosing(self._found(run, sound)) as findings:
+                async for finding in findings:
+                    if finding is not None:
+                        run.counts[finding.finding.value] += 1
+                        run.differs = run.differs or finding.outcome not in WELL
+                        yield finding
+                    if progress := run.progress():
+                        yield progress
+            yield run.end()
+        finally:
+            await run.close()
+
+    async def _found(self, run: Run, sound: Sound) -> Lines:
+        """Yield findings, and None for every step between them."""
+        try:
+            async with aclosing(self._strangers(run, sound)) as strangers:
+                async for stranger in strangers:
+                    yield stranger
+        except TargetError as error:
+            run.failed(error)
+            return
+
+        async def examined(resource: Resource) -> tuple[Finding, ...]:
+            return await self._examined(run, resource)
+
+        async with aclosing(side_by_side(self._doubtful(run, sound), examined)) as results:
+            async for findings in results:
+                for finding in findings:
+                    yield finding
+                yield None
+
+    async def _strangers(self, run: Run, sound: Sound) -> AsyncGenerator[Finding | None, None]:
+        """Walk the target's pages: note with whom all is well, yield the entries that nobody knows."""
+        async for entries in walk(self._page, self.target.policy.page_size):
+            ids = [entry["id"] for entry in entries]
+            known = await self.services.resources.read(self.target.name, KIND, self.target.name, ids)
+            for entry in entries:
+                run.people += 1
+                resource = known.get(entry["id"])
+                if resource is not None:
+                    if self._is_well(resource, entry):
+                        sound.add(_digest(resource.id))
+                elif not is_protected(self.target, entry) and await self._is_stranger(run, entry):
+                    yield self._stranger(entry)
+            yield None
+
+    async def _page(self, query: Query) -> Page:
+        return await asked(self.services, self.target, lambda: self.target.connector.query(KIND, query))
+
+    def _is_well(self, resource: Resource, entry: Attributes) -> bool:
+        return is_protected(self.target, entry) or not any(self._findings(resource, entry))
+
+    async def _is_stranger(self, run: Run, entry: Attributes) -> bool:
+        """Say whether the journal does not know an entry, now that no change of its names is under way."""
+        keys = keys_of(self.target.mapping.reverse(entry))
+        try:
+            async with self._alone(keys):
+                ids = (entry["id"],)
+                return not await self.services.resources.read(self.target.name, KIND, self.target.name, ids)
+        except JournalUnavailable:
+            raise
+        except Busy:
+            run.counts["unsettled"] += 1
+            return False
+
+    def _stranger(self, entry: Attributes) -> Finding:
+        name = self.target.mapping.reverse(entry).get("userName")
+        return Finding(Kind.UNKNOWN, name, None, entry["id"], reason="left alone" if self.repair else None)
+
+    async def _doubtful(self, run: Run, sound: Sound) -> AsyncIterator[Resource]:
+        """Yield those of our people who should be there, and were not met or not as they should be."""
+        async for resource in everybody(self.services, self.target):
+            if run.is_down:
+                return
+            link = resource.links.get(self.target.name)
+            is_there = link is not None and link.target_id is not None
+            if (is_there or resource.state is State.ACTIVE) and _digest(resource.id) not in sound:
+                yield resource
+
+    async def _examined(self, run: Run, doubtful: Resource) -> tuple[Finding, ...]:
+        """Return the truth about somebody, repaired where that is asked."""
+        try:
+            resource, findings = await self._looked(doubtful)
+        except JournalUnavailable:
+            raise
+        except Busy:
+            run.counts["unsettled"] += 1
+            return ()
+        except TargetError as error:
+            run.failed(error)
+            return ()
+        if not self.repair or not any(finding.finding in REPAIRED for finding in findings):
+            return findings
+        pushed = await self._pushed(run, resource)
+        return tuple(replace(f, outcome=pushed.outcome, reason=pushed.reason) for f in findings)
+
+    async def _looked(self, doubtful: Resource) -> tuple[Resource, tuple[Finding, ...]]:
+        """Read original and entry while no change of the person is under way; raises Busy."""
+        name, own = self.target.name, (Key("id", doubtful.id),)
+        async with self._alone(keys_of_resource(doubtful)):
+            resource = next(iter(await self.services.resources.find(name, KIND, own)), doubtful)
+            if resource.state is State.DELETED:
+                return resource, ()
+            entry = await self._entry(resource.links.get(name))
+            if entry is not None and is_protected(self.target, entry):
+                return resource, ()
+            return resource, tuple(self._findings(resource, entry))
+
+    @asynccontextmanager
+    async def _alone(self, keys: frozenset[Key]) -> AsyncIterator[None]:
+        """Hold the keys; raises Busy where a change of them is under way or in doubt."""
+        name = self.target.name
+        async with self.services.locks.hold(name, keys, self.target.policy.deadline):
+            if keys and await self.services.operations.open(name, tuple(keys)):
+                raise Busy("a change of this person is not settled")
+            yield
+
+    async def _entry(self, link: Link | None) -> Attributes | None:
+        if link is None or link.target_id is None:
+            return None
+        id = link.target_id
+        return await asked(self.services, self.target, lambda: self.target.connector.get(KIND, id))
+
+    async def _pushed(self, run: Run, resource: Resource) -> Pushed:
+        """Bring the target back to the original; that the entry is made again is what is asked."""
+        policy = replace(self.target.policy, trust=0.0, on_missing="recreate")
+        again = replace(self.target, policy=policy)
+        pushed = await push(self.changes, run, again, resource, "repair")
+        run.counts["repaired" if pushed.outcome in WELL else "not_repaired"] += 1
+        return pushed
+
+    def _findings(self, resource: Resource, entry: Attributes | None) -> Iterator[Finding]:
+        """Yield what differs between somebody's original and the target's entry."""
+        link = resource.links.get(self.target.name)
+        plain = Finding(
+            Kind.MISSING, resource.original.get("userName"), resource.id, link.target_id if link else None
+        )
+        if entry is None or link is None:
+            if resource.state is State.ACTIVE:
+                yield plain
+            return
+        now = edited(self.target.mapping, resource, link, entry)
+        is_still_active = resource.state is State.INACTIVE and is_active(now)
+        if is_still_active:
+            yield replace(plain, finding=Kind.STILL_ACTIVE)
+        for d in compare(resource.original, now):
+            if not (is_still_active and d.path == "active"):
+                yield replace(plain, finding=Kind.CHANGED, path=d.path, ours=d.before, theirs=d.after)
+        for d in unsent(self.target.mapping, resource, link):
+            found = replace(plain, finding=Kind.DIFFERS, path=d.path, ours=d.after, theirs=d.before)
+            yield replace(found, reason=ADVICE)
+
+
+def _digest(id: str) -> bytes:
+    return blake2b(id.encode(), digest_size=16).digest()

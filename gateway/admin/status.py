@@ -1,0 +1,87 @@
+"""How the gateway stands, at one look: the values that `status` shows. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.admin.alerts import Seen
+from gateway.flow.journal_port import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What the journal holds, counted; times are RFC 3339, UTC."""
+
+    unsettled: Mapping[tuple[str, str], int] = field(default_factory=dict)  # target, standing -> operations
+    braked: Mapping[str, str] = field(default_factory=dict)  # target -> since when
+    paused: Mapping[str, str] = field(default_factory=dict)  # target -> since when
+    seq: int = 0  # of the newest event
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How the journal's writing goes."""
+
+    failure: str | None  # why it cannot be written, None where it can
+    waiting: int  # writes in the queue
+    batches: int  # transactions since the start
+    writes: int  # in these
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """The journal."""
+
+    writable: bool | None  # None: no gateway runs that knows
+    reason: str | None  # why it is not
+    bytes: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """One target: how it was when it was called last, and what waits for it."""
+
+    name: str
+    state: str  # ok | failing | unknown
+    answered: str | None
+    failed: str | None
+    failure: str | None
+    paused: str | None
+    braked: str | None
+    open: int  # from here on in the order of `Standing`
+    doubt: int
+    pending: int
+    held: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All of it."""
+
+    running: bool
+    version: str
+    since: str | None
+    journal: JournalState
+    targets: tuple[TargetState, ...]
+
+
+def target_states(
+    names: Iterable[str], census: Census, seen: Callable[[str], Seen]
+) -> tuple[TargetState, ...]:
+    """Return the state of each target."""
+    return tuple(_target_state(name, census, seen(name)) for name in names)
+
+
+def _target_state(name: str, census: Census, seen: Seen) -> TargetState:
+    return TargetState(
+        name,
+        seen.state,
+        seen.answered,
+        seen.failed,
+        seen.failure,
+        census.paused.get(name),
+        census.braked.get(name),
+        *(census.unsettled.get((name, standing), 0) for standing in Standing),
+    )

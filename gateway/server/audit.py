@@ -1,0 +1,235 @@
+"""What auditors may read over HTTP, by a token of their own: `/audit/v1/events` and `/guide/{target}`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, NamedTuple
+from urllib.parse import urlencode
+
+import orjson
+import structlog
+from aiohttp import web
+
+from gateway.audit.event import Event
+from gateway.audit.fields import SHEET, render_sheet
+from gateway.audit.query import Inquiry, Question, StoredEvent, collect, fields_asked, parse_question
+from gateway.errors import (
+    Forbidden,
+    GatewayError,
+    InvalidValue,
+    JournalUnavailable,
+    MethodNotAllowed,
+    NotFound,
+    Unauthorized,
+)
+from gateway.flow.change_event import caller_fields
+from gateway.flow.model import Caller, Services
+from gateway.guide.data import ProviderKind, Subject
+from gateway.guide.page import guide
+from gateway.log import correlation_id
+from gateway.server.auth import Credential, authenticate
+from gateway.server.refusals import Refusals, Seldom
+from gateway.server.request import Networks
+from gateway.server.scim import stranger
+
+NEEDED: Final = (
+    "{reason}. Only auditors read this: with `Authorization: Bearer TOKEN`, the token of an "
+    "`[auditors.NAME]` in the gateway's configuration"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Auditors:
+    """Lets auditors in; whom it refuses, the trail remembers."""
+
+    credentials: Callable[[], tuple[Credential, ...]]
+    refusals: Refusals
+    proxies: Networks = ()
+
+    async def auditor_of(self, request: web.Request) -> Caller:
+        """Return whose token a request shows; raises Unauthorized, and Forbidden for a provider's."""
+        caller = stranger(request, self.proxies)
+        try:
+            credential = self._signed_in(request)
+            caller = replace(caller, provider=credential.name, token=credential.token, kind=credential.kind)
+            if caller.kind != "auditor":
+                reason = f"this token of {caller.kind} {caller.provider} is no auditor's"
+                raise Forbidden(NEEDED.format(reason=reason))
+        except GatewayError as error:
+            await self.refusals.remember(caller, None, error)
+            raise
+        return caller
+
+    def _signed_in(self, request: web.Request) -> Credential:
+        try:
+            return authenticate(request.headers.getall("Authorization", []), self.credentials())
+        except Unauthorized as error:
+            raise Unauthorized(NEEDED.format(reason=error.detail)) from error
+
+
+NAME: Final = "audit.read"  # of its event
+PAUSE: Final = 3600.0  # seconds between two events of the same auditor about the same fields
+
+log = structlog.get_logger()
+
+
+class Readings:
+    """Writes events of readings: of one auditor and one kind of question, one an hour.
+
+    Pages that follow each other are one kind, and so is what a program asks every ten seconds.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._seldom = Seldom(services.monotonic, PAUSE)
+
+    async def note(self, caller: Caller, question: Question) -> None:
+        """Append the event of a reading that is not told yet; who reads gets an answer in any case."""
+        fields = fields_asked(question)
+        repeated = self._seldom.untold((caller.provider, fields, question.q is None), caller.provider)
+        if repeated is None:
+            return
+        try:
+            await self._services.trail.append([self._event(caller, question, fields, repeated)])
+        except JournalUnavailable:
+            log.warning("audit.read", auditor=caller.provider, fields=fields)
+
+    def _event(self, caller: Caller, question: Question, fields: tuple[str, ...], repeated: int) -> Event:
+        return Event(
+            self._services.new_id(),
+            {
+                "event": NAME,
+                "outcome": {"result": "applied", "status": 200, "reason": None},
+                **caller_fields(caller),
+                "target": {"name": None, "type": None, "id": None, "user_name": None},
+                "read": {"fields": list(fields), "q": question.q is not None},
+                **({"repeated": repeated} if repeated else {}),
+                "correlation_id": correlation_id.get(),
+            },
+        )
+
+
+PATH: Final = "/audit/v1/events"
+METHODS: Final = ("GET", "HEAD")
+ASKED: Final = ("since", "until", "filter", "q", "sort", "after", "limit")
+LIMIT: Final = 100
+MOST: Final = 1000
+
+
+class Form(NamedTuple):
+    """One way to write events."""
+
+    media: str
+    render: Callable[[Sequence[StoredEvent]], bytes]
+
+
+FORMS: Final = (  # the first is the default
+    Form("application/json", orjson.dumps),
+    Form("application/x-ndjson", lambda events: b"".join(orjson.dumps(event) + b"\n" for event in events)),
+    Form("text/csv", lambda events: render_sheet(events, SHEET).encode()),
+)
+
+
+class AuditApi:
+    """Answers auditors."""
+
+    def __init__(
+        self,
+        auditors: Auditors,
+        readings: Readings,
+        inquiry: Inquiry,
+        public_url: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._auditors = auditors
+        self._readings = readings
+        self._inquiry = inquiry
+        self._address = f"{public_url}{PATH}"
+        self._now = now
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the route."""
+        return [web.route("*", PATH, self.events)]
+
+    async def events(self, request: web.Request) -> web.Response:
+        """Return a page of events, and where the next one is; raises a GatewayError for what it refuses."""
+        auditor = await self._auditors.auditor_of(request)
+        if request.method not in METHODS:
+            raise MethodNotAllowed(f"{request.method} is not possible on {PATH}", METHODS)
+        asked = _asked(request)
+        question, limit = parse_question(asked, self._now()), _limit(asked.get("limit"))
+        found, has_more = await collect(self._inquiry, question, limit, lambda: _is_gone(request))
+        await self._readings.note(auditor, question)
+        headers = {"Cache-Control": "no-store"}
+        if has_more:
+            headers["Link"] = f'<{self._next(question, asked, limit, found[-1]["seq"])}>; rel="next"'
+        form = _form(request.headers.getall("Accept", []))
+        return web.Response(
+            body=form.render(found), content_type=form.media, charset="utf-8", headers=headers
+        )
+
+    def _next(self, question: Question, asked: Mapping[str, str], limit: int, after: int) -> str:
+        """Return the address of the next page; times that were said as "2h" ago stay where they were."""
+        times = {"since": question.since, "until": question.until}
+        whole = {**asked, **times, "limit": limit, "after": after}
+        query = urlencode({name: value for name, value in whole.items() if value is not None})
+        return f"{self._address}?{query}"
+
+
+def _asked(request: web.Request) -> Mapping[str, str]:
+    """Return what the address asks, each name known and said once: else the answer would be to less."""
+    for name in request.query:
+        if name not in ASKED:
+            raise InvalidValue(f"the address asks what is not known; known: {', '.join(ASKED)}")
+        if len(request.query.getall(name)) > 1:
+            raise InvalidValue(f"{name} is there more than once")
+    return dict(request.query.items())
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return LIMIT
+    if not (text.isascii() and text.isdigit() and int(text[:9])):
+        raise InvalidValue("limit: must be a number of events, 1 or more")
+    return min(int(text[:9]), MOST)
+
+
+def _form(accepted: Sequence[str]) -> Form:
+    """Return the first form that is accepted by name, else the default."""
+    wanted = [part.partition(";")[0].strip().lower() for line in accepted for part in line.split(",")]
+    known: dict[str, Form] = {form.media: form for form in FORMS}
+    return next((known[media] for media in wanted if media in known), FORMS[0])
+
+
+def _is_gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
+READS = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class GuidePage:
+    """Prints what `guide` prints; `?provider=` says for whom, Okta unless it does."""
+
+    subjects: Mapping[str, Subject]
+    auditors: Auditors
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer with the page; raises a GatewayError for what it refuses."""
+        await self.auditors.auditor_of(request)
+        if request.method not in READS:
+            raise MethodNotAllowed("a guide can only be read", READS)
+        subject = self.subjects.get(request.match_info["target"])
+        if subject is None:
+            raise NotFound("no target of that name: the page is /guide/{target}")
+        return web.Response(
+            text=guide(subject, _kind(request)), content_type="text/markdown", charset="utf-8"
+        )
+
+
+def _kind(request: web.Request) -> ProviderKind:
+    try:
+        return ProviderKind(request.query.get("provider", ProviderKind.OKTA))
+    except ValueError as error:
+        raise InvalidValue(f"provider must be one of: {', '.join(ProviderKind)}") from error

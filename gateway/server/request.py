@@ -1,0 +1,254 @@
+"""An HTTP request read and bounded: path, body, and what a read asks for (RFC 7644 section 3)."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from gateway.errors import Busy, InvalidSyntax, InvalidValue, NotFound, TooLarge, UnsupportedMedia
+from gateway.flow.model import Target
+from gateway.flow.read import Question
+from gateway.flow.target_port import ResourceType
+from gateway.scim.dialects import Dialect
+from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, check, take_password
+from gateway.scim.filters import Sort, parse_sort
+from gateway.scim.grammar import parse_filter
+from gateway.scim.jsontext import parse_json
+from gateway.scim.members import Edit, take_member_operations, take_members
+from gateway.scim.messages import Projection, projection
+from gateway.scim.names import get
+
+Networks = Sequence[IPv4Network | IPv6Network]
+
+MAX_BODY: Final = 1024 * 1024  # bytes
+MAX_GROUP_BODY: Final = 16 * MAX_BODY
+BODY_TIME: Final = 10.0  # seconds for the whole body
+SEARCH: Final = ".search"
+SEARCHED: Final = ("", "Users", "Groups")  # whose resources can be searched; "" is the root
+SERVED: Final = frozenset({"Users", "Groups", "ServiceProviderConfig", "ResourceTypes", "Schemas"})
+
+_WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a SCIM path points to."""
+
+    target: str
+    name: str  # Users, Groups, Schemas, …; "" is the root of the target
+    id: str | None
+    is_search: bool = False  # ends in /.search
+
+    @property
+    def route(self) -> str:
+        """The path as logs may show it: a name we do not serve may be anything, even a person's."""
+        name = self.name if self.name in SERVED else "{name}"
+        steps = [name if self.name else None, self.id and "{id}", SEARCH if self.is_search else None]
+        return "/".join([f"/scim/{self.target}/v2", *filter(None, steps)])
+
+
+def parse_endpoint(raw_path: str) -> Endpoint:
+    """Return what `/scim/{target}/v2/{name}/{id}` names, each of the last two or none, and `/.search` on it.
+
+    Doubled and trailing slashes are forgiven. Raises NotFound. The path is taken apart before it is decoded,
+    so an id may hold `%2F`.
+    """
+    parts = [unquote(part) for part in raw_path.partition("?")[0].split("/") if part]
+    if len(parts) not in (3, 4, 5) or parts[0] != "scim" or parts[2] != "v2":
+        raise NotFound("no such path: the base URL ends in /scim/{target}/v2")
+    if any("\0" in part for part in parts):
+        raise NotFound("no such path: it contains a NUL character")
+    steps = parts[3:]
+    is_search = steps[-1:] == [SEARCH] and "".join(steps[:-1]) in SEARCHED
+    name, id, *_ = [*(steps[:-1] if is_search else steps), None, None]
+    return Endpoint(parts[1], name or "", id, is_search)
+
+
+async def read_body(request: web.Request, limit: int = MAX_BODY) -> dict[str, Any]:
+    """Return the JSON object of a change, within its limits of size (bytes), time and depth."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia("a request body may not be compressed")
+    try:
+        async with asyncio.timeout(BODY_TIME):
+            body = await request.clone(client_max_size=limit).read()
+    except TimeoutError as error:
+        # 429 for all: who is slow today may be quick tomorrow, and Okta takes any other 4xx as final
+        raise Busy(f"the request body did not arrive within {BODY_TIME} seconds", 1.0, 429) from error
+    except web.HTTPRequestEntityTooLarge as error:
+        raise TooLarge(f"the body is larger than {limit} bytes") from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise InvalidSyntax("the request body broke off") from error
+    return parse_json(body, refuse_duplicates=True)
+
+
+def client_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> str:
+    """Return who asks: the peer, or, where that is a trusted proxy, whom it says it speaks for.
+
+    Addresses are read from the right, as each proxy adds the one it heard from; the first that is no
+    trusted proxy is the client.
+    """
+    hops = [hop.strip() for line in forwarded for hop in line.split(",")]
+    address = _plain(peer)
+    while hops and _is_trusted(address, proxies):
+        address = _plain(hops.pop())
+    return printable(address, 64)
+
+
+def _plain(hop: str) -> str:
+    """Return an address without the port that some proxies add, and IPv4 as itself where it came as IPv6."""
+    found = _WITH_PORT.fullmatch(hop)
+    try:
+        address = ip_address((found[1] or found[2]) if found else hop)
+    except ValueError:
+        return hop
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
+
+
+def _is_trusted(address: str, proxies: Networks) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in proxies)
+
+
+def printable(text: str | None, most: int = 200) -> str:
+    """Return header text that can be stored: no broken characters, bounded."""
+    clean = (text or "").encode("utf-8", "replace").decode("utf-8")
+    return "".join(character for character in clean if character.isprintable())[:most]
+
+
+class Wanted(NamedTuple):
+    """What a change asks for: a document or a PATCH message, and what must not stay in it."""
+
+    body: dict[str, Any]
+    password: str | None
+    members: tuple[Edit, ...]
+
+
+async def read_change(request: web.Request, dialect: Dialect, kind: ResourceType, operation: str) -> Wanted:
+    """Return what a change asks for; raises the GatewayError that refuses its body."""
+    body, password = await _READERS[operation](request, dialect, kind)
+    if kind is ResourceType.USER:
+        return Wanted(body, password, ())
+    rest, members = _SPLITTERS[operation](body)
+    return Wanted(rest, password, members)
+
+
+Body = tuple[dict[str, Any], str | None]
+LIMITS: Final = {ResourceType.USER: MAX_BODY, ResourceType.GROUP: MAX_GROUP_BODY}  # bytes
+
+
+async def _document(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
+    body = canonical(dialect.document(await read_body(request, LIMITS[kind]), kind), kind)
+    check(body, kind)
+    return take_password(body)
+
+
+async def _replacement(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
+    sent = dialect.document(await read_body(request, LIMITS[kind]), kind)
+    body = canonical(sent, kind, keep=ABSENT_IS_UNCHANGED)
+    check({name: value for name, value in body.items() if value is not None}, kind)
+    return take_password(body)
+
+
+async def _patch(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
+    return dialect.patch(await read_body(request, LIMITS[kind]), kind), None
+
+
+async def _nothing(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
+    return {}, None
+
+
+_SPLITTERS: Final[Mapping[str, Callable[[dict[str, Any]], tuple[dict[str, Any], tuple[Edit, ...]]]]] = {
+    "create": partial(take_members, replaces=False),
+    "replace": partial(take_members, replaces=True),
+    "patch": take_member_operations,
+    "delete": lambda body: (body, ()),
+}
+_READERS: Final[Mapping[str, Callable[[web.Request, Dialect, ResourceType], Awaitable[Body]]]] = {
+    "create": _document,
+    "replace": _replacement,
+    "patch": _patch,
+    "delete": _nothing,
+}
+
+
+MAX_COUNT: Final = 1000
+LISTS: Final = ("attributes", "excludedAttributes")
+TEXTS: Final = ("filter", "sortBy", "sortOrder")
+NUMBERS: Final = ("startIndex", "count")
+
+Parameters = Mapping[str, str]
+
+
+def parse_query(raw: str) -> dict[str, str]:
+    """Return the parameters of a URL, the first of each name.
+
+    A plus sign is a space, as forms have it, unless the value has spaces as `%20`: then it is itself.
+    """
+    found: dict[str, str] = {}
+    for part in raw.split("&"):
+        name, _, value = part.partition("=")
+        found.setdefault(unquote(name), unquote(value if "%20" in value else value.replace("+", " ")))
+    return found
+
+
+def parse_search(body: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of a search request; raises InvalidValue for one of another type."""
+    given = {name: get(body, name) for name in (*LISTS, *TEXTS, *NUMBERS)}
+    return {name: _text(name, value) for name, value in given.items() if value is not None}
+
+
+def parse_projection(query: Parameters) -> Projection:
+    """Return what an answer is to show; raises InvalidValue."""
+    return projection(*(query.get(name, "").split(",") for name in LISTS))
+
+
+def parse_question(query: Parameters, dialect: Dialect, target: Target, members: bool) -> Question:
+    """Return the page asked for; raises InvalidFilter, InvalidPath and InvalidValue."""
+    text = query.get("filter")
+    found = parse_filter(dialect.filter(text)) if text is not None else None
+    start = max(1, _whole(query, "startIndex", 1))
+    count = max(0, _whole(query, "count", most(target)))
+    return Question(found, start, min(count, most(target)), members, _sort(query, target))
+
+
+def most(target: Target) -> int:
+    """Return how many resources a page of a target holds at most."""
+    return min(target.policy.page_size, MAX_COUNT)
+
+
+def _sort(query: Parameters, target: Target) -> Sort | None:
+    by = query.get("sortBy", "")
+    return parse_sort(by, query.get("sortOrder", "")) if by and target.sorts else None
+
+
+def _whole(query: Parameters, name: str, default: int) -> int:
+    text = query.get(name)
+    if text is None or text == "":
+        return default
+    digits = text.removeprefix("-").removeprefix("+")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        raise InvalidValue(f"{name} is not a whole number")
+    return int(text)
+
+
+def _text(name: str, value: Any) -> str:
+    """Return a value of a search request as a URL would have it."""
+    if name in LISTS and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ",".join(value)
+    is_number = name in NUMBERS and isinstance(value, int) and not isinstance(value, bool)
+    if is_number or isinstance(value, str):
+        return str(value)
+    raise InvalidValue(f"{name} must be {'a list of texts' if name in LISTS else _WANTED[name in NUMBERS]}")
+
+
+_WANTED: Final = {True: "a whole number", False: "text"}

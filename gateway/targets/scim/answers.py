@@ -1,0 +1,208 @@
+"""What a SCIM 2.0 service's answers mean: a document, or the error that says what happened. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import orjson
+
+from gateway.flow.target_port import (
+    Attributes,
+    Broken,
+    CannotFilter,
+    Conflict,
+    Denied,
+    Missing,
+    Nonsense,
+    Refused,
+    TargetError,
+    Throttled,
+)
+from gateway.scim.names import CORE_GROUP, ERROR, get
+from gateway.targets.address import Reply
+from gateway.targets.scim.abilities import Abilities, promises
+
+MAX_REASON: Final = 300  # characters
+MAX_DEPTH: Final = 32  # of JSON in JSON
+
+MEANINGS: Final[Mapping[int, type[TargetError]]] = {
+    401: Denied,
+    403: Denied,
+    407: Denied,
+    408: Broken,  # the service gave up waiting: nobody's data is at fault
+    409: Conflict,
+    425: Broken,
+    429: Throttled,
+}
+MEANINGS_BY_CLASS: Final[Mapping[int, type[TargetError]]] = {4: Refused, 5: Broken}  # the rest is no answer
+FILTER_STATUS: Final = frozenset({400, 501})  # a filtered read has nothing else to be refused for
+FILTER_TYPES: Final = frozenset({"invalidFilter", "tooMany", "sensitive"})  # RFC 7644 section 3.12
+
+_UNREADABLE: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Entries as one answer lists them; `total` is its totalResults, None where it has none."""
+
+    total: int | None
+    entries: tuple[Attributes, ...]
+
+
+def read_entry(reply: Reply, now: float) -> Attributes | None:
+    """Return the entry of a 2xx answer, None where it has no body; `now` is in POSIX seconds."""
+    document = _read_document(reply, now)
+    if document is None or _is_entry(document):
+        return document
+    raise Nonsense("the target's answer has no id", reply.status)
+
+
+def read_changed(reply: Reply, id: str, now: float) -> Attributes | None:
+    """Return the entry after a change, None where the answer has no body."""
+    document = _read_document(reply, now, Missing)
+    return None if document is None else document | {"id": id}
+
+
+def read_found(reply: Reply, id: str, now: float) -> Attributes | None:
+    """Return the entry that was asked for, or None where the target says that there is none."""
+    try:
+        document = _read_document(reply, now, Missing)
+    except Missing:
+        return None
+    if document is None:
+        raise Nonsense("the target answered a read without a body", reply.status)
+    return document | {"id": id}
+
+
+def read_list(reply: Reply, is_filtered: bool, now: float) -> Listing:
+    """Return a ListResponse (RFC 7644 section 3.4.2)."""
+    try:
+        document = _read_document(reply, now)
+    except TargetError as error:
+        if is_filtered and _is_about_filter(reply):
+            raise CannotFilter(error.reason, reply.status) from error
+        raise
+    return _listing(document or {}, reply.status)
+
+
+def read_promises(reply: Reply, now: float) -> Abilities:
+    """Return what a ServiceProviderConfig promises (RFC 7643 section 5)."""
+    return promises(_read_document(reply, now) or {})
+
+
+def read_group_support(reply: Reply, now: float) -> bool:
+    """Say whether a list of resource types has groups (RFC 7643 section 6)."""
+    types = get(_read_document(reply, now) or {}, "Resources")
+    if not isinstance(types, list):
+        raise Nonsense("the target's resource types are no list", reply.status)
+    named = [get(kind, name) for kind in types if isinstance(kind, dict) for name in ("id", "name", "schema")]
+    return "Group" in named or CORE_GROUP in named
+
+
+def readable(text: str) -> str:
+    """Return a foreign text on one line, without control characters, shortened."""
+    line = " ".join(_UNREADABLE.sub(" ", text).split())
+    return line if len(line) <= MAX_REASON else line[: MAX_REASON - 1] + "…"
+
+
+def retry_after(reply: Reply, now: float) -> float | None:
+    """Return the seconds the target asks to wait: a number, or an HTTP date (RFC 9110 section 10.2.3)."""
+    text = reply.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.fromtimestamp(now, UTC)).total_seconds())
+
+
+def _read_document(reply: Reply, now: float, absent: type[TargetError] = Nonsense) -> Attributes | None:
+    """Return the JSON object of a 2xx answer; a 404 in SCIM is `absent`, where an entry was asked for."""
+    if reply.status // 100 != 2:
+        raise _error(reply, now, absent)
+    if not reply.body.strip():
+        return None
+    document = _json(reply.body)
+    if not isinstance(document, dict):
+        raise Nonsense("the target's answer is not a JSON object", reply.status)
+    if _is_scim_error(document):
+        raise Nonsense("the target answered success with a SCIM Error", reply.status)
+    return document
+
+
+def _error(reply: Reply, now: float, absent: type[TargetError]) -> TargetError:
+    document = _json(reply.body)
+    meaning = MEANINGS.get(reply.status) or MEANINGS_BY_CLASS.get(reply.status // 100, Nonsense)
+    if reply.status == 404:
+        meaning = absent if _is_scim_error(document) else Nonsense
+    elif meaning is Refused and _is_markup(reply.body):
+        meaning = Nonsense  # a proxy's page, not the service's word
+    return meaning(_reason(reply.status, document), reply.status, retry_after(reply, now))
+
+
+def _reason(status: int, document: Any) -> str:
+    detail = document.get("detail") if isinstance(document, dict) else None
+    said = readable(detail) if isinstance(detail, str) else ""
+    return said or f"the target answered {status} without a reason"
+
+
+def _is_about_filter(reply: Reply) -> bool:
+    document = _json(reply.body)
+    said = document.get("scimType") if isinstance(document, dict) else None
+    return reply.status in FILTER_STATUS or said in FILTER_TYPES
+
+
+def _is_scim_error(document: Any) -> bool:
+    schemas = document.get("schemas") if isinstance(document, dict) else None
+    listed = schemas if isinstance(schemas, list) else [schemas]
+    return any(isinstance(urn, str) and urn.casefold() == ERROR.casefold() for urn in listed)
+
+
+def _is_markup(body: bytes) -> bool:
+    return body.lstrip()[:1] == b"<"
+
+
+def _listing(document: Attributes, status: int) -> Listing:
+    total, entries = get(document, "totalResults"), get(document, "Resources")
+    if total is None and entries is None:
+        raise Nonsense("the target's answer is no list", status)
+    if total is not None and (not isinstance(total, int) or isinstance(total, bool) or total < 0):
+        raise Nonsense("the target's list has no integer totalResults", status)
+    entries = [] if entries is None else entries
+    if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
+        raise Nonsense("the target's list has Resources that are no entries", status)
+    return Listing(total, tuple(entries))
+
+
+def _is_entry(entry: Any) -> bool:
+    id = entry.get("id") if isinstance(entry, dict) else None
+    return isinstance(id, str) and id != ""
+
+
+def _json(body: bytes) -> Any:
+    """Return parsed JSON, or None where it is none or nests too deep to be handled."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return None if _is_deep(document) else document
+
+
+def _is_deep(document: Any) -> bool:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [inner for value in level for inner in _children(value)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

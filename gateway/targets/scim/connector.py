@@ -1,0 +1,176 @@
+"""Any SCIM 2.0 service as a target: what to say is in requests.py, what came back in answers.py."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from gateway.flow.target_port import (
+    Attributes,
+    CannotFilter,
+    Missing,
+    Page,
+    Query,
+    ResourceType,
+    TargetError,
+    Update,
+)
+from gateway.scim.predicate import predicate
+from gateway.targets.address import Carries, Finding
+from gateway.targets.scim import answers
+from gateway.targets.scim.abilities import IGNORED, IGNORES_FILTERS, REFUSES_FILTERS, Abilities, Patch
+from gateway.targets.scim.discovered import NOT_OFFERED, PASSING, Known
+from gateway.targets.scim.paging import Lists
+from gateway.targets.scim.requests import Endpoints, patch_messages, with_members
+
+ANYTHING: Final = Abilities()
+
+
+class ScimConnector:
+    """A `Connector` to a SCIM 2.0 service; what it cannot do is found out where `told` does not say it."""
+
+    def __init__(
+        self,
+        carrier: Carries,
+        base_url: str,
+        told: Abilities = ANYTHING,
+        name: str = "",  # of the target
+        now: Callable[[], float] = time.time,  # POSIX seconds
+    ) -> None:
+        self._carrier = carrier
+        self._calls = Endpoints(base_url)
+        self._told = told
+        self._now = now
+        self._known = Known(name, told, self._ask_for_promises, self._ask_for_groups, now)
+        self._lists = {
+            kind: Lists(partial(self._list, kind), self._known.note, told.totals) for kind in ResourceType
+        }
+
+    async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:
+        if not id:
+            return None
+        whole = members or kind is not ResourceType.GROUP
+        reply = await self._carrier.carry(self._calls.get(kind, id, members=whole))
+        found = answers.read_found(reply, id, self._now())
+        if kind is ResourceType.USER or found is None:
+            return found
+        return _with_list(found) if members else _without_members(found)
+
+    async def query(self, kind: ResourceType, query: Query) -> Page:
+        if query.filter is not None and not await self._known.filters():
+            raise CannotFilter("the target has no filters")
+        page = await self._lists[kind].page(query)
+        if kind is ResourceType.USER:
+            return page
+        shown = _with_list if query.members else _without_members
+        return replace(page, entries=tuple(map(shown, page.entries)))
+
+    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
+        reply = await self._carrier.carry(self._calls.create(kind, wanted))
+        entry = answers.read_entry(reply, self._now())
+        return _bare(entry) if kind is ResourceType.GROUP else entry
+
+    async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
+        patch = await self._known.patch()
+        try:
+            shown = await self._changed(kind, id, update, patch)
+        except TargetError as error:
+            if error.status not in NOT_OFFERED or not self._known.refuted(patch):
+                raise
+            shown = await self._changed(kind, id, update, await self._known.patch())
+        return _bare(shown) if kind is ResourceType.GROUP else shown
+
+    async def delete(self, kind: ResourceType, id: str) -> None:
+        reply = await self._carrier.carry(self._calls.delete(kind, id))
+        answers.read_changed(reply, id, self._now())
+
+    async def has_groups(self) -> bool:
+        """Say whether the service has groups; it is asked once, and believed to have them until it is."""
+        return await self._known.has_groups()
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Read a little, for the sake of the credentials, and ask what it promises; raises TargetError."""
+        page = await self.query(ResourceType.USER, Query(count=1))
+        if page.total > 1 or not page.counted:
+            await self.query(ResourceType.USER, Query(count=2))
+            await self.query(ResourceType.USER, Query(start=2, count=1))
+        return self._known.findings(await self._known.promised())
+
+    async def close(self) -> None:
+        """Nothing: the session belongs to the application."""
+
+    async def _list(self, kind: ResourceType, query: Query) -> answers.Listing:
+        """Return one answer as it came; raises CannotFilter where the filter is refused or ignored."""
+        reply = await self._carrier.carry(self._calls.query(kind, query))
+        try:
+            found = answers.read_list(reply, query.filter is not None, self._now())
+        except CannotFilter:
+            self._known.note(REFUSES_FILTERS)
+            raise
+        if query.filter is not None and not all(map(predicate(query.filter, kind), found.entries)):
+            self._known.note(IGNORES_FILTERS)
+            raise CannotFilter("the target ignores the filter", IGNORED)
+        return found
+
+    async def _changed(self, kind: ResourceType, id: str, update: Update, patch: Patch) -> Attributes | None:
+        """Change an entry in as many calls as that takes; each may be repeated."""
+        messages = patch_messages(update, single=patch is Patch.SINGLE)
+        if patch is Patch.NONE or (kind is ResourceType.USER and not messages):
+            return await self._replaced(kind, id, update)
+        answer = None
+        for operations in messages:
+            reply = await self._carrier.carry(self._calls.patch(kind, id, operations))
+            answer = answers.read_changed(reply, id, self._now())
+        return answer
+
+    async def _replaced(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
+        wanted = update.wanted
+        if kind is ResourceType.GROUP:
+            present = await self.get(kind, id, members=True)
+            if present is None:
+                raise Missing("there is no such group", 404)
+            wanted = {**wanted, **with_members({"members": present.get("members", [])}, update.members)}
+        reply = await self._carrier.carry(self._calls.replace(kind, id, wanted))
+        return answers.read_changed(reply, id, self._now())
+
+    async def _ask_for_promises(self) -> Abilities:
+        return answers.read_promises(await self._carrier.carry(self._calls.config()), self._now())
+
+    async def _ask_for_groups(self) -> bool:
+        try:
+            return answers.read_group_support(await self._carrier.carry(self._calls.types()), self._now())
+        except PASSING:
+            raise
+        except TargetError:
+            return await self._try_groups()
+
+    async def _try_groups(self) -> bool:
+        try:
+            await self._list(ResourceType.GROUP, Query(count=1))
+        except PASSING:
+            raise
+        except TargetError:
+            return False
+        return True
+
+
+def _bare(entry: Attributes | None) -> Attributes | None:
+    return None if entry is None else _without_members(entry)
+
+
+def _with_list(entry: Attributes) -> Attributes:
+    """Return a group with its members as a list, where a target writes null, one object or bare ids."""
+    if "members" not in entry:
+        return entry
+    said = entry["members"]
+    named = [{"value": item} if isinstance(item, str) else item for item in _listed(said)]
+    return {**entry, "members": [element for element in named if isinstance(element, dict)]}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _without_members(entry: Attributes) -> Attributes:
+    return {name: value for name, value in entry.items() if name.casefold() != "members"}

@@ -1,0 +1,164 @@
+"""Targets that an administrator has paused: nothing is sent, nothing is lost, reads go on."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.admin.acts import Pauses
+from gateway.admin.alerts import Watcher
+from gateway.errors import Busy
+from gateway.flow.journal_port import Standing
+from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import Silent, Unreachable
+from gateway.targets.gate import Watched
+from tests.support.house import House
+
+ANN = {"userName": "ann", "externalId": "00u1"}
+LEAVE = {"Operations": [{"op": "replace", "value": {"active": False}}]}
+RENAME = {"Operations": [{"op": "replace", "value": {"title": "Boss"}}]}
+
+
+@pytest.fixture
+def pauses(gateway: House) -> Pauses:
+    return Pauses(gateway.journal.pauses, gateway.services.now, gateway.services.new_id)
+
+
+@pytest.fixture
+async def gateway(house) -> House:
+    """A gateway that knows Ann."""
+    gateway = house()
+    await gateway.send("create", ANN)
+    return gateway
+
+
+@pytest.fixture
+async def paused(gateway: House, pauses: Pauses) -> House:
+    """The same, its target paused."""
+    gateway.services = replace(gateway.services, paused_since=pauses.since)
+    await pauses.pause("phonebook")
+    gateway.fake.calls.clear()
+    return gateway
+
+
+CHANGES = [
+    pytest.param("create", {"userName": "bob"}, None, id="create"),
+    pytest.param("replace", {**ANN, "title": "Boss"}, "t1", id="replace"),
+    pytest.param("patch", RENAME, "t1", id="patch"),
+    pytest.param("patch", LEAVE, "t1", id="deactivate"),
+    pytest.param("delete", None, "t1", id="delete"),
+]
+
+
+@pytest.mark.parametrize(("operation", "body", "id"), CHANGES)
+async def test_a_change_is_told_to_come_again_and_not_even_looked_up(paused, operation, body, id) -> None:
+    with pytest.raises(Busy, match="an administrator has paused phonebook") as busy:
+        await paused.send(operation, body, id)
+
+    assert busy.value.retry_after > 0
+    assert paused.fake.calls == []
+    assert (await paused.events())[-1]["outcome"]["result"] == "pending"
+
+
+@pytest.mark.parametrize(("operation", "body", "id"), CHANGES[1:])
+async def test_the_trail_says_whose_change_was_not_made(paused, operation, body, id) -> None:
+    with pytest.raises(Busy):
+        await paused.send(operation, body, id)
+
+    assert (await paused.events())[-1]["target"]["user_name"] == "ann"
+
+
+async def test_reads_go_on(paused) -> None:
+    assert (await paused.get("t1"))["userName"] == "ann"
+    assert (await paused.search('userName eq "ann"')).total == 1
+
+
+async def test_a_leaver_is_kept_and_leaves_once_the_target_is_resumed(paused, pauses) -> None:
+    with pytest.raises(Busy):
+        await paused.send("patch", LEAVE, "t1")
+    (operation,) = await paused.services.operations.open("phonebook", ())
+    paused.clock[0] += 60
+
+    await Recovery(paused.services).sweep(paused.target)
+    during = list(paused.fake.calls)
+    await pauses.resume("phonebook")
+    await Recovery(paused.services).sweep(paused.target)
+
+    assert (operation.standing, during) == (Standing.PENDING, [])
+    assert paused.fake.entries["t1"]["active"] is False
+    assert await paused.services.operations.open("phonebook", ()) == ()
+
+
+async def test_a_change_of_somebody_in_doubt_waits_for_the_end_of_the_pause(house) -> None:
+    gateway = house(settle=60.0)  # longer than a change may last: it is left in doubt
+    await gateway.send("create", ANN)
+    pauses = Pauses(gateway.journal.pauses, gateway.services.now, gateway.services.new_id)
+    gateway.services = replace(gateway.services, paused_since=pauses.since)
+    gateway.fake.faults = [Silent("no answer")]
+    with pytest.raises(Busy):
+        await gateway.send("patch", RENAME, "t1")
+    (before,) = await gateway.services.operations.open("phonebook", ())
+    await pauses.pause("phonebook")
+    gateway.fake.calls.clear()
+
+    with pytest.raises(Busy, match="an administrator has paused phonebook"):
+        await gateway.send("patch", RENAME, "t1")
+
+    assert gateway.fake.calls == []
+    assert await gateway.services.operations.open("phonebook", ()) == (before,)
+
+
+async def test_a_change_under_way_is_not_sent_once_more(gateway, pauses) -> None:
+    async def sleep(seconds: float) -> None:
+        await pauses.pause("phonebook")
+
+    gateway.services = replace(gateway.services, paused_since=pauses.since, sleep=sleep)
+    watched = Watched(gateway.fake, "phonebook", Watcher(gateway.services))
+    gateway.target = replace(gateway.target, connector=watched)
+    gateway.fake.faults = [Unreachable("no connection")]
+
+    with pytest.raises(Busy, match="an administrator has paused phonebook"):
+        await gateway.send("patch", RENAME, "t1")
+
+    assert gateway.fake.writes == ["create", "change"]
+
+
+async def act(pauses: Pauses, *acts: str) -> list[Any]:
+    return [await getattr(pauses, name)("phonebook") for name in acts]
+
+
+@pytest.mark.parametrize(
+    ("acts", "done", "names"),
+    [
+        pytest.param(["pause"], [True], ["target.paused"], id="pause"),
+        pytest.param(["pause", "pause"], [True, False], ["target.paused"], id="pause twice"),
+        pytest.param(["resume"], [False], [], id="resume what runs"),
+        pytest.param(
+            ["pause", "resume", "resume"],
+            [True, True, False],
+            ["target.paused", "target.resumed"],
+            id="resume twice",
+        ),
+    ],
+)
+async def test_each_act_leaves_one_event(house, acts, done, names) -> None:
+    gateway = house()
+    pauses = Pauses(gateway.journal.pauses, gateway.services.now, gateway.services.new_id)
+
+    assert await act(pauses, *acts) == done
+
+    events = await gateway.events()
+    assert [event["event"] for event in events] == names
+    assert {(event["actor"]["type"], event["target"]["name"]) for event in events} <= {
+        ("administrator", "phonebook")
+    }
+
+
+async def test_a_pause_outlives_the_process(gateway, pauses) -> None:
+    await pauses.pause("phonebook")
+    again = Pauses(gateway.journal.pauses, gateway.services.now, gateway.services.new_id)
+    before = again.since("phonebook")
+
+    await again.load()
+
+    assert (before, again.since("phonebook")) == (None, pauses.since("phonebook"))

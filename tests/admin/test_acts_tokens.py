@@ -1,0 +1,62 @@
+"""Tokens an administrator makes and ends."""
+
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+
+from gateway.admin.acts import Token, TokenDesk
+from tests.support.memory_journal import MemoryJournal
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+TOKEN = Token("tok_1", "okta", "ab" * 32, "2026-02-01T00:00:00.000000Z")
+
+
+@pytest.fixture
+def journal() -> MemoryJournal:
+    return MemoryJournal(lambda: NOW)
+
+
+@pytest.fixture
+def desk(journal: MemoryJournal) -> TokenDesk:
+    ids = count(1)
+    return TokenDesk(journal.tokens, journal.trail, lambda: f"e{next(ids)}")
+
+
+@pytest.mark.parametrize(
+    ("expires", "revoked", "active"),
+    [
+        pytest.param(None, None, True, id="without an end"),
+        pytest.param("2026-03-01T00:00:00.000001Z", None, True, id="not yet over"),
+        pytest.param("2026-03-01T00:00:00.000000Z", None, False, id="over"),
+        pytest.param(None, "2026-02-02T00:00:00.000000Z", False, id="revoked"),
+    ],
+)
+def test_a_token_lets_in_until_it_ends(expires: str | None, revoked: str | None, active: bool) -> None:
+    token = Token("tok_1", "okta", "ab" * 32, TOKEN.created, expires, revoked)
+
+    assert token.is_active("2026-03-01T00:00:00.000000Z") is active
+
+
+async def test_issuing_a_token_leaves_an_event_without_it(desk, journal) -> None:
+    await desk.issue(TOKEN)
+
+    (event,) = await journal.trail.page(None, 10, None, None)
+    assert (event["event"], event["target"]["id"], event["provider"]) == ("token.issued", "tok_1", "okta")
+    assert event["actor"]["type"] == "administrator"
+    assert TOKEN.sha256 not in str(event)
+    assert await journal.tokens.active() == (TOKEN,)
+
+
+async def test_revoking_a_token_leaves_an_event_once(desk, journal) -> None:
+    await desk.issue(TOKEN)
+
+    assert [await desk.revoke("tok_1"), await desk.revoke("tok_1"), await desk.revoke("tok_9")] == [
+        True,
+        False,
+        False,
+    ]
+
+    events = [event["event"] for event in await journal.trail.page(None, 10, None, None)]
+    assert events == ["token.revoked", "token.issued"]
+    assert await journal.tokens.active() == ()
