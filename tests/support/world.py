@@ -4,7 +4,7 @@ One fault a run, at any of the points where something can fail; the same run wit
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
@@ -15,7 +15,7 @@ from gateway.audit.chain import stamp
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.entry_cache import Sights
-from gateway.flow.journal_port import Intent, Operation, Settlement
+from gateway.flow.journal_port import Begun, Intent, Key, Operation, Settlement
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change, Policy, Reply, Services, Target
 from gateway.flow.read import Question, Reads
@@ -187,6 +187,15 @@ class WorldOperations:
         self._world = world
         self._inner = inner
 
+    async def begin(
+        self, base: str, type: ResourceType, keys: Sequence[Key], intent: Intent | None = None
+    ) -> Begun:
+        if intent is None:
+            return await self._inner.begin(base, type, keys)  # type: ignore[no-any-return]
+        begun: Begun = await self._written("claim", lambda: self._inner.begin(base, type, keys, intent))
+        self._world.claimed += begun.operation is not None
+        return begun
+
     async def claim(self, intent: Intent) -> Operation:
         operation: Operation = await self._written("claim", lambda: self._inner.claim(intent))
         self._world.claimed += 1
@@ -204,7 +213,9 @@ class WorldOperations:
             raise Crash
         done = await write()
         if fault == "crash after":
-            self._world.claimed += point == "claim"
+            self._world.claimed += point == "claim" and (
+                not isinstance(done, Begun) or done.operation is not None
+            )
             raise Crash
         return done
 
