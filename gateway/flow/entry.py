@@ -31,6 +31,8 @@ def is_still_active(mapping: TargetMapping, resource: Resource, present: Mapping
 
 def held(mapping: TargetMapping, resource: Resource, link: Link, present: Attributes) -> Attributes:
     """Return what the target has, in the form it was sent, whatever the rules have become since."""
+    if present == link.seen and resource.state is not State.INACTIVE:
+        return link.sent
     now = edited(mapping, resource, link, present)
     if now == resource.original:
         return link.sent
@@ -44,6 +46,8 @@ def unsent(mapping: TargetMapping, resource: Resource, link: Link) -> tuple[Diff
 
 def with_kept(before: Attributes, mapped: Mapped) -> Mapped:
     """Return the target's form with what it keeps of `before`, because the new value cannot be used."""
+    if not mapped.kept:
+        return mapped
     kept = [
         replace(difference, after=difference.before)
         for difference in compare(before, mapped.form)

@@ -127,7 +127,8 @@ def _update(change: Change, situation: Situation, wanted: Wanted, status: int) -
     if not wanted.is_active and policy.on_deactivate == "delete":
         gone = compare(before, {})
         return _plan(change, Send.DELETE, wanted, status, differences=gone, target_id=present["id"])
-    wanted = replace(wanted, mapped=with_kept(before, wanted.mapped))
+    if wanted.mapped.kept:
+        wanted = replace(wanted, mapped=with_kept(before, wanted.mapped))
     differences = compare(before, wanted.mapped.form)
     if not differences and not wanted.secret:
         return _unchanged(change, wanted, status, present["id"])
