@@ -4,18 +4,34 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import aiohttp
 import structlog
 from aiohttp import web
 
-from gateway.admin.acts import ErasureDesk, ExportDesk, TokenDesk
+from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
+from gateway.admin.alerts import Alarms, Watcher
 from gateway.admin.operations import OperationDesk
+from gateway.admin.status import JournalState, Status, target_states
 from gateway.audit.event import Event
-from gateway.basis import end_process, new_id, now, open_journal, services_on, utc
+from gateway.build import (
+    address_of,
+    credentials_of,
+    end_process,
+    new_id,
+    now,
+    on_port,
+    open_journal,
+    providers_of,
+    services_on,
+    subject_of,
+    target_of,
+    utc,
+)
 from gateway.flow.change import Changes
 from gateway.flow.model import Services, Target
 from gateway.flow.read import Reads
@@ -25,19 +41,11 @@ from gateway.flow.sweep import Deliveries
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import Witness
 from gateway.journal.store import JournalLock, answered
-from gateway.oversight import Oversight, open_oversight
-from gateway.parts import (
-    address_of,
-    credentials_of,
-    on_port,
-    providers_of,
-    subject_of,
-    target_of,
-)
-from gateway.server.admin import Control, ErasureControl, ExportControl, LongControl, Runs
+from gateway.metrics import Metrics
+from gateway.server.admin import Control, ErasureControl, ExportControl, LongControl, Runs, StandingControl
 from gateway.server.audit import AuditApi, Auditors, GuidePage, Readings
 from gateway.server.auth import Credentials
-from gateway.server.monitoring import Health, counted
+from gateway.server.monitoring import Health, MetricsPage, counted
 from gateway.server.refusals import Refusals
 from gateway.server.request import MAX_GROUP_BODY
 from gateway.server.response import boundary
@@ -53,6 +61,71 @@ from gateway.targets.registry import (
     open_connector,
 )
 from gateway.targets.survey import survey
+from gateway.targets.webhook import Webhook
+from gateway.version import VERSION
+
+LOOK: Final = 5.0  # seconds between looks at the journal
+
+
+@dataclass(frozen=True, slots=True)
+class Oversight:
+    """Who looks after the gateway; `services` are the flow's, with all of them at work in it."""
+
+    services: Services
+    metrics: Metrics
+    alarms: Alarms
+    pauses: Pauses
+    watcher: Watcher
+    journal: SqliteJournal
+    targets: tuple[str, ...]
+    since: str  # RFC 3339, UTC
+
+    def page(self) -> MetricsPage:
+        """Return what answers at /metrics."""
+        journal = self.journal
+        return MetricsPage(self.metrics, journal.health, journal.pulse, journal.census)
+
+    def control(self, wake: Callable[[], None]) -> StandingControl:
+        """Return what answers `status`, `pause` and `resume`; `wake` has what is due looked at now."""
+        return StandingControl(self.status, self.pauses, self.targets, wake)
+
+    async def status(self) -> Status:
+        """Say how everything stands; raises `JournalUnavailable` where the journal cannot be read."""
+        failure, census = await self.journal.health(), await self.journal.census()
+        journal = JournalState(failure is None, failure, census.bytes, census.seq)
+        states = target_states(self.targets, census, self.watcher.seen)
+        return Status(True, VERSION, self.since, journal, states)
+
+    async def run(self) -> None:
+        """Tell alerts and look after the journal until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.alarms.run())
+            tasks.create_task(watch_journal(self.journal.health, self.services))
+
+
+async def open_oversight(
+    settings: Settings, services: Services, journal: SqliteJournal, session: aiohttp.ClientSession
+) -> Oversight:
+    """Make it; raises `JournalUnavailable`."""
+    metrics = Metrics(tuple(settings.providers), tuple(settings.targets))
+    url = settings.alerts.webhook
+    webhook = None if url is None else Webhook(session, url.reveal())
+    pauses = Pauses(journal.pauses, services.now, services.new_id)
+    await pauses.load()
+    services = replace(services, meter=metrics, paused_since=pauses.since)
+    alarms = Alarms(services, webhook)
+    services = replace(services, alarm=alarms)
+    targets, now = tuple(settings.targets), services.now()
+    return Oversight(services, metrics, alarms, pauses, Watcher(services), journal, targets, now)
+
+
+async def watch_journal(health: Callable[[], Awaitable[str | None]], services: Services) -> None:
+    """Raise the alarm while the journal cannot be written; a look tries it again."""
+    while True:
+        if (reason := await health()) is not None:
+            services.alarm(Alert("journal.unwritable", None, reason))
+        await services.sleep(LOOK)
+
 
 DRAIN: Final = 25.0  # seconds that requests under way have to end
 SWEEP: Final = 5.0  # seconds between looks at what is not settled

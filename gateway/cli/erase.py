@@ -67,7 +67,7 @@ def _read(answer: Answer) -> "Erased":
 
 
 async def _here(settings: "Settings", name: str) -> "Erased":
-    from gateway.offline import open_erasures
+    from gateway.build import open_erasures
 
     async with open_erasures(settings) as desk:
         return await desk.erase(name)

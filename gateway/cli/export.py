@@ -114,7 +114,7 @@ def _note(settings: "Settings", export: "Export") -> None:
 
 
 async def _note_here(settings: "Settings", export: "Export") -> None:
-    from gateway.offline import open_export_desk
+    from gateway.build import open_export_desk
 
     async with open_export_desk(settings) as desk:
         await desk.note(export)

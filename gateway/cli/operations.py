@@ -101,7 +101,7 @@ def _count(answer: Answer) -> int:
 
 
 async def _here(settings: "Settings", act: Act) -> int:
-    from gateway.offline import open_operation_desk
+    from gateway.build import open_operation_desk
 
     async with open_operation_desk(settings) as desk:
         return await act(desk)

@@ -40,7 +40,7 @@ def _done(config: Config, target: str, name: str, act: Act) -> bool:
 
 
 async def _here(settings: "Settings", act: Act) -> bool:
-    from gateway.offline import open_pauses
+    from gateway.build import open_pauses
 
     async with open_pauses(settings) as pauses:
         return await act(pauses)

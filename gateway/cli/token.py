@@ -94,14 +94,14 @@ def _row(found: "Token", now: str) -> dict[str, Any]:
 
 
 async def _issue(settings: "Settings", made: "Token") -> None:
-    from gateway.offline import open_desk
+    from gateway.build import open_desk
 
     async with open_desk(settings) as desk:
         await desk.issue(made)
 
 
 async def _revoke(settings: "Settings", id: str) -> bool:
-    from gateway.offline import open_desk
+    from gateway.build import open_desk
 
     async with open_desk(settings) as desk:
         return await desk.revoke(id)

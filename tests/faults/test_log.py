@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway import app, basis
+from gateway import app, build
 from gateway.log import LIBRARIES, set_up_logging
 from tests.support.served import USERS, gateways
 from tests.support.waiting import until
@@ -107,9 +107,9 @@ def test_the_process_ends_where_its_files_cannot_be_believed_though_nobody_can_b
         raise SystemExit(status)
 
     monkeypatch.setattr(os, "_exit", end)
-    monkeypatch.setattr(basis, "log", Deaf())
+    monkeypatch.setattr(build, "log", Deaf())
 
     with pytest.raises(SystemExit):
-        basis.end_process("reading or writing the disk failed")
+        build.end_process("reading or writing the disk failed")
 
     assert ended == [3]
