@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from gateway.cli.failures import Status
-from gateway.cli.options import CONFIG, Config, check_name, read_settings
-from gateway.cli.tables import Format, columns, text, write
+from gateway.cli.output import CONFIG, Config, Format, Status, check_name, columns, read_settings, text, write
 
 if TYPE_CHECKING:
     from gateway.mapping.target import TargetMapping

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.failures import Status
-from gateway.cli.options import CONFIG, Config, check_name, read_settings
+from gateway.cli.output import CONFIG, Config, Status, check_name, read_settings
 from gateway.guide.data import ProviderKind
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]

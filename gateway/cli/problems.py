@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gateway.cli.failures import Status
-from gateway.cli.options import CONFIG, Config, check_name, read_settings
-from gateway.cli.tables import Format, Row, columns, write
+from gateway.cli.output import CONFIG, Config, Format, Row, Status, check_name, columns, read_settings, write
 
 if TYPE_CHECKING:
     from gateway.admin.problems import Trouble

@@ -10,10 +10,8 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.acting import Wish, done
-from gateway.cli.failures import Status, Stop
-from gateway.cli.options import CONFIG, Config, check_name, read_settings
-from gateway.cli.tables import Format, columns, write
+from gateway.cli.client import Wish, done
+from gateway.cli.output import CONFIG, Config, Format, Status, Stop, check_name, columns, read_settings, write
 
 if TYPE_CHECKING:
     from gateway.admin.acts import Token

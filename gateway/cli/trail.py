@@ -9,7 +9,7 @@ import typer
 
 from gateway.audit.fields import SHEET as PATHS
 from gateway.audit.fields import at
-from gateway.cli.tables import Column, columns, shortened, text
+from gateway.cli.output import Column, columns, shortened, text
 
 if TYPE_CHECKING:
     from gateway.audit.query import Question

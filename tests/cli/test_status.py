@@ -65,7 +65,7 @@ async def test_a_running_gateway_says_it_and_the_status_is_0(run, gateway) -> No
     ended = await asyncio.to_thread(run, "status")
 
     first, second, _, _, phonebook, cx = ended.out.splitlines()
-    assert (ended.status, first) == (0, f"gateway {VERSION} runs since {gateway.app.since[:19]}Z")
+    assert (ended.status, first) == (0, f"gateway {VERSION} runs since {gateway.oversight.since[:19]}Z")
     assert second.endswith("1 events, writable")
     assert (phonebook.split()[:2], cx.split()[:2]) == (["phonebook", "ok"], ["cx", "unknown"])
 

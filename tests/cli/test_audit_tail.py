@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 import pytest
 
 from gateway.audit.query import Question, parse_event_filter
-from gateway.cli import tail
+from gateway.cli import audit
 from gateway.journal.reader import reading
 from tests.support.trails import append, leave
 
@@ -30,7 +30,7 @@ def told(path, question, last, *works):
     """Return what is told until somebody interrupts, by seq."""
     found = []
     with reading(path) as reader, suppress(KeyboardInterrupt):
-        for event in tail.events(reader, question, last, Waits(*works)):
+        for event in audit.events(reader, question, last, Waits(*works)):
             found.append(event["seq"])
     return found
 
@@ -70,7 +70,7 @@ class Hurried:
 def test_what_comes_between_the_old_and_the_new_is_told_once(journal, come):
     found = []
     with reading(journal) as reader, suppress(KeyboardInterrupt):
-        for event in tail.events(Hurried(reader, come), Question(), 2, Waits()):
+        for event in audit.events(Hurried(reader, come), Question(), 2, Waits()):
             found.append(event["seq"])
 
     assert found == [3, 4, 5]
@@ -96,7 +96,7 @@ def tailed(run, journal, come, monkeypatch):
     """Run the command; one event comes before it is interrupted."""
 
     def run_tail(*options):
-        monkeypatch.setattr(tail, "_pause", Waits(lambda: come("user.late")))
+        monkeypatch.setattr(audit, "_pause", Waits(lambda: come("user.late")))
         return run("audit", "tail", *options)
 
     return run_tail
@@ -140,9 +140,9 @@ def test_a_pause_lets_go_what_was_written(monkeypatch):
     flushed = io.StringIO()
     flushed.flush = lambda: flushed.write("flushed")
     monkeypatch.setattr("sys.stdout", flushed)
-    monkeypatch.setattr(tail, "PAUSE", 0.0)
+    monkeypatch.setattr(audit, "PAUSE", 0.0)
 
-    tail._pause()
+    audit._pause()
 
     assert flushed.getvalue() == "flushed"
 
