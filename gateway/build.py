@@ -30,7 +30,7 @@ from gateway.server.auth import Credential
 from gateway.server.scim import Provider
 from gateway.settings import Auth as AuthSettings
 from gateway.settings import RuleSettings, Settings, TargetSettings
-from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.layout import Directory
 from gateway.targets.registry import (
     CONNECTORS,
     Auth,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 from gateway.flow.target_port import Connector
-from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.layout import Directory
 
 
 @dataclass(frozen=True, slots=True)

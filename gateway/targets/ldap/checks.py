@@ -8,11 +8,11 @@ from ldap.controls.libldap import SimplePagedResultsControl
 
 from gateway.flow.target_port import Refused
 from gateway.targets.address import Finding
+from gateway.targets.ldap.entries import OWN, Raw
 from gateway.targets.ldap.inactive import habit_of
+from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.people import room_of
-from gateway.targets.ldap.place import Directory
 from gateway.targets.ldap.session import Session
-from gateway.targets.ldap.values import OWN, Raw
 
 PAGING: Final = SimplePagedResultsControl.controlType
 KINDS: Final = {"attributeTypes": "attribute", "objectClasses": "object class"}  # of a schema

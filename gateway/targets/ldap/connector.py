@@ -5,12 +5,12 @@ from typing import TypeVar
 from gateway.flow.target_port import Attributes, Page, Query, Refused, ResourceType, Update
 from gateway.targets.address import Finding
 from gateway.targets.ldap.checks import checked
-from gateway.targets.ldap.door import Door
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.people import People
 from gateway.targets.ldap.people import room_of as room_of_people
 from gateway.targets.ldap.pool import LISTS, Pool
 from gateway.targets.ldap.session import undone
+from gateway.targets.ldap.sign_in import Door
 
 T = TypeVar("T")
 
