@@ -36,7 +36,7 @@ from gateway.flow.change import Changes
 from gateway.flow.model import Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
-from gateway.flow.services import Alert, Bell
+from gateway.flow.services import Alert, Wakeup
 from gateway.flow.sweep import Deliveries
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import Witness
@@ -155,7 +155,7 @@ class Gateway:
     connectors: dict[str, OpenTarget]
     journal: SqliteJournal
     health: Health
-    bell: Bell  # rung: look at once at what is not settled
+    wakeup: Wakeup  # rung: look at once at what is not settled
     runs: Runs
     oversight: Oversight
     listener: socket.socket | None = None  # where any free port was asked for
@@ -275,14 +275,14 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
             web.route("*", "/{path:.*}", api.handle),
         ]
     )
-    bell = Bell()
+    wakeup = Wakeup()
     tokens = TokenDesk(journal.tokens, journal.trail, new_id)
     operations = OperationDesk(services, tuple(targets))
-    control = Control(tokens, credentials, frozenset(providers), operations, bell.ring).application()
+    control = Control(tokens, credentials, frozenset(providers), operations, wakeup.wake).application()
     runs = Runs(services, changes, targets)
     control.add_routes(ExportControl(ExportDesk(journal.trail, new_id)).routes())
     control.add_routes(LongControl(runs, lambda: health.draining).routes())
-    control.add_routes(oversight.control(bell.ring).routes())
+    control.add_routes(oversight.control(wakeup.wake).routes())
     control.add_routes(ErasureControl(ErasureDesk(journal.keeper, new_id)).routes())
     return Gateway(
         settings,
@@ -295,7 +295,7 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
         connectors,
         journal,
         health,
-        bell,
+        wakeup,
         runs,
         oversight,
     )
@@ -327,7 +327,7 @@ async def _sweep(gateway: Gateway, target: Target) -> None:
     Each target has its own, so that one that does not answer keeps nobody's leavers waiting but its own.
     """
     while True:
-        rung = gateway.bell.next
+        rung = gateway.wakeup.next
         try:
             if gateway.services.paused_since(target.name) is None:
                 await gateway.recovery.sweep(target)

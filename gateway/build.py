@@ -15,7 +15,7 @@ import structlog
 from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
 from gateway.admin.operations import OperationDesk
 from gateway.audit.masking import Cover, Veil, hashing, masked
-from gateway.flow.entry_cache import Sights
+from gateway.flow.entry_cache import EntryCache
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Services, Target
 from gateway.guide.data import Subject
@@ -228,7 +228,7 @@ def services_on(journal: SqliteJournal) -> Services:
         memberships=journal.memberships,
         trail=journal.trail,
         locks=KeyedLocks(),
-        sights=Sights(time.monotonic),
+        entry_cache=EntryCache(time.monotonic),
         monotonic=time.monotonic,
         now=now,
         sleep=asyncio.sleep,

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from gateway.admin.status import Census, Pulse
-from gateway.flow.journal_port import Outcome, Standing
+from gateway.flow.journal_port import OperationState, Outcome
 from gateway.version import VERSION
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -78,7 +78,7 @@ COUNTED: Final = (REQUESTS, REQUEST_SECONDS, ATTEMPTS, ATTEMPT_SECONDS, CHANGES,
 def _operations(look: Look) -> Samples:
     if look.census is not None:
         for target in look.targets:
-            for standing in Standing:
+            for standing in OperationState:
                 yield (target, standing.value), look.census.unsettled.get((target, standing), 0)
 
 

@@ -167,7 +167,7 @@ async def test_nothing_ends_the_search_for_what_is_not_settled(serve, monkeypatc
     with capture_logs() as lines:
         served = await serve()
         await until(lambda: len(looked) == 2)
-        served.gateway.bell.ring()
+        served.gateway.wakeup.wake()
         await until(lambda: len(looked) == 4)
 
     assert [line["error"] for line in lines if line["event"] == "recovery.failed"] == ["KeyError"] * 4
@@ -404,7 +404,7 @@ async def test_a_target_that_does_not_answer_keeps_no_other_targets_leavers_wait
     await until(lambda: "other" in looked)
     looked.clear()
 
-    served.gateway.bell.ring()
+    served.gateway.wakeup.wake()
 
     await until(lambda: looked == ["other"])
 

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.admin.status import Census, Pulse
-from gateway.flow.journal_port import Outcome, Standing
+from gateway.flow.journal_port import OperationState, Outcome
 from gateway.metrics import FAMILIES, Metrics
 
 PULSE = Pulse(None, 3, 10, 40)
@@ -68,7 +68,7 @@ def test_what_the_flow_tells_is_counted() -> None:
 def test_every_target_has_every_standing_and_nobody_else_has() -> None:
     found = {key[1:]: value for key, value in read(make()).items() if key[0] == "operations"}
 
-    expected = {(("standing", s.value), ("target", t)): 0.0 for s in Standing for t in ("book", "cx")}
+    expected = {(("standing", s.value), ("target", t)): 0.0 for s in OperationState for t in ("book", "cx")}
     assert found == expected | {(("standing", "dead"), ("target", "cx")): 2.0}
 
 

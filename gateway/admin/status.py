@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.admin.alerts import Seen
-from gateway.flow.journal_port import Standing
+from gateway.flow.journal_port import OperationState
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +83,5 @@ def _target_state(name: str, census: Census, seen: Seen) -> TargetState:
         seen.failure,
         census.paused.get(name),
         census.braked.get(name),
-        *(census.unsettled.get((name, standing), 0) for standing in Standing),
+        *(census.unsettled.get((name, standing), 0) for standing in OperationState),
     )

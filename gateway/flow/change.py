@@ -11,18 +11,27 @@ from gateway.errors import (
     JournalUnavailable,
     NotSupported,
 )
-from gateway.flow.change_event import Record, outcome_of
-from gateway.flow.deliver import Courier, Delivered, Gone
+from gateway.flow.change_event import ChangeEvent, outcome_of
+from gateway.flow.deliver import Delivered, Delivery, Gone
 from gateway.flow.entry import without_password
 from gateway.flow.failures import answer_to_change, try_again_in
-from gateway.flow.find import look
-from gateway.flow.groups import Membership
-from gateway.flow.journal_port import Key, KeysTaken, Mark, Operation, Outcome, Settlement, Standing, State
+from gateway.flow.find import load_situation
+from gateway.flow.groups import GroupMembers
+from gateway.flow.journal_port import (
+    Key,
+    KeysTaken,
+    Operation,
+    OperationState,
+    Outcome,
+    Settlement,
+    State,
+    Transition,
+)
 from gateway.flow.model import Change, Plan, Reply, Send, Services, Situation, keys_of, keys_of_resource
 from gateway.flow.plan import decide, says_active
 from gateway.flow.recovery import Recovery
-from gateway.flow.removals import Leavers, refuse_outdated
-from gateway.flow.resource import Known, Members, remembered, shown
+from gateway.flow.removals import RemovalClaims, refuse_outdated
+from gateway.flow.resource import Members, SettledState, shown, updated_resource
 from gateway.flow.services import plus
 from gateway.flow.target_port import Attributes, ResourceType, TargetError
 from gateway.scim.members import Emptied, edited
@@ -40,13 +49,13 @@ class Changes:
     def __init__(self, services: Services, recovery: Recovery) -> None:
         self._services = services
         self._recovery = recovery
-        self._leavers = Leavers(services)
-        self._membership = Membership(services)
+        self._removal_claims = RemovalClaims(services)
+        self._membership = GroupMembers(services)
 
     async def handle(self, change: Change) -> Reply:
         """Make the change and return the answer; raises the GatewayError that refuses it."""
         services = self._services
-        record = Record(change, services.new_id(), services.monotonic, services.monotonic())
+        record = ChangeEvent(change, services.new_id(), services.monotonic, services.monotonic())
         try:
             reply = await self._walk(change, record)
         except GatewayError as error:
@@ -56,7 +65,7 @@ class Changes:
         services.meter.changed(change.target.name, reply.outcome)
         return reply
 
-    async def _walk(self, change: Change, record: Record) -> Reply:
+    async def _walk(self, change: Change, record: ChangeEvent) -> Reply:
         if change.type is ResourceType.GROUP and not await change.target.has_groups():
             raise NotSupported(f"{change.target.name} takes no groups: untick Push Groups")
         keys = await self._keys(change, record)
@@ -75,16 +84,18 @@ class Changes:
                     try:
                         return await self._carry_out(change, situation, plan, record)
                     except (Gone, KeysTaken):
-                        self._services.sights.forget(change.target.name, change.type, plan.target_id or "")
+                        self._services.entry_cache.forget(
+                            change.target.name, change.type, plan.target_id or ""
+                        )
             keys = keys | needed
         raise Busy("the resource keeps changing under this request")
 
-    async def _settle_doubt(self, change: Change, keys: frozenset[Key], record: Record) -> None:
+    async def _settle_doubt(self, change: Change, keys: frozenset[Key], record: ChangeEvent) -> None:
         """Settle what stands open under the keys; a leaver for whom that cannot be done now is kept."""
         try:
             await self._recovery.settle_doubt(change.target, change.type, keys, says_active(change))
         except Busy as busy:
-            await self._leavers.keep(change, keys, record, busy)
+            await self._removal_claims.keep(change, keys, record, busy)
             raise
 
     async def _with_members(self, change: Change, situation: Situation, plan: Plan) -> Plan:
@@ -93,7 +104,7 @@ class Changes:
         except TargetError as error:
             raise answer_to_change(change.target.name, error) from error
 
-    async def _keys(self, change: Change, record: Record) -> frozenset[Key]:
+    async def _keys(self, change: Change, record: ChangeEvent) -> frozenset[Key]:
         """Return the keys to take first, from the request and the journal, and note the name known."""
         keys = keys_of(change.body, change.type) if change.operation != "patch" else frozenset()
         if change.id is None:
@@ -113,35 +124,37 @@ class Changes:
         present = change.mapping.reverse(situation.present) if situation.present else {}
         return plan.keys | keys_of(present, change.type) | own
 
-    async def _look(self, change: Change, keys: frozenset[Key], record: Record) -> Situation:
+    async def _look(self, change: Change, keys: frozenset[Key], record: ChangeEvent) -> Situation:
         try:
             self._services.refuse_paused(change.target.name)
-            return await look(self._services, change, keys)
+            return await load_situation(self._services, change, keys)
         except TargetError as error:
             answer = answer_to_change(change.target.name, error)
-            await self._leavers.keep(change, keys, record, answer, error)
+            await self._removal_claims.keep(change, keys, record, answer, error)
             raise answer from error
 
-    async def _carry_out(self, change: Change, situation: Situation, plan: Plan, record: Record) -> Reply:
+    async def _carry_out(
+        self, change: Change, situation: Situation, plan: Plan, record: ChangeEvent
+    ) -> Reply:
         if plan.send is Send.NOTHING:
             if _is_no_news(change, situation, plan):
                 return Reply(plan.status, outcome=plan.outcome)
             nothing = Delivered(None, plan.outcome, plan.members)
             return await self._settle(change, situation, plan, None, nothing, record)
-        operation = await self._leavers.claim(change, situation, plan, record)
-        courier = Courier(self._services, self._membership, record, operation, plan)
+        operation = await self._removal_claims.claim(change, situation, plan, record)
+        delivery = Delivery(self._services, self._membership, record, operation, plan)
         try:
-            delivered = await courier.deliver()
+            delivered = await delivery.deliver()
         except Gone:
-            await self._close(courier, record, Outcome.PENDING, 404, "the entry is gone; decided anew")
+            await self._close(delivery, record, Outcome.PENDING, 404, "the entry is gone; decided anew")
             raise
         except (TargetError, GatewayError) as error:
-            raise await self._give_up(change, courier, record, error) from error
+            raise await self._give_up(change, delivery, record, error) from error
         except Exception as error:
-            courier.in_doubt = True
+            delivery.in_doubt = True
             log.error("change.crashed", target=change.target.name, error=type(error).__name__)  # noqa: TRY400
-            raise await self._give_up(change, courier, record, Busy("the gateway failed")) from error
-        return await self._settle(change, situation, plan, courier.operation, delivered, record)
+            raise await self._give_up(change, delivery, record, Busy("the gateway failed")) from error
+        return await self._settle(change, situation, plan, delivery.operation, delivered, record)
 
     async def _settle(
         self,
@@ -150,14 +163,18 @@ class Changes:
         plan: Plan,
         operation: Operation | None,
         delivered: Delivered,
-        record: Record,
+        record: ChangeEvent,
     ) -> Reply:
         entry = delivered.entry if plan.send is not Send.NOTHING else situation.present
         entry = without_password(entry) if entry is not None else None
-        state = Known(change.target.name, change.type, plan.original, plan.state, plan.mapped.form, entry)
+        state = SettledState(
+            change.target.name, change.type, plan.original, plan.state, plan.mapped.form, entry
+        )
         # the provider has used the id, so it has it
         is_known = change.id is not None and change.caller.kind == "provider"
-        resource = await remembered(self._services, situation.resource, state, change.id, replied=is_known)
+        resource = await updated_resource(
+            self._services, situation.resource, state, change.id, replied=is_known
+        )
         record.target_id = resource.id
         event = record.event(delivered.outcome, plan.status)
         rows = delivered.members.rows(change.target.name, delivered=delivered.are_members_told)
@@ -181,27 +198,27 @@ class Changes:
         await self._services.operations.settle(operation, settlement)
 
     def _note_sight(self, change: Change, plan: Plan, delivered: Delivered) -> None:
-        target, sights = change.target.name, self._services.sights
+        target, entry_cache = change.target.name, self._services.entry_cache
         if delivered.entry is not None:
-            sights.note(target, change.type, delivered.entry)
+            entry_cache.note(target, change.type, delivered.entry)
         elif plan.send is Send.DELETE:
-            sights.forget(target, change.type, plan.target_id or "")
+            entry_cache.forget(target, change.type, plan.target_id or "")
 
     async def _give_up(
-        self, change: Change, courier: Courier, record: Record, error: TargetError | GatewayError
+        self, change: Change, delivery: Delivery, record: ChangeEvent, error: TargetError | GatewayError
     ) -> GatewayError:
         """Close the operation, or leave it to be settled later; return what the provider hears."""
         answer = error if isinstance(error, GatewayError) else answer_to_change(change.target.name, error)
-        if courier.in_doubt and not isinstance(answer, Busy):
+        if delivery.in_doubt and not isinstance(answer, Busy):
             answer = Busy(f"{change.target.name} left the change in doubt: {answer.detail}")
         event = record.refusal(answer, _status(answer, change))
-        operation = courier.operation
-        if courier.in_doubt:
-            mark = Mark(Standing.DOUBT, answer.detail, operation.due)
+        operation = delivery.operation
+        if delivery.in_doubt:
+            mark = Transition(OperationState.DOUBT, answer.detail, operation.due)
         elif operation.intent.removes and isinstance(answer, Busy):
             fault = error if isinstance(error, TargetError) else None
             due = plus(self._services.now(), try_again_in(1, fault))
-            mark = Mark(Standing.PENDING, answer.detail, due)
+            mark = Transition(OperationState.PENDING, answer.detail, due)
         else:
             outcome = Outcome(event.fields["outcome"]["result"])
             await self._services.operations.settle(operation, Settlement(outcome, event))
@@ -212,12 +229,12 @@ class Changes:
         return answer
 
     async def _close(
-        self, courier: Courier, record: Record, outcome: Outcome, status: int, reason: str
+        self, delivery: Delivery, record: ChangeEvent, outcome: Outcome, status: int, reason: str
     ) -> None:
         event = replace(record.event(outcome, status, reason), id=self._services.new_id())
-        await self._services.operations.settle(courier.operation, Settlement(outcome, event))
+        await self._services.operations.settle(delivery.operation, Settlement(outcome, event))
 
-    async def _remember_refusal(self, record: Record, error: GatewayError) -> None:
+    async def _remember_refusal(self, record: ChangeEvent, error: GatewayError) -> None:
         if record.is_written:
             return
         event = record.refusal(error, _status(error, record.change))

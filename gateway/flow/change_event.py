@@ -15,7 +15,7 @@ from gateway.scim.names import NAMES
 
 
 @dataclass(slots=True)
-class Record:
+class ChangeEvent:
     """The one thing that a change writes while it is handled."""
 
     change: Change

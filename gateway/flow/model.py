@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.flow.entry_cache import Sights
+from gateway.flow.entry_cache import EntryCache
 from gateway.flow.journal_port import (
     Key,
     Link,
@@ -124,7 +124,7 @@ class Services:
     memberships: Memberships
     trail: Trail
     locks: KeyedLocks
-    sights: Sights
+    entry_cache: EntryCache
     monotonic: Callable[[], float]  # seconds
     now: Callable[[], str]  # RFC 3339, UTC
     sleep: Callable[[float], Awaitable[None]]

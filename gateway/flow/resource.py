@@ -57,7 +57,7 @@ def _content(kind: ResourceType, id: str, view: Mapping[str, Any]) -> Attributes
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class SettledState:
     """A settled state: the original, the form that was sent, and what the target shows of it."""
 
     target: str
@@ -68,8 +68,8 @@ class Known:
     entry: Attributes | None  # None: no entry any more
 
 
-async def remembered(
-    services: Services, before: Resource | None, known: Known, id: str | None, *, replied: bool
+async def updated_resource(
+    services: Services, before: Resource | None, known: SettledState, id: str | None, *, replied: bool
 ) -> Resource:
     """Return the resource to be stored; `id` is the one the provider used, None where it has none yet."""
     now = services.now()
@@ -89,7 +89,7 @@ async def remembered(
     )
 
 
-async def _new_id(services: Services, known: Known, target_id: str | None) -> str:
+async def _new_id(services: Services, known: SettledState, target_id: str | None) -> str:
     """The target's id at first sight, or one of ours where there is none or it was used before."""
     if target_id is None:
         return services.new_id()

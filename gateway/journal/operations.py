@@ -14,12 +14,12 @@ from gateway.flow.journal_port import (
     Intent,
     Key,
     KeysTaken,
-    Mark,
     Operation,
+    OperationState,
     Settlement,
     StaleFence,
-    Standing,
     State,
+    Transition,
 )
 from gateway.flow.target_port import ResourceType
 from gateway.journal.events import Appender
@@ -93,7 +93,7 @@ class SqliteOperations:
 
         if not await self._store.write(work):
             raise KeysTaken
-        return Operation(intent, 1, Standing.OPEN, 1, opened)
+        return Operation(intent, 1, OperationState.OPEN, 1, opened)
 
     async def settle(self, operation: Operation | None, settlement: Settlement) -> None:
         """Close the operation and store resource, links and event in one transaction.
@@ -118,7 +118,7 @@ class SqliteOperations:
         if not await self._store.write(work):
             raise StaleFence
 
-    async def mark(self, operation: Operation, mark: Mark, event: Event | None = None) -> Operation:
+    async def mark(self, operation: Operation, mark: Transition, event: Event | None = None) -> Operation:
         """Record how an operation stands that cannot be settled now; raises `StaleFence`."""
         events = [] if event is None else [event]
         attempts = operation.attempts if mark.attempts is None else mark.attempts
@@ -192,14 +192,14 @@ def _operation(row: Sequence[Any]) -> Operation:
     documents = (orjson.loads(wanted), orjson.loads(original))
     delta = _delta(orjson.loads(members)) if members else Delta()
     intent = Intent(*what, *documents, State(becomes), cid, bool(removes), delta)
-    return Operation(intent, fence, Standing(state), attempts, opened, due, reason)
+    return Operation(intent, fence, OperationState(state), attempts, opened, due, reason)
 
 
 def _delta(said: Mapping[str, Any]) -> Delta:
     return Delta(said["add"], tuple(said["remove"]), said["whole"])
 
 
-def marked(operation: Operation, mark: Mark) -> Operation:
+def marked(operation: Operation, mark: Transition) -> Operation:
     """Return an operation as it stands after a mark."""
     attempts = operation.attempts if mark.attempts is None else mark.attempts
     return replace(operation, standing=mark.standing, reason=mark.reason, due=mark.due, attempts=attempts)
@@ -208,7 +208,7 @@ def marked(operation: Operation, mark: Mark) -> Operation:
 def taken(operation: Operation) -> Operation:
     """Return an operation as its next owner has it."""
     fence, attempts = operation.fence + 1, operation.attempts + 1
-    return replace(operation, fence=fence, attempts=attempts, standing=Standing.DOUBT)
+    return replace(operation, fence=fence, attempts=attempts, standing=OperationState.DOUBT)
 
 
 def _places(intent: Intent) -> list[tuple[str, str, str]]:

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from gateway.errors import Busy, InvalidSyntax, InvalidValue, NotFound, TooLarge, UnsupportedMedia
 from gateway.flow.model import Target
-from gateway.flow.read import Question
+from gateway.flow.read import ReadQuery
 from gateway.flow.target_port import ResourceType
 from gateway.scim.dialects import Dialect
 from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, check, take_password
@@ -212,13 +212,13 @@ def parse_projection(query: Parameters) -> Projection:
     return projection(*(query.get(name, "").split(",") for name in LISTS))
 
 
-def parse_question(query: Parameters, dialect: Dialect, target: Target, members: bool) -> Question:
+def parse_question(query: Parameters, dialect: Dialect, target: Target, members: bool) -> ReadQuery:
     """Return the page asked for; raises InvalidFilter, InvalidPath and InvalidValue."""
     text = query.get("filter")
     found = parse_filter(dialect.filter(text)) if text is not None else None
     start = max(1, _whole(query, "startIndex", 1))
     count = max(0, _whole(query, "count", most(target)))
-    return Question(found, start, min(count, most(target)), members, _sort(query, target))
+    return ReadQuery(found, start, min(count, most(target)), members, _sort(query, target))
 
 
 def most(target: Target) -> int:

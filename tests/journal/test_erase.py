@@ -12,7 +12,7 @@ from gateway.audit.event import Event, Personal
 from gateway.audit.masking import Veil, hashing, masked
 from gateway.audit.query import Question
 from gateway.errors import JournalUnavailable
-from gateway.flow.journal_port import Mark, Outcome, Settlement, Standing, State
+from gateway.flow.journal_port import OperationState, Outcome, Settlement, State, Transition
 from gateway.flow.target_port import ResourceType
 from gateway.journal import erase
 from gateway.journal.journal import SqliteJournal
@@ -364,7 +364,7 @@ async def test_an_original_is_removed_once(desk, store, remember):
 async def test_an_unsettled_change_keeps_what_it_needs(desk, store, sqlite, intent, resource_id, event):
     await store("1", "Ann", State.INACTIVE)
     operation = await sqlite.operations.claim(intent("op-1", "ann", resource_id=resource_id))
-    await sqlite.operations.mark(operation, Mark(Standing.DEAD, "ann is taken"))
+    await sqlite.operations.mark(operation, Transition(OperationState.DEAD, "ann is taken"))
 
     erased = await desk.erase("Ann")
     assert (erased.originals, erased.kept) == ((), (Kept("cx", "a change is not settled there"),))
@@ -374,7 +374,7 @@ async def test_an_unsettled_change_keeps_what_it_needs(desk, store, sqlite, inte
 
 async def test_a_closed_operation_holds_nothing_of_anybody(sqlite, intent, event, path):
     operation = await sqlite.operations.claim(intent())
-    operation = await sqlite.operations.mark(operation, Mark(Standing.DOUBT, "ann is taken"))
+    operation = await sqlite.operations.mark(operation, Transition(OperationState.DOUBT, "ann is taken"))
     await sqlite.operations.settle(operation, Settlement(Outcome.FAILED, event()))
 
     with closing(read_only(path)) as connection:

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 
 from gateway.admin.status import Census
-from gateway.flow.journal_port import Key, Mark, Outcome, Settlement, Standing
+from gateway.flow.journal_port import Key, OperationState, Outcome, Settlement, Transition
 from gateway.journal.reader import reading
 from gateway.sqlite import Database
 
 
 async def fill(journal, intent, event) -> None:
     """Leave three operations that are not settled and one that is, a brake and a pause."""
-    for n, standing in enumerate((Standing.DEAD, Standing.DEAD, Standing.HELD)):
+    for n, standing in enumerate((OperationState.DEAD, OperationState.DEAD, OperationState.HELD)):
         claimed = await journal.operations.claim(intent(f"op-{n}", keys=(Key("id", f"{n}"),)))
-        await journal.operations.mark(claimed, Mark(standing))
+        await journal.operations.mark(claimed, Transition(standing))
     settled = await journal.operations.claim(replace(intent("op-9"), target="book"))
     await journal.operations.settle(settled, Settlement(Outcome.APPLIED, event("e-1")))
     await journal.removals.trip("cx", "2026")
@@ -62,9 +62,9 @@ async def test_the_pulse_tells_what_waits_and_what_was_written(sqlite, monkeypat
     assert sqlite.pulse().failure == "the disk is full"
 
 
-@pytest.mark.parametrize("standing", Standing)
-async def test_every_standing_has_its_count(sqlite, intent, standing: Standing) -> None:
+@pytest.mark.parametrize("standing", OperationState)
+async def test_every_standing_has_its_count(sqlite, intent, standing: OperationState) -> None:
     claimed = await sqlite.operations.claim(intent())
-    await sqlite.operations.mark(claimed, Mark(standing))
+    await sqlite.operations.mark(claimed, Transition(standing))
 
     assert (await sqlite.census()).unsettled == {("cx", standing.value): 1}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import GatewayError, InvalidFilter, InvalidPath, InvalidValue
 from gateway.flow.model import Target
-from gateway.flow.read import Question
+from gateway.flow.read import ReadQuery
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.filters import Sort
 from gateway.scim.grammar import AttrPath, parse_filter
@@ -24,7 +24,7 @@ def target(*, sorts: bool = False, page_size: int = 100) -> Target:
     return Target("phonebook", house.fake, house.target.mapping, house.target.policy, sorts=sorts)
 
 
-def question(query: dict[str, str], **of_target: Any) -> Question:
+def question(query: dict[str, str], **of_target: Any) -> ReadQuery:
     return parse_question(query, DIALECTS["rfc"], target(**of_target), members=True)
 
 
@@ -114,7 +114,7 @@ def test_a_search_request_asks_what_a_url_asks() -> None:
     query = parse_search(body)
 
     found = question(query, sorts=True)
-    assert found == Question(parse_filter(LITERAL), 2, 3, True, Sort(AttrPath("userName")))
+    assert found == ReadQuery(parse_filter(LITERAL), 2, 3, True, Sort(AttrPath("userName")))
     assert not parse_projection(query).shows("name")
 
 

@@ -14,11 +14,11 @@ from typing import Any, Final
 from gateway.audit.chain import stamp
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.change import Changes
-from gateway.flow.entry_cache import Sights
+from gateway.flow.entry_cache import EntryCache
 from gateway.flow.journal_port import Intent, Operation, Settlement
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change, Policy, Reply, Services, Target
-from gateway.flow.read import Question, Reads
+from gateway.flow.read import ReadQuery, Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import (
     Attributes,
@@ -237,7 +237,7 @@ class Process:
             self.journal.memberships,
             self.journal.trail,
             KeyedLocks(),
-            Sights(lambda: world.clock),
+            EntryCache(lambda: world.clock),
             lambda: world.clock,
             lambda: stamp(world.utc()),
             world.sleep,
@@ -254,7 +254,7 @@ class Process:
     async def find(self, name: str) -> Attributes | None:
         from gateway.scim.grammar import parse_filter
 
-        question = Question(parse_filter(f'userName eq "{name}"'))
+        question = ReadQuery(parse_filter(f'userName eq "{name}"'))
         page: Page = await self._alive(self._reads.query(self.target, USER, question))
         return page.entries[0] if page.entries else None
 
