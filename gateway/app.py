@@ -39,7 +39,7 @@ from gateway.flow.recovery import Recovery
 from gateway.flow.services import Alert, Wakeup
 from gateway.flow.sweep import Deliveries
 from gateway.journal.journal import SqliteJournal
-from gateway.journal.restored import Witness
+from gateway.journal.restored import RestoreCheck
 from gateway.journal.store import JournalLock, answered
 from gateway.metrics import Metrics
 from gateway.server.admin import Control, ErasureControl, ExportControl, LongControl, Runs, StandingControl
@@ -159,7 +159,7 @@ class Gateway:
     runs: Runs
     oversight: Oversight
     listener: socket.socket | None = None  # where any free port was asked for
-    witness: Witness | None = None
+    restore_check: RestoreCheck | None = None
 
 
 @asynccontextmanager
@@ -176,9 +176,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             settings = on_port(settings, listener.getsockname()[1])
         journal = await open_journal(settings)
         stack.push_async_callback(journal.close)
-        witness = Witness.beside(settings.journal.path, journal.database)
-        restored, is_news = await witness.testify(now())
-        stack.push_async_callback(witness.note)
+        restore_check = RestoreCheck.beside(settings.journal.path, journal.database)
+        restored, is_news = await restore_check.check(now())
+        stack.push_async_callback(restore_check.note)
         services = replace(services_on(journal), looks_first=restored is not None)
         session = await stack.enter_async_context(open_session())
         oversight = await open_oversight(settings, services, journal, session)
@@ -193,7 +193,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             await gateway.recovery.bury("the journal was restored: look at the target, then retry or drop")
             await journal.trail.append([_own_event("journal.restored", RESTORED.reason)])
             gateway.services.alarm(RESTORED)
-        yield replace(gateway, listener=listener, witness=witness)
+        yield replace(gateway, listener=listener, restore_check=restore_check)
 
 
 @asynccontextmanager
@@ -212,9 +212,9 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
             stack.push_async_callback(opened.cleanup)
         await _listen_for_commands(gateway, control)
         await _listen(gateway, runner)
-        keeping = gateway.journal.keeper.run(gateway.settings.journal.retention)
+        keeping = gateway.journal.retention.run(gateway.settings.journal.retention)
         sweeps = [_sweep(gateway, target) for target in gateway.targets.values()]
-        for work in (*sweeps, _bear_witness(gateway), gateway.oversight.run(), keeping):
+        for work in (*sweeps, _note_progress(gateway), gateway.oversight.run(), keeping):
             stack.callback(asyncio.create_task(work).cancel)
         try:
             yield runner.addresses[0][1]
@@ -283,7 +283,7 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
     control.add_routes(ExportControl(ExportDesk(journal.trail, new_id)).routes())
     control.add_routes(LongControl(runs, lambda: health.draining).routes())
     control.add_routes(oversight.control(wakeup.wake).routes())
-    control.add_routes(ErasureControl(ErasureDesk(journal.keeper, new_id)).routes())
+    control.add_routes(ErasureControl(ErasureDesk(journal.retention, new_id)).routes())
     return Gateway(
         settings,
         application,
@@ -339,9 +339,9 @@ async def _sweep(gateway: Gateway, target: Target) -> None:
                 await rung.wait()
 
 
-async def _bear_witness(gateway: Gateway) -> None:
-    while gateway.witness is not None:
-        await gateway.witness.note()
+async def _note_progress(gateway: Gateway) -> None:
+    while gateway.restore_check is not None:
+        await gateway.restore_check.note()
         await asyncio.sleep(SWEEP)
 
 

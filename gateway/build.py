@@ -14,7 +14,7 @@ import structlog
 
 from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
 from gateway.admin.operations import OperationDesk
-from gateway.audit.masking import Cover, Veil, hashing, masked
+from gateway.audit.masking import Mask, Masking, hashing, masked
 from gateway.flow.entry_cache import EntryCache
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Services, Target
@@ -43,8 +43,8 @@ from gateway.targets.registry import (
     TargetAddress,
 )
 
-COVERS: Final[
-    Mapping[str, Callable[[Callable[[], bytes]], Cover]]
+MASKS: Final[
+    Mapping[str, Callable[[Callable[[], bytes]], Mask]]
 ] = {  # level of the audit trail -> its making
     "masked": lambda _: masked,
     "hashed": lambda key: hashing(key()),
@@ -200,12 +200,12 @@ def credentials_of(settings: Settings) -> tuple[Credential, ...]:
     return (*providers, *auditors)
 
 
-def veils_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, Veil]:
+def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, Masking]:
     """Return what covers values in the audit trail, of targets where it is not `full`."""
     return {
-        name: Veil(target.audit, COVERS[target.audit](read_key))
+        name: Masking(target.audit, MASKS[target.audit](read_key))
         for name, target in settings.targets.items()
-        if target.audit in COVERS
+        if target.audit in MASKS
     }
 
 
@@ -215,8 +215,8 @@ log = structlog.get_logger()
 async def open_journal(settings: Settings) -> SqliteJournal:
     """Open the journal; raises `JournalLocked` where another process has it, `JournalUnavailable`."""
     path, durability = settings.journal.path, settings.journal.durability
-    veils = veils_of(settings, lambda: load_key(settings.journal.key_file))
-    return await SqliteJournal.open(path, durability, utc, end_process, owner=new_id(), veils=veils)
+    maskings = maskings_of(settings, lambda: load_key(settings.journal.key_file))
+    return await SqliteJournal.open(path, durability, utc, end_process, owner=new_id(), maskings=maskings)
 
 
 def services_on(journal: SqliteJournal) -> Services:
@@ -294,7 +294,7 @@ async def open_erasures(settings: Settings) -> AsyncIterator[ErasureDesk]:
     """Open the journal to erase a person while no gateway runs; raises as `open_journal` does."""
     journal = await open_journal(settings)
     try:
-        yield ErasureDesk(journal.keeper, new_id)
+        yield ErasureDesk(journal.retention, new_id)
     finally:
         await journal.close()
 

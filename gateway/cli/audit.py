@@ -31,7 +31,7 @@ from gateway.cli.trail import (
 )
 
 if TYPE_CHECKING:
-    from gateway.audit.query import Question
+    from gateway.audit.query import AuditQuery
     from gateway.journal.reader import Reader
 
 
@@ -67,7 +67,7 @@ def tail(
             show(event)
 
 
-def events(reader: "Reader", question: "Question", last: int, pause: Callable[[], Any]) -> Iterator[Event]:
+def events(reader: "Reader", question: "AuditQuery", last: int, pause: Callable[[], Any]) -> Iterator[Event]:
     """Yield the newest events and all that come; `pause` is called while there are none."""
     newest = reader.newest()
     old = islice(reader.answers(question.behind(newest + 1)), last)
@@ -151,10 +151,10 @@ def query(  # noqa: PLR0913, PLR0917 - one parameter for each option
 @audit.command()
 def show(id: Id, format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
     """Show all that one event says, or every event of one request."""
-    from gateway.audit.query import Question, either, named
+    from gateway.audit.query import AuditQuery, either, named
     from gateway.journal.reader import reading
 
-    question = Question(filter=either(named("id", id), named("correlation_id", id)), newest_first=False)
+    question = AuditQuery(filter=either(named("id", id), named("correlation_id", id)), newest_first=False)
     with reading(read_settings(config).journal.path) as reader:
         found = _some(reader.answers(question), "no event has this id or correlation id")
         if format is Format.TABLE:
@@ -168,14 +168,14 @@ def history(
     name: Name, target: Target = None, format: Formatting = Format.TABLE, config: Config = CONFIG
 ) -> None:
     """Show everything about one person or group, the oldest first."""
-    from gateway.audit.query import Question, named
+    from gateway.audit.query import AuditQuery, named
     from gateway.journal.reader import reading
 
     settings = read_settings(config)
     if target is not None:
         check_name("target", target, settings.targets)
     only = None if target is None else named("target.name", target)
-    question = Question(name=name, filter=only, newest_first=False)
+    question = AuditQuery(name=name, filter=only, newest_first=False)
     with reading(settings.journal.path) as reader:
         found = _some(reader.answers(question), f'the trail has nothing about "{name}"')
         write(found, format, HISTORY, SHEET)

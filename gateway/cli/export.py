@@ -18,7 +18,7 @@ from gateway.cli.trail import SHEET, TABLE, Event, Filter, Since, Text, Until, p
 
 if TYPE_CHECKING:
     from gateway.admin.acts import Export
-    from gateway.audit.query import Question
+    from gateway.audit.query import AuditQuery
     from gateway.journal.reader import Reader
     from gateway.settings import Settings
 from typing import TYPE_CHECKING
@@ -64,7 +64,7 @@ def export(
 class _Counted:
     """The events up to the one that was the newest; progress goes to a terminal as they pass."""
 
-    def __init__(self, reader: "Reader", question: "Question", last: int) -> None:
+    def __init__(self, reader: "Reader", question: "AuditQuery", last: int) -> None:
         self._reader = reader
         self._question = question
         self._last = last

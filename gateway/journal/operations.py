@@ -24,7 +24,7 @@ from gateway.flow.journal_port import (
 from gateway.flow.target_port import ResourceType
 from gateway.journal.events import Appender
 from gateway.journal.members import keep_members
-from gateway.journal.resources import Record, dumps
+from gateway.journal.resources import ResourceRow, dumps
 from gateway.journal.store import Clock, Store
 from gateway.scim.members import Delta
 
@@ -101,7 +101,7 @@ class SqliteOperations:
         None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over,
         `Uniqueness` where another resource has the name.
         """
-        record = None if settlement.resource is None else Record.of(settlement.resource)
+        record = None if settlement.resource is None else ResourceRow.of(settlement.resource)
         members = _member_writer(settlement)
         closed = stamp(self._clock())
 

@@ -12,7 +12,7 @@ import orjson
 from gateway.admin.acts import Token
 from gateway.admin.status import Census
 from gateway.audit.chain import subject
-from gateway.audit.query import Question, Slice, StoredEvent
+from gateway.audit.query import AuditQuery, Batch, StoredEvent
 from gateway.errors import JournalUnavailable
 from gateway.journal.events import page, read_head, read_salt
 from gateway.journal.search import find
@@ -114,7 +114,9 @@ class Reader:
     connection: sqlite3.Connection
     path: Path
 
-    def answers(self, question: Question, see: Callable[[int], None] | None = None) -> Iterator[StoredEvent]:
+    def answers(
+        self, question: AuditQuery, see: Callable[[int], None] | None = None
+    ) -> Iterator[StoredEvent]:
         """Yield the events asked for, each slice of them a short read; `see` is told how far that came."""
         is_over = False
         while not is_over:
@@ -124,7 +126,7 @@ class Reader:
             if see is not None:
                 see(part.seen)
 
-    def find(self, question: Question) -> Slice:
+    def find(self, question: AuditQuery) -> Batch:
         """Look at the next events of a question."""
         self.connection.execute("BEGIN")
         try:

@@ -11,8 +11,8 @@ import structlog
 from aiohttp import web
 
 from gateway.audit.event import Event
-from gateway.audit.fields import SHEET, render_sheet
-from gateway.audit.query import Inquiry, Question, StoredEvent, collect, fields_asked, parse_question
+from gateway.audit.fields import SHEET, render_csv
+from gateway.audit.query import AuditQuery, Inquiry, StoredEvent, collect, fields_asked, parse_audit_query
 from gateway.errors import (
     Forbidden,
     GatewayError,
@@ -83,7 +83,7 @@ class Readings:
         self._services = services
         self._seldom = Seldom(services.monotonic, PAUSE)
 
-    async def note(self, caller: Caller, question: Question) -> None:
+    async def note(self, caller: Caller, question: AuditQuery) -> None:
         """Append the event of a reading that is not told yet; who reads gets an answer in any case."""
         fields = fields_asked(question)
         repeated = self._seldom.untold((caller.provider, fields, question.q is None), caller.provider)
@@ -94,7 +94,7 @@ class Readings:
         except JournalUnavailable:
             log.warning("audit.read", auditor=caller.provider, fields=fields)
 
-    def _event(self, caller: Caller, question: Question, fields: tuple[str, ...], repeated: int) -> Event:
+    def _event(self, caller: Caller, question: AuditQuery, fields: tuple[str, ...], repeated: int) -> Event:
         return Event(
             self._services.new_id(),
             {
@@ -126,7 +126,7 @@ class Form(NamedTuple):
 FORMS: Final = (  # the first is the default
     Form("application/json", orjson.dumps),
     Form("application/x-ndjson", lambda events: b"".join(orjson.dumps(event) + b"\n" for event in events)),
-    Form("text/csv", lambda events: render_sheet(events, SHEET).encode()),
+    Form("text/csv", lambda events: render_csv(events, SHEET).encode()),
 )
 
 
@@ -157,7 +157,7 @@ class AuditApi:
         if request.method not in METHODS:
             raise MethodNotAllowed(f"{request.method} is not possible on {PATH}", METHODS)
         asked = _asked(request)
-        question, limit = parse_question(asked, self._now()), _limit(asked.get("limit"))
+        question, limit = parse_audit_query(asked, self._now()), _limit(asked.get("limit"))
         found, has_more = await collect(self._inquiry, question, limit, lambda: _is_gone(request))
         await self._readings.note(auditor, question)
         headers = {"Cache-Control": "no-store"}
@@ -168,7 +168,7 @@ class AuditApi:
             body=form.render(found), content_type=form.media, charset="utf-8", headers=headers
         )
 
-    def _next(self, question: Question, asked: Mapping[str, str], limit: int, after: int) -> str:
+    def _next(self, question: AuditQuery, asked: Mapping[str, str], limit: int, after: int) -> str:
         """Return the address of the next page; times that were said as "2h" ago stay where they were."""
         times = {"since": question.since, "until": question.until}
         whole = {**asked, **times, "limit": limit, "after": after}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.audit.query import Question, parse_event_filter
+from gateway.audit.query import AuditQuery, parse_event_filter
 from gateway.errors import JournalUnavailable
 from gateway.flow.model import Caller
 from gateway.server.audit import Readings
@@ -15,8 +15,8 @@ ALICE, BOB = (Caller(name, "config:1", kind="auditor") for name in ("alice", "bo
 PATH = "/audit/v1/events"
 
 
-def asked(filter: str | None = None, **more: Any) -> Question:
-    return Question(filter=None if filter is None else parse_event_filter(filter), **more)
+def asked(filter: str | None = None, **more: Any) -> AuditQuery:
+    return AuditQuery(filter=None if filter is None else parse_event_filter(filter), **more)
 
 
 PERSON = asked('target.user_name eq "ava@example.com" and seq gt 1')
@@ -29,7 +29,7 @@ class Desk:
         self.house: House = make_house()
         self.readings = Readings(self.house.services)
 
-    async def read(self, moment: float, auditor: Caller = ALICE, question: Question = PERSON) -> None:
+    async def read(self, moment: float, auditor: Caller = ALICE, question: AuditQuery = PERSON) -> None:
         self.house.clock[0] = moment
         await self.readings.note(auditor, question)
 
