@@ -43,7 +43,7 @@ from gateway.journal.restored import RestoreCheck
 from gateway.journal.store import JournalLock, answered
 from gateway.metrics import Metrics
 from gateway.server.admin import Control, ErasureControl, ExportControl, LongControl, Runs, StandingControl
-from gateway.server.audit import AuditApi, Auditors, GuidePage, Readings
+from gateway.server.audit import AuditApi, Auditors, AuditReads, GuidePage
 from gateway.server.auth import Credentials
 from gateway.server.monitoring import Health, MetricsPage, counted
 from gateway.server.refusals import Refusals
@@ -52,7 +52,7 @@ from gateway.server.response import boundary
 from gateway.server.runner import Runner, listening, take_any_port
 from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
-from gateway.targets.address import Finding
+from gateway.targets.address import TargetFinding
 from gateway.targets.http import open_session
 from gateway.targets.registry import (
     CONNECTORS,
@@ -83,7 +83,7 @@ class Oversight:
     def page(self) -> MetricsPage:
         """Return what answers at /metrics."""
         journal = self.journal
-        return MetricsPage(self.metrics, journal.health, journal.pulse, journal.census)
+        return MetricsPage(self.metrics, journal.health, journal.writer_stats, journal.counts)
 
     def control(self, wake: Callable[[], None]) -> StandingControl:
         """Return what answers `status`, `pause` and `resume`; `wake` has what is due looked at now."""
@@ -91,9 +91,9 @@ class Oversight:
 
     async def status(self) -> Status:
         """Say how everything stands; raises `JournalUnavailable` where the journal cannot be read."""
-        failure, census = await self.journal.health(), await self.journal.census()
-        journal = JournalState(failure is None, failure, census.bytes, census.seq)
-        states = target_states(self.targets, census, self.watcher.seen)
+        failure, counts = await self.journal.health(), await self.journal.counts()
+        journal = JournalState(failure is None, failure, counts.bytes, counts.seq)
+        states = target_states(self.targets, counts, self.watcher.seen)
         return Status(True, VERSION, self.since, journal, states)
 
     async def run(self) -> None:
@@ -222,7 +222,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
             gateway.health.draining = True
 
 
-async def try_target(settings: Settings, target: TargetSettings) -> tuple[Finding, ...]:
+async def try_target(settings: Settings, target: TargetSettings) -> tuple[TargetFinding, ...]:
     """Ask a target a few small things, with its credentials, and change nothing; raises `TargetError`.
 
     Raises `JournalLocked` where the target is a file, and the running gateway has it open.
@@ -271,7 +271,9 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
             web.get("/readyz", health.ready),
             web.get("/metrics", oversight.page().show),
             web.route("*", "/guide/{target}", guides.handle),
-            *AuditApi(auditors, Readings(services), journal.trail, settings.server.public_url, utc).routes(),
+            *AuditApi(
+                auditors, AuditReads(services), journal.trail, settings.server.public_url, utc
+            ).routes(),
             web.route("*", "/{path:.*}", api.handle),
         ]
     )

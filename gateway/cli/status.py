@@ -94,9 +94,9 @@ def _read(settings: "Settings") -> Document:
     from gateway.version import VERSION
 
     with reading(settings.journal.path) as reader:
-        census = reader.census()
-    states = status.target_states(settings.targets, census, lambda target: Seen())
-    journal = status.JournalState(None, None, census.bytes, census.seq)
+        counts = reader.counts()
+    states = status.target_states(settings.targets, counts, lambda target: Seen())
+    journal = status.JournalState(None, None, counts.bytes, counts.seq)
     return asdict(status.Status(False, VERSION, None, journal, states))
 
 

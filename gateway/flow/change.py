@@ -276,4 +276,4 @@ def _known_members(change: Change, plan: Plan) -> Members:
 
 
 def _status(error: GatewayError, change: Change) -> int:
-    return error.told(change.caller.busy_status)
+    return error.status_for(change.caller.busy_status)

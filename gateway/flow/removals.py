@@ -81,7 +81,7 @@ class RemovalClaims:
             record.plan, record.differences = plan, plan.differences
             operation = await self.claim(change, situation, plan, record)
             mark = self._mark(change, earlier, answer, fault)
-            event = record.refusal(answer, answer.told(change.caller.busy_status))
+            event = record.refusal(answer, answer.status_for(change.caller.busy_status))
             await self._services.operations.mark(operation, mark, event)
             record.is_written = True
 

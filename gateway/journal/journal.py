@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.admin.status import Census, Pulse
+from gateway.admin.status import Counts, WriterStats
 from gateway.audit.event import Event
 from gateway.audit.masking import NO_MASKING, Masking
 from gateway.audit.query import AuditQuery, Batch
@@ -17,7 +17,7 @@ from gateway.journal.erase import Retention
 from gateway.journal.events import Appender, page, read_head, read_salt
 from gateway.journal.members import SqliteMemberships
 from gateway.journal.operations import Owner, SqliteOperations
-from gateway.journal.reader import census
+from gateway.journal.reader import counts
 from gateway.journal.resources import SqliteResources
 from gateway.journal.search import find
 from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
@@ -132,15 +132,15 @@ class SqliteJournal:
             await self.database.write(lambda connection: connection.execute(PROBE).rowcount)
         return self.database.failure
 
-    async def census(self) -> Census:
+    async def counts(self) -> Counts:
         """Return what the journal holds, counted; raises `JournalUnavailable`."""
         with answered():
-            return await self.database.read(census)
+            return await self.database.read(counts)
 
-    def pulse(self) -> Pulse:
+    def writer_stats(self) -> WriterStats:
         """Return how writing goes."""
         database = self.database
-        return Pulse(database.failure, database.waiting, database.batches, database.writes)
+        return WriterStats(database.failure, database.waiting, database.batches, database.writes)
 
     async def close(self) -> None:
         """Write what waits, close the file, and let the next one have it."""

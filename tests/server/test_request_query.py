@@ -15,7 +15,7 @@ from gateway.flow.read import ReadQuery
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.filters import Sort
 from gateway.scim.grammar import AttrPath, parse_filter
-from gateway.server.request import parse_projection, parse_query, parse_question, parse_search
+from gateway.server.request import parse_projection, parse_query, parse_read_query, parse_search
 from tests.support.house import make_house
 
 
@@ -25,7 +25,7 @@ def target(*, sorts: bool = False, page_size: int = 100) -> Target:
 
 
 def question(query: dict[str, str], **of_target: Any) -> ReadQuery:
-    return parse_question(query, DIALECTS["rfc"], target(**of_target), members=True)
+    return parse_read_query(query, DIALECTS["rfc"], target(**of_target), members=True)
 
 
 LITERAL = 'userName eq "a+b c@x.com"'

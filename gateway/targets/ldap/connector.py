@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from gateway.flow.target_port import Attributes, Page, Query, Refused, ResourceType, Update
-from gateway.targets.address import Finding
+from gateway.targets.address import TargetFinding
 from gateway.targets.ldap.checks import checked
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.people import People
@@ -61,7 +61,7 @@ class LdapConnector:
     async def has_groups(self) -> bool:
         return self._groups is not None
 
-    async def check(self) -> tuple[Finding, ...]:
+    async def check(self) -> tuple[TargetFinding, ...]:
         """Say what the directory can do and what is to be mended; raises TargetError."""
         return await self._pool.run(lambda session: checked(session, self._directory))
 
