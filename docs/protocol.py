@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from docs.markdown import grid, visible
 from gateway import errors
+from gateway.build import BUSY_STATUS
 from gateway.errors import GatewayError
-from gateway.parts import BUSY_STATUS
 from gateway.scim import elements, grammar, jsontext, members, patch
 from gateway.scim.dialects import DIALECTS, Dialect
 from gateway.scim.documents import canonical

@@ -4,47 +4,55 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import aiohttp
 import structlog
 from aiohttp import web
 
-from gateway.admin.acts import ErasureDesk, ExportDesk, TokenDesk
+from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
+from gateway.admin.alerts import Alarms, Watcher
 from gateway.admin.operations import OperationDesk
+from gateway.admin.status import JournalState, Status, target_states
 from gateway.audit.event import Event
-from gateway.basis import end_process, new_id, now, open_journal, services_on, utc
+from gateway.build import (
+    address_of,
+    credentials_of,
+    end_process,
+    new_id,
+    now,
+    on_port,
+    open_journal,
+    providers_of,
+    services_on,
+    subject_of,
+    target_of,
+    utc,
+)
 from gateway.flow.change import Changes
 from gateway.flow.model import Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
-from gateway.flow.services import Alert, Bell
+from gateway.flow.services import Alert, Wakeup
 from gateway.flow.sweep import Deliveries
 from gateway.journal.journal import SqliteJournal
-from gateway.journal.restored import Witness
+from gateway.journal.restored import RestoreCheck
 from gateway.journal.store import JournalLock, answered
-from gateway.oversight import Oversight, open_oversight
-from gateway.parts import (
-    address_of,
-    credentials_of,
-    on_port,
-    providers_of,
-    subject_of,
-    target_of,
-)
-from gateway.server.admin import Control, ErasureControl, ExportControl, LongControl, Runs
-from gateway.server.audit import AuditApi, Auditors, GuidePage, Readings
+from gateway.metrics import Metrics
+from gateway.server.admin import Control, ErasureControl, ExportControl, LongControl, Runs, StandingControl
+from gateway.server.audit import AuditApi, Auditors, AuditReads, GuidePage
 from gateway.server.auth import Credentials
-from gateway.server.monitoring import Health, counted
+from gateway.server.monitoring import Health, MetricsPage, counted
 from gateway.server.refusals import Refusals
 from gateway.server.request import MAX_GROUP_BODY
 from gateway.server.response import boundary
 from gateway.server.runner import Runner, listening, take_any_port
 from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
-from gateway.targets.address import Finding
+from gateway.targets.address import TargetFinding
 from gateway.targets.http import open_session
 from gateway.targets.registry import (
     CONNECTORS,
@@ -53,6 +61,71 @@ from gateway.targets.registry import (
     open_connector,
 )
 from gateway.targets.survey import survey
+from gateway.targets.webhook import Webhook
+from gateway.version import VERSION
+
+LOOK: Final = 5.0  # seconds between looks at the journal
+
+
+@dataclass(frozen=True, slots=True)
+class Oversight:
+    """Who looks after the gateway; `services` are the flow's, with all of them at work in it."""
+
+    services: Services
+    metrics: Metrics
+    alarms: Alarms
+    pauses: Pauses
+    watcher: Watcher
+    journal: SqliteJournal
+    targets: tuple[str, ...]
+    since: str  # RFC 3339, UTC
+
+    def page(self) -> MetricsPage:
+        """Return what answers at /metrics."""
+        journal = self.journal
+        return MetricsPage(self.metrics, journal.health, journal.writer_stats, journal.counts)
+
+    def control(self, wake: Callable[[], None]) -> StandingControl:
+        """Return what answers `status`, `pause` and `resume`; `wake` has what is due looked at now."""
+        return StandingControl(self.status, self.pauses, self.targets, wake)
+
+    async def status(self) -> Status:
+        """Say how everything stands; raises `JournalUnavailable` where the journal cannot be read."""
+        failure, counts = await self.journal.health(), await self.journal.counts()
+        journal = JournalState(failure is None, failure, counts.bytes, counts.seq)
+        states = target_states(self.targets, counts, self.watcher.seen)
+        return Status(True, VERSION, self.since, journal, states)
+
+    async def run(self) -> None:
+        """Tell alerts and look after the journal until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.alarms.run())
+            tasks.create_task(watch_journal(self.journal.health, self.services))
+
+
+async def open_oversight(
+    settings: Settings, services: Services, journal: SqliteJournal, session: aiohttp.ClientSession
+) -> Oversight:
+    """Make it; raises `JournalUnavailable`."""
+    metrics = Metrics(tuple(settings.providers), tuple(settings.targets))
+    url = settings.alerts.webhook
+    webhook = None if url is None else Webhook(session, url.reveal())
+    pauses = Pauses(journal.pauses, services.now, services.new_id)
+    await pauses.load()
+    services = replace(services, meter=metrics, paused_since=pauses.since)
+    alarms = Alarms(services, webhook)
+    services = replace(services, alarm=alarms)
+    targets, now = tuple(settings.targets), services.now()
+    return Oversight(services, metrics, alarms, pauses, Watcher(services), journal, targets, now)
+
+
+async def watch_journal(health: Callable[[], Awaitable[str | None]], services: Services) -> None:
+    """Raise the alarm while the journal cannot be written; a look tries it again."""
+    while True:
+        if (reason := await health()) is not None:
+            services.alarm(Alert("journal.unwritable", None, reason))
+        await services.sleep(LOOK)
+
 
 DRAIN: Final = 25.0  # seconds that requests under way have to end
 SWEEP: Final = 5.0  # seconds between looks at what is not settled
@@ -82,11 +155,11 @@ class Gateway:
     connectors: dict[str, OpenTarget]
     journal: SqliteJournal
     health: Health
-    bell: Bell  # rung: look at once at what is not settled
+    wakeup: Wakeup  # rung: look at once at what is not settled
     runs: Runs
     oversight: Oversight
     listener: socket.socket | None = None  # where any free port was asked for
-    witness: Witness | None = None
+    restore_check: RestoreCheck | None = None
 
 
 @asynccontextmanager
@@ -103,9 +176,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             settings = on_port(settings, listener.getsockname()[1])
         journal = await open_journal(settings)
         stack.push_async_callback(journal.close)
-        witness = Witness.beside(settings.journal.path, journal.database)
-        restored, is_news = await witness.testify(now())
-        stack.push_async_callback(witness.note)
+        restore_check = RestoreCheck.beside(settings.journal.path, journal.database)
+        restored, is_news = await restore_check.check(now())
+        stack.push_async_callback(restore_check.note)
         services = replace(services_on(journal), looks_first=restored is not None)
         session = await stack.enter_async_context(open_session())
         oversight = await open_oversight(settings, services, journal, session)
@@ -120,7 +193,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             await gateway.recovery.bury("the journal was restored: look at the target, then retry or drop")
             await journal.trail.append([_own_event("journal.restored", RESTORED.reason)])
             gateway.services.alarm(RESTORED)
-        yield replace(gateway, listener=listener, witness=witness)
+        yield replace(gateway, listener=listener, restore_check=restore_check)
 
 
 @asynccontextmanager
@@ -139,9 +212,9 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
             stack.push_async_callback(opened.cleanup)
         await _listen_for_commands(gateway, control)
         await _listen(gateway, runner)
-        keeping = gateway.journal.keeper.run(gateway.settings.journal.retention)
+        keeping = gateway.journal.retention.run(gateway.settings.journal.retention)
         sweeps = [_sweep(gateway, target) for target in gateway.targets.values()]
-        for work in (*sweeps, _bear_witness(gateway), gateway.oversight.run(), keeping):
+        for work in (*sweeps, _note_progress(gateway), gateway.oversight.run(), keeping):
             stack.callback(asyncio.create_task(work).cancel)
         try:
             yield runner.addresses[0][1]
@@ -149,7 +222,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
             gateway.health.draining = True
 
 
-async def try_target(settings: Settings, target: TargetSettings) -> tuple[Finding, ...]:
+async def try_target(settings: Settings, target: TargetSettings) -> tuple[TargetFinding, ...]:
     """Ask a target a few small things, with its credentials, and change nothing; raises `TargetError`.
 
     Raises `JournalLocked` where the target is a file, and the running gateway has it open.
@@ -198,19 +271,21 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
             web.get("/readyz", health.ready),
             web.get("/metrics", oversight.page().show),
             web.route("*", "/guide/{target}", guides.handle),
-            *AuditApi(auditors, Readings(services), journal.trail, settings.server.public_url, utc).routes(),
+            *AuditApi(
+                auditors, AuditReads(services), journal.trail, settings.server.public_url, utc
+            ).routes(),
             web.route("*", "/{path:.*}", api.handle),
         ]
     )
-    bell = Bell()
+    wakeup = Wakeup()
     tokens = TokenDesk(journal.tokens, journal.trail, new_id)
     operations = OperationDesk(services, tuple(targets))
-    control = Control(tokens, credentials, frozenset(providers), operations, bell.ring).application()
+    control = Control(tokens, credentials, frozenset(providers), operations, wakeup.wake).application()
     runs = Runs(services, changes, targets)
     control.add_routes(ExportControl(ExportDesk(journal.trail, new_id)).routes())
     control.add_routes(LongControl(runs, lambda: health.draining).routes())
-    control.add_routes(oversight.control(bell.ring).routes())
-    control.add_routes(ErasureControl(ErasureDesk(journal.keeper, new_id)).routes())
+    control.add_routes(oversight.control(wakeup.wake).routes())
+    control.add_routes(ErasureControl(ErasureDesk(journal.retention, new_id)).routes())
     return Gateway(
         settings,
         application,
@@ -222,7 +297,7 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
         connectors,
         journal,
         health,
-        bell,
+        wakeup,
         runs,
         oversight,
     )
@@ -254,7 +329,7 @@ async def _sweep(gateway: Gateway, target: Target) -> None:
     Each target has its own, so that one that does not answer keeps nobody's leavers waiting but its own.
     """
     while True:
-        rung = gateway.bell.next
+        rung = gateway.wakeup.next
         try:
             if gateway.services.paused_since(target.name) is None:
                 await gateway.recovery.sweep(target)
@@ -266,9 +341,9 @@ async def _sweep(gateway: Gateway, target: Target) -> None:
                 await rung.wait()
 
 
-async def _bear_witness(gateway: Gateway) -> None:
-    while gateway.witness is not None:
-        await gateway.witness.note()
+async def _note_progress(gateway: Gateway) -> None:
+    while gateway.restore_check is not None:
+        await gateway.restore_check.note()
         await asyncio.sleep(SWEEP)
 
 

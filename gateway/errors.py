@@ -17,7 +17,7 @@ class GatewayError(Exception):
     def detail(self) -> str:
         return str(self)
 
-    def told(self, busy_status: int) -> int:
+    def status_for(self, busy_status: int) -> int:
         """Return the status the provider gets; `busy_status` is what it understands as busy."""
         return self.status
 
@@ -142,7 +142,7 @@ class Busy(GatewayError):
         self.retry_after = retry_after
         self.asked_status = status
 
-    def told(self, busy_status: int) -> int:
+    def status_for(self, busy_status: int) -> int:
         return self.asked_status or busy_status
 
 

@@ -9,8 +9,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.admin.status import Census, Pulse
-from gateway.flow.journal_port import Outcome, Standing
+from gateway.admin.status import Counts, WriterStats
+from gateway.flow.journal_port import OperationState, Outcome
 from gateway.version import VERSION
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -33,8 +33,8 @@ class Look:
     """What is looked up at each reading."""
 
     targets: Collection[str]
-    pulse: Pulse
-    census: Census | None  # None: the journal cannot be read
+    writer_stats: WriterStats
+    counts: Counts | None  # None: the journal cannot be read
 
 
 Samples = Iterator[tuple[tuple[str, ...], float]]  # values of the labels, and the number
@@ -76,46 +76,46 @@ COUNTED: Final = (REQUESTS, REQUEST_SECONDS, ATTEMPTS, ATTEMPT_SECONDS, CHANGES,
 
 
 def _operations(look: Look) -> Samples:
-    if look.census is not None:
+    if look.counts is not None:
         for target in look.targets:
-            for standing in Standing:
-                yield (target, standing.value), look.census.unsettled.get((target, standing), 0)
+            for standing in OperationState:
+                yield (target, standing.value), look.counts.unsettled.get((target, standing), 0)
 
 
 def _held(look: Look) -> Samples:
-    if look.census is not None:
-        yield from (((target,), float(target in look.census.braked)) for target in look.targets)
+    if look.counts is not None:
+        yield from (((target,), float(target in look.counts.braked)) for target in look.targets)
 
 
 def _paused(look: Look) -> Samples:
-    if look.census is not None:
-        yield from (((target,), float(target in look.census.paused)) for target in look.targets)
+    if look.counts is not None:
+        yield from (((target,), float(target in look.counts.paused)) for target in look.targets)
 
 
 def _bytes(look: Look) -> Samples:
-    if look.census is not None:
-        yield (), look.census.bytes
+    if look.counts is not None:
+        yield (), look.counts.bytes
 
 
 def _events(look: Look) -> Samples:
-    if look.census is not None:
-        yield (), look.census.seq
+    if look.counts is not None:
+        yield (), look.counts.seq
 
 
 def _writable(look: Look) -> Samples:
-    yield (), float(look.pulse.failure is None)
+    yield (), float(look.writer_stats.failure is None)
 
 
 def _waiting(look: Look) -> Samples:
-    yield (), look.pulse.waiting
+    yield (), look.writer_stats.waiting
 
 
 def _batches(look: Look) -> Samples:
-    yield (), look.pulse.batches
+    yield (), look.writer_stats.batches
 
 
 def _writes(look: Look) -> Samples:
-    yield (), look.pulse.writes
+    yield (), look.writer_stats.writes
 
 
 def _build(look: Look) -> Samples:
@@ -192,16 +192,16 @@ class Metrics:
         """Count an alert; `target` "" where it is about none."""
         self._alerts.labels(alert, target).inc()
 
-    def render(self, pulse: Pulse, census: Census | None) -> bytes:
-        """Return everything in Prometheus' text format; `census` None leaves out what it would say."""
-        self._looked.look = Look(sorted(self._targets), pulse, census)
+    def render(self, writer_stats: WriterStats, counts: Counts | None) -> bytes:
+        """Return everything in Prometheus' text format; `counts` None leaves out what it would say."""
+        self._looked.look = Look(sorted(self._targets), writer_stats, counts)
         return generate_latest(_Plain(self._registry))
 
 
 class _LookedUp(Collector):
     """The numbers of the newest look."""
 
-    look = Look((), Pulse(None, 0, 0, 0), None)
+    look = Look((), WriterStats(None, 0, 0, 0), None)
 
     def collect(self) -> Iterator[Metric]:
         for family, samples in LOOKED_UP.items():

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import app, basis, offline, parts
+from gateway import app, build
 from gateway.admin.acts import Token
 from gateway.flow.target_port import Denied, ResourceType
 from gateway.journal.store import JournalLocked
@@ -167,7 +167,7 @@ async def test_nothing_ends_the_search_for_what_is_not_settled(serve, monkeypatc
     with capture_logs() as lines:
         served = await serve()
         await until(lambda: len(looked) == 2)
-        served.gateway.bell.ring()
+        served.gateway.wakeup.wake()
         await until(lambda: len(looked) == 4)
 
     assert [line["error"] for line in lines if line["event"] == "recovery.failed"] == ["KeyError"] * 4
@@ -264,7 +264,7 @@ rate = "1000/s"
     assert target.busy_status == 503
     assert policy.protect is not None
     assert (policy.protect({"userType": "boss"}), policy.protect({})) == (True, False)
-    assert replace(policy, protect=None, max_removals=None) == parts.Policy(
+    assert replace(policy, protect=None, max_removals=None) == build.Policy(
         "delete", "error", ("externalId",), "take", None, False, 1.0, 9.0, 2.0, 7
     )
 
@@ -273,7 +273,7 @@ def test_the_rules_of_a_target_become_its_mapping(tmp_path) -> None:
     rules = PHONEBOOK + 'when = \'userType eq "Agent"\'\non_invalid = "drop"\n'
     settings = load_settings(written(tmp_path, CONFIG, (rules, OTHER)), CONNECTORS)
 
-    mapping = parts.mapping_of(settings.targets["phonebook"])
+    mapping = build.mapping_of(settings.targets["phonebook"])
 
     person = {"userName": "a", "phoneNumbers": [{"value": "020 7946 0123"}]}
     shown = [mapping.forward(person | {"userType": kind}).form["phoneNumbers"] for kind in ("Agent", "Boss")]
@@ -283,7 +283,7 @@ def test_the_rules_of_a_target_become_its_mapping(tmp_path) -> None:
 async def test_a_token_made_while_no_gateway_runs_is_valid_when_one_does(serve, tmp_path) -> None:
     settings = load_settings(written(tmp_path, CONFIG, (PHONEBOOK, OTHER)), CONNECTORS)
     digest = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"  # SHA-256 of "secret"
-    async with offline.open_desk(settings) as desk:
+    async with build.open_desk(settings) as desk:
         await desk.issue(Token("tok_1", "fresh", digest, "2026-03-01T00:00:00.000000Z"))
 
     served = await serve()
@@ -295,7 +295,7 @@ async def test_a_token_made_while_no_gateway_runs_is_valid_when_one_does(serve, 
 async def test_operations_can_be_acted_on_while_no_gateway_runs(tmp_path) -> None:
     settings = load_settings(written(tmp_path, CONFIG, (PHONEBOOK, OTHER)), CONNECTORS)
 
-    async with offline.open_operation_desk(settings) as desk:
+    async with build.open_operation_desk(settings) as desk:
         assert await desk.drop("nothing") is False
 
 
@@ -326,7 +326,7 @@ def test_the_process_ends_where_its_files_cannot_be_believed(monkeypatch) -> Non
     monkeypatch.setattr(os, "_exit", ended.append)
 
     with capture_logs() as lines:
-        basis.end_process("reading or writing the disk failed")
+        build.end_process("reading or writing the disk failed")
 
     assert ended == [3]
     assert lines == [
@@ -404,7 +404,7 @@ async def test_a_target_that_does_not_answer_keeps_no_other_targets_leavers_wait
     await until(lambda: "other" in looked)
     looked.clear()
 
-    served.gateway.bell.ring()
+    served.gateway.wakeup.wake()
 
     await until(lambda: looked == ["other"])
 

@@ -6,21 +6,23 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.admin.status import Census, Pulse
-from gateway.flow.journal_port import Outcome, Standing
+from gateway.admin.status import Counts, WriterStats
+from gateway.flow.journal_port import OperationState, Outcome
 from gateway.metrics import FAMILIES, Metrics
 
-PULSE = Pulse(None, 3, 10, 40)
-CENSUS = Census({("cx", "dead"): 2, ("gone", "open"): 1}, {"cx": "2026"}, {"book": "2026"}, 7, 4096)
+PULSE = WriterStats(None, 3, 10, 40)
+CENSUS = Counts({("cx", "dead"): 2, ("gone", "open"): 1}, {"cx": "2026"}, {"book": "2026"}, 7, 4096)
 
 
 def make() -> Metrics:
     return Metrics(("okta",), ("book", "cx"))
 
 
-def read(metrics: Metrics, pulse: Pulse = PULSE, census: Census | None = CENSUS) -> dict[Any, float]:
+def read(
+    metrics: Metrics, writer_stats: WriterStats = PULSE, counts: Counts | None = CENSUS
+) -> dict[Any, float]:
     """Return what Prometheus makes of it: name and labels -> number."""
-    families = text_string_to_metric_families(metrics.render(pulse, census).decode())
+    families = text_string_to_metric_families(metrics.render(writer_stats, counts).decode())
     return {
         (sample.name.removeprefix("scim_gateway_"), *sorted(sample.labels.items())): sample.value
         for family in families
@@ -68,7 +70,7 @@ def test_what_the_flow_tells_is_counted() -> None:
 def test_every_target_has_every_standing_and_nobody_else_has() -> None:
     found = {key[1:]: value for key, value in read(make()).items() if key[0] == "operations"}
 
-    expected = {(("standing", s.value), ("target", t)): 0.0 for s in Standing for t in ("book", "cx")}
+    expected = {(("standing", s.value), ("target", t)): 0.0 for s in OperationState for t in ("book", "cx")}
     assert found == expected | {(("standing", "dead"), ("target", "cx")): 2.0}
 
 
@@ -82,7 +84,7 @@ def test_the_journal_the_brake_and_the_pauses_are_looked_up() -> None:
 
 
 def test_a_journal_that_cannot_be_read_leaves_out_what_it_would_say() -> None:
-    found = read(make(), Pulse("the disk is full", 0, 0, 0), None)
+    found = read(make(), WriterStats("the disk is full", 0, 0, 0), None)
 
     assert found["journal_writable",] == 0
     assert {key[0] for key in found} & {

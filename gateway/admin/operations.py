@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.audit.event import Event, act_event, administrator
-from gateway.flow.journal_port import Mark, Operation, Outcome, Settlement, StaleFence, Standing
+from gateway.flow.journal_port import Operation, OperationState, Outcome, Settlement, StaleFence, Transition
 from gateway.flow.model import Services
 from gateway.flow.recovery import recovery_event
 
 RETRIED: Final = {  # what may be tried again -> as what
-    Standing.DEAD: Standing.DOUBT,
-    Standing.DOUBT: Standing.DOUBT,
-    Standing.PENDING: Standing.PENDING,  # certainly not done, so there is nothing to wait for
+    OperationState.DEAD: OperationState.DOUBT,
+    OperationState.DOUBT: OperationState.DOUBT,
+    OperationState.PENDING: OperationState.PENDING,  # certainly not done, so there is nothing to wait for
 }
 
 
@@ -34,7 +34,7 @@ class OperationDesk:
                 return False
             if operation.intent.target not in self.targets:
                 return False
-            mark = Mark(RETRIED[operation.standing], operation.reason, attempts=1)
+            mark = Transition(RETRIED[operation.standing], operation.reason, attempts=1)
             return await self._marked(operation, mark, "operation.retried")
 
     async def drop(self, id: str) -> bool:
@@ -43,7 +43,7 @@ class OperationDesk:
         Raises Busy while somebody works on it.
         """
         async with self._alone(id) as operation:
-            if operation is None or operation.standing is Standing.OPEN:
+            if operation is None or operation.standing is OperationState.OPEN:
                 return False
             intent = operation.intent
             event = self._event("operation.dropped", operation, Outcome.FAILED)
@@ -51,14 +51,16 @@ class OperationDesk:
                 await self.services.operations.settle(operation, Settlement(Outcome.FAILED, event))
             except StaleFence:
                 return False
-            self.services.sights.forget(intent.target, intent.type, intent.target_id or "")
+            self.services.entry_cache.forget(intent.target, intent.type, intent.target_id or "")
             return True
 
     async def release(self, target: str) -> int:
         """Let the removals go that the brake holds, and count anew; return how many are let go."""
         await self.services.removals.release(target, self.services.now())
-        held = [o for o in await self.services.operations.open(target, ()) if o.standing is Standing.HELD]
-        mark = Mark(Standing.PENDING, attempts=1)
+        held = [
+            o for o in await self.services.operations.open(target, ()) if o.standing is OperationState.HELD
+        ]
+        mark = Transition(OperationState.PENDING, attempts=1)
         released = [await self._marked(operation, mark, "operation.released") for operation in held]
         await self.services.trail.append([self._release_event(target, sum(released))])
         return sum(released)
@@ -77,7 +79,7 @@ class OperationDesk:
         unsettled = await self.services.operations.open(None, ())
         return next((operation for operation in unsettled if operation.intent.op_id == id), None)
 
-    async def _marked(self, operation: Operation, mark: Mark, name: str) -> bool:
+    async def _marked(self, operation: Operation, mark: Transition, name: str) -> bool:
         event = self._event(name, operation, Outcome.PENDING)
         try:
             await self.services.operations.mark(operation, mark, event)

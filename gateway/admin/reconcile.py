@@ -27,7 +27,7 @@ from gateway.scim.documents import is_active
 Sound = set[bytes]  # digests of the ids of people with whom all is well
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What can be found."""
 
     MISSING = "missing"  # active here, and the target has no entry
@@ -37,7 +37,7 @@ class Kind(StrEnum):
     DIFFERS = "differs"  # the rules now make something else of the original than was sent
 
 
-REPAIRED: Final = frozenset({Kind.MISSING, Kind.CHANGED, Kind.STILL_ACTIVE})
+REPAIRED: Final = frozenset({FindingKind.MISSING, FindingKind.CHANGED, FindingKind.STILL_ACTIVE})
 WELL: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
 ADVICE: Final = "a rule or an office changed since: `resync --changed` sends it"
 
@@ -46,7 +46,7 @@ ADVICE: Final = "a rule or an office changed since: `resync --changed` sends it"
 class Finding:
     """One thing that differs; `outcome` says what became of the repair, where there was one."""
 
-    finding: Kind
+    finding: FindingKind
     user_name: str | None
     id: str | None
     target_id: str | None
@@ -137,7 +137,9 @@ class Reconciliation:
 
     def _stranger(self, entry: Attributes) -> Finding:
         name = self.target.mapping.reverse(entry).get("userName")
-        return Finding(Kind.UNKNOWN, name, None, entry["id"], reason="left alone" if self.repair else None)
+        return Finding(
+            FindingKind.UNKNOWN, name, None, entry["id"], reason="left alone" if self.repair else None
+        )
 
     async def _doubtful(self, run: Run, sound: Sound) -> AsyncIterator[Resource]:
         """Yield those of our people who should be there, and were not met or not as they should be."""
@@ -205,7 +207,10 @@ class Reconciliation:
         """Yield what differs between somebody's original and the target's entry."""
         link = resource.links.get(self.target.name)
         plain = Finding(
-            Kind.MISSING, resource.original.get("userName"), resource.id, link.target_id if link else None
+            FindingKind.MISSING,
+            resource.original.get("userName"),
+            resource.id,
+            link.target_id if link else None,
         )
         if entry is None or link is None:
             if resource.state is State.ACTIVE:
@@ -214,12 +219,12 @@ class Reconciliation:
         now = edited(self.target.mapping, resource, link, entry)
         is_still_active = resource.state is State.INACTIVE and is_active(now)
         if is_still_active:
-            yield replace(plain, finding=Kind.STILL_ACTIVE)
+            yield replace(plain, finding=FindingKind.STILL_ACTIVE)
         for d in compare(resource.original, now):
             if not (is_still_active and d.path == "active"):
-                yield replace(plain, finding=Kind.CHANGED, path=d.path, ours=d.before, theirs=d.after)
+                yield replace(plain, finding=FindingKind.CHANGED, path=d.path, ours=d.before, theirs=d.after)
         for d in unsent(self.target.mapping, resource, link):
-            found = replace(plain, finding=Kind.DIFFERS, path=d.path, ours=d.after, theirs=d.before)
+            found = replace(plain, finding=FindingKind.DIFFERS, path=d.path, ours=d.after, theirs=d.before)
             yield replace(found, reason=ADVICE)
 
 

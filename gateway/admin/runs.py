@@ -28,7 +28,7 @@ EVERY: Final = 1.0  # seconds between two lines of progress
 KIND: Final = ResourceType.USER
 
 
-class Verdict(StrEnum):
+class Result(StrEnum):
     """How a run ended."""
 
     WELL = "well"  # nothing is left to be done
@@ -48,7 +48,7 @@ class Progress:
 class End:
     """What a run came to."""
 
-    verdict: Verdict
+    verdict: Result
     people: int
     counts: Mapping[str, int]
     reason: str | None = None
@@ -122,8 +122,8 @@ class Run:
     def end(self) -> End:
         """Return what it came to."""
         self.ended = True
-        verdict = Verdict.DIFFERS if self.differs else Verdict.WELL
-        verdict = Verdict.UNREACHABLE if self.unreachable else verdict
+        verdict = Result.DIFFERS if self.differs else Result.WELL
+        verdict = Result.UNREACHABLE if self.unreachable else verdict
         return End(verdict, self.people, dict(self.counts), self.unreachable)
 
     async def close(self) -> None:

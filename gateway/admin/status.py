@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.admin.alerts import Seen
-from gateway.flow.journal_port import Standing
+from gateway.flow.journal_port import OperationState
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class Counts:
     """What the journal holds, counted; times are RFC 3339, UTC."""
 
     unsettled: Mapping[tuple[str, str], int] = field(default_factory=dict)  # target, standing -> operations
@@ -19,7 +19,7 @@ class Census:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class WriterStats:
     """How the journal's writing goes."""
 
     failure: str | None  # why it cannot be written, None where it can
@@ -68,20 +68,20 @@ class Status:
 
 
 def target_states(
-    names: Iterable[str], census: Census, seen: Callable[[str], Seen]
+    names: Iterable[str], counts: Counts, seen: Callable[[str], Seen]
 ) -> tuple[TargetState, ...]:
     """Return the state of each target."""
-    return tuple(_target_state(name, census, seen(name)) for name in names)
+    return tuple(_target_state(name, counts, seen(name)) for name in names)
 
 
-def _target_state(name: str, census: Census, seen: Seen) -> TargetState:
+def _target_state(name: str, counts: Counts, seen: Seen) -> TargetState:
     return TargetState(
         name,
         seen.state,
         seen.answered,
         seen.failed,
         seen.failure,
-        census.paused.get(name),
-        census.braked.get(name),
-        *(census.unsettled.get((name, standing), 0) for standing in Standing),
+        counts.paused.get(name),
+        counts.braked.get(name),
+        *(counts.unsettled.get((name, standing), 0) for standing in OperationState),
     )

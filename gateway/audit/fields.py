@@ -117,7 +117,7 @@ def at(row: Any, path: str) -> Any:
     return row
 
 
-def render_sheet(rows: Iterable[Mapping[str, Any]], paths: Sequence[str]) -> str:
+def render_csv(rows: Iterable[Mapping[str, Any]], paths: Sequence[str]) -> str:
     """Return CSV with the paths as titles; lines end in CR LF (RFC 4180)."""
     out = io.StringIO()
     writer = csv.writer(out)

@@ -20,18 +20,18 @@ _SUSPECT: Final = (
     r"(?<![\w.+-])(?![\w-]+@\d+:)[^\s@\"'<>]+@[^\s@\"'<>]+|\+?\d[\d ()./-]{5,}\d"
 )
 
-Cover = Callable[[str], str]
+Mask = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Veil:
+class Masking:
     """A level other than `full`, and what it makes of a text."""
 
     level: str
-    cover: Cover = field(repr=False)
+    mask: Mask = field(repr=False)
 
 
-NO_VEILS: Final[Mapping[str, Veil]] = MappingProxyType({})  # of any target
+NO_MASKING: Final[Mapping[str, Masking]] = MappingProxyType({})  # of any target
 
 
 def masked(text: str) -> str:
@@ -41,52 +41,52 @@ def masked(text: str) -> str:
     return f"{first}{MASK}{at}{domain} ({len(text)})"
 
 
-def hashing(key: bytes) -> Cover:
+def hashing(key: bytes) -> Mask:
     """Return what makes texts into keyed digests, the same for the same text."""
     return lambda text: f"hmac:{hmac.digest(key, text.encode(), 'sha256').hex()}"
 
 
-def veiled(event: Event, veil: Veil, subject: str | None) -> Event:
+def masked_event(event: Event, masking: Masking, subject: str | None) -> Event:
     """Return the event with every personal value covered, its level, and by what `history` finds it."""
-    fields = {name: _veiled(value, name, veil.cover) for name, value in event.fields.items()}
+    fields = {name: _masked_value(value, name, masking.mask) for name, value in event.fields.items()}
     known = {"subject": Personal(subject)} if subject is not None else {}
-    return replace(event, fields={**fields, "level": veil.level, **known})
+    return replace(event, fields={**fields, "level": masking.level, **known})
 
 
-def _veiled(value: Any, name: str, cover: Cover) -> Any:
+def _masked_value(value: Any, name: str, mask: Mask) -> Any:
     """Return a part of an event; `name` is what it stands under."""
     if isinstance(value, Remark):
-        return Personal(_quoted(value, cover))
+        return Personal(_quoted(value, mask))
     if isinstance(value, Personal) and name == "path":
-        return Personal(_LITERALS.sub(lambda found: cover(found[0]), value.value))
+        return Personal(_LITERALS.sub(lambda found: mask(found[0]), value.value))
     if isinstance(value, Personal):
-        return Personal(_covered(value.value, cover))
+        return Personal(_covered(value.value, mask))
     if isinstance(value, Mapping):
-        return {inner: _veiled(part, inner, cover) for inner, part in value.items()}
+        return {inner: _masked_value(part, inner, mask) for inner, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_veiled(part, name, cover) for part in value]
+        return [_masked_value(part, name, mask) for part in value]
     return value
 
 
-def _covered(value: Any, cover: Cover) -> Any:
+def _covered(value: Any, mask: Mask) -> Any:
     """Return a value with its texts and numbers covered; names, labels, booleans and null stay."""
     if isinstance(value, Mapping):
         return {
-            name: inner if name in LABELS and isinstance(inner, str) else _covered(inner, cover)
+            name: inner if name in LABELS and isinstance(inner, str) else _covered(inner, mask)
             for name, inner in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_covered(inner, cover) for inner in value]
-    return value if value is None or isinstance(value, bool) else cover(str(value))
+        return [_covered(inner, mask) for inner in value]
+    return value if value is None or isinstance(value, bool) else mask(str(value))
 
 
-def _quoted(remark: Remark, cover: Cover) -> str:
+def _quoted(remark: Remark, mask: Mask) -> str:
     """Return a remark with the values covered that it quotes, and all that looks like one."""
     text = str(remark.value)
     folded = text.casefold()
     quoted = {quote for quote in _texts(remark.quotes) if quote.casefold() in folded}
     words = [rf"(?<!\w){re.escape(quote)}(?!\w)" for quote in sorted(quoted, key=len, reverse=True)]
-    return re.sub("|".join([*words, _SUSPECT]), lambda found: cover(found[0]), text, flags=re.IGNORECASE)
+    return re.sub("|".join([*words, _SUSPECT]), lambda found: mask(found[0]), text, flags=re.IGNORECASE)
 
 
 def _texts(value: Any) -> Iterator[str]:

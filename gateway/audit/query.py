@@ -33,7 +33,7 @@ _SEQ: Final = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AuditQuery:
     """Which events, and in which order."""
 
     since: str | None = None  # RFC 3339; included
@@ -44,13 +44,13 @@ class Question:
     newest_first: bool = True
     after: int | None = None  # seq of the last event seen
 
-    def behind(self, seq: int) -> "Question":
+    def behind(self, seq: int) -> "AuditQuery":
         """Return the question for what is left once `seq` was seen."""
         return replace(self, after=seq)
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class Batch:
     """What one short read found, how far it came, and whether it came to the end."""
 
     events: tuple[StoredEvent, ...]
@@ -61,12 +61,12 @@ class Slice:
 class Inquiry(Protocol):
     """The trail as it is asked while it grows."""
 
-    async def find(self, question: Question) -> Slice:
+    async def find(self, question: AuditQuery) -> Batch:
         """Look at some hundreds of events: those that are asked for, in the order asked for."""
 
 
 async def collect(
-    inquiry: Inquiry, question: Question, limit: int, is_gone: Callable[[], bool]
+    inquiry: Inquiry, question: AuditQuery, limit: int, is_gone: Callable[[], bool]
 ) -> tuple[tuple[StoredEvent, ...], bool]:
     """Return the first `limit` answers, and whether there are more; ends early for somebody who is gone."""
     found: list[StoredEvent] = []
@@ -78,14 +78,14 @@ async def collect(
     return tuple(found[:limit]), len(found) > limit
 
 
-def parse_question(given: Mapping[str, str | None], now: datetime) -> Question:
+def parse_audit_query(given: Mapping[str, str | None], now: datetime) -> AuditQuery:
     """Return the question of `since`, `until`, `filter`, `q`, `sort`, `after`; raises Invalid…."""
     filter, sort, after = given.get("filter"), given.get("sort") or "desc", given.get("after")
     if sort not in ORDERS:
         raise InvalidValue("sort: must be desc or asc")
     if after is not None and not _SEQ.fullmatch(after):
         raise InvalidValue("after: must be the seq of an event")
-    return Question(
+    return AuditQuery(
         since=_moment("since", given.get("since"), now),
         until=_moment("until", given.get("until"), now),
         filter=None if filter is None else parse_event_filter(filter),
@@ -106,7 +106,7 @@ def parse_event_filter(text: str) -> Filter:
     return tree
 
 
-def fields_asked(question: Question) -> tuple[str, ...]:
+def fields_asked(question: AuditQuery) -> tuple[str, ...]:
     """Return the fields that the filter of a question names, in order, each once."""
     named = attributes_named(question.filter) if question.filter is not None else ()
     return tuple(sorted({_name(path).casefold() for path in named}))
@@ -136,7 +136,7 @@ def either(*filters: Filter) -> Filter:
     return LogicalExpr(LogicalOperator.or_, filters)
 
 
-def predicate_of(question: Question) -> Test:
+def predicate_of(question: AuditQuery) -> Test:
     """Return whether an event is what filter and text ask for; times, name and place are not looked at."""
     tests: list[Test] = []
     if question.filter is not None:

@@ -1,19 +1,21 @@
 """`audit`: who changed what, when, on whose word, and whether the record is whole."""
 
+import csv
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 from itertools import chain, islice
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import orjson
 import typer
 
-from gateway.cli.erase import erase
-from gateway.cli.export import export
-from gateway.cli.failures import Status, Stop
-from gateway.cli.options import CONFIG, Config, check_name, read_settings
-from gateway.cli.tables import Format, write
-from gateway.cli.tail import tail
+from gateway.audit.fields import cell
+from gateway.cli.export import erase, export
+from gateway.cli.output import CONFIG, Config, Format, Status, Stop, check_name, read_settings, write
 from gateway.cli.trail import (
     HISTORY,
     SHEET,
@@ -24,8 +26,82 @@ from gateway.cli.trail import (
     Text,
     Until,
     details,
+    line,
     parse_asked,
 )
+
+if TYPE_CHECKING:
+    from gateway.audit.query import AuditQuery
+    from gateway.journal.reader import Reader
+
+
+PAUSE: Final = 0.5  # seconds between two looks
+
+
+class Shape(StrEnum):
+    """How events are written that never end."""
+
+    TABLE = "table"
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
+Last = Annotated[int, typer.Option("--last", min=0, help="How many of the newest events to begin with.")]
+Shaping = Annotated[Shape, typer.Option("--format")]
+
+
+def tail(
+    last: Last = 10,
+    filter: Filter = None,
+    q: Text = None,
+    format: Shaping = Shape.TABLE,
+    config: Config = CONFIG,
+) -> None:
+    """Show the newest events, and each that comes, until interrupted."""
+    from gateway.journal.reader import reading
+
+    question = parse_asked(filter=filter, q=q)
+    with suppress(KeyboardInterrupt), reading(read_settings(config).journal.path) as reader:
+        show = SHAPES[format]()
+        for event in events(reader, question, last, _pause):
+            show(event)
+
+
+def events(reader: "Reader", question: "AuditQuery", last: int, pause: Callable[[], Any]) -> Iterator[Event]:
+    """Yield the newest events and all that come; `pause` is called while there are none."""
+    newest = reader.newest()
+    old = islice(reader.answers(question.behind(newest + 1)), last)
+    yield from reversed(list(old))
+    question = replace(question, newest_first=False, after=newest)
+    while True:
+        found = reader.find(question)
+        yield from found.events
+        question = question.behind(found.seen)
+        if found.is_over:
+            pause()
+
+
+def _pause() -> None:
+    sys.stdout.flush()
+    time.sleep(PAUSE)
+
+
+def _lines() -> Callable[[Event], None]:
+    return lambda event: print(line(event))
+
+
+def _objects() -> Callable[[Event], None]:
+    return lambda event: print(orjson.dumps(event).decode())
+
+
+def _cells() -> Callable[[Event], None]:
+    writer = csv.writer(sys.stdout)
+    writer.writerow([column.title for column in SHEET])
+    return lambda event: writer.writerow([cell(column.value(event)) for column in SHEET])
+
+
+SHAPES: Final = {Shape.TABLE: _lines, Shape.NDJSON: _objects, Shape.CSV: _cells}
+
 
 VERDICTS: Final = {"whole": 0, "gap": 10, "changed": 11, "truncated": 12}  # state -> exit status
 
@@ -75,10 +151,10 @@ def query(  # noqa: PLR0913, PLR0917 - one parameter for each option
 @audit.command()
 def show(id: Id, format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
     """Show all that one event says, or every event of one request."""
-    from gateway.audit.query import Question, either, named
+    from gateway.audit.query import AuditQuery, either, named
     from gateway.journal.reader import reading
 
-    question = Question(filter=either(named("id", id), named("correlation_id", id)), newest_first=False)
+    question = AuditQuery(filter=either(named("id", id), named("correlation_id", id)), newest_first=False)
     with reading(read_settings(config).journal.path) as reader:
         found = _some(reader.answers(question), "no event has this id or correlation id")
         if format is Format.TABLE:
@@ -92,14 +168,14 @@ def history(
     name: Name, target: Target = None, format: Formatting = Format.TABLE, config: Config = CONFIG
 ) -> None:
     """Show everything about one person or group, the oldest first."""
-    from gateway.audit.query import Question, named
+    from gateway.audit.query import AuditQuery, named
     from gateway.journal.reader import reading
 
     settings = read_settings(config)
     if target is not None:
         check_name("target", target, settings.targets)
     only = None if target is None else named("target.name", target)
-    question = Question(name=name, filter=only, newest_first=False)
+    question = AuditQuery(name=name, filter=only, newest_first=False)
     with reading(settings.journal.path) as reader:
         found = _some(reader.answers(question), f'the trail has nothing about "{name}"')
         write(found, format, HISTORY, SHEET)

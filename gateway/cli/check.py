@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from gateway.cli.failures import Status
-from gateway.cli.options import CONFIG, Config, read_settings
+from gateway.cli.output import CONFIG, Config, Status, read_settings
 
 if TYPE_CHECKING:
     from gateway.flow.target_port import TargetError

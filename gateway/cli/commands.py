@@ -13,14 +13,13 @@ from gateway.cli.audit import audit
 from gateway.cli.check import check
 from gateway.cli.demo import demo
 from gateway.cli.explain import explain
-from gateway.cli.failures import Status, stop_of
 from gateway.cli.guide import guide
 from gateway.cli.operations import operations
-from gateway.cli.pause import pause, resume
+from gateway.cli.output import Status, stop_of
 from gateway.cli.problems import problems
 from gateway.cli.reconcile import reconcile, resync
 from gateway.cli.serve import serve
-from gateway.cli.status import status
+from gateway.cli.status import pause, resume, status
 from gateway.cli.token import token
 
 NAME: Final = "scim-gateway"

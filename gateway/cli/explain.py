@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from gateway.cli.failures import Status
-from gateway.cli.options import CONFIG, Config, check_name, read_settings
-from gateway.cli.tables import Format, columns, text, write
+from gateway.cli.output import CONFIG, Config, Format, Status, check_name, columns, read_settings, text, write
 
 if TYPE_CHECKING:
     from gateway.mapping.target import TargetMapping
@@ -47,8 +45,8 @@ def explain(
     config: Config = CONFIG,
 ) -> int:
     """Show what a create would send to a target; nothing is sent."""
+    from gateway.build import mapping_of
     from gateway.cli.resources import read_resources
-    from gateway.parts import mapping_of
 
     settings = read_settings(config)
     check_name("target", target, settings.targets)

@@ -1,4 +1,4 @@
-"""`audit export`: the trail, or a part of it, as a file. That it was taken is in the trail, too."""
+"""`audit export` and `audit erase`: parts of the trail written to a file, a person's values removed."""
 
 import os
 import sys
@@ -12,17 +12,23 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TextIO, cast
 
 import typer
 
-from gateway.cli.acting import Wish, done
-from gateway.cli.failures import Status, Stop
-from gateway.cli.options import CONFIG, Config, read_settings
-from gateway.cli.tables import Format, write
+from gateway.cli.client import Wish, done
+from gateway.cli.output import CONFIG, Config, Format, Status, Stop, read_settings, write
 from gateway.cli.trail import SHEET, TABLE, Event, Filter, Since, Text, Until, parse_asked
 
 if TYPE_CHECKING:
     from gateway.admin.acts import Export
-    from gateway.audit.query import Question
+    from gateway.audit.query import AuditQuery
     from gateway.journal.reader import Reader
     from gateway.settings import Settings
+from typing import TYPE_CHECKING
+
+from gateway.cli.client import LONG_PATIENCE, Answer
+
+if TYPE_CHECKING:
+    from gateway.admin.acts import Erased
+    from gateway.settings import Settings
+
 
 EVERY: Final = 1.0  # seconds between two lines of progress
 
@@ -58,7 +64,7 @@ def export(
 class _Counted:
     """The events up to the one that was the newest; progress goes to a terminal as they pass."""
 
-    def __init__(self, reader: "Reader", question: "Question", last: int) -> None:
+    def __init__(self, reader: "Reader", question: "AuditQuery", last: int) -> None:
         self._reader = reader
         self._question = question
         self._last = last
@@ -114,7 +120,66 @@ def _note(settings: "Settings", export: "Export") -> None:
 
 
 async def _note_here(settings: "Settings", export: "Export") -> None:
-    from gateway.offline import open_export_desk
+    from gateway.build import open_export_desk
 
     async with open_export_desk(settings) as desk:
         await desk.note(export)
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The person's userName.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def erase(name: Name, yes: Yes = False, config: Config = CONFIG) -> int:
+    """Remove a person's values for good; that something was done to them stays, and the chain whole.
+
+    Exit status 1 where nothing was found, or something had to stay.
+    """
+    settings = read_settings(config)
+    if not yes and not _agreed(name):
+        raise Stop("nothing was removed", Status.REFUSED)
+    erased = _erased(settings, name)
+    if not erased.is_anything and not erased.kept:
+        raise Stop("nobody of this name is known, or nothing is left of them", Status.REFUSED)
+    return _told(erased)
+
+
+def _agreed(name: str) -> bool:
+    print(f"All values of {name} leave the audit trail and its archives, for good. Go on? [y/N] ", end="")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().casefold() in ("y", "yes")
+
+
+def _told(erased: "Erased") -> int:
+    archived = f", {erased.archived} of them in archives" if erased.archived else ""
+    print(f"removed: the values of {len(erased.events)} events{archived}")
+    for target in erased.originals:
+        print(f"removed: the original on {target}")
+    for kept in erased.kept:
+        print(f"kept: the original on {kept.target}, as {kept.reason}; erase again when that is over")
+    if not erased.is_done:
+        print("not done: freed parts of the files may still show them; the gateway tries again within a day")
+    return Status.DONE if erased.is_done and not erased.kept else Status.REFUSED
+
+
+def _erased(settings: "Settings", name: str) -> "Erased":
+    """Have the running gateway do it, or do it here where none runs."""
+    path = settings.journal.path
+    if not path.exists():
+        raise Stop(f"there is no journal {path} yet: `serve` makes it", Status.UNREACHABLE)
+    wish = Wish("POST", "/erasures", {"name": name}, timeout=LONG_PATIENCE)
+    return done(settings, wish, _read, lambda: _here(settings, name))
+
+
+def _read(answer: Answer) -> "Erased":
+    from gateway.admin.acts import Erased, Kept
+
+    said = dict(answer.document)
+    return Erased(**said | {"kept": tuple(Kept(**kept) for kept in said["kept"])})
+
+
+async def _here(settings: "Settings", name: str) -> "Erased":
+    from gateway.build import open_erasures
+
+    async with open_erasures(settings) as desk:
+        return await desk.erase(name)

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.failures import Status
-from gateway.cli.options import CONFIG, Config, check_name, read_settings
+from gateway.cli.output import CONFIG, Config, Status, check_name, read_settings
 from gateway.guide.data import ProviderKind
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
@@ -14,8 +13,8 @@ Kind = Annotated[ProviderKind, typer.Option("--provider", help="Whose app the pa
 
 def guide(target: Target, provider: Kind = ProviderKind.OKTA, config: Config = CONFIG) -> int:
     """Print, as Markdown, how the provider is set up to send people to a target."""
+    from gateway.build import subject_of
     from gateway.guide.page import guide as page
-    from gateway.parts import subject_of
 
     settings = read_settings(config)
     check_name("target", target, settings.targets)

@@ -9,11 +9,20 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.acting import Wish, done
-from gateway.cli.control_client import Answer
-from gateway.cli.failures import Status, Stop
-from gateway.cli.options import CONFIG, Config, check_name, read_settings
-from gateway.cli.tables import Column, Format, columns, shortened, write
+from gateway.cli.client import Answer, Wish, done
+from gateway.cli.output import (
+    CONFIG,
+    Column,
+    Config,
+    Format,
+    Status,
+    Stop,
+    check_name,
+    columns,
+    read_settings,
+    shortened,
+    write,
+)
 
 if TYPE_CHECKING:
     from gateway.admin.operations import OperationDesk
@@ -101,7 +110,7 @@ def _count(answer: Answer) -> int:
 
 
 async def _here(settings: "Settings", act: Act) -> int:
-    from gateway.offline import open_operation_desk
+    from gateway.build import open_operation_desk
 
     async with open_operation_desk(settings) as desk:
         return await act(desk)

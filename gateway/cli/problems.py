@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gateway.cli.failures import Status
-from gateway.cli.options import CONFIG, Config, check_name, read_settings
-from gateway.cli.tables import Format, Row, columns, write
+from gateway.cli.output import CONFIG, Config, Format, Row, Status, check_name, columns, read_settings, write
 
 if TYPE_CHECKING:
     from gateway.admin.problems import Trouble
@@ -38,7 +36,7 @@ def problems(target: Target, format: Formatting = Format.TABLE, config: Config =
 def _troubles(reader: "Reader", target: "TargetSettings") -> Iterator["Trouble"]:
     """Yield the problems of the people in the journal, and of those whose newest change was refused."""
     from gateway.admin.problems import troubles_in, troubles_of
-    from gateway.parts import mapping_of
+    from gateway.build import mapping_of
 
     mapping, strict = mapping_of(target), mapping_of(_strict(target))
     for original in reader.active_people(target.name):

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from gateway.cli.acting import alone, socket_of
-from gateway.cli.control_client import NoGateway, follow
-from gateway.cli.failures import Status, Stop
-from gateway.cli.options import CONFIG, Config, check_name, read_settings
-from gateway.cli.tables import Column, Format, columns, write
+from gateway.cli.client import NoGateway, alone, follow, socket_of
+from gateway.cli.output import (
+    CONFIG,
+    Column,
+    Config,
+    Format,
+    Status,
+    Stop,
+    check_name,
+    columns,
+    read_settings,
+    write,
+)
 
 if TYPE_CHECKING:
     from gateway.settings import Settings

@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 
 import orjson
 
-from gateway.cli.failures import Status, Stop
+from gateway.cli.output import Status, Stop
 from gateway.errors import GatewayError, InvalidPath
 from gateway.mapping.rules import is_many
 from gateway.scim.jsontext import parse_json

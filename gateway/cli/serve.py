@@ -8,8 +8,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from gateway.cli.failures import Status, Stop
-from gateway.cli.options import CONFIG, Config, read_settings
+from gateway.cli.output import CONFIG, Config, Status, Stop, read_settings
 
 if TYPE_CHECKING:
     from gateway.app import Gateway

@@ -1,4 +1,4 @@
-"""`status`: one look at the gateway, its journal and its targets."""
+"""`status`, `pause` and `resume`: how the gateway stands, and whether anything is sent to a target."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,14 +9,32 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from gateway.cli.acting import socket_of
-from gateway.cli.control_client import NoGateway, ask
-from gateway.cli.failures import Status, Stop
-from gateway.cli.options import CONFIG, Config, read_settings
-from gateway.cli.tables import Column, Format, columns, text, write
+from gateway.cli.client import NoGateway, ask, socket_of
+from gateway.cli.output import (
+    CONFIG,
+    Column,
+    Config,
+    Format,
+    Status,
+    Stop,
+    columns,
+    read_settings,
+    text,
+    write,
+)
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from gateway.cli.client import Wish, done
+from gateway.cli.output import check_name
+
+if TYPE_CHECKING:
+    from gateway.admin.acts import Pauses
+    from gateway.settings import Settings
+
 
 Document = Mapping[str, Any]
 
@@ -76,9 +94,9 @@ def _read(settings: "Settings") -> Document:
     from gateway.version import VERSION
 
     with reading(settings.journal.path) as reader:
-        census = reader.census()
-    states = status.target_states(settings.targets, census, lambda target: Seen())
-    journal = status.JournalState(None, None, census.bytes, census.seq)
+        counts = reader.counts()
+    states = status.target_states(settings.targets, counts, lambda target: Seen())
+    journal = status.JournalState(None, None, counts.bytes, counts.seq)
     return asdict(status.Status(False, VERSION, None, journal, states))
 
 
@@ -89,3 +107,37 @@ def _show(found: Document, path: Path) -> None:
     state = {True: ", writable", False: f", cannot be written: {reason}", None: ""}[journal["writable"]]
     print(f"journal {path}: {journal['bytes']:,} bytes, {journal['seq']:,} events{state}\n", flush=True)
     write(found["targets"], Format.TABLE, TABLE)
+
+
+Act = Callable[["Pauses"], Awaitable[bool]]
+
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
+
+
+def pause(target: Target, config: Config = CONFIG) -> None:
+    """Send nothing more to a target until `resume`; providers are told to come again, reads go on."""
+    done = _done(config, target, "pause", lambda pauses: pauses.pause(target))
+    print(f"{target} is paused" if done else f"{target} was paused already")
+
+
+def resume(target: Target, config: Config = CONFIG) -> None:
+    """Send to a paused target again, what waits first."""
+    done = _done(config, target, "resume", lambda pauses: pauses.resume(target))
+    print(f"{target} is resumed" if done else f"{target} was not paused")
+
+
+def _done(config: Config, target: str, name: str, act: Act) -> bool:
+    """Have the running gateway act, or act here where none runs; False where it was so already."""
+    settings = read_settings(config)
+    check_name("target", target, settings.targets)
+    wish = Wish("POST", f"/targets/{target}/{name}")
+    return done(
+        settings, wish, lambda answer: bool(answer.document.get("changed")), lambda: _here(settings, act)
+    )
+
+
+async def _here(settings: "Settings", act: Act) -> bool:
+    from gateway.build import open_pauses
+
+    async with open_pauses(settings) as pauses:
+        return await act(pauses)

@@ -10,10 +10,8 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.acting import Wish, done
-from gateway.cli.failures import Status, Stop
-from gateway.cli.options import CONFIG, Config, check_name, read_settings
-from gateway.cli.tables import Format, columns, write
+from gateway.cli.client import Wish, done
+from gateway.cli.output import CONFIG, Config, Format, Status, Stop, check_name, columns, read_settings, write
 
 if TYPE_CHECKING:
     from gateway.admin.acts import Token
@@ -94,14 +92,14 @@ def _row(found: "Token", now: str) -> dict[str, Any]:
 
 
 async def _issue(settings: "Settings", made: "Token") -> None:
-    from gateway.offline import open_desk
+    from gateway.build import open_desk
 
     async with open_desk(settings) as desk:
         await desk.issue(made)
 
 
 async def _revoke(settings: "Settings", id: str) -> bool:
-    from gateway.offline import open_desk
+    from gateway.build import open_desk
 
     async with open_desk(settings) as desk:
         return await desk.revoke(id)

@@ -9,10 +9,10 @@ import typer
 
 from gateway.audit.fields import SHEET as PATHS
 from gateway.audit.fields import at
-from gateway.cli.tables import Column, columns, shortened, text
+from gateway.cli.output import Column, columns, shortened, text
 
 if TYPE_CHECKING:
-    from gateway.audit.query import Question
+    from gateway.audit.query import AuditQuery
 
 Event = Mapping[str, Any]
 
@@ -28,11 +28,11 @@ Filter = Annotated[
 Text = Annotated[str | None, typer.Option("--q", metavar="TEXT", help="A text in any value.")]
 
 
-def parse_asked(**given: str | None) -> "Question":
+def parse_asked(**given: str | None) -> "AuditQuery":
     """Return the question that options ask; raises InvalidValue and InvalidFilter."""
-    from gateway.audit.query import parse_question
+    from gateway.audit.query import parse_audit_query
 
-    return parse_question(given, datetime.now(UTC))
+    return parse_audit_query(given, datetime.now(UTC))
 
 
 def changed(diff: Any, show: Callable[[Any], str] = text) -> str:

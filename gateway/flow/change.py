@@ -7,25 +7,25 @@ from typing import Final
 import structlog
 
 from gateway.errors import Busy, GatewayError, JournalUnavailable, NotSupported
-from gateway.flow.change_event import Record, outcome_of
+from gateway.flow.change_event import ChangeEvent, outcome_of
 from gateway.flow.deliver import Delivered, Delivery, Gone
 from gateway.flow.entry import without_password
 from gateway.flow.failures import answer_to_change, try_again_in
 from gateway.flow.find import load_situation
-from gateway.flow.groups import Membership
+from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
     Begun,
     IdTaken,
     Intent,
     Key,
     KeysTaken,
-    Mark,
     Operation,
+    OperationState,
     Outcome,
     Resource,
     Settlement,
-    Standing,
     State,
+    Transition,
 )
 from gateway.flow.locks import Hold
 from gateway.flow.model import (
@@ -42,8 +42,8 @@ from gateway.flow.model import (
 )
 from gateway.flow.plan import decide, intent_of, plan_new, says_active
 from gateway.flow.recovery import Recovery
-from gateway.flow.removals import Leavers, refuse_outdated
-from gateway.flow.resource import Known, Members, shown, updated_resource
+from gateway.flow.removals import RemovalClaims, refuse_outdated
+from gateway.flow.resource import Members, SettledState, shown, updated_resource
 from gateway.flow.services import plus
 from gateway.flow.target_port import Attributes, ResourceType, TargetError
 from gateway.scim.members import Emptied, edited
@@ -69,13 +69,13 @@ class Changes:
     def __init__(self, services: Services, recovery: Recovery) -> None:
         self._services = services
         self._recovery = recovery
-        self._leavers = Leavers(services)
-        self._membership = Membership(services)
+        self._removal_claims = RemovalClaims(services)
+        self._membership = GroupMembers(services)
 
     async def handle(self, change: Change) -> Reply:
         """Make the change and return the answer; raises the GatewayError that refuses it."""
         services = self._services
-        record = Record(change, services.new_id(), services.monotonic, services.monotonic())
+        record = ChangeEvent(change, services.new_id(), services.monotonic, services.monotonic())
         try:
             reply = await self._walk(change, record)
         except GatewayError as error:
@@ -85,7 +85,7 @@ class Changes:
         services.meter.changed(change.target.name, reply.outcome)
         return reply
 
-    async def _walk(self, change: Change, record: Record) -> Reply:
+    async def _walk(self, change: Change, record: ChangeEvent) -> Reply:
         if change.type is ResourceType.GROUP and not await change.target.has_groups():
             raise NotSupported(f"{change.target.name} takes no groups: untick Push Groups")
         keys = keys_of_change(change)
@@ -98,10 +98,10 @@ class Changes:
                     keys = keys | more.keys
                 except (Gone, KeysTaken):
                     entry = record.plan.target_id if record.plan else None
-                    self._services.sights.forget(change.target.name, change.type, entry or "")
+                    self._services.entry_cache.forget(change.target.name, change.type, entry or "")
         raise Busy("the resource keeps changing under this request")
 
-    async def _decided(self, change: Change, hold: Hold, record: Record) -> Reply:
+    async def _decided(self, change: Change, hold: Hold, record: ChangeEvent) -> Reply:
         """Decide on what is known under the keys that are held, and do it; raises MoreKeys."""
         intent = None
         if self._is_new(change):
@@ -133,7 +133,7 @@ class Changes:
             and services.paused_since(target.name) is None
         )
 
-    async def _ask(self, change: Change, hold: Hold, record: Record, intent: Intent | None) -> Begun:
+    async def _ask(self, change: Change, hold: Hold, record: ChangeEvent, intent: Intent | None) -> Begun:
         """Ask the journal once; what stands unsettled under the keys is settled before it is asked again.
 
         A leaver for whom that cannot be done now is kept. Raises MoreKeys.
@@ -150,7 +150,7 @@ class Changes:
         try:
             await self._recovery.settle_doubt(change.target, begun.unsettled, says_active(change))
         except Busy as busy:
-            await self._leavers.keep(change, hold.keys, record, busy)
+            await self._removal_claims.keep(change, hold.keys, record, busy)
             raise
         return await operations.begin(base, change.type, tuple(hold.keys))
 
@@ -161,19 +161,21 @@ class Changes:
             raise answer_to_change(change.target.name, error) from error
 
     async def _look(
-        self, change: Change, keys: frozenset[Key], known: Sequence[Resource], record: Record
+        self, change: Change, keys: frozenset[Key], known: Sequence[Resource], record: ChangeEvent
     ) -> Situation:
         try:
             self._services.refuse_paused(change.target.name)
             return await load_situation(self._services, change, known)
         except TargetError as error:
             answer = answer_to_change(change.target.name, error)
-            await self._leavers.keep(change, keys, record, answer, error)
+            await self._removal_claims.keep(change, keys, record, answer, error)
             raise answer from error
 
-    async def _carry_out(self, change: Change, situation: Situation, plan: Plan, record: Record) -> Reply:
+    async def _carry_out(
+        self, change: Change, situation: Situation, plan: Plan, record: ChangeEvent
+    ) -> Reply:
         if plan.send is not Send.NOTHING:
-            operation = await self._leavers.claim(change, situation, plan, record)
+            operation = await self._removal_claims.claim(change, situation, plan, record)
             return await self._deliver(change, situation, plan, operation, record)
         if _is_no_news(change, situation, plan):
             return Reply(plan.status, outcome=plan.outcome)
@@ -181,7 +183,7 @@ class Changes:
         return await self._settle(change, situation, plan, None, nothing, record)
 
     async def _deliver(
-        self, change: Change, situation: Situation, plan: Plan, operation: Operation, record: Record
+        self, change: Change, situation: Situation, plan: Plan, operation: Operation, record: ChangeEvent
     ) -> Reply:
         """Send what the plan says, whose intent is recorded, and settle it."""
         delivery = Delivery(self._services, self._membership, record, operation, plan)
@@ -205,11 +207,13 @@ class Changes:
         plan: Plan,
         operation: Operation | None,
         delivered: Delivered,
-        record: Record,
+        record: ChangeEvent,
     ) -> Reply:
         entry = delivered.entry if plan.send is not Send.NOTHING else situation.present
         entry = without_password(entry) if entry is not None else None
-        state = Known(change.target.name, change.type, plan.original, plan.state, plan.mapped.form, entry)
+        state = SettledState(
+            change.target.name, change.type, plan.original, plan.state, plan.mapped.form, entry
+        )
         # the provider has used the id, so it has it
         is_known = change.id is not None and change.caller.kind == "provider"
         before, now = situation.resource, self._services.now()
@@ -231,7 +235,7 @@ class Changes:
         return Reply(plan.status, document, delivered.outcome)
 
     async def _recorded(
-        self, operation: Operation | None, settlement: Settlement, record: Record
+        self, operation: Operation | None, settlement: Settlement, record: ChangeEvent
     ) -> Resource:
         """Settle, and return the resource as it is kept.
 
@@ -254,14 +258,14 @@ class Changes:
                 return resource
 
     def _note_sight(self, change: Change, plan: Plan, delivered: Delivered) -> None:
-        target, sights = change.target.name, self._services.sights
+        target, entry_cache = change.target.name, self._services.entry_cache
         if delivered.entry is not None:
-            sights.note(target, change.type, delivered.entry)
+            entry_cache.note(target, change.type, delivered.entry)
         elif plan.send is Send.DELETE:
-            sights.forget(target, change.type, plan.target_id or "")
+            entry_cache.forget(target, change.type, plan.target_id or "")
 
     async def _give_up(
-        self, change: Change, delivery: Delivery, record: Record, error: TargetError | GatewayError
+        self, change: Change, delivery: Delivery, record: ChangeEvent, error: TargetError | GatewayError
     ) -> GatewayError:
         """Close the operation, or leave it to be settled later; return what the provider hears."""
         answer = error if isinstance(error, GatewayError) else answer_to_change(change.target.name, error)
@@ -270,11 +274,11 @@ class Changes:
         event = record.refusal(answer, _status(answer, change))
         operation = delivery.operation
         if delivery.in_doubt:
-            mark = Mark(Standing.DOUBT, answer.detail, operation.due)
+            mark = Transition(OperationState.DOUBT, answer.detail, operation.due)
         elif operation.intent.removes and isinstance(answer, Busy):
             fault = error if isinstance(error, TargetError) else None
             due = plus(self._services.now(), try_again_in(1, fault))
-            mark = Mark(Standing.PENDING, answer.detail, due)
+            mark = Transition(OperationState.PENDING, answer.detail, due)
         else:
             outcome = Outcome(event.fields["outcome"]["result"])
             await self._services.operations.settle(operation, Settlement(outcome, event))
@@ -285,12 +289,12 @@ class Changes:
         return answer
 
     async def _close(
-        self, delivery: Delivery, record: Record, outcome: Outcome, status: int, reason: str
+        self, delivery: Delivery, record: ChangeEvent, outcome: Outcome, status: int, reason: str
     ) -> None:
         event = replace(record.event(outcome, status, reason), id=self._services.new_id())
         await self._services.operations.settle(delivery.operation, Settlement(outcome, event))
 
-    async def _remember_refusal(self, record: Record, error: GatewayError) -> None:
+    async def _remember_refusal(self, record: ChangeEvent, error: GatewayError) -> None:
         if record.is_written:
             return
         event = record.refusal(error, _status(error, record.change))
@@ -341,4 +345,4 @@ def _known_members(change: Change, plan: Plan) -> Members:
 
 
 def _status(error: GatewayError, change: Change) -> int:
-    return error.told(change.caller.busy_status)
+    return error.status_for(change.caller.busy_status)

@@ -15,7 +15,7 @@ from gateway.scim.names import NAMES
 
 
 @dataclass(slots=True)
-class Record:
+class ChangeEvent:
     """The one thing that a change writes while it is handled."""
 
     change: Change
@@ -136,7 +136,7 @@ def refused_event(
     asked: Attempted = NOTHING,
 ) -> Event:
     """Return the event of a request refused before it was known what it would change."""
-    status = error.told(caller.busy_status)
+    status = error.status_for(caller.busy_status)
     refused = "auth.refused" if status in (401, 403) else "request.refused"
     fields: dict[str, Any] = {
         "event": f"{asked.type.lower()}.{asked.operation}" if asked.type else refused,

@@ -6,12 +6,12 @@ from itertools import count
 from typing import Any
 
 from gateway.errors import Uniqueness
-from gateway.flow.change_event import Record
+from gateway.flow.change_event import ChangeEvent
 from gateway.flow.entry import update_of
 from gateway.flow.failures import Retry
-from gateway.flow.find import find_entry, may_become
-from gateway.flow.groups import Membership
-from gateway.flow.journal_port import Mark, Operation, Outcome, Standing
+from gateway.flow.find import may_become, search_entry
+from gateway.flow.groups import GroupMembers
+from gateway.flow.journal_port import Operation, OperationState, Outcome, Transition
 from gateway.flow.members import NOBODYS, Members
 from gateway.flow.model import Change, Plan, Send, Services, Target
 from gateway.flow.services import plus
@@ -50,8 +50,8 @@ class Delivery:
     def __init__(
         self,
         services: Services,
-        membership: Membership,
-        record: Record,
+        membership: GroupMembers,
+        record: ChangeEvent,
         operation: Operation,
         plan: Plan,
     ) -> None:
@@ -118,7 +118,7 @@ class Delivery:
         if plan.send is Send.CREATE:
             form = plan.mapped.form | plan.secret if plan.secret else plan.mapped.form
             return await self._whole(await connector.create(kind, form))
-        self._services.sights.forget(self._target.name, kind, plan.target_id or "")
+        self._services.entry_cache.forget(self._target.name, kind, plan.target_id or "")
         if plan.send is Send.DELETE:
             await connector.delete(kind, plan.target_id or "")
             return None
@@ -147,7 +147,7 @@ class Delivery:
         if answer is not None and answer.get("id"):
             return answer
         try:
-            found = await find_entry(self._target, self._change.type, self._plan.mapped.form)
+            found = await search_entry(self._target, self._change.type, self._plan.mapped.form)
         except TargetError as error:  # the create happened, so this is doubt, whatever the read says
             raise Silent(error.reason, error.status) from error
         if found is None:
@@ -173,7 +173,7 @@ class Delivery:
         self.in_doubt = self._was_in_doubt = True
         now, doubts, id = self._services.now(), self._services.doubts, self.operation.intent.op_id
         doubts[id] = now  # known here even where it cannot be written down
-        mark = Mark(Standing.DOUBT, error.reason, plus(now, quiet))
+        mark = Transition(OperationState.DOUBT, error.reason, plus(now, quiet))
         self.operation = await self._services.operations.mark(self.operation, mark)
         del doubts[id]
         if quiet >= self._left():
@@ -184,7 +184,7 @@ class Delivery:
         """Ask the target whether the doubtful attempt took effect; None: it did not."""
         plan, kind = self._plan, self._change.type
         if plan.send is Send.CREATE:
-            entry = await find_entry(self._target, kind, plan.mapped.form)
+            entry = await search_entry(self._target, kind, plan.mapped.form)
             if entry is None:
                 return None
             await self._refuse_others(entry)
@@ -214,7 +214,7 @@ class Delivery:
         """The name is taken: by an entry that may be adopted, or by somebody else."""
         if self._plan.send is not Send.CREATE:
             raise conflict
-        entry = await find_entry(self._target, self._change.type, self._plan.mapped.form)
+        entry = await search_entry(self._target, self._change.type, self._plan.mapped.form)
         if entry is None:
             raise conflict
         return await self._adopt(entry)

@@ -29,7 +29,7 @@ def is_still_active(mapping: TargetMapping, resource: Resource, present: Mapping
     return resource.state is State.INACTIVE and truth(get(mapping.reverse(present), "active")) is True
 
 
-def held(mapping: TargetMapping, resource: Resource, link: Link, present: Attributes) -> Attributes:
+def form_on_target(mapping: TargetMapping, resource: Resource, link: Link, present: Attributes) -> Attributes:
     """Return what the target has, in the form it was sent, whatever the rules have become since."""
     if present == link.seen and resource.state is not State.INACTIVE:
         return link.sent

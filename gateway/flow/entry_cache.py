@@ -19,7 +19,7 @@ class Moment(NamedTuple):
     at: float
 
 
-class Sights:
+class EntryCache:
     """What is known of each entry and since when; forgets the oldest first.
 
     An answer counts from when its read was sent: one that was asked for before a change and came after it

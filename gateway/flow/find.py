@@ -20,16 +20,16 @@ async def load_situation(services: Services, change: Change, known: Sequence[Res
     Raises NotFound for an id that is of no use any more, and what the connector raises.
     """
     if change.id is None:
-        return await _look_for_create(services, change, known)
+        return await _situation_of_create(services, change, known)
     own = next((resource for resource in known if resource.id == change.id), None)
     rivals = tuple(resource for resource in known if resource is not own)
     trust = 0 if change.if_match else change.target.policy.trust  # a version is of what is there now
     if own is None:
-        foreign = await foreign_entry(services, change.target, change.type, change.id, trust)
+        foreign = await load_unknown_entry(services, change.target, change.type, change.id, trust)
         return Situation(None, rivals, foreign)
     if own.state is State.DELETED:
         raise NotFound(f"this {change.type.lower()} was deleted")
-    entry = await entry_of(services, change.target, own, trust)
+    entry = await load_entry(services, change.target, own, trust)
     if entry is None:
         await _refuse_protected(services, change.target, own)
     return Situation(own, rivals, entry)
@@ -45,7 +45,7 @@ async def _refuse_protected(services: Services, target: Target, own: Resource) -
         raise NotFound(f"targets.{target.name}.protect keeps this entry from providers")
 
 
-async def recalled(services: Services, change: Change, keys: Iterable[Key]) -> Situation | None:
+async def recall_situation(services: Services, change: Change, keys: Iterable[Key]) -> Situation | None:
     """Return what the journal alone knows of somebody active; None where that is too little."""
     known = await services.resources.find(change.target.name, change.type, tuple(keys))
     own = next((resource for resource in known if resource.id == change.id), None)
@@ -56,25 +56,25 @@ async def recalled(services: Services, change: Change, keys: Iterable[Key]) -> S
     return Situation(own, rivals, {**(link.seen or link.sent), "id": link.target_id})
 
 
-async def _look_for_create(services: Services, change: Change, known: Sequence[Resource]) -> Situation:
+async def _situation_of_create(services: Services, change: Change, known: Sequence[Resource]) -> Situation:
     external = change.body.get("externalId")
     by_external = (r for r in known if external and r.original.get("externalId") == external)
     own = next(by_external, known[0] if known else None)
     rivals = tuple(resource for resource in known if resource is not own)
     if own is not None:
         return Situation(
-            own, rivals, await entry_of(services, change.target, own, change.target.policy.trust)
+            own, rivals, await load_entry(services, change.target, own, change.target.policy.trust)
         )
     is_refused = change.target.policy.unique_names and change.type is ResourceType.USER
     if is_refused and not services.looks_first:  # few targets refuse a second group of one name
         return Situation()
-    entry = await find_entry(change.target, change.type, change.mapping.forward(change.body).form)
+    entry = await search_entry(change.target, change.type, change.mapping.forward(change.body).form)
     if entry is not None and await _is_taken(services, change.target, change.type, entry):
         raise Uniqueness(f"{change.target.name} holds an entry of that name which may not be adopted")
     return Situation(present=entry)
 
 
-async def foreign_entry(
+async def load_unknown_entry(
     services: Services, target: Target, kind: ResourceType, target_id: str, trust: float
 ) -> Attributes | None:
     """Return an entry that the journal does not know, by the target's own id, None where there is none.
@@ -83,30 +83,32 @@ async def foreign_entry(
     """
     if await services.resources.read(target.name, kind, target.name, (target_id,)):
         return None  # known under another id: this one never was the provider's
-    entry = services.sights.recall(target.name, kind, target_id, trust)
-    asked = services.sights.moment()
+    entry = services.entry_cache.recall(target.name, kind, target_id, trust)
+    asked = services.entry_cache.moment()
     entry = entry or await target.connector.get(kind, target_id)
     if entry is None or is_protected(target, entry):
         return None
-    services.sights.note(target.name, kind, entry, asked)
+    services.entry_cache.note(target.name, kind, entry, asked)
     return entry
 
 
-async def entry_of(services: Services, target: Target, resource: Resource, trust: float) -> Attributes | None:
+async def load_entry(
+    services: Services, target: Target, resource: Resource, trust: float
+) -> Attributes | None:
     """Return what the target shows of a resource of ours, at most `trust` seconds old; None: nothing."""
     link = resource.links.get(target.name)
     if link is None or link.target_id is None:
         return None
-    entry = services.sights.recall(target.name, resource.type, link.target_id, trust)
+    entry = services.entry_cache.recall(target.name, resource.type, link.target_id, trust)
     if entry is not None and not is_protected(target, entry):
         return entry
-    asked = services.sights.moment()
+    asked = services.entry_cache.moment()
     entry = await target.connector.get(resource.type, link.target_id)
     if entry is None and resource.state is State.ACTIVE:
         entry = await _made_again(services, target, resource)
     if entry is None or is_protected(target, entry):
         return None
-    services.sights.note(target.name, resource.type, entry, asked)
+    services.entry_cache.note(target.name, resource.type, entry, asked)
     return entry
 
 
@@ -117,7 +119,7 @@ def is_protected(target: Target, entry: Attributes) -> bool:
 
 async def _made_again(services: Services, target: Target, resource: Resource) -> Attributes | None:
     """Look for an entry that the target's administrator made anew, under another id, for the same person."""
-    entry = await find_entry(target, resource.type, resource.links[target.name].sent)
+    entry = await search_entry(target, resource.type, resource.links[target.name].sent)
     if entry is None or await _is_taken(services, target, resource.type, entry):
         return None
     entry_shown = target.mapping_for(resource.type).reverse(entry)
@@ -149,7 +151,7 @@ async def _is_taken(services: Services, target: Target, kind: ResourceType, entr
     return bool(linked) or is_protected(target, entry)
 
 
-async def find_entry(target: Target, kind: ResourceType, form: Mapping[str, Any]) -> Attributes | None:
+async def search_entry(target: Target, kind: ResourceType, form: Mapping[str, Any]) -> Attributes | None:
     """Return the target's entry with this form's externalId, else with its name; None where there is none.
 
     Raises Uniqueness where several have it, and what the connector raises.

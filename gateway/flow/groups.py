@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from gateway.flow.find import foreign_entry
+from gateway.flow.find import load_unknown_entry
 from gateway.flow.journal_port import MemberRow, Outcome, Resource, State
 from gateway.flow.members import (
     NOBODYS,
@@ -21,7 +21,7 @@ from gateway.scim.members import Delta, Elements, delta_of, edited, needs_presen
 MOST_ASKED: Final = 50  # members that a target is asked about, one by one, in one change
 
 
-class Membership:
+class GroupMembers:
     """Turns what is asked of a group's members into what is sent."""
 
     def __init__(self, services: Services) -> None:
@@ -108,7 +108,7 @@ class Membership:
         named = [*add, *remove]
         found = dict(await self._services.memberships.target_ids(target.name, target.name, named))
         for member in [member for member in add if member not in found][:MOST_ASKED]:
-            entry = await foreign_entry(
+            entry = await load_unknown_entry(
                 self._services, target, ResourceType.USER, member, target.policy.trust
             )
             found[member] = member if entry is not None else None

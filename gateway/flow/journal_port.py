@@ -109,7 +109,7 @@ class MemberRows:
     entries: Mapping[str, str | None] = field(default_factory=dict)
 
 
-class Standing(StrEnum):
+class OperationState(StrEnum):
     """How far an unsettled operation has come."""
 
     OPEN = "open"  # recorded, perhaps sent
@@ -125,7 +125,7 @@ class Operation:
 
     intent: Intent
     fence: int
-    standing: Standing
+    standing: OperationState
     attempts: int
     opened: str  # RFC 3339, UTC
     due: str = ""  # not to be tried again on our own before; RFC 3339, UTC
@@ -146,10 +146,10 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Transition:
     """How an operation stands from now on; `attempts` None leaves their number."""
 
-    standing: Standing
+    standing: OperationState
     reason: str | None = None
     due: str = ""
     attempts: int | None = None
@@ -186,7 +186,7 @@ class Operations(Protocol):
         None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over.
         """
 
-    async def mark(self, operation: Operation, mark: Mark, event: Event | None = None) -> Operation:
+    async def mark(self, operation: Operation, mark: Transition, event: Event | None = None) -> Operation:
         """Record how an operation stands that cannot be settled now; raises `StaleFence`."""
 
     async def open(self, base: str | None, keys: Sequence[Key]) -> tuple[Operation, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from gateway.flow.entry_cache import Sights
+from gateway.flow.entry_cache import EntryCache
 from gateway.flow.journal_port import (
     Key,
     Link,
@@ -125,7 +125,7 @@ class Services:
     memberships: Memberships
     trail: Trail
     locks: KeyedLocks
-    sights: Sights
+    entry_cache: EntryCache
     monotonic: Callable[[], float]  # seconds
     now: Callable[[], str]  # RFC 3339, UTC
     sleep: Callable[[float], Awaitable[None]]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from gateway.errors import InvalidValue, NotFound, Uniqueness
-from gateway.flow.entry import held, is_still_active, may_adopt, update_of, view_of, with_kept
+from gateway.flow.entry import form_on_target, is_still_active, may_adopt, update_of, view_of, with_kept
 from gateway.flow.journal_port import Intent, Key, Outcome, Resource, State
 from gateway.flow.model import (
     Change,
@@ -60,8 +60,8 @@ def _create(change: Change, situation: Situation) -> Plan:
 
 def _known_person(change: Change, situation: Situation, resource: Resource, wanted: Attributes) -> str:
     """Say how a create for somebody the journal knows goes on; raises Uniqueness where it may not."""
-    held, asked = resource.original.get("externalId"), wanted.get("externalId")
-    if held and asked and held != asked:
+    form_on_target, asked = resource.original.get("externalId"), wanted.get("externalId")
+    if form_on_target and asked and form_on_target != asked:
         if resource.state is State.ACTIVE or change.target.policy.reuse_name != "take":
             raise Uniqueness(f"{NAMES[change.type]} belongs to somebody with another externalId")
         return "user.rebound"
@@ -123,7 +123,7 @@ def _update(change: Change, situation: Situation, wanted: Wanted, status: int) -
     policy, present = change.target.policy, situation.present
     if present is None:
         return _without_entry(change, situation, wanted, status)
-    before = _held(change, situation, present)
+    before = _form_on_target(change, situation, present)
     if not wanted.is_active and policy.on_deactivate == "delete":
         gone = compare(before, {})
         return _plan(change, Send.DELETE, wanted, status, differences=gone, target_id=present["id"])
@@ -143,12 +143,12 @@ def _update(change: Change, situation: Situation, wanted: Wanted, status: int) -
     )
 
 
-def _held(change: Change, situation: Situation, present: Attributes) -> Attributes:
+def _form_on_target(change: Change, situation: Situation, present: Attributes) -> Attributes:
     """Return what the target holds, in the form it is sent."""
     mapping, resource, link = change.mapping, situation.resource, situation.link(change.target.name)
     if resource is None or link is None:
         return mapping.forward(mapping.reverse(present)).form
-    return held(mapping, resource, link, present)
+    return form_on_target(mapping, resource, link, present)
 
 
 def _without_entry(change: Change, situation: Situation, wanted: Wanted, status: int) -> Plan:

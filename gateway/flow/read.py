@@ -8,8 +8,8 @@ from typing import Any
 from gateway.errors import InvalidFilter, NotFound
 from gateway.flow.entry_cache import Moment
 from gateway.flow.failures import answer_to_read
-from gateway.flow.find import entry_of, foreign_entry, is_made_again, is_protected
-from gateway.flow.groups import Membership
+from gateway.flow.find import is_made_again, is_protected, load_entry, load_unknown_entry
+from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import Key, Resource, State
 from gateway.flow.members import without_members
 from gateway.flow.model import Services, Target, keys_of, keys_of_resource
@@ -30,7 +30,7 @@ IsAsked = Callable[[Attributes, Attributes], bool]  # of an entry, and of the do
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ReadQuery:
     """A provider's query for a page; `start` is 1-based."""
 
     filter: Filter | None = None
@@ -46,7 +46,7 @@ class Reads:
     def __init__(self, services: Services, recovery: Recovery) -> None:
         self._services = services
         self._recovery = recovery
-        self._membership = Membership(services)
+        self._membership = GroupMembers(services)
 
     async def get(self, target: Target, kind: ResourceType, id: str, *, members: bool = True) -> Attributes:
         """Return one resource; raises NotFound, and the GatewayError for a target that cannot be read."""
@@ -59,7 +59,7 @@ class Reads:
             raise NotFound(f"{target.name} has no {kind.value.lower()} with this id")
         return found
 
-    async def query(self, target: Target, kind: ResourceType, question: Question) -> Page:
+    async def query(self, target: Target, kind: ResourceType, question: ReadQuery) -> Page:
         """Return one page of what matches; raises the GatewayError for a target that cannot be read."""
         if kind is ResourceType.GROUP and not await target.has_groups():
             return Page(0, ())
@@ -78,14 +78,14 @@ class Reads:
     ) -> Attributes | None:
         known = await self._services.resources.find(target.name, kind, (Key("id", id),))
         if not known:
-            entry = await foreign_entry(self._services, target, kind, id, trust=0)
+            entry = await load_unknown_entry(self._services, target, kind, id, trust=0)
             if entry is None:
                 return None
             return await self._found(target, kind, None, entry, members)
         resource = known[0]
         if resource.state is State.DELETED:
             return None
-        entry = await entry_of(self._services, target, resource, trust=0)
+        entry = await load_entry(self._services, target, resource, trust=0)
         if entry is not None:
             return await self._found(target, kind, resource, entry, members)
         if not _is_absent_rightly(resource):
@@ -125,7 +125,7 @@ class Reads:
         return (await self._services.resources.find(target.name, resource.type, own))[0]
 
     async def _matching(
-        self, target: Target, kind: ResourceType, filter: Filter | None, question: Question
+        self, target: Target, kind: ResourceType, filter: Filter | None, question: ReadQuery
     ) -> Page:
         if filter is None:
             if _is_sorted_here(target, kind, question.sort):
@@ -148,7 +148,7 @@ class Reads:
         return Page(page.total, window(ordered, question.start, question.count))
 
     async def _asked(
-        self, target: Target, kind: ResourceType, filter: Filter, matches: Matches, question: Question
+        self, target: Target, kind: ResourceType, filter: Filter, matches: Matches, question: ReadQuery
     ) -> Page:
         """Return the page as the target filters it, or as we do where it cannot say what is asked."""
         here = _is_about_members(filter) or _is_sorted_here(target, kind, question.sort)
@@ -173,11 +173,11 @@ class Reads:
         kind: ResourceType,
         filter: Filter | None,
         is_asked: IsAsked,
-        question: Question,
+        question: ReadQuery,
     ) -> Page:
         """Return one page of the target's; raises CannotFilter where it ignores the filter."""
         count = min(question.count, target.policy.page_size)
-        asked = self._services.sights.moment()
+        asked = self._services.entry_cache.moment()
         query = Query(filter, question.start, count, question.members, question.sort)
         page = await target.connector.query(kind, query)
         if not all(is_asked(entry, {}) for entry in page.entries):
@@ -193,7 +193,7 @@ class Reads:
         return await self._search(target, kind, is_asked, question)  # only so are the numbers right
 
     async def _search(
-        self, target: Target, kind: ResourceType, is_asked: IsAsked, question: Question
+        self, target: Target, kind: ResourceType, is_asked: IsAsked, question: ReadQuery
     ) -> Page:
         """Evaluate a filter here, over the target's pages: only the wanted window is kept."""
         if question.sort is not None:
@@ -207,7 +207,7 @@ class Reads:
         return Page(total, tuple(found))
 
     async def _sorted(
-        self, target: Target, kind: ResourceType, is_asked: IsAsked, question: Question, order: Order
+        self, target: Target, kind: ResourceType, is_asked: IsAsked, question: ReadQuery, order: Order
     ) -> Page:
         """Search in an order that only we know, and read once more what the page shows."""
         async for entry, document in self._everybody(target, kind, question):
@@ -219,14 +219,14 @@ class Reads:
         return Page(len(ids), tuple(document for document in found if document is not None))
 
     async def _everybody(
-        self, target: Target, kind: ResourceType, question: Question
+        self, target: Target, kind: ResourceType, question: ReadQuery
     ) -> AsyncIterator[tuple[Attributes, Attributes]]:
-        members, asked = question.members, self._services.sights.moment()
+        members, asked = question.members, self._services.entry_cache.moment()
         ask = partial(target.connector.query, kind)
         async for entries in walk(ask, target.policy.page_size, members=members):
             for pair in await self._shown(target, kind, entries, members, asked):
                 yield pair
-            asked = self._services.sights.moment()
+            asked = self._services.entry_cache.moment()
 
     async def _shown(
         self, target: Target, kind: ResourceType, entries: Sequence[Attributes], members: bool, asked: Moment
@@ -239,7 +239,7 @@ class Reads:
         linked = {**linked, **await self._made_again(target, kind, strangers)}
         documents = []
         for entry in visible:
-            self._services.sights.note(target.name, kind, entry, asked)
+            self._services.entry_cache.note(target.name, kind, entry, asked)
             document = await self._shown_one(target, kind, linked.get(entry["id"]), entry, members)
             documents.append((entry, document))
         return documents
@@ -306,7 +306,7 @@ def _is_anybody(entry: Attributes, document: Attributes) -> bool:
     return True
 
 
-async def query_all(reads: Reads, target: Target, question: Question) -> Page:
+async def query_all(reads: Reads, target: Target, question: ReadQuery) -> Page:
     """Return a page of what matches, people before groups; raises as `Reads.query` does."""
     refuse_unknown(target, tuple(ResourceType), question.filter)
     total, found = 0, list[Attributes]()
@@ -318,7 +318,7 @@ async def query_all(reads: Reads, target: Target, question: Question) -> Page:
     return Page(total, tuple(found))
 
 
-async def _of_type(reads: Reads, target: Target, kind: ResourceType, question: Question) -> Page:
+async def _of_type(reads: Reads, target: Target, kind: ResourceType, question: ReadQuery) -> Page:
     if question.filter is None:
         return await reads.query(target, kind, question)
     mapping = target.mapping_for(kind)

@@ -11,24 +11,24 @@ from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.deliver import read_back
 from gateway.flow.entry import update_of
 from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, is_dead, try_again_in
-from gateway.flow.find import find_entry, may_become
-from gateway.flow.groups import Membership
+from gateway.flow.find import may_become, search_entry
+from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
     IdTaken,
     Intent,
     Key,
     KeysTaken,
-    Mark,
     Operation,
+    OperationState,
     Outcome,
     Resource,
     Settlement,
     StaleFence,
-    Standing,
+    Transition,
 )
 from gateway.flow.members import NOBODYS, Members
 from gateway.flow.model import Services, Target
-from gateway.flow.resource import Known, updated_resource
+from gateway.flow.resource import SettledState, updated_resource
 from gateway.flow.services import Alert, between, plus
 from gateway.flow.target_port import Attributes, Conflict, Missing, Refused, TargetError
 from gateway.log import correlation_id
@@ -45,7 +45,7 @@ class Recovery:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._membership = Membership(services)
+        self._membership = GroupMembers(services)
         self._started = services.now()
 
     async def settle_doubt(
@@ -61,7 +61,7 @@ class Recovery:
                 if gives_way(operation, active=active):
                     await self._services.sleep(self._quiet(target, operation))
                     await replaced(self._services, operation)
-                elif operation.standing in (Standing.HELD, Standing.DEAD):
+                elif operation.standing in (OperationState.HELD, OperationState.DEAD):
                     raise Busy(
                         f"an earlier change of this resource is {operation.standing}: {operation.reason}"
                     )
@@ -95,10 +95,10 @@ class Recovery:
     async def bury(self, reason: str) -> None:
         """Give up everything that stands open, until an administrator says retry or drop."""
         for operation in await self._services.operations.open(None, ()):
-            await self._services.operations.mark(operation, Mark(Standing.DEAD, reason))
+            await self._services.operations.mark(operation, Transition(OperationState.DEAD, reason))
 
     def _is_due(self, target: Target, operation: Operation) -> bool:
-        if operation.standing in (Standing.HELD, Standing.DEAD):
+        if operation.standing in (OperationState.HELD, OperationState.DEAD):
             return False
         now = self._services.now()
         is_early = now < operation.due <= plus(now, LONGEST_PAUSE)  # later ones are of a clock set back
@@ -107,12 +107,12 @@ class Recovery:
     async def _released(self, target: Target, waiting: Iterable[Operation]) -> list[Operation]:
         """Let go what is held though the brake is not: it was held while somebody released."""
         found = list(waiting)
-        held = [operation for operation in found if operation.standing is Standing.HELD]
+        held = [operation for operation in found if operation.standing is OperationState.HELD]
         if not held or (await self._services.removals.brake(target.name))[0] is not None:
             return found
-        mark = Mark(Standing.PENDING, attempts=1)
+        mark = Transition(OperationState.PENDING, attempts=1)
         free = [await self._services.operations.mark(operation, mark) for operation in held]
-        return [operation for operation in found if operation.standing is not Standing.HELD] + free
+        return [operation for operation in found if operation.standing is not OperationState.HELD] + free
 
     async def _swept(self, target: Target, operation: Operation) -> None:
         """Settle one operation unless the change that it belongs to is still under way."""
@@ -159,7 +159,7 @@ class Recovery:
         settlement = Settlement(outcome, event, resource, rows, is_new=known is None)
         await _settle(self._services, owned, settlement)
         self._services.doubts.pop(intent.op_id, None)
-        self._services.sights.forget(target.name, intent.type, intent.target_id or "")
+        self._services.entry_cache.forget(target.name, intent.type, intent.target_id or "")
         self._services.meter.changed(target.name, outcome)
         log.info("operation.recovered", target=target.name, outcome=outcome.value)
 
@@ -172,17 +172,17 @@ class Recovery:
         dead = not operation.intent.removes and is_dead(operation.attempts)
         due = plus(self._services.now(), try_again_in(operation.attempts, fault))
         if not dead:
-            await self._services.operations.mark(operation, Mark(Standing.DOUBT, reason, due))
+            await self._services.operations.mark(operation, Transition(OperationState.DOUBT, reason, due))
             return
         id, intent = self._services.new_id(), operation.intent
         event = recovery_event(id, intent, "operation.dead", Outcome.FAILED, reason)
-        await self._services.operations.mark(operation, Mark(Standing.DEAD, reason, due), event)
+        await self._services.operations.mark(operation, Transition(OperationState.DEAD, reason, due), event)
         what = f"operation {intent.op_id} was tried {operation.attempts} times: {type(error).__name__}"
         self._services.alarm(Alert("operation.dead", target.name, what))
 
     def _quiet(self, target: Target, operation: Operation) -> float:
         """Return the seconds until a request sent before the doubt can no longer take effect."""
-        if operation.standing is Standing.PENDING:
+        if operation.standing is OperationState.PENDING:
             return 0.0
         now, settle = self._services.now(), target.policy.settle
         id, doubts = operation.intent.op_id, self._services.doubts
@@ -207,7 +207,7 @@ class Recovery:
         "No" is safe where it is wrong: what the target shows is then seen as changed there. "Yes" is not.
         """
         if intent.operation == "create":
-            entry = await find_entry(target, intent.type, intent.wanted)
+            entry = await search_entry(target, intent.type, intent.wanted)
             return entry, entry is not None and await may_become(
                 self._services, target, intent.type, intent.original, entry
             )
@@ -249,7 +249,7 @@ class Recovery:
             raise
 
     def _resource(self, intent: Intent, known: Resource | None, entry: Attributes | None) -> Resource:
-        state = Known(intent.target, intent.type, intent.original, intent.state, intent.wanted, entry)
+        state = SettledState(intent.target, intent.type, intent.original, intent.state, intent.wanted, entry)
         id, now, new_id = intent.resource_id or None, self._services.now(), self._services.new_id
         return updated_resource(known, state, id, now, new_id, replied=False)
 
@@ -258,7 +258,7 @@ def gives_way(operation: Operation, *, active: bool | None) -> bool:
     """Say whether a newer change, which says whether somebody is `active`, takes an operation's place."""
     if active is None:
         return False
-    if operation.standing is Standing.DEAD and operation.intent.operation != "create" and not active:
+    if operation.standing is OperationState.DEAD and operation.intent.operation != "create" and not active:
         return True  # a leaver always leaves; what never was made certain must be looked for first
     return active and operation.intent.removes
 
@@ -278,7 +278,7 @@ async def replaced(services: Services, operation: Operation) -> None:
     event = recovery_event(id, intent, "operation.replaced", Outcome.FAILED, reason)
     await services.operations.settle(owned, Settlement(Outcome.FAILED, event))
     services.doubts.pop(intent.op_id, None)
-    services.sights.forget(intent.target, intent.type, intent.target_id or "")
+    services.entry_cache.forget(intent.target, intent.type, intent.target_id or "")
 
 
 async def _settle(services: Services, operation: Operation, settlement: Settlement) -> None:

@@ -7,12 +7,20 @@ from contextlib import asynccontextmanager, suppress
 
 from gateway.audit.event import Event
 from gateway.errors import Busy, GatewayError, InvalidValue, PreconditionFailed, Uniqueness
-from gateway.flow.change_event import Record
+from gateway.flow.change_event import ChangeEvent
 from gateway.flow.entry import view_of
 from gateway.flow.failures import answer_to_change, try_again_in
-from gateway.flow.find import recalled
-from gateway.flow.groups import Membership
-from gateway.flow.journal_port import Key, KeysTaken, Mark, Operation, Outcome, StaleFence, Standing
+from gateway.flow.find import recall_situation
+from gateway.flow.groups import GroupMembers
+from gateway.flow.journal_port import (
+    Key,
+    KeysTaken,
+    Operation,
+    OperationState,
+    Outcome,
+    StaleFence,
+    Transition,
+)
 from gateway.flow.model import Change, Plan, Services, Situation, Target
 from gateway.flow.plan import decide, intent_of
 from gateway.flow.recovery import replaced
@@ -22,14 +30,14 @@ from gateway.flow.target_port import ResourceType, TargetError
 from gateway.scim.messages import is_meant, tells_members
 
 
-class Leavers:
+class RemovalClaims:
     """Records removals: within the brake, and even where the target cannot be asked."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._brake = Brake(services)
+        self._brake = RemovalLimit(services)
 
-    async def claim(self, change: Change, situation: Situation, plan: Plan, record: Record) -> Operation:
+    async def claim(self, change: Change, situation: Situation, plan: Plan, record: ChangeEvent) -> Operation:
         """Record the intent; raises Busy where it is a removal too many, which is then held."""
         intent = intent_of(change, situation, plan, self._services.new_id())
         operations = self._services.operations
@@ -40,7 +48,7 @@ class Leavers:
             if reason is None:
                 return operation
             event = record.event(Outcome.PENDING, change.caller.busy_status, reason)
-            await operations.mark(operation, Mark(Standing.HELD, reason), event)
+            await operations.mark(operation, Transition(OperationState.HELD, reason), event)
         record.is_written = True
         raise Busy(reason)
 
@@ -48,7 +56,7 @@ class Leavers:
         self,
         change: Change,
         keys: frozenset[Key],
-        record: Record,
+        record: ChangeEvent,
         answer: GatewayError,
         fault: TargetError | None = None,
     ) -> None:
@@ -56,7 +64,7 @@ class Leavers:
 
         It stays pending until it is applied or replaced. What is no deactivation is not kept.
         """
-        situation = await recalled(self._services, change, keys)
+        situation = await recall_situation(self._services, change, keys)
         if situation is None:
             return
         with suppress(InvalidValue, PreconditionFailed, Uniqueness, KeysTaken, StaleFence):
@@ -73,25 +81,25 @@ class Leavers:
             record.plan = plan
             operation = await self.claim(change, situation, plan, record)
             mark = self._mark(change, earlier, answer, fault)
-            event = record.refusal(answer, answer.told(change.caller.busy_status))
+            event = record.refusal(answer, answer.status_for(change.caller.busy_status))
             await self._services.operations.mark(operation, mark, event)
             record.is_written = True
 
     def _mark(
         self, change: Change, earlier: Iterable[Operation], answer: GatewayError, fault: TargetError | None
-    ) -> Mark:
+    ) -> Transition:
         """Return how the removal stands: what was in doubt before it may still take effect after it."""
         now = self._services.now()
-        if any(o.standing in (Standing.OPEN, Standing.DOUBT) for o in earlier):
-            return Mark(Standing.DOUBT, answer.detail, plus(now, change.target.policy.settle))
-        return Mark(Standing.PENDING, answer.detail, plus(now, try_again_in(1, fault)))
+        if any(o.standing in (OperationState.OPEN, OperationState.DOUBT) for o in earlier):
+            return Transition(OperationState.DOUBT, answer.detail, plus(now, change.target.policy.settle))
+        return Transition(OperationState.PENDING, answer.detail, plus(now, try_again_in(1, fault)))
 
     async def _replace(self, earlier: Iterable[Operation]) -> None:
         for operation in earlier:
             await replaced(self._services, operation)
 
 
-class Brake:
+class RemovalLimit:
     """Counts removals for each target, and holds when there are too many."""
 
     def __init__(self, services: Services) -> None:
@@ -164,6 +172,6 @@ async def _members(services: Services, change: Change, situation: Situation) -> 
         return None
     try:
         entry = await target.connector.get(change.type, present["id"], members=True) or present
-        return await Membership(services).shown(target, situation.resource, entry)
+        return await GroupMembers(services).shown(target, situation.resource, entry)
     except TargetError as error:
         raise answer_to_change(target.name, error) from error

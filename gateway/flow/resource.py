@@ -63,7 +63,7 @@ def _ids(members: Members) -> list[str] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class SettledState:
     """A settled state: the original, the form that was sent, and what the target shows of it."""
 
     target: str
@@ -76,7 +76,7 @@ class Known:
 
 def updated_resource(
     before: Resource | None,
-    known: Known,
+    known: SettledState,
     id: str | None,
     now: str,
     new_id: Callable[[], str],

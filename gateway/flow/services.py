@@ -79,7 +79,7 @@ def between(earlier: str, later: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
-class Bell:
+class Wakeup:
     """Rung from one event loop, heard on the same."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class Bell:
         """Return what is set at the next ring: taken before work begins, it tells of a ring meanwhile."""
         return self._next
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake all who wait for the next ring."""
         rung, self._next = self._next, asyncio.Event()
         rung.set()

@@ -221,7 +221,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
+class Retention:
     """Moves months and erases people, one at a time."""
 
     path: Path

@@ -23,7 +23,7 @@ from gateway.audit.chain import (
     subject,
 )
 from gateway.audit.event import Event, Personal, expanded
-from gateway.audit.masking import NO_VEILS, Veil, veiled
+from gateway.audit.masking import NO_MASKING, Masking, masked_event
 from gateway.journal.store import Clock, Random
 from gateway.scim.documents import fold
 
@@ -49,13 +49,13 @@ class Appender:
     """Makes events into rows of the trail, in the order in which they are committed."""
 
     def __init__(
-        self, salt: bytes, clock: Clock, random: Random, veils: Mapping[str, Veil] = NO_VEILS
+        self, salt: bytes, clock: Clock, random: Random, maskings: Mapping[str, Masking] = NO_MASKING
     ) -> None:
-        """`veils`: of each target where the trail does not keep personal values as they are."""
+        """`maskings`: of each target where the trail does not keep personal values as they are."""
         self._salt = salt
         self._clock = clock
         self._random = random
-        self._veils = veils
+        self._maskings = maskings
 
     def write(self, connection: sqlite3.Connection, events: Sequence[Event]) -> None:
         """Add the events after the newest one."""
@@ -68,8 +68,8 @@ class Appender:
 
     def _add(self, connection: sqlite3.Connection, event: Event, before: Head) -> Head:
         indexed, about = columns(event.fields), self._subject(event)
-        veil = self._veils.get(indexed[TARGET] or "")
-        shown = event if veil is None else veiled(event, veil, about)
+        masking = self._maskings.get(indexed[TARGET] or "")
+        shown = event if masking is None else masked_event(event, masking, about)
         sealed = seal(shown, before, self._clock(), self._random)
         head = sealed.head
         row = (head.seq, event.id, head.published, *indexed, about, sealed.body, head.hash)
@@ -116,10 +116,10 @@ def page(
         low = _seq(connection, FIRST_SINCE, since, NEWEST)
     if until is not None:
         high = min(high, _seq(connection, LAST_BEFORE, until, 0))
-    return told(connection, [seq for (seq,) in connection.execute(PAGE, (low, high, count))])
+    return load_events(connection, [seq for (seq,) in connection.execute(PAGE, (low, high, count))])
 
 
-def told(connection: sqlite3.Connection, seqs: Sequence[int]) -> tuple[dict[str, Any], ...]:
+def load_events(connection: sqlite3.Connection, seqs: Sequence[int]) -> tuple[dict[str, Any], ...]:
     """Return the events of these numbers that are there, in this order, personal values in place."""
     asked = (orjson.dumps(list(seqs)).decode(),)
     values: dict[int, list[str | None]] = {}
@@ -147,7 +147,7 @@ ALL: Final = -(2**63)  # before any seq
 Values = Sequence[tuple[int, bytes | None, str | None]]  # n, salt, JSON
 
 
-class Row(NamedTuple):
+class EventRow(NamedTuple):
     """An event as it is stored, with its values; nothing but these where it is missing."""
 
     seq: int
@@ -160,26 +160,26 @@ class Row(NamedTuple):
     hash: str = ""
 
 
-def rows(connection: sqlite3.Connection, after: int = ALL) -> Iterator[Row]:
+def rows(connection: sqlite3.Connection, after: int = ALL) -> Iterator[EventRow]:
     """Walk events and their values side by side, in order of seq."""
     groups = groupby(connection.execute(ALL_VALUES, (after,)), key=itemgetter(0))
     at, values = _next(groups)
     for event in connection.execute(ALL_EVENTS, (after,)):
         while at is not None and at < event[0]:
-            yield Row(at, values)
+            yield EventRow(at, values)
             at, values = _next(groups)
         own: Values = ()
         if at == event[0]:
             own = values
             at, values = _next(groups)
         seq, id, published = event[:3]
-        yield Row(seq, own, id, published, event[3:8], *event[8:])
+        yield EventRow(seq, own, id, published, event[3:8], *event[8:])
     while at is not None:
-        yield Row(at, values)
+        yield EventRow(at, values)
         at, values = _next(groups)
 
 
-def changed_part(row: Row, body: str, previous: str, salt: bytes) -> str | None:
+def changed_part(row: EventRow, body: str, previous: str, salt: bytes) -> str | None:
     """Return what of an event is not what its hash covers; None where all of it is."""
     if hash_of(previous, body) != row.hash:
         return "the text or the hash"
@@ -191,16 +191,16 @@ def changed_part(row: Row, body: str, previous: str, salt: bytes) -> str | None:
     expected = digests(body)
     if not _are_values_of(row.values, expected):
         return "a personal value"
-    told = dict(zip(expected, (json for _, _, json in row.values), strict=True))
-    return None if row.subject == _subject(public, told, salt) else "the subject"
+    load_events = dict(zip(expected, (json for _, _, json in row.values), strict=True))
+    return None if row.subject == _subject(public, load_events, salt) else "the subject"
 
 
-def is_erased(row: Row) -> bool:
+def is_erased(row: EventRow) -> bool:
     """Say whether a value of the event was removed."""
     return any(json is None for _, _, json in row.values)
 
 
-def erased_by(row: Row) -> frozenset[int]:
+def erased_by(row: EventRow) -> frozenset[int]:
     """Return the events that lack values from here on, as an erasure that is what it was says."""
     if row.indexed[0] != NAME:
         return frozenset()
@@ -208,19 +208,19 @@ def erased_by(row: Row) -> frozenset[int]:
     return frozenset(said["events"]) if isinstance(said, dict) else frozenset()
 
 
-def _subject(public: Mapping[str, Any], told: Mapping[str, str | None], salt: bytes) -> str | None:
+def _subject(public: Mapping[str, Any], load_events: Mapping[str, str | None], salt: bytes) -> str | None:
     """Return whom the event is about, as its column has it; None where that is nobody, or erased."""
     if "subject" in public:
-        return _text(public["subject"], told)
+        return _text(public["subject"], load_events)
     target = public.get("target")
-    name = _text(target.get("user_name"), told) if isinstance(target, dict) else None
+    name = _text(target.get("user_name"), load_events) if isinstance(target, dict) else None
     return None if name is None else subject(salt, fold(name))
 
 
-def _text(value: Any, told: Mapping[str, str | None]) -> str | None:
+def _text(value: Any, load_events: Mapping[str, str | None]) -> str | None:
     """Return a text of an event, looked up where its digest stands; None where it is erased, or no text."""
     if isinstance(value, dict):
-        json = told[value[MARK]]
+        json = load_events[value[MARK]]
         value = None if json is None else orjson.loads(json)
     return value if isinstance(value, str) else None
 

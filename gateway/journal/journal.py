@@ -9,15 +9,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.admin.status import Census, Pulse
+from gateway.admin.status import Counts, WriterStats
 from gateway.audit.event import Event
-from gateway.audit.masking import NO_VEILS, Veil
-from gateway.audit.query import Question, Slice
-from gateway.journal.erase import Keeper
+from gateway.audit.masking import NO_MASKING, Masking
+from gateway.audit.query import AuditQuery, Batch
+from gateway.journal.erase import Retention
 from gateway.journal.events import Appender, page, read_head, read_salt
 from gateway.journal.members import SqliteMemberships
 from gateway.journal.operations import Owner, SqliteOperations
-from gateway.journal.reader import census
+from gateway.journal.reader import counts
 from gateway.journal.resources import SqliteResources
 from gateway.journal.search import find
 from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
@@ -47,7 +47,7 @@ class SqliteTrail:
         """Return up to `count` events with seq < `before`, newest first, personal values in place."""
         return await self._store.read(lambda connection: page(connection, before, count, since, until))
 
-    async def find(self, question: Question) -> Slice:
+    async def find(self, question: AuditQuery) -> Batch:
         """Look at the next events of a question, those of months that have left the journal included."""
         return await self._store.read(lambda connection: find(connection, self._path, question))
 
@@ -75,7 +75,7 @@ class SqliteJournal:
     database: Database
     lock: JournalLock
     pauses: SqlitePauses
-    keeper: Keeper
+    retention: Retention
 
     @classmethod
     async def open(  # noqa: PLR0913 - one for each thing it is open with
@@ -88,12 +88,12 @@ class SqliteJournal:
         *,
         lease: float = LEASE,
         random: Random = os.urandom,
-        veils: Mapping[str, Veil] = NO_VEILS,
+        maskings: Mapping[str, Masking] = NO_MASKING,
     ) -> "SqliteJournal":
         """Take the journal's lock, open it, and doubt what an earlier run left open.
 
         `owner` is unique to this run; `lease` is for how many seconds others trust it to be alive;
-        `veils` are of the targets whose people's values the trail does not keep as they are.
+        `maskings` are of the targets whose people's values the trail does not keep as they are.
         Raises `JournalLocked` where another process has it, `JournalUnavailable` where it cannot be used.
         """
         async with AsyncExitStack() as opened:
@@ -105,23 +105,28 @@ class SqliteJournal:
             own = Owner(owner, timedelta(seconds=lease))
             store = Store(database)
             salt = await store.read(read_salt)
-            appender = Appender(salt, clock, random, veils)
-            keeper = Keeper(path, salt, database, store, appender, clock)
-            journal = await cls._over(keeper, lock, own)
+            appender = Appender(salt, clock, random, maskings)
+            retention = Retention(path, salt, database, store, appender, clock)
+            journal = await cls._over(retention, lock, own)
             opened.pop_all()
         return journal
 
     @classmethod
-    async def _over(cls, keeper: Keeper, lock: JournalLock, owner: Owner) -> "SqliteJournal":
-        database, store, appender, clock = keeper.database, keeper.store, keeper.appender, keeper.clock
+    async def _over(cls, retention: Retention, lock: JournalLock, owner: Owner) -> "SqliteJournal":
+        database, store, appender, clock = (
+            retention.database,
+            retention.store,
+            retention.appender,
+            retention.clock,
+        )
         operations = SqliteOperations(store, appender, clock, owner)
         await operations.orphan()
-        resources, trail = SqliteResources(store, database), SqliteTrail(store, keeper.path, appender)
+        resources, trail = SqliteResources(store, database), SqliteTrail(store, retention.path, appender)
         operations.resources = resources
         memberships, tokens = SqliteMemberships(store), SqliteTokens(store, clock)
         removals, pauses = SqliteRemovals(store), SqlitePauses(store, appender)
         return cls(
-            operations, resources, memberships, trail, tokens, removals, database, lock, pauses, keeper
+            operations, resources, memberships, trail, tokens, removals, database, lock, pauses, retention
         )
 
     async def health(self) -> str | None:
@@ -132,15 +137,15 @@ class SqliteJournal:
             await self.database.write(lambda connection: connection.execute(PROBE).rowcount)
         return self.database.failure
 
-    async def census(self) -> Census:
+    async def counts(self) -> Counts:
         """Return what the journal holds, counted; raises `JournalUnavailable`."""
         with answered():
-            return await self.database.read(census)
+            return await self.database.read(counts)
 
-    def pulse(self) -> Pulse:
+    def writer_stats(self) -> WriterStats:
         """Return how writing goes."""
         database = self.database
-        return Pulse(database.failure, database.waiting, database.batches, database.writes)
+        return WriterStats(database.failure, database.waiting, database.batches, database.writes)
 
     async def close(self) -> None:
         """Write what waits, close the file, and let the next one have it."""

@@ -16,17 +16,17 @@ from gateway.flow.journal_port import (
     Intent,
     Key,
     KeysTaken,
-    Mark,
     Operation,
+    OperationState,
     Settlement,
     StaleFence,
-    Standing,
     State,
+    Transition,
 )
 from gateway.flow.target_port import ResourceType
 from gateway.journal.events import Appender
 from gateway.journal.members import keep_members
-from gateway.journal.resources import Record, dumps
+from gateway.journal.resources import ResourceRow, dumps
 from gateway.journal.store import Clock, Store
 from gateway.scim.members import Delta
 
@@ -105,7 +105,7 @@ class SqliteOperations:
 
         if not await self._store.write(work):
             raise KeysTaken
-        return Operation(intent, 1, Standing.OPEN, 1, opened)
+        return Operation(intent, 1, OperationState.OPEN, 1, opened)
 
     async def settle(self, operation: Operation | None, settlement: Settlement) -> None:
         """Close the operation and store resource, links and event in one transaction.
@@ -113,7 +113,7 @@ class SqliteOperations:
         None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over,
         `Uniqueness` where another resource has the name.
         """
-        record = None if settlement.resource is None else Record.of(settlement.resource)
+        record = None if settlement.resource is None else ResourceRow.of(settlement.resource)
         members = _member_writer(settlement)
         closed = stamp(self._clock())
 
@@ -132,7 +132,7 @@ class SqliteOperations:
         if not await self._store.write(work):
             raise StaleFence
 
-    async def mark(self, operation: Operation, mark: Mark, event: Event | None = None) -> Operation:
+    async def mark(self, operation: Operation, mark: Transition, event: Event | None = None) -> Operation:
         """Record how an operation stands that cannot be settled now; raises `StaleFence`."""
         events = [] if event is None else [event]
         attempts = operation.attempts if mark.attempts is None else mark.attempts
@@ -206,14 +206,14 @@ def _operation(row: Sequence[Any]) -> Operation:
     documents = (orjson.loads(wanted), orjson.loads(original))
     delta = _delta(orjson.loads(members)) if members else Delta()
     intent = Intent(*what, *documents, State(becomes), cid, bool(removes), delta)
-    return Operation(intent, fence, Standing(state), attempts, opened, due, reason)
+    return Operation(intent, fence, OperationState(state), attempts, opened, due, reason)
 
 
 def _delta(said: Mapping[str, Any]) -> Delta:
     return Delta(said["add"], tuple(said["remove"]), said["whole"])
 
 
-def marked(operation: Operation, mark: Mark) -> Operation:
+def marked(operation: Operation, mark: Transition) -> Operation:
     """Return an operation as it stands after a mark."""
     attempts = operation.attempts if mark.attempts is None else mark.attempts
     return replace(operation, standing=mark.standing, reason=mark.reason, due=mark.due, attempts=attempts)
@@ -222,7 +222,7 @@ def marked(operation: Operation, mark: Mark) -> Operation:
 def taken(operation: Operation) -> Operation:
     """Return an operation as its next owner has it."""
     fence, attempts = operation.fence + 1, operation.attempts + 1
-    return replace(operation, fence=fence, attempts=attempts, standing=Standing.DOUBT)
+    return replace(operation, fence=fence, attempts=attempts, standing=OperationState.DOUBT)
 
 
 def _places(intent: Intent) -> list[tuple[str, str, str]]:

@@ -10,9 +10,9 @@ from typing import Any, Final
 import orjson
 
 from gateway.admin.acts import Token
-from gateway.admin.status import Census
+from gateway.admin.status import Counts
 from gateway.audit.chain import subject
-from gateway.audit.query import Question, Slice, StoredEvent
+from gateway.audit.query import AuditQuery, Batch, StoredEvent
 from gateway.errors import JournalUnavailable
 from gateway.journal.events import page, read_head, read_salt
 from gateway.journal.search import find
@@ -114,7 +114,9 @@ class Reader:
     connection: sqlite3.Connection
     path: Path
 
-    def answers(self, question: Question, see: Callable[[int], None] | None = None) -> Iterator[StoredEvent]:
+    def answers(
+        self, question: AuditQuery, see: Callable[[int], None] | None = None
+    ) -> Iterator[StoredEvent]:
         """Yield the events asked for, each slice of them a short read; `see` is told how far that came."""
         is_over = False
         while not is_over:
@@ -124,7 +126,7 @@ class Reader:
             if see is not None:
                 see(part.seen)
 
-    def find(self, question: Question) -> Slice:
+    def find(self, question: AuditQuery) -> Batch:
         """Look at the next events of a question."""
         self.connection.execute("BEGIN")
         try:
@@ -151,9 +153,9 @@ class Reader:
         """
         return waiting(self.connection, target, before)
 
-    def census(self) -> Census:
+    def counts(self) -> Counts:
         """Return what the journal holds, counted."""
-        return census(self.connection)
+        return counts(self.connection)
 
     def active_people(self, base: str) -> Iterator[dict[str, Any]]:
         """Yield the originals of active people, in bounded memory."""
@@ -183,10 +185,10 @@ BRAKED: Final = "SELECT target, tripped FROM brake WHERE tripped IS NOT NULL"
 SIZE: Final = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 
 
-def census(connection: sqlite3.Connection) -> Census:
+def counts(connection: sqlite3.Connection) -> Counts:
     """Count what waits, and measure the file."""
     counted = connection.execute(COUNT_UNSETTLED).fetchall()
-    return Census(
+    return Counts(
         {(target, state): count for target, state, count in counted},
         dict(connection.execute(BRAKED).fetchall()),
         read_pauses(connection),

@@ -67,7 +67,7 @@ Identity = tuple[str, ResourceType, str]  # base, type, id
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ResourceRow:
     """A resource ready to be written. Links it does not name stay as they are."""
 
     row: tuple[Any, ...]
@@ -76,7 +76,7 @@ class Record:
     resource: Resource
 
     @classmethod
-    def of(cls, resource: Resource) -> "Record":
+    def of(cls, resource: Resource) -> "ResourceRow":
         """Do what can be done before the writer's turn."""
         r = resource
         row = (r.base, r.type, r.id, dumps(r.original), folded_name(r), r.original.get("externalId"))

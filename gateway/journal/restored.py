@@ -22,7 +22,7 @@ HASH_AT: Final = "SELECT hash FROM event WHERE seq = ?"
 
 
 @dataclass(slots=True)
-class Witness:
+class RestoreCheck:
     """Notes the newest event in `<journal>.head`, and tells at the start whether the journal still has it."""
 
     path: Path
@@ -30,10 +30,10 @@ class Witness:
     noted: Head | None = None
 
     @classmethod
-    def beside(cls, journal: Path, database: Database) -> "Witness":
+    def beside(cls, journal: Path, database: Database) -> "RestoreCheck":
         return cls(journal.with_name(f"{journal.name}.head"), Store(database))
 
-    async def testify(self, now: str) -> tuple[str | None, bool]:
+    async def check(self, now: str) -> tuple[str | None, bool]:
         """Return when the journal was found to be restored, None for never, and whether that is now.
 
         Raises `JournalUnavailable`.

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from gateway.audit.chain import stamp, stamp_of, subject
 from gateway.audit.masking import MASK
-from gateway.audit.query import Question, Slice, predicate_of
-from gateway.journal.events import read_salt, told
+from gateway.audit.query import AuditQuery, Batch, predicate_of
+from gateway.journal.events import load_events, read_salt
 from gateway.journal.store import archives_of, open_archive
 from gateway.scim.documents import fold
 from gateway.scim.grammar import (
@@ -68,7 +68,7 @@ class Seeker:
     salt: bytes  # the key of `subject`
     newest_first: bool
 
-    def of(self, question: Question, low: int, high: int) -> Seek:
+    def of(self, question: AuditQuery, low: int, high: int) -> Seek:
         """Return the seek of a question from one seq to another, both included."""
         seeks = [self._between(low, high)]
         if question.since is not None:
@@ -207,28 +207,28 @@ class Part:
     high: int
 
 
-def find(connection: sqlite3.Connection, path: Path, question: Question) -> Slice:
+def find(connection: sqlite3.Connection, path: Path, question: AuditQuery) -> Batch:
     """Look at the next events of a question; `connection` shows one snapshot of the journal `path`."""
     newest_first, start = question.newest_first, _start(question)
     with _part(connection, path, start, newest_first) as part:
         if part is None:
-            return Slice((), start, is_over=True)
+            return Batch((), start, is_over=True)
         seek = Seeker(part.connection, read_salt(connection), newest_first).of(question, part.low, part.high)
         seqs = _walked(seek, start, -1 if newest_first else 1)
         found = [
             _linked(connection, path, event) if event["seq"] == part.low else event
-            for event in told(part.connection, seqs)
+            for event in load_events(part.connection, seqs)
         ]
     test = predicate_of(question)
     events = tuple(event for event in found if test(event))
     if len(seqs) == SIZE:
-        return Slice(events, seqs[-1], is_over=False)
+        return Batch(events, seqs[-1], is_over=False)
     if newest_first:
-        return Slice(events, part.low, is_over=part.low <= 1)
-    return Slice(events, max(part.high, start - 1), is_over=part.connection is connection)
+        return Batch(events, part.low, is_over=part.low <= 1)
+    return Batch(events, max(part.high, start - 1), is_over=part.connection is connection)
 
 
-def _start(question: Question) -> int:
+def _start(question: AuditQuery) -> int:
     if question.newest_first:
         return NEWEST if question.after is None else question.after - 1
     return 1 if question.after is None else question.after + 1

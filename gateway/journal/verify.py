@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway.audit.chain import Head
 from gateway.errors import JournalUnavailable
-from gateway.journal.events import READ_HEAD, Row, changed_part, erased_by, is_erased, read_salt, rows
+from gateway.journal.events import READ_HEAD, EventRow, changed_part, erased_by, is_erased, read_salt, rows
 from gateway.journal.store import archives_of, open_archive
 
 READ_BASE: Final = "SELECT seq, hash FROM trail_base"
@@ -52,7 +52,7 @@ def verify(connection: sqlite3.Connection) -> Verdict:
 def _verdict(connection: sqlite3.Connection) -> Verdict:
     """Walk the archives and then the journal, which is read first, as months only ever leave it."""
     base, head = (connection.execute(sql).fetchone() for sql in (READ_BASE, READ_HEAD))
-    walk = Walk(read_salt(connection), Head(*base) if base else Head())
+    walk = ChainWalk(read_salt(connection), Head(*base) if base else Head())
     for path in archives_of(Path(connection.execute(FILE).fetchone()[0])):
         if verdict := _of_archive(walk, path):
             return verdict
@@ -63,7 +63,7 @@ def _verdict(connection: sqlite3.Connection) -> Verdict:
     return walk.turn() or walk.through(connection) or walk.end(Head(*head) if head else None)
 
 
-def _of_archive(walk: "Walk", path: Path) -> Verdict | None:
+def _of_archive(walk: "ChainWalk", path: Path) -> Verdict | None:
     try:
         with closing(open_archive(path)) as archive:
             _lenient(archive)
@@ -77,7 +77,7 @@ def _lenient(connection: sqlite3.Connection) -> None:
 
 
 @dataclass(slots=True)
-class Walk:
+class ChainWalk:
     """How far verification has come; `base` is where the journal says that it begins."""
 
     salt: bytes
@@ -136,7 +136,7 @@ class Walk:
         seq = self.newest.seq + 1
         return Verdict(TrailState.CHANGED, seq, f"event {seq} cannot be read: {reason}")
 
-    def _misplaced(self, row: Row) -> Verdict | None:
+    def _misplaced(self, row: EventRow) -> Verdict | None:
         expected = self.newest.seq + 1
         if row.seq < expected:
             return _stray(row.seq)
@@ -146,7 +146,7 @@ class Walk:
             return Verdict(TrailState.GAP, expected, f"event {expected} is missing")
         return None
 
-    def _changed(self, row: Row, month: str) -> Verdict | None:
+    def _changed(self, row: EventRow, month: str) -> Verdict | None:
         if row.body is None:
             return None
         part = changed_part(row, row.body, self.newest.hash, self.salt)
@@ -158,7 +158,7 @@ class Walk:
             return None
         return Verdict(TrailState.CHANGED, row.seq, f"{part} of event {row.seq} was changed")
 
-    def _pass(self, row: Row) -> None:
+    def _pass(self, row: EventRow) -> None:
         self.newest = Head(row.seq, row.hash, row.published)
         if row.seq == self.base.seq:
             self.at_base = row.hash

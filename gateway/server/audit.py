@@ -11,8 +11,8 @@ import structlog
 from aiohttp import web
 
 from gateway.audit.event import Event
-from gateway.audit.fields import SHEET, render_sheet
-from gateway.audit.query import Inquiry, Question, StoredEvent, collect, fields_asked, parse_question
+from gateway.audit.fields import SHEET, render_csv
+from gateway.audit.query import AuditQuery, Inquiry, StoredEvent, collect, fields_asked, parse_audit_query
 from gateway.errors import (
     Forbidden,
     GatewayError,
@@ -28,9 +28,9 @@ from gateway.guide.data import ProviderKind, Subject
 from gateway.guide.page import guide
 from gateway.log import correlation_id
 from gateway.server.auth import Credential, authenticate
-from gateway.server.refusals import Refusals, Seldom
+from gateway.server.refusals import RateLimited, Refusals
 from gateway.server.request import Networks
-from gateway.server.scim import stranger
+from gateway.server.scim import anonymous_caller
 
 NEEDED: Final = (
     "{reason}. Only auditors read this: with `Authorization: Bearer TOKEN`, the token of an "
@@ -48,7 +48,7 @@ class Auditors:
 
     async def auditor_of(self, request: web.Request) -> Caller:
         """Return whose token a request shows; raises Unauthorized, and Forbidden for a provider's."""
-        caller = stranger(request, self.proxies)
+        caller = anonymous_caller(request, self.proxies)
         try:
             credential = self._signed_in(request)
             caller = replace(caller, provider=credential.name, token=credential.token, kind=credential.kind)
@@ -73,7 +73,7 @@ PAUSE: Final = 3600.0  # seconds between two events of the same auditor about th
 log = structlog.get_logger()
 
 
-class Readings:
+class AuditReads:
     """Writes events of readings: of one auditor and one kind of question, one an hour.
 
     Pages that follow each other are one kind, and so is what a program asks every ten seconds.
@@ -81,12 +81,12 @@ class Readings:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._seldom = Seldom(services.monotonic, PAUSE)
+        self._limited = RateLimited(services.monotonic, PAUSE)
 
-    async def note(self, caller: Caller, question: Question) -> None:
+    async def note(self, caller: Caller, question: AuditQuery) -> None:
         """Append the event of a reading that is not told yet; who reads gets an answer in any case."""
         fields = fields_asked(question)
-        repeated = self._seldom.untold((caller.provider, fields, question.q is None), caller.provider)
+        repeated = self._limited.admit((caller.provider, fields, question.q is None), caller.provider)
         if repeated is None:
             return
         try:
@@ -94,7 +94,7 @@ class Readings:
         except JournalUnavailable:
             log.warning("audit.read", auditor=caller.provider, fields=fields)
 
-    def _event(self, caller: Caller, question: Question, fields: tuple[str, ...], repeated: int) -> Event:
+    def _event(self, caller: Caller, question: AuditQuery, fields: tuple[str, ...], repeated: int) -> Event:
         return Event(
             self._services.new_id(),
             {
@@ -116,7 +116,7 @@ LIMIT: Final = 100
 MOST: Final = 1000
 
 
-class Form(NamedTuple):
+class EventFormat(NamedTuple):
     """One way to write events."""
 
     media: str
@@ -124,9 +124,11 @@ class Form(NamedTuple):
 
 
 FORMS: Final = (  # the first is the default
-    Form("application/json", orjson.dumps),
-    Form("application/x-ndjson", lambda events: b"".join(orjson.dumps(event) + b"\n" for event in events)),
-    Form("text/csv", lambda events: render_sheet(events, SHEET).encode()),
+    EventFormat("application/json", orjson.dumps),
+    EventFormat(
+        "application/x-ndjson", lambda events: b"".join(orjson.dumps(event) + b"\n" for event in events)
+    ),
+    EventFormat("text/csv", lambda events: render_csv(events, SHEET).encode()),
 )
 
 
@@ -136,13 +138,13 @@ class AuditApi:
     def __init__(
         self,
         auditors: Auditors,
-        readings: Readings,
+        audit_reads: AuditReads,
         inquiry: Inquiry,
         public_url: str,
         now: Callable[[], datetime],
     ) -> None:
         self._auditors = auditors
-        self._readings = readings
+        self._readings = audit_reads
         self._inquiry = inquiry
         self._address = f"{public_url}{PATH}"
         self._now = now
@@ -157,7 +159,7 @@ class AuditApi:
         if request.method not in METHODS:
             raise MethodNotAllowed(f"{request.method} is not possible on {PATH}", METHODS)
         asked = _asked(request)
-        question, limit = parse_question(asked, self._now()), _limit(asked.get("limit"))
+        question, limit = parse_audit_query(asked, self._now()), _limit(asked.get("limit"))
         found, has_more = await collect(self._inquiry, question, limit, lambda: _is_gone(request))
         await self._readings.note(auditor, question)
         headers = {"Cache-Control": "no-store"}
@@ -168,7 +170,7 @@ class AuditApi:
             body=form.render(found), content_type=form.media, charset="utf-8", headers=headers
         )
 
-    def _next(self, question: Question, asked: Mapping[str, str], limit: int, after: int) -> str:
+    def _next(self, question: AuditQuery, asked: Mapping[str, str], limit: int, after: int) -> str:
         """Return the address of the next page; times that were said as "2h" ago stay where they were."""
         times = {"since": question.since, "until": question.until}
         whole = {**asked, **times, "limit": limit, "after": after}
@@ -194,10 +196,10 @@ def _limit(text: str | None) -> int:
     return min(int(text[:9]), MOST)
 
 
-def _form(accepted: Sequence[str]) -> Form:
+def _form(accepted: Sequence[str]) -> EventFormat:
     """Return the first form that is accepted by name, else the default."""
     wanted = [part.partition(";")[0].strip().lower() for line in accepted for part in line.split(",")]
-    known: dict[str, Form] = {form.media: form for form in FORMS}
+    known: dict[str, EventFormat] = {form.media: form for form in FORMS}
     return next((known[media] for media in wanted if media in known), FORMS[0])
 
 

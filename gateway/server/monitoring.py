@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from gateway.admin.status import Census, Pulse
+from gateway.admin.status import Counts, WriterStats
 from gateway.errors import JournalUnavailable, NotFound
 from gateway.metrics import CONTENT_TYPE, Metrics
 from gateway.server.request import SERVED, parse_endpoint
@@ -59,23 +59,23 @@ class MetricsPage:
         self,
         metrics: Metrics,
         health: Callable[[], Awaitable[str | None]],
-        pulse: Callable[[], Pulse],
-        census: Callable[[], Awaitable[Census]],
+        writer_stats: Callable[[], WriterStats],
+        counts: Callable[[], Awaitable[Counts]],
     ) -> None:
-        """`health` tries a journal that failed, so that `pulse` then says how it is now."""
+        """`health` tries a journal that failed, so that `writer_stats` then says how it is now."""
         self._metrics = metrics
         self._health = health
-        self._pulse = pulse
-        self._census = census
+        self._writer_stats = writer_stats
+        self._counts = counts
 
     async def show(self, request: web.Request) -> web.Response:
         """Answer with everything; without the journal's numbers where it cannot be read."""
         await self._health()
         try:
-            census = await self._census()
+            counts = await self._counts()
         except JournalUnavailable:
-            census = None
-        body = self._metrics.render(self._pulse(), census)
+            counts = None
+        body = self._metrics.render(self._writer_stats(), counts)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 

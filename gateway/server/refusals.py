@@ -20,7 +20,7 @@ class Told:
     since: int = 0
 
 
-class Seldom:
+class RateLimited:
     """Knows what was told of late: once in `pause` seconds is enough."""
 
     def __init__(self, monotonic: Callable[[], float], pause: float, most: int = MOST) -> None:
@@ -29,7 +29,7 @@ class Seldom:
         self._most = most
         self._told: dict[Hashable, Told] = {}  # in the order of `at`
 
-    def untold(self, kind: Hashable, crowd: Hashable) -> int | None:
+    def admit(self, kind: Hashable, crowd: Hashable) -> int | None:
         """Return how often this happened since it was last told; None where it is not to be told now.
 
         Where too many kinds are known already, it counts as one of its crowd.
@@ -62,7 +62,7 @@ class Refusals:
 
     def __init__(self, services: Services, most: int = MOST) -> None:
         self._services = services
-        self._seldom = Seldom(services.monotonic, PAUSE, most)
+        self._limited = RateLimited(services.monotonic, PAUSE, most)
 
     async def remember(
         self, caller: Caller, target: Target | None, error: GatewayError, attempted: Attempted = NOTHING
@@ -70,7 +70,7 @@ class Refusals:
         """Append the event of a refusal, with how often the same went without one since the last."""
         reason = error.detail
         is_known = caller.kind != "unknown"
-        repeated = 0 if is_known else self._seldom.untold((reason, caller.ip), (reason, ""))
+        repeated = 0 if is_known else self._limited.admit((reason, caller.ip), (reason, ""))
         if repeated is None:
             return
         event = refused_event(self._services.new_id(), caller, target, correlation_id.get(), error, attempted)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from gateway.errors import Busy, InvalidSyntax, InvalidValue, NotFound, TooLarge, UnsupportedMedia
 from gateway.flow.model import Target
-from gateway.flow.read import Question
+from gateway.flow.read import ReadQuery
 from gateway.flow.target_port import ResourceType
 from gateway.scim.dialects import Dialect
 from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, check, take_password
@@ -125,7 +125,7 @@ def printable(text: str | None, most: int = 200) -> str:
     return "".join(character for character in clean if character.isprintable())[:most]
 
 
-class Wanted(NamedTuple):
+class ChangeBody(NamedTuple):
     """What a change asks for: a document or a PATCH message, and what must not stay in it."""
 
     body: dict[str, Any]
@@ -133,13 +133,15 @@ class Wanted(NamedTuple):
     members: tuple[Edit, ...]
 
 
-async def read_change(request: web.Request, dialect: Dialect, kind: ResourceType, operation: str) -> Wanted:
+async def read_change(
+    request: web.Request, dialect: Dialect, kind: ResourceType, operation: str
+) -> ChangeBody:
     """Return what a change asks for; raises the GatewayError that refuses its body."""
     body, password = await _READERS[operation](request, dialect, kind)
     if kind is ResourceType.USER:
-        return Wanted(body, password, ())
+        return ChangeBody(body, password, ())
     rest, members = _SPLITTERS[operation](body)
-    return Wanted(rest, password, members)
+    return ChangeBody(rest, password, members)
 
 
 Body = tuple[dict[str, Any], str | None]
@@ -212,13 +214,13 @@ def parse_projection(query: Parameters) -> Projection:
     return projection(*(query.get(name, "").split(",") for name in LISTS))
 
 
-def parse_question(query: Parameters, dialect: Dialect, target: Target, members: bool) -> Question:
+def parse_read_query(query: Parameters, dialect: Dialect, target: Target, members: bool) -> ReadQuery:
     """Return the page asked for; raises InvalidFilter, InvalidPath and InvalidValue."""
     text = query.get("filter")
     found = parse_filter(dialect.filter(text)) if text is not None else None
     start = max(1, _whole(query, "startIndex", 1))
     count = max(0, _whole(query, "count", most(target)))
-    return Question(found, start, min(count, most(target)), members, _sort(query, target))
+    return ReadQuery(found, start, min(count, most(target)), members, _sort(query, target))
 
 
 def most(target: Target) -> int:

@@ -38,7 +38,7 @@ def not_modified(document: dict[str, Any]) -> web.Response:
 
 def error_answer(error: GatewayError, correlation_id: str, busy_status: int = 503) -> web.Response:
     """Return an error as a SCIM Error (RFC 7644 section 3.12), its detail ending in the correlation id."""
-    status, headers = error.told(busy_status), {}
+    status, headers = error.status_for(busy_status), {}
     if isinstance(error, Busy):
         headers["Retry-After"] = str(min(max(1, math.ceil(error.retry_after)), LONGEST_WAIT))
     if isinstance(error, MethodNotAllowed):

@@ -28,7 +28,7 @@ from gateway.server.request import (
     parse_endpoint,
     parse_projection,
     parse_query,
-    parse_question,
+    parse_read_query,
     parse_search,
     printable,
     read_body,
@@ -54,7 +54,7 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ScimRequest:
     """One request, once it is known who asks for what."""
 
     request: web.Request
@@ -97,7 +97,7 @@ class ScimApi:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one SCIM request; raises a GatewayError for what it refuses."""
-        caller, target = stranger(request, self._proxies), None
+        caller, target = anonymous_caller(request, self._proxies), None
         try:
             credential = authenticate(request.headers.getall("Authorization", []), self._credentials())
             request[PROVIDER] = credential.name
@@ -124,7 +124,7 @@ class ScimApi:
         target: Target,
         caller: Caller,
         credential: Credential,
-    ) -> Asked:
+    ) -> ScimRequest:
         request[ROUTE] = endpoint.route
         if target.name not in credential.targets:
             raise Forbidden(f"this token of {caller.kind} {caller.provider} does not open {target.name}")
@@ -132,9 +132,11 @@ class ScimApi:
         busy_status = target.busy_status or provider.busy_status
         request[BUSY_STATUS] = busy_status
         query = parse_query(request.rel_url.raw_query_string)
-        return Asked(request, endpoint, target, provider, replace(caller, busy_status=busy_status), query)
+        return ScimRequest(
+            request, endpoint, target, provider, replace(caller, busy_status=busy_status), query
+        )
 
-    async def _answered(self, asked: Asked, operation: str) -> web.StreamResponse:
+    async def _answered(self, asked: ScimRequest, operation: str) -> web.StreamResponse:
         endpoint = asked.endpoint
         kind = TYPES.get(endpoint.name)
         if operation == "search":
@@ -147,7 +149,7 @@ class ScimApi:
             return await self._change(asked, kind, operation)
         return await self._get(asked, kind, endpoint.id or "")
 
-    async def _discover(self, asked: Asked) -> web.StreamResponse:
+    async def _discover(self, asked: ScimRequest) -> web.StreamResponse:
         if "filter" in asked.query:  # RFC 7644 section 4: nobody shall believe that it was heeded
             raise Forbidden("discovery cannot be filtered: ask for all of it, or for one by its id")
         has_groups = await asked.target.has_groups()
@@ -155,17 +157,19 @@ class ScimApi:
             200, discovery_document(asked.target, asked.endpoint.name, asked.endpoint.id, has_groups)
         )
 
-    async def _get(self, asked: Asked, kind: ResourceType, id: str) -> web.StreamResponse:
+    async def _get(self, asked: ScimRequest, kind: ResourceType, id: str) -> web.StreamResponse:
         shown = parse_projection(asked.query)
         document = await self._reads.get(asked.target, kind, id, members=shown.shows("members"))
         if is_known(asked.tags("If-None-Match"), document["meta"]["version"]):
             return await self._delivered(asked, kind, not_modified(document), document)
         return await self._delivered(asked, kind, resource_answer(200, document, shown), document)
 
-    async def _query(self, asked: Asked, kind: ResourceType | None, query: Parameters) -> web.StreamResponse:
+    async def _query(
+        self, asked: ScimRequest, kind: ResourceType | None, query: Parameters
+    ) -> web.StreamResponse:
         """Answer a query for resources of one type, or of all."""
         shown = parse_projection(query)
-        question = parse_question(query, asked.provider.dialect, asked.target, shown.shows("members"))
+        question = parse_read_query(query, asked.provider.dialect, asked.target, shown.shows("members"))
         if kind is None:
             page = await query_all(self._reads, asked.target, question)
         else:
@@ -173,7 +177,7 @@ class ScimApi:
         entries = [shown.of(document) for document in page.entries]
         return answer(200, list_response(entries, page.total, question.start))
 
-    async def _change(self, asked: Asked, kind: ResourceType, operation: str) -> web.StreamResponse:
+    async def _change(self, asked: ScimRequest, kind: ResourceType, operation: str) -> web.StreamResponse:
         try:
             shown = parse_projection(asked.query)
             change = await self._read_change(asked, kind, operation)
@@ -188,7 +192,7 @@ class ScimApi:
         status = reply.status if reply.document else 200
         return await self._delivered(asked, kind, resource_answer(status, document, shown), document)
 
-    async def _read_back(self, asked: Asked, change: Change, shown: Projection) -> Attributes | None:
+    async def _read_back(self, asked: ScimRequest, change: Change, shown: Projection) -> Attributes | None:
         """Return a resource whose PATCH is answered briefly, where it says which attributes it wants.
 
         RFC 7644 section 3.5.2 has these answered. What cannot be read now is changed all the same.
@@ -199,7 +203,7 @@ class ScimApi:
             return await self._reads.get(asked.target, change.type, change.id, members=shown.shows("members"))
         return None
 
-    async def _read_change(self, asked: Asked, kind: ResourceType, operation: str) -> Change:
+    async def _read_change(self, asked: ScimRequest, kind: ResourceType, operation: str) -> Change:
         body, password, members = await read_change(asked.request, asked.provider.dialect, kind, operation)
         return Change(
             operation,
@@ -215,7 +219,11 @@ class ScimApi:
         )
 
     async def _delivered(
-        self, asked: Asked, kind: ResourceType, response: web.Response, document: Mapping[str, Any] | None
+        self,
+        asked: ScimRequest,
+        kind: ResourceType,
+        response: web.Response,
+        document: Mapping[str, Any] | None,
     ) -> web.StreamResponse:
         """Send the answer, and note that the provider knows the id once it is out."""
         response.headers["X-Correlation-Id"] = correlation_id.get()
@@ -230,7 +238,7 @@ class ScimApi:
         return response
 
 
-def stranger(request: web.Request, proxies: Networks) -> Caller:
+def anonymous_caller(request: web.Request, proxies: Networks) -> Caller:
     """Return who asks, before it is known whose token that is."""
     agent = printable(request.headers.get("User-Agent"))
     forwarded = request.headers.getall("X-Forwarded-For", [])

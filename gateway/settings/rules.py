@@ -9,8 +9,8 @@ from gateway.mapping.specs import Office, Transform
 from gateway.mapping.transforms import BadTransform, compile_transform
 from gateway.scim.paths import place
 from gateway.settings.faults import Faults, at, hint, parts, read
+from gateway.settings.fields import read_path
 from gateway.settings.model import RuleSettings
-from gateway.settings.paths import read_path
 from gateway.settings.presets import Preset
 from gateway.settings.target_tables import RuleTable
 

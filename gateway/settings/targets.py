@@ -8,8 +8,7 @@ from typing import Any, Final
 from gateway.guide.data import Guide
 from gateway.mapping.specs import Office
 from gateway.settings.faults import Faults, at, hint, parts, read
-from gateway.settings.fields import is_in_clear, parse_sqlite_url, parse_web_url
-from gateway.settings.guides import load_guide
+from gateway.settings.fields import is_in_clear, parse_sqlite_url, parse_web_url, read_path
 from gateway.settings.ldap import (
     Way,
     fault_of_external,
@@ -19,8 +18,7 @@ from gateway.settings.ldap import (
     parse_ldap_url,
 )
 from gateway.settings.model import Auth, LdapSettings, TargetSettings, frozen
-from gateway.settings.paths import read_path
-from gateway.settings.presets import Preset, load_preset
+from gateway.settings.presets import Preset, load_guide, load_preset
 from gateway.settings.rules import Rules
 from gateway.settings.secrets import Secrets
 from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table

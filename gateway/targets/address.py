@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 from gateway.flow.target_port import Connector
-from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.layout import Directory
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class TargetFinding:
     """One thing a target can or cannot do; no value of a person is in it."""
 
     about: str  # a word: people, look-ups, paging, groups, changes, base
@@ -117,7 +117,7 @@ class OpenTarget(Connector, Protocol):
     async def has_groups(self) -> bool:
         """Say whether the target has groups; raises nothing."""
 
-    async def check(self) -> tuple[Finding, ...]:
+    async def check(self) -> tuple[TargetFinding, ...]:
         """Ask for something small, with the credentials; say what that told; raises `TargetError`."""
 
     async def close(self) -> None:

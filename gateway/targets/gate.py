@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from gateway.admin.alerts import Watch
 from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError, Throttled, Update
-from gateway.targets.address import Finding, OpenTarget
+from gateway.targets.address import OpenTarget, TargetFinding
 
 
 class Limits:
@@ -89,7 +89,7 @@ class Limited:
     async def has_groups(self) -> bool:
         return await self._target.has_groups()
 
-    async def check(self) -> tuple[Finding, ...]:
+    async def check(self) -> tuple[TargetFinding, ...]:
         async with self._limits.turn():
             return await self._target.check()
 
@@ -138,7 +138,7 @@ class Watched:
     async def has_groups(self) -> bool:
         return await self._target.has_groups()
 
-    async def check(self) -> tuple[Finding, ...]:
+    async def check(self) -> tuple[TargetFinding, ...]:
         with self._told():
             return await self._target.check()
 

@@ -83,7 +83,7 @@ async def _open_scim(address: TargetAddress, around: Surroundings) -> OpenTarget
 
 async def _open_ldap(address: TargetAddress, around: Surroundings) -> OpenTarget:
     from gateway.targets.ldap.connector import LdapConnector  # with python-ldap, which not everybody has
-    from gateway.targets.ldap.door import Door
+    from gateway.targets.ldap.sign_in import Door
 
     assert address.directory is not None
     auth = address.auth if isinstance(address.auth, Basic | External) else None

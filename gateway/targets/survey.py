@@ -5,7 +5,7 @@ from typing import Final
 
 from gateway.flow.target_port import CannotFilter, Page, Query, ResourceType
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison
-from gateway.targets.address import Finding, OpenTarget
+from gateway.targets.address import OpenTarget, TargetFinding
 from gateway.targets.scim.abilities import IGNORED
 
 USER: Final = ResourceType.USER
@@ -14,11 +14,11 @@ STRANGER: Final = "nobody-has-this-name.scim-gateway-check"
 SLOW: Final = "it works, but each look-up reads every page: ask its vendor for filters on userName"
 
 
-async def survey(target: OpenTarget) -> tuple[Finding, ...]:
+async def survey(target: OpenTarget) -> tuple[TargetFinding, ...]:
     """Read a little, and return what was seen; raises `TargetError` where the target cannot be used."""
     page = await target.query(USER, Query(count=2))
     return (
-        Finding("people", f"{page.total}{'' if page.counted else ' or more'} can be read"),
+        TargetFinding("people", f"{page.total}{'' if page.counted else ' or more'} can be read"),
         _look_ups([await _answers(target, key) for key in KEYS]),
         await _paging(target, page),
         await _groups(target),
@@ -35,26 +35,26 @@ async def _answers(target: OpenTarget, key: str) -> str:
     return "is ignored" if page.entries else ""
 
 
-def _look_ups(wrong: Sequence[str]) -> Finding:
+def _look_ups(wrong: Sequence[str]) -> TargetFinding:
     failed = [f"{key} {what}" for key, what in zip(KEYS, wrong, strict=True) if what]
     if failed:
-        return Finding("look-ups", f"a filter on {' and one on '.join(failed)}", SLOW)
-    return Finding("look-ups", f"filters on {' and '.join(KEYS)} are answered")
+        return TargetFinding("look-ups", f"a filter on {' and one on '.join(failed)}", SLOW)
+    return TargetFinding("look-ups", f"filters on {' and '.join(KEYS)} are answered")
 
 
-async def _paging(target: OpenTarget, first: Page) -> Finding:
+async def _paging(target: OpenTarget, first: Page) -> TargetFinding:
     if first.total < 2:
-        return Finding("paging", "cannot be seen with fewer than two people")
+        return TargetFinding("paging", "cannot be seen with fewer than two people")
     if len(first.entries) != 2:
-        return Finding("paging", f"{len(first.entries)} came where 2 of {first.total} were asked for")
+        return TargetFinding("paging", f"{len(first.entries)} came where 2 of {first.total} were asked for")
     second = await target.query(USER, Query(start=2, count=1))
     if [entry["id"] for entry in second.entries] == [first.entries[1]["id"]]:
-        return Finding("paging", "pages come as they are asked for")
+        return TargetFinding("paging", "pages come as they are asked for")
     fix = "lists and `reconcile` would miss people: ask its vendor for startIndex and count"
-    return Finding("paging", "the second page does not follow the first", fix)
+    return TargetFinding("paging", "the second page does not follow the first", fix)
 
 
-async def _groups(target: OpenTarget) -> Finding:
+async def _groups(target: OpenTarget) -> TargetFinding:
     if await target.has_groups():
-        return Finding("groups", "are taken")
-    return Finding("groups", "it has none", "leave Push Groups off at the provider")
+        return TargetFinding("groups", "are taken")
+    return TargetFinding("groups", "it has none", "leave Push Groups off at the provider")

@@ -8,7 +8,7 @@ import pytest
 from gateway.admin.acts import Pauses
 from gateway.admin.alerts import Watcher
 from gateway.errors import Busy
-from gateway.flow.journal_port import Standing
+from gateway.flow.journal_port import OperationState
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Silent, Unreachable
 from gateway.targets.gate import Watched
@@ -84,7 +84,7 @@ async def test_a_leaver_is_kept_and_leaves_once_the_target_is_resumed(paused, pa
     await pauses.resume("phonebook")
     await Recovery(paused.services).sweep(paused.target)
 
-    assert (operation.standing, during) == (Standing.PENDING, [])
+    assert (operation.standing, during) == (OperationState.PENDING, [])
     assert paused.fake.entries["t1"]["active"] is False
     assert await paused.services.operations.open("phonebook", ()) == ()
 

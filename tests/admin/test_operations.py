@@ -8,7 +8,16 @@ import pytest
 
 from gateway.admin.operations import OperationDesk
 from gateway.errors import Busy
-from gateway.flow.journal_port import Intent, Key, Mark, Operation, Outcome, Settlement, Standing, State
+from gateway.flow.journal_port import (
+    Intent,
+    Key,
+    Operation,
+    OperationState,
+    Outcome,
+    Settlement,
+    State,
+    Transition,
+)
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Denied, ResourceType, TargetError, Unreachable
 from tests.support.house import House
@@ -43,12 +52,12 @@ def desk(gateway: House) -> OperationDesk:
     return OperationDesk(gateway.services, ("other", "phonebook"))
 
 
-async def standing(gateway: House, standing: Standing, reason: str | None = "no answer") -> Operation:
+async def standing(gateway: House, standing: OperationState, reason: str | None = "no answer") -> Operation:
     """Leave one operation in the journal, due in a minute, and return it."""
     operation = await gateway.services.operations.claim(INTENT)
-    if standing is Standing.OPEN:
+    if standing is OperationState.OPEN:
         return operation
-    mark = Mark(standing, reason, "2026-11-22T00:01:00.000000Z", 7)
+    mark = Transition(standing, reason, "2026-11-22T00:01:00.000000Z", 7)
     return await gateway.services.operations.mark(operation, mark)
 
 
@@ -84,7 +93,7 @@ async def test_what_an_act_makes_of_an_operation(
     house, act: str, before: str, done: Any, after: list[Any]
 ) -> None:
     gateway = house()
-    await standing(gateway, Standing(before))
+    await standing(gateway, OperationState(before))
 
     assert await ACTS[act](desk(gateway), "op-1") == done
 
@@ -111,7 +120,7 @@ async def test_there_is_nothing_to_do_to_an_operation_that_is_not_there(house, a
 )
 async def test_each_act_leaves_its_event(house, act: str, before: str, names: list[str], result: str) -> None:
     gateway = house()
-    await standing(gateway, Standing(before))
+    await standing(gateway, OperationState(before))
 
     await ACTS[act](desk(gateway), "op-1")
 
@@ -135,7 +144,7 @@ async def test_a_release_says_how_many_were_let_go(house) -> None:
 
 async def test_a_release_lets_nobody_go_at_another_target(house) -> None:
     gateway = house()
-    await standing(gateway, Standing.HELD)
+    await standing(gateway, OperationState.HELD)
 
     assert await desk(gateway).release("other") == 0
     assert await left(gateway) == [("held", LATER, 7)]
@@ -143,7 +152,7 @@ async def test_a_release_lets_nobody_go_at_another_target(house) -> None:
 
 async def test_what_is_retried_keeps_its_reason_until_it_is_tried(house) -> None:
     gateway = house()
-    await standing(gateway, Standing.DEAD, "Denied: 401")
+    await standing(gateway, OperationState.DEAD, "Denied: 401")
 
     await desk(gateway).retry("op-1")
 
@@ -158,7 +167,7 @@ async def test_what_a_target_left_that_is_no_longer_configured_can_only_be_dropp
     house, act: str, done: bool, after: list[Any]
 ) -> None:
     gateway = house()
-    await standing(gateway, Standing.DEAD)
+    await standing(gateway, OperationState.DEAD)
 
     assert await ACTS[act](OperationDesk(gateway.services, ("other",)), "op-1") is done
     assert await left(gateway) == after
@@ -201,11 +210,11 @@ async def test_what_is_dropped_is_not_sent_and_frees_its_keys(house) -> None:
     assert (await gateway.send("replace", ANN | {"title": "Boss"}, "t1")).status == 200
 
 
-@pytest.mark.parametrize("standing", [Standing.DEAD, Standing.HELD], ids=str)
-async def test_a_resource_is_free_once_its_operation_is_dropped(house, standing: Standing) -> None:
+@pytest.mark.parametrize("standing", [OperationState.DEAD, OperationState.HELD], ids=str)
+async def test_a_resource_is_free_once_its_operation_is_dropped(house, standing: OperationState) -> None:
     gateway, id = await unsettled(house, Denied("no", 401))
     (operation,) = await gateway.services.operations.open("phonebook", ())
-    await gateway.services.operations.mark(operation, Mark(standing, "given up"))
+    await gateway.services.operations.mark(operation, Transition(standing, "given up"))
     with pytest.raises(Busy, match=f"is {standing}: given up"):
         await gateway.send(
             "patch", {"Operations": [{"op": "replace", "path": "title", "value": "Boss"}]}, "t1"
@@ -218,18 +227,18 @@ async def test_a_resource_is_free_once_its_operation_is_dropped(house, standing:
 
 async def test_what_was_seen_of_a_dropped_operation_is_not_trusted(house) -> None:
     gateway = house()
-    gateway.services.sights.note("phonebook", ResourceType.USER, {"id": "t1"})
-    await standing(gateway, Standing.DOUBT)
+    gateway.services.entry_cache.note("phonebook", ResourceType.USER, {"id": "t1"})
+    await standing(gateway, OperationState.DOUBT)
 
     await desk(gateway).drop("op-1")
 
-    assert gateway.services.sights.recall("phonebook", ResourceType.USER, "t1", 60) is None
+    assert gateway.services.entry_cache.recall("phonebook", ResourceType.USER, "t1", 60) is None
 
 
 @pytest.mark.parametrize("act", ["retry", "drop"])
 async def test_an_operation_that_somebody_works_on_is_left_to_them(house, act: str) -> None:
     gateway = house()
-    await standing(gateway, Standing.DOUBT)
+    await standing(gateway, OperationState.DOUBT)
 
     async with gateway.services.locks.hold("phonebook", INTENT.keys[1:], patience=0):
         with pytest.raises(Busy, match="still under way"):
@@ -249,7 +258,7 @@ class Raced:
     async def open(self, base: str, keys: Any) -> Any:
         return await self._inner.open(base, keys)
 
-    async def mark(self, operation: Operation, mark: Mark, event: Any = None) -> Any:
+    async def mark(self, operation: Operation, mark: Transition, event: Any = None) -> Any:
         await self._race(self._inner, operation)
         return await self._inner.mark(operation, mark, event)
 
@@ -273,7 +282,7 @@ async def settled(operations: Any, operation: Operation) -> None:
 @pytest.mark.parametrize(("act", "before"), [("retry", "dead"), ("drop", "dead"), ("release", "held")])
 async def test_who_comes_too_late_changes_nothing(house, act: str, before: str, race: Any) -> None:
     gateway = house()
-    await standing(gateway, Standing(before))
+    await standing(gateway, OperationState(before))
     raced: Any = Raced(gateway.services.operations, race)
 
     done = await ACTS[act](
@@ -288,7 +297,7 @@ async def test_who_comes_too_late_changes_nothing(house, act: str, before: str, 
 
 async def test_an_operation_settled_between_two_looks_is_not_there(house) -> None:
     gateway = house()
-    operation = await standing(gateway, Standing.DEAD)
+    operation = await standing(gateway, OperationState.DEAD)
 
     class Fleeting(Raced):
         async def open(self, base: str, keys: Any) -> Any:

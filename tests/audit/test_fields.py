@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from gateway.audit.fields import at, cell, render_sheet
+from gateway.audit.fields import at, cell, render_csv
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_value_is_found_by_its_names(path, value):
 
 
 def test_a_sheet_has_the_paths_as_titles():
-    text = render_sheet([{"a": {"b": 'say "x"'}}, {}], ("a.b", "c"))
+    text = render_csv([{"a": {"b": 'say "x"'}}, {}], ("a.b", "c"))
 
     assert list(csv.reader(io.StringIO(text, newline=""))) == [["a.b", "c"], ['say "x"', ""], ["", ""]]
     assert text.count("\r\n") == text.count("\n") == 3

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.audit.event import Event, Personal, Remark
-from gateway.audit.masking import Veil, hashing, masked, veiled
+from gateway.audit.masking import Masking, hashing, masked, masked_event
 
 KEY = b"k" * 32
-MASKED, HASHED = Veil("masked", masked), Veil("hashed", hashing(KEY))
+MASKED, HASHED = Masking("masked", masked), Masking("hashed", hashing(KEY))
 TEXTS = st.text(min_size=1, max_size=12)
 
 
-def value_of(value, veil=MASKED):
-    event = veiled(Event("e-1", {"after": Personal(value)}), veil, None)
+def value_of(value, masking=MASKED):
+    event = masked_event(Event("e-1", {"after": Personal(value)}), masking, None)
     return event.fields["after"].value
 
 
@@ -70,7 +70,7 @@ def test_all_that_is_personal_is_covered_and_nothing_else():
         "diff": [{"path": "title", "after": Personal("Agent")}],
     }
 
-    assert veiled(Event("e-1", fields), MASKED, "5ubj3ct").fields == {
+    assert masked_event(Event("e-1", fields), MASKED, "5ubj3ct").fields == {
         "event": "user.create",
         "target": {"name": "cx", "id": "7", "user_name": Personal("a*** (7)")},
         "diff": [{"path": "title", "after": Personal("A*** (5)")}],
@@ -81,7 +81,7 @@ def test_all_that_is_personal_is_covered_and_nothing_else():
 
 def test_a_path_that_picks_by_value_stays_readable():
     path = 'emails[value eq "ann.lee@example.com"].type'
-    event = veiled(Event("e-1", {"diff": [{"path": Personal(path)}]}), MASKED, None)
+    event = masked_event(Event("e-1", {"diff": [{"path": Personal(path)}]}), MASKED, None)
 
     assert event.fields["diff"][0]["path"] == Personal('emails[value eq "a***@example.com (19)"].type')
 
@@ -111,13 +111,15 @@ def test_what_a_target_quotes_is_covered_too(text, shown):
         "name": {"familyName": "Li"},
         "emails": [{"type": "work", "primary": True}],
     }
-    event = veiled(Event("e-1", {"outcome": {"reason": Remark(text, (known,))}}), MASKED, None)
+    event = masked_event(Event("e-1", {"outcome": {"reason": Remark(text, (known,))}}), MASKED, None)
 
     assert event.fields["outcome"]["reason"] == Personal(shown)
 
 
 @given(value=st.text(min_size=2, max_size=10).filter(lambda text: text.strip() == text))
 def test_no_value_is_quoted_whatever_it_is(value):
-    event = veiled(Event("e-1", {"reason": Remark(f"is <{value}> good", ({"a": value},))}), HASHED, None)
+    event = masked_event(
+        Event("e-1", {"reason": Remark(f"is <{value}> good", ({"a": value},))}), HASHED, None
+    )
 
     assert f"<{value}>" not in event.fields["reason"].value or not value[0].isalnum()

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from gateway.audit.query import (
-    Question,
-    Slice,
+    AuditQuery,
+    Batch,
     collect,
     either,
     named,
+    parse_audit_query,
     parse_event_filter,
-    parse_question,
     predicate_of,
 )
 from gateway.errors import InvalidFilter, InvalidValue
@@ -32,33 +32,33 @@ NOT_THERE = 'must be a time such as "2026-03-01T09:00:00Z", or how long ago: "2h
 
 
 def test_nothing_asked_is_everything_newest_first():
-    assert parse_question({}, NOW) == Question()
+    assert parse_audit_query({}, NOW) == AuditQuery()
 
 
 @pytest.mark.parametrize(
     ("given", "question"),
     [
-        pytest.param({"since": "2h"}, Question(since="2026-03-08T10:00:00+00:00"), id="hours ago"),
-        pytest.param({"until": "1.5d"}, Question(until="2026-03-07T00:00:00+00:00"), id="days ago"),
-        pytest.param({"since": "30 m"}, Question(since="2026-03-08T11:30:00+00:00"), id="minutes ago"),
-        pytest.param({"since": "2026-03-01"}, Question(since="2026-03-01T00:00:00+00:00"), id="day"),
+        pytest.param({"since": "2h"}, AuditQuery(since="2026-03-08T10:00:00+00:00"), id="hours ago"),
+        pytest.param({"until": "1.5d"}, AuditQuery(until="2026-03-07T00:00:00+00:00"), id="days ago"),
+        pytest.param({"since": "30 m"}, AuditQuery(since="2026-03-08T11:30:00+00:00"), id="minutes ago"),
+        pytest.param({"since": "2026-03-01"}, AuditQuery(since="2026-03-01T00:00:00+00:00"), id="day"),
         pytest.param(
-            {"since": "2026-03-01T09:00:00+09:00"}, Question(since="2026-03-01T00:00:00+00:00"), id="zone"
+            {"since": "2026-03-01T09:00:00+09:00"}, AuditQuery(since="2026-03-01T00:00:00+00:00"), id="zone"
         ),
-        pytest.param({"sort": "asc", "after": "12"}, Question(newest_first=False, after=12), id="order"),
-        pytest.param({"sort": None, "after": None, "q": None}, Question(), id="not given"),
-        pytest.param({"q": "x"}, Question(q="x"), id="text"),
-        pytest.param({"filter": "seq gt 3"}, Question(filter=parse_filter("seq gt 3")), id="filter"),
+        pytest.param({"sort": "asc", "after": "12"}, AuditQuery(newest_first=False, after=12), id="order"),
+        pytest.param({"sort": None, "after": None, "q": None}, AuditQuery(), id="not given"),
+        pytest.param({"q": "x"}, AuditQuery(q="x"), id="text"),
+        pytest.param({"filter": "seq gt 3"}, AuditQuery(filter=parse_filter("seq gt 3")), id="filter"),
     ],
 )
 def test_a_question_is_read(given, question):
-    assert parse_question(given, NOW) == question
+    assert parse_audit_query(given, NOW) == question
 
 
 def test_how_long_ago_does_not_depend_on_the_zone():
     tokyo = NOW.astimezone(timezone(timedelta(hours=9)))
 
-    assert parse_question({"since": "2h"}, tokyo) == parse_question({"since": "2h"}, NOW)
+    assert parse_audit_query({"since": "2h"}, tokyo) == parse_audit_query({"since": "2h"}, NOW)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_how_long_ago_does_not_depend_on_the_zone():
 )
 def test_what_cannot_be_asked_is_said(given, error, sentence):
     with pytest.raises(error) as raised:
-        parse_question(given, NOW)
+        parse_audit_query(given, NOW)
 
     assert sentence in raised.value.detail
 
@@ -99,15 +99,19 @@ def test_what_cannot_be_asked_is_said(given, error, sentence):
 @pytest.mark.parametrize(
     ("question", "found"),
     [
-        pytest.param(Question(), True, id="nothing"),
-        pytest.param(Question(q="GRÖSSE"), True, id="text, folded"),
-        pytest.param(Question(q="agent"), True, id="text deep down"),
-        pytest.param(Question(q="201"), True, id="number"),
-        pytest.param(Question(q="none"), False, id="null is no text"),
-        pytest.param(Question(q="bbbb"), False, id="hashes are no text"),
-        pytest.param(Question(q="title", filter=parse_event_filter("seq eq 8")), False, id="both must hold"),
-        pytest.param(Question(filter=named("target.name", "CX")), True, id="made here"),
-        pytest.param(Question(filter=either(named("id", "x"), named("event", "user.create"))), True, id="or"),
+        pytest.param(AuditQuery(), True, id="nothing"),
+        pytest.param(AuditQuery(q="GRÖSSE"), True, id="text, folded"),
+        pytest.param(AuditQuery(q="agent"), True, id="text deep down"),
+        pytest.param(AuditQuery(q="201"), True, id="number"),
+        pytest.param(AuditQuery(q="none"), False, id="null is no text"),
+        pytest.param(AuditQuery(q="bbbb"), False, id="hashes are no text"),
+        pytest.param(
+            AuditQuery(q="title", filter=parse_event_filter("seq eq 8")), False, id="both must hold"
+        ),
+        pytest.param(AuditQuery(filter=named("target.name", "CX")), True, id="made here"),
+        pytest.param(
+            AuditQuery(filter=either(named("id", "x"), named("event", "user.create"))), True, id="or"
+        ),
     ],
 )
 def test_an_event_is_asked_for_or_not(question, found):
@@ -123,7 +127,7 @@ class Counting:
     async def find(self, question):
         self.asked.append(question.after)
         part, self.left = self.left[:2], self.left[2:]
-        return Slice(tuple({"seq": seq} for seq in part), part[-1] if part else 1, not self.left)
+        return Batch(tuple({"seq": seq} for seq in part), part[-1] if part else 1, not self.left)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +139,7 @@ class Counting:
     ],
 )
 async def test_answers_are_collected_until_there_are_enough(events, found, has_more):
-    told, more = await collect(Counting(events), Question(), 3, lambda: False)
+    told, more = await collect(Counting(events), AuditQuery(), 3, lambda: False)
 
     assert ([event["seq"] for event in told], more) == (found, has_more)
 
@@ -143,6 +147,6 @@ async def test_answers_are_collected_until_there_are_enough(events, found, has_m
 async def test_nothing_is_looked_for_when_nobody_waits():
     trail = Counting(100)
 
-    await collect(trail, Question(), 50, lambda: len(trail.asked) == 2)
+    await collect(trail, AuditQuery(), 50, lambda: len(trail.asked) == 2)
 
     assert trail.asked == [None, 99]

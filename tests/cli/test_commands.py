@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
-from gateway.cli.failures import Status, Stop, stop_of
+from gateway.cli.output import Status, Stop, stop_of
 from gateway.errors import ConfigError, Fault, InvalidFilter, JournalUnavailable
 from gateway.flow.target_port import Unreachable
 from gateway.journal.store import JournalLocked

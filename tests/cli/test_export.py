@@ -10,8 +10,8 @@ from contextlib import closing
 
 import pytest
 
-from gateway.cli import acting, export
-from gateway.cli.control_client import Answer
+from gateway.cli import client, export
+from gateway.cli.client import Answer
 from gateway.journal.store import JournalLock
 
 NAMES = ["config.loaded", "user.create", "user.replace", "user.delete"]
@@ -130,7 +130,7 @@ def test_nothing_leaves_that_cannot_be_noted(run, journal, folder):
 
 
 def test_the_running_gateway_may_refuse(run, journal, monkeypatch):
-    monkeypatch.setattr(acting, "ask", lambda *asked: Answer(503, "the journal cannot be used now"))
+    monkeypatch.setattr(client, "ask", lambda *asked: Answer(503, "the journal cannot be used now"))
 
     ended = run("audit", "export")
 
@@ -139,7 +139,7 @@ def test_the_running_gateway_may_refuse(run, journal, monkeypatch):
 
 def test_the_running_gateway_notes_an_export(run, journal, monkeypatch):
     asked = []
-    monkeypatch.setattr(acting, "ask", lambda *said: asked.append(said[:4]) or Answer(204, ""))
+    monkeypatch.setattr(client, "ask", lambda *said: asked.append(said[:4]) or Answer(204, ""))
 
     assert run("audit", "export", "--format", "csv").status == 0
 

@@ -16,7 +16,16 @@ from gateway.app import Gateway, open_gateway, serving
 from gateway.audit.chain import stamp
 from gateway.audit.event import Event
 from gateway.flow.change import Changes
-from gateway.flow.journal_port import Intent, Key, Mark, Outcome, Resource, Settlement, Standing, State
+from gateway.flow.journal_port import (
+    Intent,
+    Key,
+    OperationState,
+    Outcome,
+    Resource,
+    Settlement,
+    State,
+    Transition,
+)
 from gateway.flow.model import Caller, Change
 from gateway.flow.target_port import ResourceType
 from gateway.journal.journal import SqliteJournal
@@ -57,10 +66,10 @@ def journal(folder: Path) -> Callable[[Work], Any]:
 def standing(journal) -> Callable[..., None]:
     """Leave an operation in the journal."""
 
-    def leave(op_id: str, state: Standing, target: str = "cx", **mark: Any) -> None:
+    def leave(op_id: str, state: OperationState, target: str = "cx", **mark: Any) -> None:
         async def work(opened: SqliteJournal) -> None:
             operation = await opened.operations.claim(intent(op_id, target))
-            await opened.operations.mark(operation, Mark(state, **mark))
+            await opened.operations.mark(operation, Transition(state, **mark))
 
         journal(work)
 
@@ -85,7 +94,7 @@ def listed(run, *argv: str) -> list[dict[str, Any]]:
     return json.loads(run("operations", "list", *argv, "--format", "json").out)
 
 
-@pytest.mark.parametrize("state", [s for s in Standing if s is not Standing.OPEN], ids=str)
+@pytest.mark.parametrize("state", [s for s in OperationState if s is not OperationState.OPEN], ids=str)
 def test_an_operation_is_listed_as_it_stands(run, standing, state) -> None:
     due = "2026-03-01T09:05:00.000000Z"
     standing("op-1", state, reason="no answer", due=due, attempts=3)
@@ -173,8 +182,8 @@ def test_a_brake_that_holds_is_listed(run, journal) -> None:
 
 
 def test_the_list_can_be_of_one_target(run, standing, created, journal) -> None:
-    standing("op-1", Standing.DEAD)
-    standing("op-2", Standing.DEAD, "phonebook")
+    standing("op-1", OperationState.DEAD)
+    standing("op-2", OperationState.DEAD, "phonebook")
     created("ann", 25)
     created("bob", 25, base="phonebook")
     journal(lambda opened: opened.removals.trip("cx", "2026-03-01T09:00:00.000000Z"))
@@ -188,7 +197,7 @@ TITLES = ["id", "target", "what", "whom", "standing", "tries", "opened", "due", 
 
 
 def test_the_list_is_a_table_for_people(run, standing) -> None:
-    standing("op-1", Standing.DEAD, reason="too long " * 12)
+    standing("op-1", OperationState.DEAD, reason="too long " * 12)
 
     head, row = run("operations", "list").out.splitlines()
 
@@ -198,7 +207,7 @@ def test_the_list_is_a_table_for_people(run, standing) -> None:
 
 
 def test_the_list_is_whole_for_programs(run, standing) -> None:
-    standing("op-1", Standing.DEAD, reason="too long " * 12)
+    standing("op-1", OperationState.DEAD, reason="too long " * 12)
 
     (row,) = csv.DictReader(io.StringIO(run("operations", "list", "--format", "csv").out))
     line = json.loads(run("operations", "list", "--format", "ndjson").out)
@@ -231,7 +240,7 @@ def test_the_list_of_a_journal_that_is_not_there_ends_with_3(run) -> None:
     ],
 )
 def test_an_act_is_done_here_where_no_gateway_runs(run, standing, argv, before, says, after) -> None:
-    standing("op-1", Standing(before))
+    standing("op-1", OperationState(before))
 
     ended = run("operations", *argv)
 
@@ -243,7 +252,7 @@ def test_an_act_is_done_here_where_no_gateway_runs(run, standing, argv, before, 
     ("act", "standings", "says"),
     [
         pytest.param("retry", [], "tried again", id="retry unknown"),
-        pytest.param("retry", [Standing.HELD], "tried again", id="retry held"),
+        pytest.param("retry", [OperationState.HELD], "tried again", id="retry held"),
         pytest.param("drop", [], "dropped", id="drop unknown"),
     ],
 )
@@ -262,7 +271,7 @@ def test_there_is_no_such_operation_ends_with_1(run, standing, act, standings, s
 def test_what_a_removed_target_left_can_be_dropped_but_not_tried_again(
     run, standing, act, status, left
 ) -> None:
-    standing("op-1", Standing.DEAD, "gone")
+    standing("op-1", OperationState.DEAD, "gone")
 
     ended = run("operations", act, "op-1")
 
@@ -346,7 +355,7 @@ async def test_a_running_gateway_drops(run, gateway) -> None:
 async def test_a_running_gateway_tries_again_at_once(run, gateway) -> None:
     operation, _ = await gateway.services.operations.open("phonebook", ())
     later = stamp(datetime.now(UTC) + timedelta(hours=1))
-    await gateway.services.operations.mark(operation, Mark(Standing.PENDING, "busy", later))
+    await gateway.services.operations.mark(operation, Transition(OperationState.PENDING, "busy", later))
     id = operation.intent.op_id
 
     ended = await command(run, "retry", id)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.cli.failures import Stop
+from gateway.cli.output import Stop
 from gateway.cli.resources import read_resources
 
 PIECES = [

@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from gateway.app import DRAIN
 from gateway.cli.commands import app
-from gateway.cli.failures import Status
+from gateway.cli.output import Status
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 

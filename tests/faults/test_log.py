@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway import app, basis
+from gateway import app, build
 from gateway.log import LIBRARIES, set_up_logging
 from tests.support.served import USERS, gateways
 from tests.support.waiting import until
@@ -83,7 +83,7 @@ async def test_a_log_that_cannot_be_written_does_not_end_the_search_for_what_is_
     async with gateways(tmp_path) as serve:
         served = await serve()
         await until(lambda: len(looked) == 2)
-        served.gateway.bell.ring()
+        served.gateway.wakeup.ring()
         await until(lambda: len(looked) == 4)
 
     assert sorted(looked) == ["other", "other", "phonebook", "phonebook"]
@@ -107,9 +107,9 @@ def test_the_process_ends_where_its_files_cannot_be_believed_though_nobody_can_b
         raise SystemExit(status)
 
     monkeypatch.setattr(os, "_exit", end)
-    monkeypatch.setattr(basis, "log", Deaf())
+    monkeypatch.setattr(build, "log", Deaf())
 
     with pytest.raises(SystemExit):
-        basis.end_process("reading or writing the disk failed")
+        build.end_process("reading or writing the disk failed")
 
     assert ended == [3]

@@ -704,7 +704,7 @@ async def test_a_deactivation_of_a_protected_entry_does_not_look_done(house, age
     gateway = house(protect=SERVICE)
     id = (await gateway.send("create", ANN)).document["id"]
     gateway.fake.entries["t1"] = gateway.fake.entries["t1"] | {"userName": "svc-ann"}
-    gateway.services.sights.note("phonebook", ResourceType.USER, gateway.fake.entries["t1"])
+    gateway.services.entry_cache.note("phonebook", ResourceType.USER, gateway.fake.entries["t1"])
     gateway.clock[0] += age
 
     with pytest.raises(NotFound, match="protect"):

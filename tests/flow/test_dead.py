@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.flow.journal_port import Intent, Key, Mark, Standing, State
+from gateway.flow.journal_port import Intent, Key, OperationState, State, Transition
 from gateway.flow.recovery import Recovery
 from gateway.flow.services import Alert
 from gateway.flow.target_port import ResourceType, Unreachable
@@ -18,15 +18,15 @@ async def doubted(gateway: House, attempts: int, *, removes: bool) -> None:
     what = ("op-1", "phonebook", "phonebook", ResourceType.USER, "change", (Key("id", "t1"),), "t1", "t1")
     intent = Intent(*what, ANN, ANN, State.INACTIVE, "cid-1", removes)
     claimed = await gateway.services.operations.claim(intent)
-    await gateway.services.operations.mark(claimed, Mark(Standing.DOUBT, attempts=attempts))
+    await gateway.services.operations.mark(claimed, Transition(OperationState.DOUBT, attempts=attempts))
 
 
 @pytest.mark.parametrize(
     ("attempts", "removes", "standing", "names"),
     [
-        pytest.param(8, False, Standing.DOUBT, [], id="not often enough"),
-        pytest.param(9, False, Standing.DEAD, ["operation.dead"], id="ten times"),
-        pytest.param(9, True, Standing.DOUBT, [], id="a leaver is never given up"),
+        pytest.param(8, False, OperationState.DOUBT, [], id="not often enough"),
+        pytest.param(9, False, OperationState.DEAD, ["operation.dead"], id="ten times"),
+        pytest.param(9, True, OperationState.DOUBT, [], id="a leaver is never given up"),
     ],
 )
 async def test_what_is_given_up_is_in_the_trail_and_an_alert(

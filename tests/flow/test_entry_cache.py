@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.flow import entry_cache
-from gateway.flow.entry_cache import Sights
+from gateway.flow import entry_cache as module
+from gateway.flow.entry_cache import EntryCache
 from gateway.flow.target_port import ResourceType
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
@@ -18,8 +18,8 @@ def clock() -> list[float]:
 
 
 @pytest.fixture
-def sights(clock: list[float]) -> Sights:
-    return Sights(lambda: clock[0])
+def entry_cache(clock: list[float]) -> EntryCache:
+    return EntryCache(lambda: clock[0])
 
 
 @pytest.mark.parametrize(
@@ -31,83 +31,83 @@ def sights(clock: list[float]) -> Sights:
         pytest.param(0.0, 0.0, None, id="nothing is trusted"),
     ],
 )
-def test_a_sight_is_trusted_for_a_while(sights, clock, age: float, trust: float, expected: Any) -> None:
-    sights.note("phonebook", USER, ANN)
+def test_an_entry_is_trusted_for_a_while(entry_cache, clock, age: float, trust: float, expected: Any) -> None:
+    entry_cache.note("phonebook", USER, ANN)
     clock[0] += age
 
-    assert sights.recall("phonebook", USER, "1", trust) == expected
+    assert entry_cache.recall("phonebook", USER, "1", trust) == expected
 
 
-def test_a_newer_sight_takes_the_place_of_an_older_one(sights, clock) -> None:
-    sights.note("phonebook", USER, ANN)
+def test_a_newer_entry_takes_the_place_of_an_older_one(entry_cache, clock) -> None:
+    entry_cache.note("phonebook", USER, ANN)
     clock[0] += 4
-    sights.note("phonebook", USER, ANN | {"title": "Boss"})
+    entry_cache.note("phonebook", USER, ANN | {"title": "Boss"})
     clock[0] += 4
 
-    assert sights.recall("phonebook", USER, "1", 5)["title"] == "Boss"
+    assert entry_cache.recall("phonebook", USER, "1", 5)["title"] == "Boss"
 
 
 @pytest.mark.parametrize(
     "place", [("other", USER, "1"), ("phonebook", GROUP, "1"), ("phonebook", USER, "2")], ids=str
 )
-def test_each_target_type_and_id_has_its_own_sight(sights, place: tuple[str, ResourceType, str]) -> None:
-    sights.note("phonebook", USER, ANN)
+def test_each_target_type_and_id_has_its_own_entry(entry_cache, place: tuple[str, ResourceType, str]) -> None:
+    entry_cache.note("phonebook", USER, ANN)
 
-    assert sights.recall(*place, 5) is None
-
-
-def test_what_is_forgotten_is_not_recalled_and_may_be_forgotten_again(sights) -> None:
-    sights.note("phonebook", USER, ANN)
-
-    sights.forget("phonebook", USER, "1")
-    sights.forget("phonebook", USER, "1")
-
-    assert sights.recall("phonebook", USER, "1", 5) is None
+    assert entry_cache.recall(*place, 5) is None
 
 
-def test_only_so_many_are_remembered_the_newest(sights, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entry_cache, "MOST", 2)
+def test_what_is_forgotten_is_not_recalled_and_may_be_forgotten_again(entry_cache) -> None:
+    entry_cache.note("phonebook", USER, ANN)
+
+    entry_cache.forget("phonebook", USER, "1")
+    entry_cache.forget("phonebook", USER, "1")
+
+    assert entry_cache.recall("phonebook", USER, "1", 5) is None
+
+
+def test_only_so_many_are_remembered_the_newest(entry_cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 2)
     for id in ("1", "2", "1", "3"):
-        sights.note("phonebook", USER, ANN | {"id": id})
+        entry_cache.note("phonebook", USER, ANN | {"id": id})
 
-    assert [id for id in ("1", "2", "3") if sights.recall("phonebook", USER, id, 5)] == ["1", "3"]
+    assert [id for id in ("1", "2", "3") if entry_cache.recall("phonebook", USER, id, 5)] == ["1", "3"]
 
 
-def test_an_answer_counts_from_when_its_read_was_sent(sights, clock) -> None:
-    asked = sights.moment()
+def test_an_answer_counts_from_when_its_read_was_sent(entry_cache, clock) -> None:
+    asked = entry_cache.moment()
     clock[0] += 4
-    sights.note("phonebook", USER, ANN, asked)
+    entry_cache.note("phonebook", USER, ANN, asked)
     clock[0] += 1
 
-    assert sights.recall("phonebook", USER, "1", 5) is None
+    assert entry_cache.recall("phonebook", USER, "1", 5) is None
 
 
-def test_an_older_read_does_not_take_the_place_of_newer_knowledge(sights) -> None:
-    asked = sights.moment()
-    sights.note("phonebook", USER, ANN | {"title": "Boss"})
+def test_an_older_read_does_not_take_the_place_of_newer_knowledge(entry_cache) -> None:
+    asked = entry_cache.moment()
+    entry_cache.note("phonebook", USER, ANN | {"title": "Boss"})
 
-    sights.note("phonebook", USER, ANN, asked)
+    entry_cache.note("phonebook", USER, ANN, asked)
 
-    assert sights.recall("phonebook", USER, "1", 5)["title"] == "Boss"
-
-
-def test_an_older_read_does_not_bring_back_what_was_forgotten(sights) -> None:
-    asked = sights.moment()
-    sights.forget("phonebook", USER, "1")
-
-    sights.note("phonebook", USER, ANN, asked)
-    stale = sights.recall("phonebook", USER, "1", 5)
-    sights.note("phonebook", USER, ANN, sights.moment())
-
-    assert (stale, sights.recall("phonebook", USER, "1", 5)) == (None, ANN)
+    assert entry_cache.recall("phonebook", USER, "1", 5)["title"] == "Boss"
 
 
-def test_an_older_read_does_not_bring_back_what_there_was_no_room_for(sights, monkeypatch) -> None:
-    monkeypatch.setattr(entry_cache, "MOST", 1)
-    asked = sights.moment()
-    sights.forget("phonebook", USER, "1")
-    sights.note("phonebook", USER, ANN | {"id": "2"})
+def test_an_older_read_does_not_bring_back_what_was_forgotten(entry_cache) -> None:
+    asked = entry_cache.moment()
+    entry_cache.forget("phonebook", USER, "1")
 
-    sights.note("phonebook", USER, ANN, asked)
+    entry_cache.note("phonebook", USER, ANN, asked)
+    stale = entry_cache.recall("phonebook", USER, "1", 5)
+    entry_cache.note("phonebook", USER, ANN, entry_cache.moment())
 
-    assert sights.recall("phonebook", USER, "1", 5) is None
+    assert (stale, entry_cache.recall("phonebook", USER, "1", 5)) == (None, ANN)
+
+
+def test_an_older_read_does_not_bring_back_what_there_was_no_room_for(entry_cache, monkeypatch) -> None:
+    monkeypatch.setattr(module, "MOST", 1)
+    asked = entry_cache.moment()
+    entry_cache.forget("phonebook", USER, "1")
+    entry_cache.note("phonebook", USER, ANN | {"id": "2"})
+
+    entry_cache.note("phonebook", USER, ANN, asked)
+
+    assert entry_cache.recall("phonebook", USER, "1", 5) is None

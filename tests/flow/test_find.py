@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import Busy, NotFound
-from gateway.flow.find import entry_of, foreign_entry, is_made_again, is_protected
+from gateway.flow.find import is_made_again, is_protected, load_entry, load_unknown_entry
 from gateway.flow.journal_port import Key
 from gateway.flow.target_port import ResourceType, Unreachable
 from gateway.scim.grammar import parse_filter
@@ -37,7 +37,7 @@ async def test_an_entry_is_read_again_when_it_is_old(house, age: float, calls: l
     resource = await known(gateway)
     gateway.clock[0] += age
 
-    entry = await entry_of(gateway.services, gateway.target, resource, trust=5)
+    entry = await load_entry(gateway.services, gateway.target, resource, trust=5)
 
     assert entry is not None
     assert (entry["id"], gateway.fake.calls) == ("t1", calls)
@@ -49,7 +49,7 @@ async def test_somebody_removed_has_no_entry_and_nobody_is_asked(house) -> None:
     await gateway.send("patch", LEAVE, resource.id)
     gateway.fake.calls.clear()
 
-    assert await entry_of(gateway.services, gateway.target, await find(gateway, resource.id), 5) is None
+    assert await load_entry(gateway.services, gateway.target, await find(gateway, resource.id), 5) is None
     assert gateway.fake.calls == []
 
 
@@ -71,7 +71,7 @@ async def test_an_entry_made_anew_is_found_by_who_it_is(house, entry: Any, polic
     resource = await known(gateway)
     gateway.fake.entries = {"x9": ANN | {"id": "x9"} | entry}
 
-    again = await entry_of(gateway.services, gateway.target, resource, trust=0)
+    again = await load_entry(gateway.services, gateway.target, resource, trust=0)
 
     assert (again is not None) is found
 
@@ -107,11 +107,11 @@ async def test_an_entry_is_nobodys_whose_own_is_there_or_rightly_gone(house, the
 async def test_an_unknown_entry_is_trusted_as_long_as_is_said(house, age, trust, calls: list[Any]) -> None:
     gateway = house()
     gateway.fake.entries["x9"] = {"id": "x9", "userName": "carl"}
-    await foreign_entry(gateway.services, gateway.target, USER, "x9", trust=0)
+    await load_unknown_entry(gateway.services, gateway.target, USER, "x9", trust=0)
     gateway.fake.calls.clear()
     gateway.clock[0] += age
 
-    assert await foreign_entry(gateway.services, gateway.target, USER, "x9", trust) is not None
+    assert await load_unknown_entry(gateway.services, gateway.target, USER, "x9", trust) is not None
     assert gateway.fake.calls == calls
 
 
@@ -123,7 +123,7 @@ async def test_a_targets_id_of_somebody_we_know_by_another_is_of_no_use(house) -
             "patch", {"Operations": [{"op": "replace", "value": {"active": active}}]}, resource.id
         )
 
-    assert await foreign_entry(gateway.services, gateway.target, USER, "t2", 0) is None
+    assert await load_unknown_entry(gateway.services, gateway.target, USER, "t2", 0) is None
     with pytest.raises(NotFound):
         await gateway.get("t2")
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import Uniqueness
-from gateway.flow.find import eq, find_entry
+from gateway.flow.find import eq, search_entry
 from gateway.flow.model import Policy, Target
 from gateway.flow.target_port import CannotFilter, Contradiction, Page, Query, ResourceType
 from gateway.mapping.target import TargetMapping
@@ -57,7 +57,7 @@ OTHERS = [person(f"o{n}", f"other{n}") for n in range(5)]
     ],
 )
 async def test_the_entry_is_found_by_what_it_is_known_by(fake, entries: list[Any], found: str | None) -> None:
-    entry = await find_entry(target(fake, *OTHERS, *entries), USER, FORM)
+    entry = await search_entry(target(fake, *OTHERS, *entries), USER, FORM)
 
     assert (entry and entry["id"]) == found
 
@@ -72,13 +72,13 @@ async def test_the_entry_is_found_by_what_it_is_known_by(fake, entries: list[Any
 )
 async def test_one_of_several_is_never_guessed(fake, entries: list[Any], says: str) -> None:
     with pytest.raises(Uniqueness, match=f"phonebook holds several entries with the same {says}"):
-        await find_entry(target(fake, *entries), USER, FORM)
+        await search_entry(target(fake, *entries), USER, FORM)
 
 
 async def test_what_is_not_there_is_not_asked_for() -> None:
     there = target(FakeTarget)
 
-    assert await find_entry(there, USER, {"externalId": "", "userName": None}) is None
+    assert await search_entry(there, USER, {"externalId": "", "userName": None}) is None
     assert there.connector.calls == []
 
 
@@ -86,7 +86,7 @@ async def test_a_group_is_found_by_its_display_name() -> None:
     there = target(FakeTarget)
     there.connector.groups["g"] = {"id": "g", "displayName": "Sales"}
 
-    assert await find_entry(there, ResourceType.GROUP, {"displayName": "SALES", "userName": "x"}) == {
+    assert await search_entry(there, ResourceType.GROUP, {"displayName": "SALES", "userName": "x"}) == {
         "id": "g",
         "displayName": "Sales",
     }
@@ -101,7 +101,7 @@ async def test_a_search_that_was_shown_less_than_there_is_said_to_be_finds_nobod
     there = target(Short, *OTHERS)
 
     with pytest.raises(Contradiction, match="it says that it has 99 entries, and shows 5"):
-        await find_entry(there, USER, {"userName": "ann"})
+        await search_entry(there, USER, {"userName": "ann"})
     assert len(there.connector.calls) == 4
 
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from gateway.errors import Busy, NotFound, Uniqueness
 from gateway.flow.change import Changes
 from gateway.flow.journal_port import Outcome
-from gateway.flow.read import Question, Reads
+from gateway.flow.read import ReadQuery, Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.sweep import Deliveries
 from gateway.flow.target_port import Attributes, Broken, ResourceType, Silent, Throttled, Update
@@ -457,7 +457,7 @@ async def test_members_are_left_out_where_they_are_not_asked_for(house) -> None:
 
     shown = [await reads.get(gateway.target, GROUP, group, members=False)]
     for text in (None, 'displayName eq "sales"', f'id eq "{group}"', f'members.value eq "{ann}"'):
-        question = Question(parse_filter(text) if text else None, members=False)
+        question = ReadQuery(parse_filter(text) if text else None, members=False)
         shown += (await reads.query(gateway.target, GROUP, question)).entries
 
     assert [(document["id"], "members" in document) for document in shown] == [(group, False)] * 5
@@ -481,7 +481,7 @@ async def test_a_group_is_found_by_its_members_under_our_ids(house, text: str, f
 
     filter = parse_filter(text.format(ann=ann, bob=bob, group=group))
     page = await Reads(gateway.services, Recovery(gateway.services)).query(
-        gateway.target, GROUP, Question(filter)
+        gateway.target, GROUP, ReadQuery(filter)
     )
 
     assert [document["id"] for document in page.entries] == ([group] if found else [])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import BadTarget, Busy, GatewayError, InvalidFilter, InvalidValue, NotFound
-from gateway.flow.read import Question, Reads
+from gateway.flow.read import ReadQuery, Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import (
     Broken,
@@ -366,7 +366,7 @@ async def test_a_target_without_groups_shows_none(house) -> None:
     await filled(gateway)
     reads = Reads(gateway.services, Recovery(gateway.services))
 
-    page = await reads.query(gateway.target, ResourceType.GROUP, Question())
+    page = await reads.query(gateway.target, ResourceType.GROUP, ReadQuery())
 
     assert page == Page(0, ())
     with pytest.raises(NotFound, match="has no group"):

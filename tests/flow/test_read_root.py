@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import InvalidFilter
-from gateway.flow.read import Question, Reads, query_all
+from gateway.flow.read import ReadQuery, Reads, query_all
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Page
 from gateway.mapping.rules import make_rule
@@ -26,7 +26,7 @@ async def staffed(house: Any, mapping: TargetMapping | None = None) -> House:
 
 async def asked(gateway: House, text: str | None = None, **window: int) -> Page:
     reads = Reads(gateway.services, Recovery(gateway.services))
-    question = Question(parse_filter(text) if text else None, **window)
+    question = ReadQuery(parse_filter(text) if text else None, **window)
     return await query_all(reads, gateway.target, question)
 
 

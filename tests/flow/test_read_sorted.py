@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.read import Question, Reads
+from gateway.flow.read import ReadQuery, Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Page, Query, ResourceType
 from gateway.mapping.rules import make_rule
@@ -44,7 +44,7 @@ async def staffed(house: Any, mapping: TargetMapping | None = None, **policy: An
 
 async def listed(gateway: House, by: str, order: str = "", text: str | None = None, **window: int) -> Page:
     filter = parse_filter(text) if text else None
-    question = Question(filter, sort=parse_sort(by, order), **window)
+    question = ReadQuery(filter, sort=parse_sort(by, order), **window)
     reads = Reads(gateway.services, Recovery(gateway.services))
     return await reads.query(gateway.target, ResourceType.USER, question)
 

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.errors import Busy, NotFound, Uniqueness
-from gateway.flow.journal_port import Intent, Key, Mark, Standing, State
+from gateway.flow.journal_port import Intent, Key, OperationState, State, Transition
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import (
     Attributes,
@@ -76,7 +76,7 @@ async def swept(gateway: House) -> Any:
     return (await gateway.events())[-1]
 
 
-async def still_open(gateway: House) -> list[Standing]:
+async def still_open(gateway: House) -> list[OperationState]:
     waiting = await gateway.services.operations.open(gateway.target.name, ())
     return [operation.standing for operation in waiting]
 
@@ -201,7 +201,7 @@ async def test_a_leaver_whom_the_target_refuses_is_tried_again(gateway) -> None:
     await swept(gateway)
 
     assert await gateway.events() == events
-    assert await still_open(gateway) == [Standing.DOUBT]
+    assert await still_open(gateway) == [OperationState.DOUBT]
     gateway.clock[0] += 600
     assert (await swept(gateway))["outcome"]["result"] == "applied"
 
@@ -316,16 +316,16 @@ async def test_a_change_that_is_still_under_way_is_left_alone(gateway) -> None:
         await Recovery(gateway.services).sweep(gateway.target)
 
     assert gateway.fake.calls == []
-    assert await still_open(gateway) == [Standing.OPEN]
+    assert await still_open(gateway) == [OperationState.OPEN]
 
 
-@pytest.mark.parametrize("standing", [Standing.HELD, Standing.DEAD])
+@pytest.mark.parametrize("standing", [OperationState.HELD, OperationState.DEAD])
 async def test_what_waits_for_an_administrator_is_left_alone_and_keeps_its_people_busy(
-    gateway, standing: Standing
+    gateway, standing: OperationState
 ) -> None:
     await claimed(gateway, "ann@example.com", "00u1")
     (operation,) = await gateway.services.operations.open("phonebook", ())
-    await gateway.services.operations.mark(operation, Mark(standing, "because"))
+    await gateway.services.operations.mark(operation, Transition(standing, "because"))
     await gateway.services.removals.trip("phonebook", "2026-11-22T00:00:00Z")
     gateway.clock[0] += 600
 

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from gateway.admin.operations import OperationDesk
 from gateway.errors import Busy
 from gateway.flow.change import Changes
-from gateway.flow.entry_cache import Sights
-from gateway.flow.journal_port import Standing
+from gateway.flow.entry_cache import EntryCache
+from gateway.flow.journal_port import OperationState
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change
 from gateway.flow.recovery import Recovery
@@ -63,7 +63,7 @@ async def sweep(gateway: House) -> None:
 
 async def held(gateway: House) -> list[str]:
     waiting = await gateway.services.operations.open("phonebook", ())
-    return [o.intent.resource_id for o in waiting if o.standing is Standing.HELD]
+    return [o.intent.resource_id for o in waiting if o.standing is OperationState.HELD]
 
 
 async def names(gateway: House) -> list[str]:
@@ -76,7 +76,9 @@ def active(gateway: House) -> list[str]:
 
 def restarted(gateway: House) -> House:
     """Return the gateway of a new process on the same journal."""
-    services = replace(gateway.services, locks=KeyedLocks(), sights=Sights(gateway.services.monotonic))
+    services = replace(
+        gateway.services, locks=KeyedLocks(), entry_cache=EntryCache(gateway.services.monotonic)
+    )
     return replace(gateway, services=services)
 
 

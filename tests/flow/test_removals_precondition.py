@@ -7,7 +7,7 @@ import pytest
 
 from gateway.errors import Busy, NotFound, PreconditionFailed
 from gateway.flow.change import Changes
-from gateway.flow.journal_port import Standing
+from gateway.flow.journal_port import OperationState
 from gateway.flow.model import Caller, Change, Reply
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
@@ -122,7 +122,7 @@ async def test_a_leaver_is_kept_for_later_only_in_the_version_that_was_meant(hou
         await send(gateway, "patch", LEAVE, created["id"], tag)
 
     standing = [operation.standing for operation in await gateway.services.operations.open("phonebook", ())]
-    assert standing == ([Standing.PENDING] if is_present else [])
+    assert standing == ([OperationState.PENDING] if is_present else [])
 
 
 async def group_of(gateway: House, *names: str) -> tuple[str, list[str]]:

@@ -2,22 +2,22 @@
 
 import asyncio
 
-from gateway.flow.services import Bell
+from gateway.flow.services import Wakeup
 
 
 async def test_all_who_wait_are_woken() -> None:
-    bell = Bell()
+    wakeup = Wakeup()
     async with asyncio.timeout(5), asyncio.TaskGroup() as waiting:
         for _ in range(2):
-            waiting.create_task(bell.next.wait())
+            waiting.create_task(wakeup.next.wait())
         await asyncio.sleep(0)
-        bell.ring()
+        wakeup.wake()
 
 
 async def test_who_was_busy_when_it_rang_hears_it_afterwards_and_only_once() -> None:
-    bell = Bell()
-    before_the_work = bell.next
-    bell.ring()
+    wakeup = Wakeup()
+    before_the_work = wakeup.next
+    wakeup.wake()
 
     assert before_the_work.is_set()
-    assert not bell.next.is_set()
+    assert not wakeup.next.is_set()

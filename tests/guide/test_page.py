@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.build import subject_of
 from gateway.guide.data import ProviderKind
 from gateway.guide.page import guide
-from gateway.parts import subject_of
 from gateway.settings import load_settings
 from tests.support.pages import cells, section
 

@@ -11,16 +11,16 @@ from gateway.flow.journal_port import (
     Key,
     KeysTaken,
     Link,
-    Mark,
+    OperationState,
     Outcome,
     Settlement,
     StaleFence,
-    Standing,
     State,
+    Transition,
 )
 from gateway.flow.target_port import ResourceType
 
-DOUBT = Mark(Standing.DOUBT)
+DOUBT = Transition(OperationState.DOUBT)
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
 NAME, EXTERNAL, ID = Key("name", "ann"), Key("external", "x-1"), Key("id", "id-1")
 
@@ -43,7 +43,7 @@ async def test_a_claimed_operation_is_open_under_each_of_its_keys(journal, inten
 
     for keys in ([NAME], [EXTERNAL, Key("name", "bob")], [ID], []):
         assert await journal.operations.open("cx", keys) == (claimed,)
-    assert (claimed.fence, claimed.attempts, claimed.standing) == (1, 1, Standing.OPEN)
+    assert (claimed.fence, claimed.attempts, claimed.standing) == (1, 1, OperationState.OPEN)
     assert claimed.opened == "2026-11-22T01:04:09.000000Z"
 
 
@@ -173,7 +173,7 @@ async def test_a_doubt_keeps_keys_and_intent(journal, intent, event):
     operation = await journal.operations.claim(intent())
 
     doubtful = await journal.operations.mark(operation, DOUBT, event())
-    assert doubtful == replace(operation, standing=Standing.DOUBT)
+    assert doubtful == replace(operation, standing=OperationState.DOUBT)
     assert await journal.operations.open("cx", [NAME]) == (doubtful,)
     assert (await journal.trail.head())[0] == 1
     with pytest.raises(KeysTaken):
@@ -370,11 +370,11 @@ async def test_any_text_is_kept_as_it_is(journal, intent, store, resource, event
 # --- marks and removals
 
 
-@pytest.mark.parametrize("standing", Standing)
+@pytest.mark.parametrize("standing", OperationState)
 async def test_a_mark_says_how_an_operation_stands_and_keeps_its_keys(journal, intent, standing):
     operation = await journal.operations.claim(intent())
 
-    marked = await journal.operations.mark(operation, Mark(standing, "because", "2026", 7))
+    marked = await journal.operations.mark(operation, Transition(standing, "because", "2026", 7))
 
     assert await journal.operations.open("cx", intent().keys) == (marked,)
     assert (marked.standing, marked.reason, marked.due, marked.attempts) == (standing, "because", "2026", 7)
@@ -397,11 +397,11 @@ EARLY, LATE = "2000-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z"
         pytest.param(True, None, Outcome.APPLIED, LATE, 0, id="too long ago"),
         pytest.param(True, None, Outcome.FAILED, EARLY, 0, id="failed"),
         pytest.param(False, None, Outcome.APPLIED, EARLY, 0, id="no removal"),
-        pytest.param(True, Standing.OPEN, None, LATE, 1, id="under way"),
-        pytest.param(True, Standing.DOUBT, None, LATE, 1, id="in doubt"),
-        pytest.param(True, Standing.PENDING, None, LATE, 1, id="pending"),
-        pytest.param(True, Standing.HELD, None, LATE, 0, id="held"),
-        pytest.param(True, Standing.DEAD, None, LATE, 0, id="dead"),
+        pytest.param(True, OperationState.OPEN, None, LATE, 1, id="under way"),
+        pytest.param(True, OperationState.DOUBT, None, LATE, 1, id="in doubt"),
+        pytest.param(True, OperationState.PENDING, None, LATE, 1, id="pending"),
+        pytest.param(True, OperationState.HELD, None, LATE, 0, id="held"),
+        pytest.param(True, OperationState.DEAD, None, LATE, 0, id="dead"),
     ],
 )
 async def test_removals_are_counted_that_happened_or_may_happen(
@@ -409,7 +409,7 @@ async def test_removals_are_counted_that_happened_or_may_happen(
 ):
     operation = await journal.operations.claim(replace(intent(), removes=removes))
     if standing is not None:
-        await journal.operations.mark(operation, Mark(standing))
+        await journal.operations.mark(operation, Transition(standing))
     else:
         await journal.operations.settle(operation, Settlement(outcome, event()))
 

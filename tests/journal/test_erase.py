@@ -9,10 +9,10 @@ import pytest
 
 from gateway.admin.acts import ErasureDesk, Kept
 from gateway.audit.event import Event, Personal
-from gateway.audit.masking import Veil, hashing, masked
-from gateway.audit.query import Question
+from gateway.audit.masking import Masking, hashing, masked
+from gateway.audit.query import AuditQuery
 from gateway.errors import JournalUnavailable
-from gateway.flow.journal_port import Mark, Outcome, Settlement, Standing, State
+from gateway.flow.journal_port import OperationState, Outcome, Settlement, State, Transition
 from gateway.flow.target_port import ResourceType
 from gateway.journal import erase
 from gateway.journal.journal import SqliteJournal
@@ -28,7 +28,7 @@ CANARY = "canary"
 @pytest.fixture
 def desk(sqlite):
     ids = count(1)
-    return ErasureDesk(sqlite.keeper, lambda: f"erasure-{next(ids)}")
+    return ErasureDesk(sqlite.retention, lambda: f"erasure-{next(ids)}")
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ async def test_the_history_of_who_was_erased_is_the_erasure(desk, remember, path
     await desk.erase("Ann")
 
     with closing(read_only(path)) as connection:
-        assert list(told(connection, path, Question(name="ann"))) == [2]
+        assert list(told(connection, path, AuditQuery(name="ann"))) == [2]
 
 
 @pytest.mark.parametrize("name", ["Ann", ""], ids=["unknown", "empty"])
@@ -125,7 +125,7 @@ async def test_an_archive_that_cannot_be_written_keeps_its_values_until_the_next
     for name in ("Ann", "Bob"):
         await remember(name, id=name.lower())
         clock.turn(40 * DAY)
-    await sqlite.keeper.retire(0)
+    await sqlite.retention.retire(0)
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full_disk)
         assert not (await desk.erase("Ann")).is_done
@@ -227,7 +227,7 @@ async def test_archives_are_written_anew_and_stay_whole(desk, remember, path, sq
     for name in ("Ann", "Bob", "Ann", "Ann"):
         await remember(name, id=name.lower())
         clock.turn(25 * DAY)
-    await sqlite.keeper.retire(0)
+    await sqlite.retention.retire(0)
 
     erased = await desk.erase("Ann")
     assert (erased.events, erased.archived) == ((1, 3, 4), 2)
@@ -243,7 +243,7 @@ async def test_an_erasure_that_was_cut_off_is_finished_later(
     for name in ("Ann", "Bob"):
         await remember(name, id=name.lower())
         clock.turn(40 * DAY)
-    await sqlite.keeper.retire(0)
+    await sqlite.retention.retire(0)
     with monkeypatch.context() as patch:
         patch.setattr(erase, "erase_archived", lambda *arguments: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -251,7 +251,7 @@ async def test_an_erasure_that_was_cut_off_is_finished_later(
     assert judged(path) == "whole"
     assert b'"Ann"' in everywhere(path)
 
-    await sqlite.keeper.retire(400 * DAY)
+    await sqlite.retention.retire(400 * DAY)
     assert judged(path) == "whole"
     assert b'"Ann"' not in everywhere(path)
 
@@ -298,8 +298,8 @@ async def test_what_happens_during_an_erasure_is_erased_too(desk, remember, sqli
 
     def find_slowly(*arguments):
         found = find(*arguments)
-        with closing(sqlite3.connect(sqlite.keeper.path)) as connection, connection:
-            sqlite.keeper.appender.write(connection, [event("late", "Ann", target=TARGET)])
+        with closing(sqlite3.connect(sqlite.retention.path)) as connection, connection:
+            sqlite.retention.appender.write(connection, [event("late", "Ann", target=TARGET)])
         return found
 
     monkeypatch.setattr(erase, "find", find_slowly)
@@ -310,14 +310,14 @@ TARGET = {"name": "cx", "type": "User", "id": "1", "user_name": Personal("Ann")}
 
 
 @pytest.mark.parametrize(
-    "veil", [Veil("masked", masked), Veil("hashed", hashing(b"k" * 32))], ids=lambda v: v.level
+    "masking", [Masking("masked", masked), Masking("hashed", hashing(b"k" * 32))], ids=lambda v: v.level
 )
-async def test_covered_values_are_erased_as_well(path, clock, event, veil):
-    journal = await SqliteJournal.open(path, "full", clock, print, owner="o", veils={"cx": veil})
+async def test_covered_values_are_erased_as_well(path, clock, event, masking):
+    journal = await SqliteJournal.open(path, "full", clock, print, owner="o", maskings={"cx": masking})
     await journal.trail.append([event("e-1", "Annabel")])
-    assert names(path) == [('"A*** (7)"' if veil.level == "masked" else names(path)[0][0], True)]
+    assert names(path) == [('"A*** (7)"' if masking.level == "masked" else names(path)[0][0], True)]
 
-    erased = await ErasureDesk(journal.keeper, lambda: "e").erase("annabel")
+    erased = await ErasureDesk(journal.retention, lambda: "e").erase("annabel")
     assert (erased.events, names(path)[0]) == ((1,), (None, False))
     await journal.close()
     assert judged(path) == "whole"
@@ -364,7 +364,7 @@ async def test_an_original_is_removed_once(desk, store, remember):
 async def test_an_unsettled_change_keeps_what_it_needs(desk, store, sqlite, intent, resource_id, event):
     await store("1", "Ann", State.INACTIVE)
     operation = await sqlite.operations.claim(intent("op-1", "ann", resource_id=resource_id))
-    await sqlite.operations.mark(operation, Mark(Standing.DEAD, "ann is taken"))
+    await sqlite.operations.mark(operation, Transition(OperationState.DEAD, "ann is taken"))
 
     erased = await desk.erase("Ann")
     assert (erased.originals, erased.kept) == ((), (Kept("cx", "a change is not settled there"),))
@@ -374,7 +374,7 @@ async def test_an_unsettled_change_keeps_what_it_needs(desk, store, sqlite, inte
 
 async def test_a_closed_operation_holds_nothing_of_anybody(sqlite, intent, event, path):
     operation = await sqlite.operations.claim(intent())
-    operation = await sqlite.operations.mark(operation, Mark(Standing.DOUBT, "ann is taken"))
+    operation = await sqlite.operations.mark(operation, Transition(OperationState.DOUBT, "ann is taken"))
     await sqlite.operations.settle(operation, Settlement(Outcome.FAILED, event()))
 
     with closing(read_only(path)) as connection:
@@ -392,7 +392,7 @@ async def test_no_byte_is_left_in_any_file(desk, store, remember, sqlite, clock,
                 await remember(name, id=name[7:10], diff=[{"path": "x", "after": Personal(name * 9)}])
         clock.turn(40 * DAY)
     await remember(None)
-    await sqlite.keeper.retire(0)
+    await sqlite.retention.retire(0)
 
     for name in people[::9]:
         await desk.erase(name)

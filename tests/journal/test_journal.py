@@ -10,7 +10,7 @@ import pytest
 
 from gateway.admin.acts import Token
 from gateway.errors import JournalUnavailable
-from gateway.flow.journal_port import Key, KeysTaken, Mark, Outcome, Settlement, Standing
+from gateway.flow.journal_port import Key, KeysTaken, OperationState, Outcome, Settlement, Transition
 from gateway.flow.target_port import ResourceType
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.operations import Owner, SqliteOperations
@@ -19,7 +19,7 @@ from gateway.journal.store import JournalLocked, Store
 from gateway.sqlite import QUEUE, StoreUnavailable, read_only
 
 USER = ResourceType.USER
-DOUBT = Mark(Standing.DOUBT)
+DOUBT = Transition(OperationState.DOUBT)
 
 
 def hops_of(journal):
@@ -43,8 +43,8 @@ async def test_an_operation_open_at_a_crash_is_doubtful_afterwards(reopen, inten
 
     found = await (await reopen()).operations.open("cx", [])
     assert [(operation.intent, operation.standing) for operation in found] == [
-        (operations[0].intent, Standing.DOUBT),
-        (operations[1].intent, Standing.DOUBT),
+        (operations[0].intent, OperationState.DOUBT),
+        (operations[1].intent, OperationState.DOUBT),
     ]
 
 
@@ -303,11 +303,11 @@ def test_a_store_is_unavailable_for_a_reason():
     assert StoreUnavailable("the disk is full").reason == "the disk is full"
 
 
-@pytest.mark.parametrize("standing", [Standing.PENDING, Standing.HELD, Standing.DEAD])
+@pytest.mark.parametrize("standing", [OperationState.PENDING, OperationState.HELD, OperationState.DEAD])
 async def test_how_an_operation_stands_outlives_the_process(reopen, intent, standing):
     journal = await reopen()
     operation = await journal.operations.claim(intent())
-    await journal.operations.mark(operation, Mark(standing, "because", "2999"))
+    await journal.operations.mark(operation, Transition(standing, "because", "2999"))
 
     found = await (await reopen()).operations.open("cx", [])
     assert [(o.standing, o.reason, o.due) for o in found] == [(standing, "because", "")]

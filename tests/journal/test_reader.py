@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from gateway.audit.event import Event, Personal, Remark
-from gateway.audit.masking import Veil, masked
+from gateway.audit.masking import Masking, masked
 from gateway.flow.journal_port import Outcome, Settlement
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.reader import refused
@@ -22,8 +22,8 @@ def rejected(name, event):
     ("event", "is_told"), [("user.replace", True), ("user.create", False)], ids=["change", "create"]
 )
 async def test_who_is_known_is_known_by_a_covered_name_too(path, clock, resource, event, is_told):
-    veils = {"cx": Veil("masked", masked)}
-    journal = await SqliteJournal.open(path, "full", clock, print, owner="o", veils=veils)
+    maskings = {"cx": Masking("masked", masked)}
+    journal = await SqliteJournal.open(path, "full", clock, print, owner="o", maskings=maskings)
     await journal.operations.settle(
         None, Settlement(Outcome.APPLIED, Event("e", {}), resource(name="Annabel"))
     )

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.admin.status import Census
-from gateway.flow.journal_port import Key, Mark, Outcome, Settlement, Standing
+from gateway.admin.status import Counts
+from gateway.flow.journal_port import Key, OperationState, Outcome, Settlement, Transition
 from gateway.journal.reader import reading
 from gateway.sqlite import Database
 
 
 async def fill(journal, intent, event) -> None:
     """Leave three operations that are not settled and one that is, a brake and a pause."""
-    for n, standing in enumerate((Standing.DEAD, Standing.DEAD, Standing.HELD)):
+    for n, standing in enumerate((OperationState.DEAD, OperationState.DEAD, OperationState.HELD)):
         claimed = await journal.operations.claim(intent(f"op-{n}", keys=(Key("id", f"{n}"),)))
-        await journal.operations.mark(claimed, Mark(standing))
+        await journal.operations.mark(claimed, Transition(standing))
     settled = await journal.operations.claim(replace(intent("op-9"), target="book"))
     await journal.operations.settle(settled, Settlement(Outcome.APPLIED, event("e-1")))
     await journal.removals.trip("cx", "2026")
@@ -23,14 +23,14 @@ async def fill(journal, intent, event) -> None:
 
 
 async def test_what_is_not_settled_is_counted_and_the_file_is_measured(sqlite, intent, event) -> None:
-    empty = await sqlite.census()
+    empty = await sqlite.counts()
     await fill(sqlite, intent, event)
 
-    found = await sqlite.census()
+    found = await sqlite.counts()
 
-    assert empty == Census(bytes=empty.bytes)
+    assert empty == Counts(bytes=empty.bytes)
     unsettled = {("cx", "dead"): 2, ("cx", "held"): 1}
-    assert found == Census(unsettled, {"cx": "2026"}, {"book": "2027"}, 2, found.bytes)
+    assert found == Counts(unsettled, {"cx": "2026"}, {"book": "2027"}, 2, found.bytes)
     assert found.bytes >= empty.bytes > 4096
 
 
@@ -38,7 +38,7 @@ async def test_a_command_that_only_reads_counts_the_same(sqlite, path, intent, e
     await fill(sqlite, intent, event)
 
     with reading(path) as reader:
-        assert reader.census() == await sqlite.census()
+        assert reader.counts() == await sqlite.counts()
 
 
 async def test_only_what_is_not_settled_is_read(sqlite) -> None:
@@ -49,22 +49,22 @@ async def test_only_what_is_not_settled_is_read(sqlite) -> None:
 
 
 async def test_the_pulse_tells_what_waits_and_what_was_written(sqlite, monkeypatch) -> None:
-    before = sqlite.pulse()
+    before = sqlite.writer_stats()
     later = [sqlite.database.later(lambda connection: None) for _ in range(3)]
-    waiting = sqlite.pulse().waiting
+    waiting = sqlite.writer_stats().waiting
     await sqlite.database.write(lambda connection: None)
-    after = sqlite.pulse()
+    after = sqlite.writer_stats()
 
     assert (waiting, after.waiting, all(future.done() for future in later)) == (3, 0, True)
     assert (after.batches - before.batches, after.writes - before.writes) == (1, 4)
     assert after.failure is None
     monkeypatch.setattr(Database, "failure", "the disk is full")
-    assert sqlite.pulse().failure == "the disk is full"
+    assert sqlite.writer_stats().failure == "the disk is full"
 
 
-@pytest.mark.parametrize("standing", Standing)
-async def test_every_standing_has_its_count(sqlite, intent, standing: Standing) -> None:
+@pytest.mark.parametrize("standing", OperationState)
+async def test_every_standing_has_its_count(sqlite, intent, standing: OperationState) -> None:
     claimed = await sqlite.operations.claim(intent())
-    await sqlite.operations.mark(claimed, Mark(standing))
+    await sqlite.operations.mark(claimed, Transition(standing))
 
-    assert (await sqlite.census()).unsettled == {("cx", standing.value): 1}
+    assert (await sqlite.counts()).unsettled == {("cx", standing.value): 1}

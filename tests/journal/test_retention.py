@@ -10,7 +10,7 @@ import pytest
 
 from gateway.audit.chain import hash_of
 from gateway.audit.event import Event
-from gateway.audit.query import Question
+from gateway.audit.query import AuditQuery
 from gateway.errors import JournalUnavailable
 from gateway.journal import archive, erase
 from gateway.journal.archive import ArchiveFlawed, archive_of
@@ -51,21 +51,21 @@ def seqs(file):
     ],
 )
 async def test_months_leave_that_ended_before_the_retention(filled, path, days, moved):
-    assert list(await filled.keeper.retire(days * DAY)) == moved
+    assert list(await filled.retention.retire(days * DAY)) == moved
     assert archives_of(path) == tuple(archive_of(path, month) for month in moved)
     assert judged(path) == "whole"
 
 
 async def test_what_has_left_is_in_the_archives_and_nowhere_else(filled, path):
-    await filled.keeper.retire(0)
+    await filled.retention.retire(0)
 
     assert [seqs(file) for file in (*archives_of(path), path)] == [[1], [2, 3, 4], [5, 6, 7, 8]]
     with closing(read_only(path)) as connection:
-        assert list(told(connection, path, Question(q="ann"))) == list(range(8, 0, -1))
+        assert list(told(connection, path, AuditQuery(q="ann"))) == list(range(8, 0, -1))
 
 
 async def test_an_archive_cannot_be_written(filled, path):
-    await filled.keeper.retire(0)
+    await filled.retention.retire(0)
 
     assert {stat.S_IMODE(file.stat().st_mode) for file in archives_of(path)} == {0o400}
     assert [file for file in path.parent.iterdir() if file.name.endswith(".draft")] == []
@@ -75,11 +75,11 @@ async def test_the_newest_event_never_leaves(sqlite, event, clock):
     await sqlite.trail.append([event("e-1"), event("e-2")])
     clock.turn(100 * DAY)
 
-    assert await sqlite.keeper.retire(0) == ()
+    assert await sqlite.retention.retire(0) == ()
 
 
 async def test_an_empty_trail_has_nothing_to_move(sqlite):
-    assert await sqlite.keeper.retire(0) == ()
+    assert await sqlite.retention.retire(0) == ()
 
 
 @pytest.mark.parametrize("step", ["archive_month", "remove_until"])
@@ -93,10 +93,10 @@ async def test_a_run_that_was_cut_off_is_finished_by_the_next(filled, path, monk
     with monkeypatch.context() as patch:
         patch.setattr(erase, step, cut_off)
         with pytest.raises(RuntimeError):
-            await filled.keeper.retire(0)
+            await filled.retention.retire(0)
     assert judged(path) == "whole"
 
-    await filled.keeper.retire(0)
+    await filled.retention.retire(0)
     assert judged(path) == "whole"
     assert [seqs(file) for file in (*archives_of(path), path)] == [[1], [2, 3, 4], [5, 6, 7, 8]]
 
@@ -105,28 +105,28 @@ async def test_long_months_leave_in_small_steps(filled, path, monkeypatch):
     monkeypatch.setattr(erase, "BATCH", 2)
     monkeypatch.setattr(archive, "PAGE", 2)
 
-    await filled.keeper.retire(0)
+    await filled.retention.retire(0)
     assert judged(path) == "whole"
     assert seqs(path) == [5, 6, 7, 8]
 
 
 async def test_a_month_that_goes_on_after_it_has_left_is_added_to_its_archive(filled, path, event, clock):
-    await filled.keeper.retire(0)
+    await filled.retention.retire(0)
     clock.turn(-10 * DAY)  # somebody sets the clock back
     await filled.trail.append([event("e-9")])
     clock.turn(40 * DAY)
     await filled.trail.append([event("e-10")])
-    await filled.keeper.retire(0)
+    await filled.retention.retire(0)
     assert judged(path) == "whole"
     assert [seqs(file) for file in archives_of(path)] == [[1], [2, 3, 4], [5, 6, 7, 8, 9]]
 
 
 async def test_nothing_leaves_for_an_archive_that_is_not_what_the_journal_holds(filled, path):
-    await filled.keeper.retire(41 * DAY)
+    await filled.retention.retire(41 * DAY)
     archive_of(path, "2026-11").rename(archive_of(path, "2026-12"))
 
     with pytest.raises(ArchiveFlawed, match="event 1 is of another month"):
-        await filled.keeper.retire(0)
+        await filled.retention.retire(0)
     assert seqs(path) == [2, 3, 4, 5, 6, 7, 8]
 
 
@@ -147,11 +147,11 @@ FORGED = """
     ],
 )
 async def test_nothing_leaves_for_a_copy_that_differs(filled, path, monkeypatch, statement, seq):
-    await filled.keeper.retire(41 * DAY)
+    await filled.retention.retire(41 * DAY)
     with monkeypatch.context() as patch:
         patch.setattr(erase, "remove_until", lambda *arguments, **named: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            await filled.keeper.retire(0)
+            await filled.retention.retire(0)
     file = archive_of(path, "2026-12")
     file.chmod(0o600)
     with closing(sqlite3.connect(file)) as connection, connection:
@@ -159,14 +159,14 @@ async def test_nothing_leaves_for_a_copy_that_differs(filled, path, monkeypatch,
         connection.execute(statement)
 
     with pytest.raises(ArchiveFlawed, match=f"event {seq} is not the journal's"):
-        await filled.keeper.retire(0)
+        await filled.retention.retire(0)
 
 
 async def test_nothing_leaves_for_an_archive_that_cannot_be_read(filled, path):
     archive_of(path, "2026-11").write_bytes(b"something else" * 99)
 
     with pytest.raises(JournalUnavailable, match=r"2026-11\.archive cannot be read: the file is no SQLite"):
-        await filled.keeper.retire(0)
+        await filled.retention.retire(0)
     assert seqs(path)[0] == 1
 
 
@@ -175,7 +175,7 @@ async def test_nothing_leaves_for_an_archive_that_is_another_file(filled, path):
         connection.execute("CREATE TABLE other (x)")
 
     with pytest.raises(JournalUnavailable, match=r"2026-11\.archive cannot be read: the tables of the trail"):
-        await filled.keeper.retire(0)
+        await filled.retention.retire(0)
 
 
 async def test_nothing_leaves_where_no_archive_can_be_written(filled, path, monkeypatch):
@@ -185,7 +185,7 @@ async def test_nothing_leaves_where_no_archive_can_be_written(filled, path, monk
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(JournalUnavailable, match="No space left"):
-            await filled.keeper.retire(0)
+            await filled.retention.retire(0)
     assert (seqs(path)[0], archives_of(path)) == (1, ())
 
 
@@ -193,12 +193,12 @@ async def test_drafts_that_a_crash_left_are_removed(filled, path):
     draft = path.with_name(f"{path.name}.2026-11.archive.0a1b2c3d.draft")
     draft.touch()
 
-    await filled.keeper.retire(400 * DAY)
+    await filled.retention.retire(400 * DAY)
     assert not draft.exists()
 
 
 async def test_events_go_on_while_months_leave(filled, path):
-    retired = asyncio.create_task(filled.keeper.retire(0))
+    retired = asyncio.create_task(filled.retention.retire(0))
     for n in range(20):
         await filled.trail.append([Event(f"late-{n}", {"event": "late"})])
 
@@ -206,7 +206,7 @@ async def test_events_go_on_while_months_leave(filled, path):
     assert judged(path) == "whole"
 
 
-async def test_a_keeper_goes_on_after_a_failure_and_every_day(filled, path, monkeypatch):
+async def test_retention_goes_on_after_a_failure_and_every_day(filled, path, monkeypatch):
     days = []
 
     async def sleep(seconds):
@@ -218,5 +218,5 @@ async def test_a_keeper_goes_on_after_a_failure_and_every_day(filled, path, monk
     archive_of(path, "2026-11").write_bytes(b"something else" * 99)
     monkeypatch.setattr(erase, "asyncio", type("Slept", (), {"sleep": sleep, "to_thread": asyncio.to_thread}))
     with pytest.raises(asyncio.CancelledError):
-        await filled.keeper.run(0)
+        await filled.retention.run(0)
     assert (days, seqs(path)) == ([DAY] * 3, [5, 6, 7, 8])

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.audit.event import Event
-from gateway.audit.query import Question, named
+from gateway.audit.query import AuditQuery, named
 from gateway.errors import JournalUnavailable
 from gateway.journal.search import SIZE, find
 from gateway.journal.store import archives_of
 from tests.support.trails import append, empty_trail, leave, seqs
 
-DOWN, UP = Question(), Question(newest_first=False)
+DOWN, UP = AuditQuery(), AuditQuery(newest_first=False)
 
 
 @pytest.fixture
@@ -67,11 +67,11 @@ def test_a_journals_name_is_no_pattern(tmp_path):
     [
         pytest.param(DOWN, range(10, 0, -1), id="newest first"),
         pytest.param(UP, range(1, 11), id="oldest first"),
-        pytest.param(Question(filter=named("event", "even")), (10, 8, 6, 4, 2), id="filter"),
+        pytest.param(AuditQuery(filter=named("event", "even")), (10, 8, 6, 4, 2), id="filter"),
         pytest.param(UP.behind(3), range(4, 11), id="from the second file on"),
         pytest.param(DOWN.behind(4), (3, 2, 1), id="in the first file"),
-        pytest.param(Question(since="2026-03-03", until="2026-03-09"), range(8, 2, -1), id="times"),
-        pytest.param(Question(q="e-7"), (7,), id="text"),
+        pytest.param(AuditQuery(since="2026-03-03", until="2026-03-09"), range(8, 2, -1), id="times"),
+        pytest.param(AuditQuery(q="e-7"), (7,), id="text"),
     ],
 )
 def test_a_trail_is_one_over_all_its_files(split, path, question, found):
@@ -123,7 +123,7 @@ def test_an_empty_trail_has_no_answer(trail, path, question):
 @pytest.mark.parametrize("newest_first", [True, False])
 def test_a_slice_is_short(trail, path, newest_first):
     append(trail, events(SIZE + 1))
-    question = Question(newest_first=newest_first)
+    question = AuditQuery(newest_first=newest_first)
 
     first = find(trail, path, question)
     rest = find(trail, path, question.behind(first.seen))
@@ -141,7 +141,10 @@ def test_paging_neither_skips_nor_repeats_while_events_arrive_and_months_leave(
     steps, filter, tmp_path_factory
 ):
     path = tmp_path_factory.mktemp("trail") / "gateway.db"
-    down, up = Pager(path, Question(filter=filter)), Pager(path, Question(filter=filter, newest_first=False))
+    down, up = (
+        Pager(path, AuditQuery(filter=filter)),
+        Pager(path, AuditQuery(filter=filter, newest_first=False)),
+    )
     months, total = count(1), 5
     with closing(empty_trail(path)) as connection:
         append(connection, events(5))

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.audit.event import Event, Personal
-from gateway.audit.query import Question, named, parse_event_filter, predicate_of
-from gateway.journal.events import told
+from gateway.audit.query import AuditQuery, named, parse_event_filter, predicate_of
+from gateway.journal.events import load_events
 from gateway.journal.search import COLUMNS, DOWN, FIRST_AFTER, FIRST_FROM, UP, find
 from tests.support.trails import RARE, append, empty_trail, long_trail, seqs
 
@@ -40,20 +40,20 @@ def cost(connection, question):
 
 
 def asked(text, **other):
-    return Question(filter=parse_event_filter(text), **other)
+    return AuditQuery(filter=parse_event_filter(text), **other)
 
 
 INDEXED = [
-    pytest.param(lambda n: Question(), PAGE, id="all"),
-    pytest.param(lambda n: Question(newest_first=False), PAGE, id="all, oldest first"),
+    pytest.param(lambda n: AuditQuery(), PAGE, id="all"),
+    pytest.param(lambda n: AuditQuery(newest_first=False), PAGE, id="all, oldest first"),
     pytest.param(lambda n: asked('event eq "user.delete"'), RARE, id="event"),
     pytest.param(lambda n: asked('event eq "user.delete"', newest_first=False), RARE, id="oldest first"),
     pytest.param(lambda n: asked('outcome.result eq "rejected"'), RARE, id="result"),
     pytest.param(lambda n: asked('actor[name eq "ALICE"]'), RARE, id="actor"),
     pytest.param(lambda n: asked('target.user_name eq "ann"'), RARE, id="person"),
-    pytest.param(lambda n: Question(name="ANN", newest_first=False), RARE, id="history"),
+    pytest.param(lambda n: AuditQuery(name="ANN", newest_first=False), RARE, id="history"),
     pytest.param(
-        lambda n: Question(name="ann", filter=named("target.name", "cx")), RARE, id="history at a target"
+        lambda n: AuditQuery(name="ann", filter=named("target.name", "cx")), RARE, id="history at a target"
     ),
     pytest.param(lambda n: asked('target.name eq "cx"'), PAGE, id="target of all"),
     pytest.param(lambda n: asked('target.name eq "nobody"'), 0, id="target of none"),
@@ -61,7 +61,7 @@ INDEXED = [
     pytest.param(lambda n: asked(f'correlation_id eq "cid-{n // 2}"'), 1, id="correlation id"),
     pytest.param(lambda n: asked(f"seq gt {n - 50}"), 50, id="seq"),
     pytest.param(lambda n: asked('published lt "2026-03-01T00:00:51Z"'), 50, id="published"),
-    pytest.param(lambda n: Question(until="2026-03-01T00:00:51Z"), 50, id="until"),
+    pytest.param(lambda n: AuditQuery(until="2026-03-01T00:00:51Z"), 50, id="until"),
     pytest.param(
         lambda n: asked('target.name eq "cx" and outcome.result eq "rejected"'), RARE, id="common and rare"
     ),
@@ -198,7 +198,7 @@ def test_an_index_never_hides_an_answer(events, text, newest_first, bound):
     question = asked(text, newest_first=newest_first, until=f"2026-03-0{bound}")
     with closing(empty_trail()) as connection:
         append(connection, [Event(f"e-{n}", fields) for n, fields in enumerate(events, 1)])
-        every = told(connection, range(1, min(len(events), bound - 1) + 1))
+        every = load_events(connection, range(1, min(len(events), bound - 1) + 1))
 
         expected = [event["seq"] for event in every if predicate_of(question)(event)]
         assert list(seqs(connection, NOWHERE, question)) == sorted(expected, reverse=newest_first)

@@ -215,7 +215,7 @@ async def months(sqlite, event, clock, path):
     for n in range(1, 9):
         await sqlite.trail.append([event(f"e-{n}")])
         clock.turn(10 * DAY)
-    assert await sqlite.keeper.retire(0) == ("2026-11", "2026-12")
+    assert await sqlite.retention.retire(0) == ("2026-11", "2026-12")
 
     def judge():
         with closing(read_only(path)) as connection:

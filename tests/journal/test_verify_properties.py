@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.admin.acts import ErasureDesk
 from gateway.audit.event import Event, Personal
-from gateway.audit.masking import Veil, masked
+from gateway.audit.masking import Masking, masked
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.verify import TrailState, verify
 from gateway.sqlite import StoreUnavailable, read_only
@@ -34,7 +34,7 @@ async def filled(path):
         pytest.fail,
         "o",
         random=lambda size: SALT[:size].encode(),
-        veils={"masked": Veil("masked", masked)},
+        maskings={"masked": Masking("masked", masked)},
     )
     for n in range(11):
         target = {"name": ("cx", "masked")[n % 2], "type": "User", "id": f"{n % 3}"}
@@ -43,8 +43,8 @@ async def filled(path):
         await journal.trail.append(
             [Event(f"e-{n}", {"event": "user.create", "target": target, "diff": diff})]
         )
-    assert len(await journal.keeper.retire(0)) == 2
-    await ErasureDesk(journal.keeper, lambda: "erasure").erase("zoe")
+    assert len(await journal.retention.retire(0)) == 2
+    await ErasureDesk(journal.retention, lambda: "erasure").erase("zoe")
     await journal.close()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.cli.control_client import ask
+from gateway.cli.client import ask
 
 EXPORT = {"format": "csv", "since": None, "until": None, "filter": "seq gt 1", "q": None, "last": 1}
 

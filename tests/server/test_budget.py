@@ -1,4 +1,4 @@
-"""What one request may cost: Python calls of our own on the event loop, and turns at the journal's threads."""
+"""What one request may cost: Python calls of our own on the event loop, and turns at the journal."""
 
 import sys
 from collections import Counter

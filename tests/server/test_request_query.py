@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from gateway.errors import GatewayError, InvalidFilter, InvalidPath, InvalidValue
 from gateway.flow.model import Target
-from gateway.flow.read import Question
+from gateway.flow.read import ReadQuery
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.filters import Sort
 from gateway.scim.grammar import AttrPath, parse_filter
-from gateway.server.request import parse_projection, parse_query, parse_question, parse_search
+from gateway.server.request import parse_projection, parse_query, parse_read_query, parse_search
 from tests.support.house import make_house
 
 
@@ -24,8 +24,8 @@ def target(*, sorts: bool = False, page_size: int = 100) -> Target:
     return Target("phonebook", house.fake, house.target.mapping, house.target.policy, sorts=sorts)
 
 
-def question(query: dict[str, str], **of_target: Any) -> Question:
-    return parse_question(query, DIALECTS["rfc"], target(**of_target), members=True)
+def question(query: dict[str, str], **of_target: Any) -> ReadQuery:
+    return parse_read_query(query, DIALECTS["rfc"], target(**of_target), members=True)
 
 
 LITERAL = 'userName eq "a+b c@x.com"'
@@ -114,7 +114,7 @@ def test_a_search_request_asks_what_a_url_asks() -> None:
     query = parse_search(body)
 
     found = question(query, sorts=True)
-    assert found == Question(parse_filter(LITERAL), 2, 3, True, Sort(AttrPath("userName")))
+    assert found == ReadQuery(parse_filter(LITERAL), 2, 3, True, Sort(AttrPath("userName")))
     assert not parse_projection(query).shows("name")
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from gateway.errors import GatewayError
 from gateway.flow.model import Caller, Change, Reply
-from gateway.flow.read import Question
+from gateway.flow.read import ReadQuery
 from gateway.flow.sweep import Deliveries
 from gateway.flow.target_port import Attributes, Missing, Page, Query, Refused, ResourceType, Update
 from gateway.scim.difference import overlay
@@ -141,7 +141,7 @@ class GroupProcess(Process):
         return await self._alive(self._changes.handle(change))
 
     async def groups(self, name: str) -> Sequence[Attributes]:
-        question = Question(parse_filter(f'displayName eq "{name}"'))
+        question = ReadQuery(parse_filter(f'displayName eq "{name}"'))
         page: Page = await self._alive(self._reads.query(self.target, GROUP, question))
         return page.entries
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from gateway.audit.chain import stamp
 from gateway.flow.change import Changes
-from gateway.flow.entry_cache import Sights
+from gateway.flow.entry_cache import EntryCache
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change, Policy, Reply, Services, Target
-from gateway.flow.read import Question, Reads
+from gateway.flow.read import ReadQuery, Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import (
     Attributes,
@@ -167,7 +167,7 @@ class House:
     async def search(self, text: str | None, start: int = 1, count: int = 100) -> Page:
         filter = parse_filter(text) if text else None
         reads = Reads(self.services, Recovery(self.services))
-        return await reads.query(self.target, USER, Question(filter, start, count))
+        return await reads.query(self.target, USER, ReadQuery(filter, start, count))
 
     async def events(self) -> list[Any]:
         return list(reversed(await self.journal.trail.page(None, 1000, None, None)))
@@ -207,7 +207,7 @@ def make_house(mapping: TargetMapping | None = None, fake: FakeTarget | None = N
         journal.memberships,
         journal.trail,
         KeyedLocks(),
-        Sights(lambda: clock[0]),
+        EntryCache(lambda: clock[0]),
         lambda: clock[0],
         lambda: stamp(utc(clock[0])),
         sleep,

@@ -9,8 +9,8 @@ from gateway.flow.target_port import Attributes, ResourceType, Update
 from gateway.scim.difference import compare
 from gateway.targets.address import Basic, External
 from gateway.targets.ldap.connector import LdapConnector
-from gateway.targets.ldap.door import Door
-from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.layout import Directory
+from gateway.targets.ldap.sign_in import Door
 from tests.support.slapd import GATEWAY, PASSWORD, Slapd
 
 WRITER = Basic(GATEWAY, PASSWORD)

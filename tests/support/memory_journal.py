@@ -14,16 +14,16 @@ from gateway.flow.journal_port import (
     Intent,
     Key,
     KeysTaken,
-    Mark,
     MemberRow,
     MemberRows,
     Operation,
+    OperationState,
     Outcome,
     Resource,
     Settlement,
     StaleFence,
-    Standing,
     State,
+    Transition,
 )
 from gateway.flow.target_port import ResourceType
 from gateway.journal.members import settled
@@ -229,7 +229,7 @@ class MemoryOperations:
     async def claim(self, intent: Intent) -> Operation:
         if any(_collide(intent, other.intent) for other in self._open.values()):
             raise KeysTaken
-        operation = Operation(intent, 1, Standing.OPEN, 1, stamp(self._clock()))
+        operation = Operation(intent, 1, OperationState.OPEN, 1, stamp(self._clock()))
         self._open[intent.op_id] = operation
         return operation
 
@@ -250,7 +250,7 @@ class MemoryOperations:
             if operation.intent.removes and settlement.outcome in DONE:
                 self.removed.append(operation)
 
-    async def mark(self, operation: Operation, mark: Mark, event: Event | None = None) -> Operation:
+    async def mark(self, operation: Operation, mark: Transition, event: Event | None = None) -> Operation:
         self._refuse_stale(operation)
         self._trail.add([] if event is None else [event])
         return self._keep(marked(operation, mark))
@@ -267,7 +267,9 @@ class MemoryOperations:
     def removals(self, target: str, since: str) -> int:
         """Count the people whose removal was begun since then and is done, or is under way."""
         done = [o for o in self.removed if o.opened >= since]
-        under_way = [o for o in self._open.values() if o.standing not in (Standing.HELD, Standing.DEAD)]
+        under_way = [
+            o for o in self._open.values() if o.standing not in (OperationState.HELD, OperationState.DEAD)
+        ]
         mine = (o.intent for o in (*done, *under_way) if o.intent.target == target and o.intent.removes)
         return len({intent.resource_id or intent.op_id for intent in mine})
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from gateway.build import mapping_of
 from gateway.mapping.target import TargetMapping
-from gateway.parts import mapping_of
 from gateway.scim.paths import place, put, read, take
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS

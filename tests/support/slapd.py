@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gateway.targets.address import Basic, TargetAddress
-from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.layout import Directory
 
 SUFFIX = "dc=example,dc=org"
 ROOT = f"cn=root,{SUFFIX}"

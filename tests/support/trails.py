@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gateway.audit.chain import subject
 from gateway.audit.event import Event
-from gateway.audit.query import Question
+from gateway.audit.query import AuditQuery
 from gateway.journal.events import Appender, read_salt
 from gateway.journal.journal import SCHEMA
 from gateway.journal.search import find
@@ -77,7 +77,7 @@ def leave(connection: sqlite3.Connection, path: Path, month: str, last: int, del
             connection.execute(f"DELETE FROM {table} WHERE seq <= ?", (last,))
 
 
-def seqs(connection: sqlite3.Connection, path: Path, question: Question) -> Iterator[int]:
+def seqs(connection: sqlite3.Connection, path: Path, question: AuditQuery) -> Iterator[int]:
     """Walk a trail to its end, slice after slice."""
     is_over = False
     while not is_over:

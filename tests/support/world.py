@@ -14,7 +14,7 @@ from typing import Any, Final
 from gateway.audit.chain import stamp
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.change import Changes
-from gateway.flow.entry_cache import Sights
+from gateway.flow.entry_cache import EntryCache
 from gateway.flow.journal_port import Begun, Intent, Key, Operation, Settlement
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change, Policy, Reply, Services, Target
@@ -248,7 +248,7 @@ class Process:
             self.journal.memberships,
             self.journal.trail,
             KeyedLocks(),
-            Sights(lambda: world.clock),
+            EntryCache(lambda: world.clock),
             lambda: world.clock,
             lambda: stamp(world.utc()),
             world.sleep,

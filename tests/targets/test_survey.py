@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from gateway.flow.target_port import CannotFilter, Denied, Page, Query, ResourceType
-from gateway.targets.address import Finding
+from gateway.targets.address import TargetFinding
 from gateway.targets.scim.abilities import IGNORED
 from gateway.targets.survey import survey
 from tests.support.house import FakeTarget
@@ -25,7 +25,7 @@ class Odd(FakeTarget):
     async def has_groups(self) -> bool:
         return self.has
 
-    async def check(self) -> tuple[Finding, ...]:
+    async def check(self) -> tuple[TargetFinding, ...]:
         return ()
 
     async def close(self) -> None:

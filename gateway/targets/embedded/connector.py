@@ -25,7 +25,7 @@ from gateway.flow.target_port import (
 from gateway.scim.documents import identity, take_password, without_read_only
 from gateway.scim.predicate import predicate
 from gateway.sqlite import Database, StoreUnavailable, load_migrations
-from gateway.targets.address import Finding
+from gateway.targets.address import TargetFinding
 from gateway.targets.embedded import directory
 from gateway.targets.embedded.directory import Entry, Refusal
 from gateway.targets.embedded.filters import storable
@@ -98,7 +98,7 @@ class EmbeddedConnector:
     async def has_groups(self) -> bool:
         return True
 
-    async def check(self) -> tuple[Finding, ...]:
+    async def check(self) -> tuple[TargetFinding, ...]:
         """Read the file; raises `TargetError`."""
         await self.query(ResourceType.USER, Query(count=0))
         return ()

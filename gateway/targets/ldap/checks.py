@@ -7,19 +7,19 @@ from typing import Final
 from ldap.controls.libldap import SimplePagedResultsControl
 
 from gateway.flow.target_port import Refused
-from gateway.targets.address import Finding
+from gateway.targets.address import TargetFinding
+from gateway.targets.ldap.entries import OWN, Raw
 from gateway.targets.ldap.inactive import habit_of
+from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.people import room_of
-from gateway.targets.ldap.place import Directory
 from gateway.targets.ldap.session import Session
-from gateway.targets.ldap.values import OWN, Raw
 
 PAGING: Final = SimplePagedResultsControl.controlType
 KINDS: Final = {"attributeTypes": "attribute", "objectClasses": "object class"}  # of a schema
 _NAMES: Final = re.compile(r"\bNAME\s+(?:'([^']+)'|\(([^)]*)\))")  # RFC 4512 section 4.1.2
 
 
-def checked(session: Session, directory: Directory) -> tuple[Finding, ...]:
+def checked(session: Session, directory: Directory) -> tuple[TargetFinding, ...]:
     """Return what a directory can do, and what is to be mended; raises TargetError where it is of no use."""
     root = session.read("", ["supportedControl", "subschemaSubentry"])
     if root is None:
@@ -32,10 +32,10 @@ def checked(session: Session, directory: Directory) -> tuple[Finding, ...]:
     return (*found, _ids(session, directory), _schema(session, root, directory), _inactive(directory))
 
 
-def _place(session: Session, dn: str) -> Finding:
+def _place(session: Session, dn: str) -> TargetFinding:
     if session.read(dn, ["1.1"]) is not None:
-        return Finding("entry", f"{dn} can be read")
-    return Finding("entry", f"{dn} is not there", "make it, or let this account see it")
+        return TargetFinding("entry", f"{dn} can be read")
+    return TargetFinding("entry", f"{dn} is not there", "make it, or let this account see it")
 
 
 def _places(directory: Directory) -> Iterator[str]:
@@ -47,32 +47,32 @@ def _places(directory: Directory) -> Iterator[str]:
     yield from (place for place in (directory.inactive_base, directory.group_base) if place)
 
 
-def _ids(session: Session, directory: Directory) -> Finding:
+def _ids(session: Session, directory: Directory) -> TargetFinding:
     """Say whether people have the id that they are known by."""
     room = room_of(directory)
     found = next(session.pages(directory.base, directory.people, [directory.id]))
     if any(room.id_of(raw) is None for raw in found):
         fix = "let this account read it, or name another attribute in ldap.id"
-        return Finding("id", f"people show no {directory.id}", fix)
-    return Finding("id", f"people are known by {directory.id}")
+        return TargetFinding("id", f"people show no {directory.id}", fix)
+    return TargetFinding("id", f"people are known by {directory.id}")
 
 
-def _schema(session: Session, root: Raw, directory: Directory) -> Finding:
+def _schema(session: Session, root: Raw, directory: Directory) -> TargetFinding:
     where = root.first("subschemaSubentry")
     schema = session.read(where, list(KINDS), "(objectClass=subschema)") if where else None
     if schema is None or not any(map(schema.all, KINDS)):
-        return Finding("schema", "it is not shown, so nobody knows whether every attribute is in it")
+        return TargetFinding("schema", "it is not shown, so nobody knows whether every attribute is in it")
     if lacking := list(_lacking(schema, directory)):
         fix = "turn off the rules that write them, name others under [ldap], or extend its schema"
-        return Finding("schema", f"it has no {', no '.join(lacking)}", fix)
-    return Finding("schema", "it has every attribute that a rule writes")
+        return TargetFinding("schema", f"it has no {', no '.join(lacking)}", fix)
+    return TargetFinding("schema", "it has every attribute that a rule writes")
 
 
-def _inactive(directory: Directory) -> Finding:
+def _inactive(directory: Directory) -> TargetFinding:
     says = (
         f"is said by {directory.inactive}" if directory.inactive else "cannot be said: who leaves is removed"
     )
-    return Finding("inactive", says)
+    return TargetFinding("inactive", says)
 
 
 def _lacking(schema: Raw, directory: Directory) -> Iterator[str]:

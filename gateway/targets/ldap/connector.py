@@ -3,14 +3,14 @@
 from typing import TypeVar
 
 from gateway.flow.target_port import Attributes, Page, Query, Refused, ResourceType, Update
-from gateway.targets.address import Finding
+from gateway.targets.address import TargetFinding
 from gateway.targets.ldap.checks import checked
-from gateway.targets.ldap.door import Door
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.people import People
 from gateway.targets.ldap.people import room_of as room_of_people
 from gateway.targets.ldap.pool import LISTS, Pool
 from gateway.targets.ldap.session import undone
+from gateway.targets.ldap.sign_in import Door
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class LdapConnector:
     async def has_groups(self) -> bool:
         return self._groups is not None
 
-    async def check(self) -> tuple[Finding, ...]:
+    async def check(self) -> tuple[TargetFinding, ...]:
         """Say what the directory can do and what is to be mended; raises TargetError."""
         return await self._pool.run(lambda session: checked(session, self._directory))
 

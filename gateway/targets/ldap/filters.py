@@ -16,7 +16,7 @@ from gateway.scim.grammar import (
     Not,
     Present,
 )
-from gateway.targets.ldap.values import HIDDEN, OWN
+from gateway.targets.ldap.entries import HIDDEN, OWN
 
 NOBODY: Final = "(!(objectClass=*))"
 EVERYBODY: Final = "(objectClass=*)"

@@ -16,21 +16,21 @@ from gateway.flow.target_port import (
     Unreachable,
     Update,
 )
+from gateway.targets.ldap.dn import fitting, normal, parent_of, rdn_of, rendered, split
+from gateway.targets.ldap.entries import Raw, encoded, meta_of
 from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
 from gateway.targets.ldap.inactive import Attribute
-from gateway.targets.ldap.membership import (
+from gateway.targets.ldap.layout import Directory
+from gateway.targets.ldap.memberships import (
     FIRST_NUMBER,
     MEMBERSHIPS,
     PLACEHOLDER,
+    Rolls,
     names_of,
     part_of,
 )
-from gateway.targets.ldap.names import fitting, normal, parent_of, rdn_of, rendered, split
-from gateway.targets.ldap.place import Directory
-from gateway.targets.ldap.rolls import Rolls
-from gateway.targets.ldap.room import Room, asks_for_id, chunks
+from gateway.targets.ldap.paging import Room, asks_for_id, chunks
 from gateway.targets.ldap.session import Session
-from gateway.targets.ldap.values import Raw, encoded, meta_of
 
 READ: Final = ("createTimestamp", "modifyTimestamp")
 

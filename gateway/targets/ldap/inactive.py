@@ -7,10 +7,10 @@ from typing import Any, Final
 from ldap import MOD_ADD, MOD_DELETE, MOD_REPLACE
 
 from gateway.flow.target_port import CannotFilter
+from gateway.targets.ldap.dn import is_below
+from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.filters import EVERYBODY, NOBODY, Ask, Asked
-from gateway.targets.ldap.names import is_below
-from gateway.targets.ldap.place import Directory
-from gateway.targets.ldap.values import Raw
+from gateway.targets.ldap.layout import Directory
 
 DISABLED: Final = 0x2  # of userAccountControl: ACCOUNTDISABLE
 NORMAL: Final = 0x200  # NORMAL_ACCOUNT

@@ -2,11 +2,10 @@
 
 from gateway.flow.target_port import Attributes, Refused, Update
 from gateway.scim.documents import is_active
-from gateway.targets.ldap.changes import Written, named_anew
+from gateway.targets.ldap.dn import Rdn, escaped, fitting, normal, parent_of, rdn_of, rendered, split
+from gateway.targets.ldap.entries import Raw, Written, named_anew
 from gateway.targets.ldap.inactive import habit_of
-from gateway.targets.ldap.names import Rdn, escaped, fitting, normal, parent_of, rdn_of, rendered, split
-from gateway.targets.ldap.place import Directory
-from gateway.targets.ldap.values import Raw
+from gateway.targets.ldap.layout import Directory
 
 
 class Naming:

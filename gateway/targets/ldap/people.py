@@ -17,18 +17,17 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.scim.documents import fold, is_active
-from gateway.targets.ldap import changes
-from gateway.targets.ldap.changes import Written
+from gateway.targets.ldap import entries
+from gateway.targets.ldap.dn import fitting, is_dn, parent_of, rdn_of, split
+from gateway.targets.ldap.entries import Raw, Written, encoded, meta_of, plain_attributes
 from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.inactive import Modification, habit_of
-from gateway.targets.ldap.names import fitting, is_dn, parent_of, rdn_of, split
+from gateway.targets.ldap.layout import Directory
+from gateway.targets.ldap.memberships import Rolls
 from gateway.targets.ldap.naming import Naming
-from gateway.targets.ldap.place import Directory
-from gateway.targets.ldap.rolls import Rolls
-from gateway.targets.ldap.room import Room, asks_for_id
+from gateway.targets.ldap.paging import Room, asks_for_id
 from gateway.targets.ldap.session import Session, in_doubt
-from gateway.targets.ldap.values import Raw, encoded, meta_of, plain_attributes
 
 REFERENCES: Final = frozenset({"manager"})  # attributes that hold the DN of another person
 READ: Final = ("objectClass", "createTimestamp", "modifyTimestamp")
@@ -90,9 +89,9 @@ class People:
         dn = fitting(self._naming.place(form))
         if (rdn := rdn_of(dn)) is None:
             raise Refused("the entry cannot be named so")
-        attributes = self._resolved(session, changes.new(form, self._directory, rdn))
+        attributes = self._resolved(session, entries.new(form, self._directory, rdn))
         born = self._habit.at_birth(is_active(form))
-        classes = changes.object_classes(form, self._directory.object_classes)
+        classes = entries.object_classes(form, self._directory.object_classes)
         try:
             session.add(dn, [("objectClass", classes), *attributes.items(), *born])
         except Missing as error:
@@ -104,7 +103,7 @@ class People:
         raw = self._known(session, id)
         if fold(str(update.present.get("userName"))) != fold(str(update.wanted.get("userName"))):
             self._refuse_taken(session, update.wanted, id)
-        attributes = changes.changed(update.present, update.wanted, self._directory)
+        attributes = entries.changed(update.present, update.wanted, self._directory)
         attributes = self._resolved(session, attributes)
         dn = self._naming.new_dn(raw, update, attributes)
         modifications = self._modifications(raw, update, attributes, dn)
@@ -157,7 +156,7 @@ class People:
             if attribute.casefold() != name.casefold() or values != [value.encode()]
         ]
         there = {text.casefold() for text in raw.texts("objectClass")}
-        lacking = [c for c in changes.object_classes(update.wanted) if c.decode().casefold() not in there]
+        lacking = [c for c in entries.object_classes(update.wanted) if c.decode().casefold() not in there]
         if lacking:
             found.append((MOD_ADD, "objectClass", lacking))
         if is_active(update.present) != is_active(update.wanted):

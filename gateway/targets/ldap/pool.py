@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from gateway.flow.target_port import Silent, Unreachable
-from gateway.targets.ldap.door import Door
 from gateway.targets.ldap.session import Session
+from gateway.targets.ldap.sign_in import Door
 
 WORKERS: Final = 4  # connections, unless the target's `concurrency` says otherwise
 LISTS: Final = 5.0  # attempts that a long list may take the time of

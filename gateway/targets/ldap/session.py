@@ -10,11 +10,11 @@ from ldap.controls import RequestControl
 from ldap.controls.libldap import SimplePagedResultsControl
 
 from gateway.flow.target_port import Missing, Refused, Silent, TargetError, Unreachable
-from gateway.targets.ldap.door import Door, connected
+from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.filters import EVERYBODY
 from gateway.targets.ldap.inactive import Attribute, Modification
-from gateway.targets.ldap.replies import BROKEN_LINE, code_of, error_of
-from gateway.targets.ldap.values import Raw
+from gateway.targets.ldap.results import BROKEN_LINE, code_of, error_of
+from gateway.targets.ldap.sign_in import Door, connected
 
 PAGE: Final = 500  # entries asked for at once; directories give 1,000 at most
 IDLE: Final = 60.0  # seconds

@@ -17,7 +17,7 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.scim.predicate import predicate
-from gateway.targets.address import Carries, Finding
+from gateway.targets.address import Carries, TargetFinding
 from gateway.targets.scim import answers
 from gateway.targets.scim.abilities import IGNORED, IGNORES_FILTERS, REFUSES_FILTERS, Abilities, Patch
 from gateway.targets.scim.discovered import NOT_OFFERED, PASSING, Known
@@ -89,7 +89,7 @@ class ScimConnector:
         """Say whether the service has groups; it is asked once, and believed to have them until it is."""
         return await self._known.has_groups()
 
-    async def check(self) -> tuple[Finding, ...]:
+    async def check(self) -> tuple[TargetFinding, ...]:
         """Read a little, for the sake of the credentials, and ask what it promises; raises TargetError."""
         page = await self.query(ResourceType.USER, Query(count=1))
         if page.total > 1 or not page.counted:

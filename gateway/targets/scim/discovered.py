@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from gateway.flow.target_port import Broken, Denied, Silent, TargetError, Throttled, Unreachable
-from gateway.targets.address import Finding
+from gateway.targets.address import TargetFinding
 from gateway.targets.scim import abilities
 from gateway.targets.scim.abilities import Abilities, Lack, Patch
 
@@ -94,16 +94,16 @@ class Known:
             self._promised = replace(self._promised or Abilities(), patch=_OTHER[tried])
         return True
 
-    def findings(self, promised: Abilities | None) -> tuple[Finding, ...]:
+    def findings(self, promised: Abilities | None) -> tuple[TargetFinding, ...]:
         """Return what a check says of the service, where it promises this; None: it cannot say now."""
         told, said = self._told.patch, promised.patch if promised else None
         is_told = told is None or said is None or (told is Patch.NONE) is (said is Patch.NONE)
         single = f"; {abilities.ONE_AT_A_TIME.made_good}" if told is Patch.SINGLE else ""
-        changes = Finding("changes", PROMISES[said] + single, "" if is_told else DIFFERS)
+        changes = TargetFinding("changes", PROMISES[said] + single, "" if is_told else DIFFERS)
         if self._told.filter is False or (promised is not None and promised.filter is False):
             self.note(abilities.NO_FILTER)
         lacks = (lack for lack in self.lacks.values() if lack.about in ("filters", "lists"))
-        return changes, *(Finding(lack.about, lack.made_good) for lack in lacks)
+        return changes, *(TargetFinding(lack.about, lack.made_good) for lack in lacks)
 
     def note(self, lack: Lack) -> None:
         """Remember what the service cannot do; the first time, the log has it."""

@@ -6,8 +6,8 @@ import pytest
 
 from gateway.flow.target_port import Refused
 from gateway.targets.ldap.checks import PAGING, checked
-from gateway.targets.ldap.place import Directory
-from gateway.targets.ldap.values import Raw
+from gateway.targets.ldap.entries import Raw
+from gateway.targets.ldap.layout import Directory
 from tests.support.ldap import room
 
 

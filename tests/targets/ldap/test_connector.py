@@ -9,7 +9,7 @@ import pytest
 from gateway.flow.target_port import CannotFilter, Denied, Page, Query, Silent, TargetError, Unreachable
 from gateway.scim.grammar import parse_filter
 from gateway.targets.address import Basic, External
-from gateway.targets.ldap import room as rooms
+from gateway.targets.ldap import paging as rooms
 from gateway.targets.ldap.pool import WORKERS
 from gateway.targets.ldap.session import PAGE
 from tests.support.ldap import USER, Room, room

@@ -9,8 +9,8 @@ from gateway.flow.target_port import CannotFilter
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, parse_filter
 from gateway.targets.ldap.filters import NOBODY, Vocabulary, any_of, both, equal, escaped, translate
 from gateway.targets.ldap.inactive import HABITS
+from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.people import room_of
-from gateway.targets.ldap.place import Directory
 
 WORDS = room_of(Directory("dc=example", inactive="nsAccountLock")).words
 GROUPS = Vocabulary({"displayname": "cn", "externalid": None})

@@ -9,10 +9,10 @@ import pytest
 from gateway.flow.target_port import Conflict, MemberUpdate, Page, Query, Refused, Unreachable, Update
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
+from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.groups import Groups
+from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.people import room_of
-from gateway.targets.ldap.place import Directory
-from gateway.targets.ldap.values import Raw
 from tests.support.ldap import GROUP, USER, Room, room
 
 ATTRIBUTES = {"groupOfNames": "member", "groupOfUniqueNames": "uniqueMember", "posixGroup": "memberUid"}

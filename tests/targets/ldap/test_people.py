@@ -6,9 +6,9 @@ import pytest
 from gateway.flow.target_port import Conflict, Denied, Missing, Query, Refused, Silent, Unreachable, Update
 from gateway.scim.grammar import parse_filter
 from gateway.targets.address import Basic
+from gateway.targets.ldap.entries import Raw
+from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.people import People, room_of
-from gateway.targets.ldap.place import Directory
-from gateway.targets.ldap.values import Raw
 from tests.support.ldap import USER, Room, room
 from tests.support.slapd import PASSWORD, READER
 

@@ -7,9 +7,9 @@ import pytest
 
 from gateway.flow.target_port import Broken, Silent, Unreachable
 from gateway.targets.ldap import pool as pools
-from gateway.targets.ldap.door import Door
-from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.pool import Pool
+from gateway.targets.ldap.sign_in import Door
 
 DOOR = Door("ldap://127.0.0.1:1", Directory("dc=x"), timeout=0.05)
 

@@ -5,10 +5,10 @@ import pytest
 from ldap.controls.libldap import SimplePagedResultsControl
 
 from gateway.flow.target_port import Denied, Missing, Refused, Silent, Unreachable
-from gateway.targets.ldap.door import Door
-from gateway.targets.ldap.place import Directory
-from gateway.targets.ldap.room import Room
+from gateway.targets.ldap.layout import Directory
+from gateway.targets.ldap.paging import Room
 from gateway.targets.ldap.session import IDLE, Session, undone
+from gateway.targets.ldap.sign_in import Door
 from tests.support.ldap import USER
 
 

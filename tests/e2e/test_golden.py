@@ -29,7 +29,7 @@ from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 from tests.support.scim_target import ScimTarget, scim_target
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 FILES = sorted(GOLDEN.glob("*/*/*.json"))
 PROVIDER_TOKEN = "what-the-provider-shows"
 TARGET_TOKEN = "what-the-target-is-shown"

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from gateway.audit.query import Question, parse_event_filter
+from gateway.audit.query import AuditQuery, parse_event_filter
 from gateway.errors import JournalUnavailable
 from gateway.flow.model import Caller
-from gateway.server.audit import Readings
+from gateway.server.audit import AuditReads
 from tests.support.house import House, make_house
 
 ALICE, BOB = (Caller(name, "config:1", kind="auditor") for name in ("alice", "bob"))
 PATH = "/audit/v1/events"
 
 
-def asked(filter: str | None = None, **more: Any) -> Question:
-    return Question(filter=None if filter is None else parse_event_filter(filter), **more)
+def asked(filter: str | None = None, **more: Any) -> AuditQuery:
+    return AuditQuery(filter=None if filter is None else parse_event_filter(filter), **more)
 
 
 PERSON = asked('target.user_name eq "ava@example.com" and seq gt 1')
@@ -27,9 +27,9 @@ class Desk:
 
     def __init__(self) -> None:
         self.house: House = make_house()
-        self.readings = Readings(self.house.services)
+        self.readings = AuditReads(self.house.services)
 
-    async def read(self, moment: float, auditor: Caller = ALICE, question: Question = PERSON) -> None:
+    async def read(self, moment: float, auditor: Caller = ALICE, question: AuditQuery = PERSON) -> None:
         self.house.clock[0] = moment
         await self.readings.note(auditor, question)
 
@@ -73,7 +73,7 @@ async def test_one_event_an_hour_tells_of_what_is_asked_again_and_again(second: 
     await desk.read(0.0)
     await desk.read(*second)
 
-    assert await desk.told() == told
+    assert await desk.status_for() == told
 
 
 async def test_a_program_that_asks_all_day_is_counted() -> None:
@@ -82,7 +82,7 @@ async def test_a_program_that_asks_all_day_is_counted() -> None:
     for n in range(3 * 360):
         await desk.read(n * 10.0)
 
-    assert await desk.told() == [0, 359, 359]
+    assert await desk.status_for() == [0, 359, 359]
 
 
 async def test_who_reads_over_http_is_in_the_trail_and_the_page_is_not_longer_for_it(serve) -> None:

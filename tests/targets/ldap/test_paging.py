@@ -1,7 +1,7 @@
 """What is remembered between two calls."""
 
-from gateway.targets.ldap import walks
-from gateway.targets.ldap.walks import LASTS, LISTS, PLACES, Places, Walks
+from gateway.targets.ldap import paging
+from gateway.targets.ldap.paging import LASTS, LISTS, PLACES, Places, Walks
 
 
 def test_a_long_list_is_kept_while_somebody_reads_it():
@@ -37,7 +37,7 @@ def test_only_the_lists_read_last_are_kept():
 
 
 def test_places_are_remembered_up_to_a_number(monkeypatch):
-    monkeypatch.setattr(walks, "PLACES", 2)
+    monkeypatch.setattr(paging, "PLACES", 2)
     places = Places()
     for id in ("a", "b", "a", "c"):
         places.note(id, f"uid={id}")

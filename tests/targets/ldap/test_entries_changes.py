@@ -5,9 +5,8 @@ import re
 import pytest
 
 from gateway.flow.target_port import Refused
-from gateway.targets.ldap.changes import changed, named_anew, new, written
-from gateway.targets.ldap.made import made
-from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.entries import changed, made, named_anew, new, written
+from gateway.targets.ldap.layout import Directory
 
 PLAIN = Directory("dc=example")
 WINDOWS = Directory("dc=example", makes=("sAMAccountName", "password"), password="unicodePwd")

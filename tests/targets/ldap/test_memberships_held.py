@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateway.targets.ldap.membership import MEMBERSHIPS, PLACEHOLDER, names_of, part_of
-from gateway.targets.ldap.place import Directory
-from gateway.targets.ldap.values import Raw
+from gateway.targets.ldap.entries import Raw
+from gateway.targets.ldap.layout import Directory
+from gateway.targets.ldap.memberships import MEMBERSHIPS, PLACEHOLDER, names_of, part_of
 
 
 def test_the_placeholder_is_nobody_and_a_unique_name_has_no_number():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ldap.dn import str2dn
 
 from gateway.flow.target_port import Refused
-from gateway.targets.ldap.names import escaped, is_below, is_dn, normal, parent_of, rdn_of, rendered, split
+from gateway.targets.ldap.dn import escaped, is_below, is_dn, normal, parent_of, rdn_of, rendered, split
 
 BASES = {"base": "ou=people,dc=example"}
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)

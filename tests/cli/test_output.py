@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gateway.cli.tables import Column, Format, columns, shortened, text, write
+from gateway.cli.output import Column, Format, columns, shortened, text, write
 
 ROWS = [
     {"name": "ann", "inner": {"n": 7}, "note": None},

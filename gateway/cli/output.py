@@ -1,15 +1,22 @@
-"""Rows for people and for programs: table, JSON, NDJSON, CSV."""
+"""What commands share: rows as table, JSON, NDJSON or CSV, how a command fails, the configuration."""
 
 import csv
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Final, TextIO
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import orjson
+import typer
 
 from gateway.audit.fields import at, cell
+from gateway.errors import ConfigError, GatewayError, JournalUnavailable
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+
 
 WIDE: Final = 10_000  # columns of a table that no terminal bounds
 
@@ -112,3 +119,71 @@ WRITERS: Final[Mapping[Format, Callable[[Iterable[Row], Sequence[Column], TextIO
     Format.NDJSON: _ndjson,
     Format.CSV: _csv,
 }
+
+
+class Status(IntEnum):
+    """Exit statuses (DESIGN section 4)."""
+
+    DONE = 0
+    REFUSED = 1  # or differs
+    WRONG = 2  # usage or configuration
+    UNREACHABLE = 3  # a target or the journal
+
+
+class Stop(Exception):
+    """Ends a command; its text is for standard error."""
+
+    def __init__(self, sentence: str, status: Status) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def stop_of(error: Exception) -> Stop | None:
+    """Return how a command ends with an error of ours; None for an error that is nobody's answer."""
+    if isinstance(error, Stop):
+        return error
+    if isinstance(error, ConfigError):
+        faults = "\n".join(f"{fault.path}: {fault.reason}" for fault in error.faults)
+        return Stop(faults, Status.WRONG)
+    known = (status for kind, status in _statuses().items() if isinstance(error, kind))
+    status = next(known, None)
+    return None if status is None else Stop(str(error), status)
+
+
+def _statuses() -> dict[type[Exception], Status]:
+    """Return what each kind of error means here, the special before the general."""
+    from gateway.flow.target_port import TargetError
+    from gateway.journal.store import JournalLocked
+    from gateway.server.runner import CannotListen
+
+    return {
+        JournalUnavailable: Status.UNREACHABLE,
+        JournalLocked: Status.UNREACHABLE,
+        TargetError: Status.UNREACHABLE,
+        CannotListen: Status.UNREACHABLE,
+        GatewayError: Status.WRONG,
+    }
+
+
+Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The configuration.")]
+CONFIG: Final = Path("config.toml")
+
+
+def read_settings(config: Path, *, make_tokens: bool = False, read_secrets: bool = False) -> "Settings":
+    """Read the configuration; raises ConfigError.
+
+    Without `read_secrets` no secret has to be there: what only reads or explains needs none.
+    """
+    from gateway.settings import load_settings
+    from gateway.targets.registry import CONNECTORS
+
+    return load_settings(config, CONNECTORS, make_tokens=make_tokens, read_secrets=read_secrets)
+
+
+def check_name(what: str, name: str, known: Iterable[str]) -> None:
+    """Raise Stop with the nearest right name where `name` is not among the known ones."""
+    from gateway.settings.faults import hint
+
+    names = tuple(known)
+    if name not in names:
+        raise Stop(f'there is no {what} "{name}"{hint(name, names)}', Status.WRONG)

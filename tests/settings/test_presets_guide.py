@@ -2,13 +2,12 @@
 
 import pytest
 
+from gateway.build import subject_of
 from gateway.errors import ConfigError
 from gateway.guide.data import Guide, GuideRow, ProviderKind
 from gateway.guide.rows import rows_of
-from gateway.parts import subject_of
 from gateway.settings.faults import Faults
-from gateway.settings.guides import load_guide
-from gateway.settings.presets import preset_names
+from gateway.settings.presets import load_guide, preset_names
 from tests.support.presets import using
 
 ADDED = ["External ID"]  # what no preset has to tell of

@@ -6,9 +6,9 @@ import ldap
 import pytest
 
 from gateway.flow.target_port import Conflict, MemberUpdate, Query, Refused, TargetError, Unreachable, Update
-from gateway.targets.ldap.place import Directory
-from gateway.targets.ldap.rolls import Rolls
-from gateway.targets.ldap.values import Raw
+from gateway.targets.ldap.entries import Raw
+from gateway.targets.ldap.layout import Directory
+from gateway.targets.ldap.memberships import Rolls
 from tests.support.ldap import GROUP, USER, room
 from tests.support.ldap_faults import faulty
 

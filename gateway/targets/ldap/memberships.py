@@ -1,24 +1,22 @@
-"""Who is named in which groups: kept right where somebody gets another name, whatever is cut off on the way.
+"""How groups hold their members, and in which groups somebody is named, whatever is cut off on the way."""
 
-Nobody is out of their groups while that goes on: the new name stands beside the old one before the entry is
-renamed, and the old one goes after it. What was not finished is finished when the entry is next looked at.
-"""
-
+import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
 
 from ldap import MOD_ADD, MOD_DELETE
 
 from gateway.flow.target_port import Attributes, Conflict, Denied, Missing, Refused, TargetError, Unreachable
+from gateway.targets.ldap.dn import normal
+from gateway.targets.ldap.entries import Raw, short_name
 from gateway.targets.ldap.filters import both, equal
 from gateway.targets.ldap.inactive import Modification
-from gateway.targets.ldap.membership import MEMBERSHIPS, PLACEHOLDER
-from gateway.targets.ldap.names import normal
-from gateway.targets.ldap.place import Directory
-from gateway.targets.ldap.room import chunks
+from gateway.targets.ldap.layout import Directory
+from gateway.targets.ldap.paging import chunks
 from gateway.targets.ldap.session import Session, in_doubt
-from gateway.targets.ldap.values import Raw
 
 Find = Callable[[Session, str], Raw | None]
 
@@ -155,3 +153,56 @@ class Rolls:
 
 def _bytes(texts: Sequence[str]) -> list[bytes]:
     return [text.encode() for text in texts]
+
+
+PLACEHOLDER: Final = "cn=nobody"  # some classes want a member, and a group may have none
+FIRST_NUMBER: Final = 10_000  # of a posixGroup, where there is none yet
+
+_UID_PART: Final = re.compile(r"#'[01]*'B\Z")  # RFC 4517 section 3.3.21
+_RANGE: Final = re.compile(r";range=\d+-(\d+|\*)\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """How one class of groups names its members."""
+
+    attribute: str
+    by_dn: bool = True  # else by what userName is
+    placeholder: bool = False
+    follows: bool = False  # the directory itself keeps members whose entry is renamed or goes
+    numbered: bool = False  # gidNumber
+    extras: Callable[[str], dict[str, str]] = lambda name: {}  # of a new group of that name
+
+    def value_of(self, raw: Raw, directory: Directory) -> str:
+        """Return how a person is named in groups."""
+        return raw.dn if self.by_dn else raw.first(directory.user_name) or ""
+
+    def name_for(self, dn: str, form: Mapping[str, Any]) -> str:
+        """Return how a person will be named in groups, who gets this DN and this form."""
+        return dn if self.by_dn else str(form.get("userName") or "")
+
+
+def names_of(values: list[str]) -> list[str]:
+    """Return the members among an attribute's values, without the placeholder."""
+    names = (_UID_PART.sub("", value) for value in values)
+    return [name for name in names if name.casefold() != PLACEHOLDER]
+
+
+def part_of(raw: Raw, attribute: str) -> tuple[list[str], str | None]:
+    """Return the values that came, and what to ask for the others ([MS-ADTS] 3.1.1.3.1.3.3)."""
+    for name, values in raw.values.items():
+        found = _RANGE.search(name)
+        if found and name[: found.start()].casefold() == attribute.casefold():
+            more = None if found[1] == "*" else f"{attribute};range={int(found[1]) + 1}-*"
+            return [value.decode(errors="replace") for value in values], more
+    return raw.texts(attribute), None
+
+
+MEMBERSHIPS: Final[Mapping[str, Membership]] = {  # by object class
+    "groupOfNames": Membership("member", placeholder=True),
+    "groupOfUniqueNames": Membership("uniqueMember", placeholder=True),
+    "posixGroup": Membership("memberUid", by_dn=False, numbered=True),
+    "group": Membership(
+        "member", follows=True, extras=lambda name: {"sAMAccountName": short_name(name, 256)}
+    ),
+}

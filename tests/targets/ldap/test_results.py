@@ -14,7 +14,7 @@ from gateway.flow.target_port import (
     Throttled,
     Unreachable,
 )
-from gateway.targets.ldap.replies import MEANINGS, code_of, error_of, unreachable
+from gateway.targets.ldap.results import MEANINGS, code_of, error_of, unreachable
 
 
 def failure(code: int, info: str = "") -> ldap.LDAPError:

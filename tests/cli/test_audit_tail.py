@@ -8,8 +8,8 @@ from contextlib import closing, suppress
 
 import pytest
 
-from gateway.audit.query import Question, parse_event_filter
-from gateway.cli import tail
+from gateway.audit.query import AuditQuery, parse_event_filter
+from gateway.cli import audit
 from gateway.journal.reader import reading
 from tests.support.trails import append, leave
 
@@ -30,7 +30,7 @@ def told(path, question, last, *works):
     """Return what is told until somebody interrupts, by seq."""
     found = []
     with reading(path) as reader, suppress(KeyboardInterrupt):
-        for event in tail.events(reader, question, last, Waits(*works)):
+        for event in audit.events(reader, question, last, Waits(*works)):
             found.append(event["seq"])
     return found
 
@@ -52,7 +52,7 @@ def come(journal, make_event):
 def test_it_begins_with_the_newest_and_goes_on(journal, come, last, old):
     works = (lambda: come("a"), lambda: None, lambda: come("b", "c"))
 
-    assert told(journal, Question(), last, *works) == [*old, 5, 6, 7]
+    assert told(journal, AuditQuery(), last, *works) == [*old, 5, 6, 7]
 
 
 class Hurried:
@@ -70,14 +70,14 @@ class Hurried:
 def test_what_comes_between_the_old_and_the_new_is_told_once(journal, come):
     found = []
     with reading(journal) as reader, suppress(KeyboardInterrupt):
-        for event in tail.events(Hurried(reader, come), Question(), 2, Waits()):
+        for event in audit.events(Hurried(reader, come), AuditQuery(), 2, Waits()):
             found.append(event["seq"])
 
     assert found == [3, 4, 5]
 
 
 def test_only_what_is_asked_for_is_told(journal, come):
-    question = Question(filter=parse_event_filter('event sw "user."'))
+    question = AuditQuery(filter=parse_event_filter('event sw "user."'))
 
     assert told(journal, question, 10, lambda: come("x", "user.late", "y")) == [2, 3, 4, 6]
 
@@ -88,7 +88,7 @@ def test_a_month_that_leaves_is_not_told_again(journal, come):
         with closing(sqlite3.connect(journal, isolation_level=None)) as connection:
             leave(connection, journal, "2026-03", 5)
 
-    assert told(journal, Question(), 1, everything_leaves, lambda: come("b")) == [4, 5, 6]
+    assert told(journal, AuditQuery(), 1, everything_leaves, lambda: come("b")) == [4, 5, 6]
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def tailed(run, journal, come, monkeypatch):
     """Run the command; one event comes before it is interrupted."""
 
     def run_tail(*options):
-        monkeypatch.setattr(tail, "_pause", Waits(lambda: come("user.late")))
+        monkeypatch.setattr(audit, "_pause", Waits(lambda: come("user.late")))
         return run("audit", "tail", *options)
 
     return run_tail
@@ -140,9 +140,9 @@ def test_a_pause_lets_go_what_was_written(monkeypatch):
     flushed = io.StringIO()
     flushed.flush = lambda: flushed.write("flushed")
     monkeypatch.setattr("sys.stdout", flushed)
-    monkeypatch.setattr(tail, "PAUSE", 0.0)
+    monkeypatch.setattr(audit, "PAUSE", 0.0)
 
-    tail._pause()
+    audit._pause()
 
     assert flushed.getvalue() == "flushed"
 

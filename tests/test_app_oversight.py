@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from gateway.app import watch_journal
 from gateway.flow.services import Alert
-from gateway.oversight import watch_journal
 from tests.support.house import make_house
 from tests.support.served import ANN, CONFIG, OTHER, USERS, Scripted, Serve, gateways, scripted_target
 

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from gateway.flow.target_port import Refused
-from gateway.targets.ldap.values import Raw, encoded, meta_of, plain_attributes, read_id, shown, sought_id
+from gateway.targets.ldap.entries import Raw, encoded, meta_of, plain_attributes, read_id, shown, sought_id
 
 GUID = uuid.UUID("00112233-4455-6677-8899-aabbccddeeff")
 

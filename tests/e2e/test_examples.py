@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.support.served import OTHER, Served, gateways
 
-VECTORS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "vectors"
+VECTORS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "vectors"
 OWN = {"id", "meta", "groups", "password"}  # the gateway's own, and what nobody is shown
 
 OF_NOBODY = {  # in no order of names

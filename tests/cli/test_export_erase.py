@@ -6,8 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from gateway.cli import acting
-from gateway.cli.control_client import Answer, NoGateway
+from gateway.cli import client
+from gateway.cli.client import Answer, NoGateway
 from gateway.journal.store import JournalLock
 
 ERASED = {
@@ -31,7 +31,7 @@ def gateway(journal, monkeypatch):
             asked.append((path.name, method, resource, body))
             return Answer(status, document.get("detail", ""), document)
 
-        monkeypatch.setattr(acting, "ask", ask)
+        monkeypatch.setattr(client, "ask", ask)
         return asked
 
     return answers
@@ -129,7 +129,7 @@ def test_a_gateway_without_its_socket_ends_with_3(run, journal, monkeypatch):
     def ask(*arguments, **named):
         raise NoGateway("No such file or directory")
 
-    monkeypatch.setattr(acting, "ask", ask)
+    monkeypatch.setattr(client, "ask", ask)
     lock = JournalLock(journal)
     ended = run("audit", "erase", "ann", "--yes")
 

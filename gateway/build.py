@@ -1,12 +1,26 @@
-"""From what the configuration says to the values that the house works with. Opens nothing."""
+"""From what the configuration says to the objects that work; the journal, the clock and chance."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import fields, replace
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+from uuid import uuid4
 
-from gateway.audit.masking import Cover, Veil, hashing, masked
-from gateway.flow.model import Policy, Target
+import structlog
+
+from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
+from gateway.admin.operations import OperationDesk
+from gateway.audit.masking import Mask, Masking, hashing, masked
+from gateway.flow.entry_cache import EntryCache
+from gateway.flow.locks import KeyedLocks
+from gateway.flow.model import Policy, Services, Target
 from gateway.guide.data import Subject
+from gateway.journal.journal import SqliteJournal
+from gateway.journal.store import load_key
 from gateway.mapping.rules import Rule, make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.scim.dialects import DIALECTS
@@ -16,7 +30,7 @@ from gateway.server.auth import Credential
 from gateway.server.scim import Provider
 from gateway.settings import Auth as AuthSettings
 from gateway.settings import RuleSettings, Settings, TargetSettings
-from gateway.targets.ldap.place import Directory
+from gateway.targets.ldap.layout import Directory
 from gateway.targets.registry import (
     CONNECTORS,
     Auth,
@@ -29,8 +43,8 @@ from gateway.targets.registry import (
     TargetAddress,
 )
 
-COVERS: Final[
-    Mapping[str, Callable[[Callable[[], bytes]], Cover]]
+MASKS: Final[
+    Mapping[str, Callable[[Callable[[], bytes]], Mask]]
 ] = {  # level of the audit trail -> its making
     "masked": lambda _: masked,
     "hashed": lambda key: hashing(key()),
@@ -186,10 +200,112 @@ def credentials_of(settings: Settings) -> tuple[Credential, ...]:
     return (*providers, *auditors)
 
 
-def veils_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, Veil]:
+def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, Masking]:
     """Return what covers values in the audit trail, of targets where it is not `full`."""
     return {
-        name: Veil(target.audit, COVERS[target.audit](read_key))
+        name: Masking(target.audit, MASKS[target.audit](read_key))
         for name, target in settings.targets.items()
-        if target.audit in COVERS
+        if target.audit in MASKS
     }
+
+
+log = structlog.get_logger()
+
+
+async def open_journal(settings: Settings) -> SqliteJournal:
+    """Open the journal; raises `JournalLocked` where another process has it, `JournalUnavailable`."""
+    path, durability = settings.journal.path, settings.journal.durability
+    maskings = maskings_of(settings, lambda: load_key(settings.journal.key_file))
+    return await SqliteJournal.open(path, durability, utc, end_process, owner=new_id(), maskings=maskings)
+
+
+def services_on(journal: SqliteJournal) -> Services:
+    """Return what the flow is given."""
+    return Services(
+        operations=journal.operations,
+        resources=journal.resources,
+        removals=journal.removals,
+        memberships=journal.memberships,
+        trail=journal.trail,
+        locks=KeyedLocks(),
+        entry_cache=EntryCache(time.monotonic),
+        monotonic=time.monotonic,
+        now=now,
+        sleep=asyncio.sleep,
+        new_id=new_id,
+    )
+
+
+def end_process(reason: str) -> NoReturn:
+    """End at once: after a failed fsync nothing that this process believes about its files is certain."""
+    try:
+        log.critical("process.ended", reason=reason)
+    finally:
+        os._exit(3)
+
+
+def utc() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def now() -> str:
+    """Return the time as RFC 3339, in UTC."""
+    return utc().isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def new_id() -> str:
+    """Return a name that nothing else has."""
+    return str(uuid4())
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings) -> AsyncIterator[TokenDesk]:
+    """Open the journal to make or end tokens while no gateway runs; raises as `open_journal` does."""
+    journal = await open_journal(settings)
+    try:
+        yield TokenDesk(journal.tokens, journal.trail, new_id)
+    finally:
+        await journal.close()
+
+
+@asynccontextmanager
+async def open_export_desk(settings: Settings) -> AsyncIterator[ExportDesk]:
+    """Open the journal to note an export while no gateway runs; raises as `open_journal` does."""
+    journal = await open_journal(settings)
+    try:
+        yield ExportDesk(journal.trail, new_id)
+    finally:
+        await journal.close()
+
+
+@asynccontextmanager
+async def open_operation_desk(settings: Settings) -> AsyncIterator[OperationDesk]:
+    """Open the journal to act on operations while no gateway runs; raises as `open_journal` does."""
+    journal = await open_journal(settings)
+    try:
+        yield OperationDesk(services_on(journal), tuple(settings.targets))
+    finally:
+        await journal.close()
+
+
+@asynccontextmanager
+async def open_erasures(settings: Settings) -> AsyncIterator[ErasureDesk]:
+    """Open the journal to erase a person while no gateway runs; raises as `open_journal` does."""
+    journal = await open_journal(settings)
+    try:
+        yield ErasureDesk(journal.retention, new_id)
+    finally:
+        await journal.close()
+
+
+@asynccontextmanager
+async def open_pauses(settings: Settings) -> AsyncIterator[Pauses]:
+    """Open the journal to pause or resume while no gateway runs; raises as `open_journal` does."""
+    journal = await open_journal(settings)
+    try:
+        pauses = Pauses(journal.pauses, now, new_id)
+        await pauses.load()
+        yield pauses
+    finally:
+        await journal.close()
