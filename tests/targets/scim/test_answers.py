@@ -19,7 +19,7 @@ from gateway.flow.target_port import (
     TargetError,
     Throttled,
 )
-from gateway.targets.address import Reply
+from gateway.targets.address import HttpReply
 from gateway.targets.scim.abilities import Abilities, Patch
 from gateway.targets.scim.answers import (
     Listing,
@@ -43,9 +43,9 @@ LIST = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"]}
 HTML = b"<!DOCTYPE html><html><body>Sorry</body></html>"
 
 
-def said(status: int, body: object = None, **headers: str) -> Reply:
+def said(status: int, body: object = None, **headers: str) -> HttpReply:
     text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-    return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
+    return HttpReply(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
@@ -299,7 +299,7 @@ BODIES = st.binary() | JSON.map(lambda value: json.dumps(value).encode())
 @given(status=st.integers(100, 999), body=BODIES, after=st.text(max_size=20))
 def test_any_answer_is_a_value_or_a_target_error(read, status, body, after):
     with suppress(TargetError):
-        value = read(Reply(status, {"retry-after": after}, body), NOW)
+        value = read(HttpReply(status, {"retry-after": after}, body), NOW)
         assert status // 100 == 2
         assert value is None or isinstance(value, dict | Listing)
 
