@@ -45,7 +45,7 @@ _UNREADABLE: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListAnswer:
     """Entries as one answer lists them; `total` is its totalResults, None where it has none."""
 
     total: int | None
@@ -77,7 +77,7 @@ def read_found(reply: HttpReply, id: str, now: float) -> Attributes | None:
     return document | {"id": id}
 
 
-def read_list(reply: HttpReply, is_filtered: bool, now: float) -> Listing:
+def read_list(reply: HttpReply, is_filtered: bool, now: float) -> ListAnswer:
     """Return a ListResponse (RFC 7644 section 3.4.2)."""
     try:
         document = _read_document(reply, now)
@@ -167,7 +167,7 @@ def _is_markup(body: bytes) -> bool:
     return body.lstrip()[:1] == b"<"
 
 
-def _listing(document: Attributes, status: int) -> Listing:
+def _listing(document: Attributes, status: int) -> ListAnswer:
     total, entries = get(document, "totalResults"), get(document, "Resources")
     if total is None and entries is None:
         raise Nonsense("the target's answer is no list", status)
@@ -176,7 +176,7 @@ def _listing(document: Attributes, status: int) -> Listing:
     entries = [] if entries is None else entries
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         raise Nonsense("the target's list has Resources that are no entries", status)
-    return Listing(total, tuple(entries))
+    return ListAnswer(total, tuple(entries))
 
 
 def _is_entry(entry: Any) -> bool:

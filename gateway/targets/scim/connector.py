@@ -100,7 +100,7 @@ class ScimConnector:
     async def close(self) -> None:
         """Nothing: the session belongs to the application."""
 
-    async def _list(self, kind: ResourceType, query: Query) -> answers.Listing:
+    async def _list(self, kind: ResourceType, query: Query) -> answers.ListAnswer:
         """Return one answer as it came; raises CannotFilter where the filter is refused or ignored."""
         reply = await self._transport.carry(self._calls.query(kind, query))
         try:
