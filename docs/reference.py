@@ -14,7 +14,7 @@ from docs import preset_pages, protocol
 from docs.markdown import code, grid, visible, words
 from gateway.audit.fields import FIELDS
 from gateway.flow.services import ALERTS
-from gateway.mapping.specs import Kind, Office, OptionSpec, Person, TransformSpec, Unusable
+from gateway.mapping.specs import Office, OptionKind, OptionSpec, Person, TransformSpec, Unusable
 from gateway.mapping.transforms import TRANSFORMS, compile_transform
 from gateway.metrics import FAMILIES
 from gateway.settings import fields as forms
@@ -214,7 +214,10 @@ def _transform(spec: TransformSpec) -> Iterator[str]:
     yield grid(titles, (_example(entry, value) for entry, value in EXAMPLES[spec.name]))
 
 
-TAKES: Final[Mapping[str, str]] = {Kind.COUNT: "whole number from 1", Kind.BOOLEAN: "`true` or `false`"}
+TAKES: Final[Mapping[str, str]] = {
+    OptionKind.COUNT: "whole number from 1",
+    OptionKind.BOOLEAN: "`true` or `false`",
+}
 
 
 def _option(option: OptionSpec) -> tuple[str, str, str]:

@@ -57,7 +57,7 @@ from gateway.targets.http import open_session
 from gateway.targets.registry import (
     CONNECTORS,
     OpenTarget,
-    Surroundings,
+    Shared,
     open_connector,
 )
 from gateway.targets.survey import survey
@@ -184,7 +184,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         oversight = await open_oversight(settings, services, journal, session)
         connectors: dict[str, OpenTarget] = {}
         for name, target in settings.targets.items():
-            around = Surroundings(session, end_process, oversight.watcher)
+            around = Shared(session, end_process, oversight.watcher)
             connectors[name] = await open_connector(target.connector, address_of(target), around)
             stack.push_async_callback(connectors[name].close)
         gateway = await _wire(settings, oversight, connectors)
@@ -232,7 +232,7 @@ async def try_target(settings: Settings, target: TargetSettings) -> tuple[Target
             with answered():
                 stack.callback(JournalLock(settings.journal.path).release)
         session = await stack.enter_async_context(open_session())
-        around = Surroundings(session, end_process)
+        around = Shared(session, end_process)
         connector = await open_connector(target.connector, address_of(target), around)
         stack.push_async_callback(connector.close)
         return (*await connector.check(), *await survey(connector))

@@ -28,8 +28,7 @@ from gateway.scim.paths import place
 from gateway.scim.predicate import attributes_named, predicate
 from gateway.server.auth import Credential
 from gateway.server.scim import Provider
-from gateway.settings import Auth as AuthSettings
-from gateway.settings import RuleSettings, Settings, TargetSettings
+from gateway.settings import AuthSettings, RuleSettings, Settings, TargetSettings
 from gateway.targets.ldap.layout import Directory
 from gateway.targets.registry import (
     CONNECTORS,

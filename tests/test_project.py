@@ -1,8 +1,10 @@
 """What the project ships beside its code: lock files, change log, no trace of one machine."""
 
+import ast
 import re
 import subprocess
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,3 +98,13 @@ def test_package_project_and_change_log_tell_one_version():
 
     assert releases[:1] == [gateway.__version__]
     assert PROJECT["project"]["version"] == gateway.__version__
+
+
+def test_a_public_class_name_is_defined_once_in_the_package():
+    defined = defaultdict(list)
+    for path in (ROOT / "gateway").rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                defined[node.name].append(str(path.relative_to(ROOT)))
+
+    assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}

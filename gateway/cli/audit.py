@@ -15,7 +15,7 @@ import typer
 
 from gateway.audit.fields import cell
 from gateway.cli.export import erase, export
-from gateway.cli.output import CONFIG, Config, Format, Status, Stop, check_name, read_settings, write
+from gateway.cli.output import CONFIG, Config, ExitStatus, Format, Stop, check_name, read_settings, write
 from gateway.cli.trail import (
     HISTORY,
     SHEET,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 PAUSE: Final = 0.5  # seconds between two looks
 
 
-class Shape(StrEnum):
+class TailFormat(StrEnum):
     """How events are written that never end."""
 
     TABLE = "table"
@@ -47,14 +47,14 @@ class Shape(StrEnum):
 
 
 Last = Annotated[int, typer.Option("--last", min=0, help="How many of the newest events to begin with.")]
-Shaping = Annotated[Shape, typer.Option("--format")]
+Shaping = Annotated[TailFormat, typer.Option("--format")]
 
 
 def tail(
     last: Last = 10,
     filter: Filter = None,
     q: Text = None,
-    format: Shaping = Shape.TABLE,
+    format: Shaping = TailFormat.TABLE,
     config: Config = CONFIG,
 ) -> None:
     """Show the newest events, and each that comes, until interrupted."""
@@ -100,7 +100,7 @@ def _cells() -> Callable[[Event], None]:
     return lambda event: writer.writerow([cell(column.value(event)) for column in SHEET])
 
 
-SHAPES: Final = {Shape.TABLE: _lines, Shape.NDJSON: _objects, Shape.CSV: _cells}
+SHAPES: Final = {TailFormat.TABLE: _lines, TailFormat.NDJSON: _objects, TailFormat.CSV: _cells}
 
 
 VERDICTS: Final = {"whole": 0, "gap": 10, "changed": 11, "truncated": 12}  # state -> exit status
@@ -108,7 +108,7 @@ VERDICTS: Final = {"whole": 0, "gap": 10, "changed": 11, "truncated": 12}  # sta
 audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 
 
-class Sort(StrEnum):
+class SortOrder(StrEnum):
     """Which events come first."""
 
     DESC = "desc"  # the newest
@@ -116,7 +116,7 @@ class Sort(StrEnum):
 
 
 Limit = Annotated[int, typer.Option("--limit", min=1, help="How many events at most.")]
-Sorting = Annotated[Sort, typer.Option("--sort", help="desc: the newest first.")]
+Sorting = Annotated[SortOrder, typer.Option("--sort", help="desc: the newest first.")]
 After = Annotated[int | None, typer.Option("--after", min=1, help="Go on after this seq.")]
 Formatting = Annotated[Format, typer.Option("--format")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="An event's id, or a correlation id.")]
@@ -131,7 +131,7 @@ def query(  # noqa: PLR0913, PLR0917 - one parameter for each option
     filter: Filter = None,
     q: Text = None,
     limit: Limit = 100,
-    sort: Sorting = Sort.DESC,
+    sort: Sorting = SortOrder.DESC,
     after: After = None,
     format: Formatting = Format.TABLE,
     config: Config = CONFIG,
@@ -220,5 +220,5 @@ def _some(events: Iterator[Event], otherwise: str) -> Iterable[Event]:
     """Return the events; raises Stop where there are none."""
     first = next(events, None)
     if first is None:
-        raise Stop(otherwise, Status.REFUSED)
+        raise Stop(otherwise, ExitStatus.REFUSED)
     return chain([first], events)

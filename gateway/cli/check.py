@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from gateway.cli.output import CONFIG, Config, Status, read_settings
+from gateway.cli.output import CONFIG, Config, ExitStatus, read_settings
 
 if TYPE_CHECKING:
     from gateway.flow.target_port import TargetError
@@ -24,7 +24,7 @@ SPEECH: Final = {  # connector -> what its targets speak, and what `url` is
 }
 
 
-class Form(StrEnum):
+class CheckFormat(StrEnum):
     """How targets are told of."""
 
     TEXT = "text"
@@ -32,10 +32,10 @@ class Form(StrEnum):
 
 
 Online = Annotated[bool, typer.Option("--online", help="Ask each target as well, with its credentials.")]
-Formatting = Annotated[Form, typer.Option("--format")]
+Formatting = Annotated[CheckFormat, typer.Option("--format")]
 
 
-def check(online: Online = False, format: Formatting = Form.TEXT, config: Config = CONFIG) -> int:
+def check(online: Online = False, format: Formatting = CheckFormat.TEXT, config: Config = CONFIG) -> int:
     """Name every fault of the configuration at once; with --online, say what each target can do."""
     settings = read_settings(config, read_secrets=True)
     for warning in settings.warnings:
@@ -43,11 +43,11 @@ def check(online: Online = False, format: Formatting = Form.TEXT, config: Config
     rows = []
     for row in _asked(settings) if online else map(_row, settings.targets.values()):
         rows.append(row)
-        if format is Form.TEXT:  # each at once: another may be slow
+        if format is CheckFormat.TEXT:  # each at once: another may be slow
             print(*_lines(row), sep="\n", flush=True)
-    if format is Form.JSON:
+    if format is CheckFormat.JSON:
         print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
-    return Status.UNREACHABLE if any(row["state"] == "failing" for row in rows) else Status.DONE
+    return ExitStatus.UNREACHABLE if any(row["state"] == "failing" for row in rows) else ExitStatus.DONE
 
 
 def _asked(settings: "Settings") -> Iterator[Row]:

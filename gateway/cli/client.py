@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from gateway.cli.output import Status, Stop
+from gateway.cli.output import ExitStatus, Stop
 from gateway.users import INVOKER, acting, invoker, own_name
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def ask(
         document = _parsed(response.read())
         return Answer(response.status, str(document.get("detail", "")), document)
     except (OSError, http.client.HTTPException) as error:
-        raise Stop(f"the running gateway does not answer on {path}", Status.UNREACHABLE) from error
+        raise Stop(f"the running gateway does not answer on {path}", ExitStatus.UNREACHABLE) from error
     finally:
         connection.close()
 
@@ -89,7 +89,7 @@ def follow(path: Path, resource: str, document: Mapping[str, Any]) -> Iterator[d
             for line in response:
                 yield json.loads(line)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise Stop(f"the running gateway broke off on {path}", Status.UNREACHABLE) from error
+        raise Stop(f"the running gateway broke off on {path}", ExitStatus.UNREACHABLE) from error
     finally:
         connection.close()
 
@@ -106,7 +106,7 @@ def _headers() -> dict[str, str]:
 
 def _refusal(status: int, body: bytes) -> Stop:
     detail = _parsed(body).get("detail") or f"the running gateway answered {status}"
-    return Stop(str(detail), Status.REFUSED if status < 500 else Status.UNREACHABLE)
+    return Stop(str(detail), ExitStatus.REFUSED if status < 500 else ExitStatus.UNREACHABLE)
 
 
 def _parsed(body: bytes) -> Mapping[str, Any]:
@@ -122,7 +122,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class GatewayRequest:
     """How the running gateway is asked to act."""
 
     method: str
@@ -132,22 +132,25 @@ class Wish:
     absent: int | None = None  # the status that is an answer, too: there is nothing to act on
 
 
-def done(
-    settings: "Settings", wish: Wish, read: Callable[[Answer], T], here: Callable[[], Awaitable[T]]
+def via_gateway_or_locally(
+    settings: "Settings",
+    request: GatewayRequest,
+    read: Callable[[Answer], T],
+    locally: Callable[[], Awaitable[T]],
 ) -> T:
-    """Return what came of it: what `read` makes of the gateway's answer, or what `here` returns.
+    """Return what came of it: what `read` makes of the gateway's answer, or what `locally` returns.
 
     Raises Stop where the gateway refuses, or cannot be asked though it runs.
     """
     socket = socket_of(settings)
     try:
-        answer = ask(socket, wish.method, wish.resource, wish.body, wish.timeout)
+        answer = ask(socket, request.method, request.resource, request.body, request.timeout)
     except NoGateway as absent:
         with alone(socket, absent):
-            return asyncio.run(_awaited(here))
-    if answer.is_well or answer.status == wish.absent:
+            return asyncio.run(_awaited(locally))
+    if answer.is_well or answer.status == request.absent:
         return read(answer)
-    status = Status.REFUSED if answer.status < 500 else Status.UNREACHABLE
+    status = ExitStatus.REFUSED if answer.status < 500 else ExitStatus.UNREACHABLE
     raise Stop(answer.detail or f"the running gateway answered {answer.status}", status)
 
 
@@ -166,10 +169,10 @@ def alone(socket: Path, absent: NoGateway) -> Iterator[None]:
     try:
         yield
     except JournalLocked as error:
-        raise Stop(f"{error}, and {socket} cannot be used: {absent}", Status.UNREACHABLE) from error
+        raise Stop(f"{error}, and {socket} cannot be used: {absent}", ExitStatus.UNREACHABLE) from error
     finally:
         acting.reset(token)
 
 
-async def _awaited(here: Callable[[], Awaitable[T]]) -> T:
-    return await here()
+async def _awaited(locally: Callable[[], Awaitable[T]]) -> T:
+    return await locally()

@@ -15,7 +15,7 @@ from gateway.cli.demo import demo
 from gateway.cli.explain import explain
 from gateway.cli.guide import guide
 from gateway.cli.operations import operations
-from gateway.cli.output import Status, stop_of
+from gateway.cli.output import ExitStatus, stop_of
 from gateway.cli.problems import problems
 from gateway.cli.reconcile import reconcile, resync
 from gateway.cli.serve import serve
@@ -53,7 +53,7 @@ def run(argv: Sequence[str]) -> int:
             raise
         print(stop, file=sys.stderr)
         status = stop.status
-    return _flushed(int(status or Status.DONE))
+    return _flushed(int(status or ExitStatus.DONE))
 
 
 def _flushed(status: int) -> int:
@@ -62,5 +62,5 @@ def _flushed(status: int) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Status.REFUSED
+        return ExitStatus.REFUSED
     return status

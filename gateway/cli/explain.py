@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from gateway.cli.output import CONFIG, Config, Format, Status, check_name, columns, read_settings, text, write
+from gateway.cli.output import (
+    CONFIG,
+    Config,
+    ExitStatus,
+    Format,
+    check_name,
+    columns,
+    read_settings,
+    text,
+    write,
+)
 
 if TYPE_CHECKING:
     from gateway.mapping.target import TargetMapping
@@ -22,7 +32,7 @@ TWICE: Final = "is given twice"
 NO_NAME: Final = {"path": "userName", "rule": "require", "reason": "is required"}
 
 
-class Form(StrEnum):
+class ExplainFormat(StrEnum):
     """How explanations are written."""
 
     TEXT = "text"
@@ -32,7 +42,7 @@ class Form(StrEnum):
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="JSON, NDJSON or CSV; - is standard input.")]
 FormOption = Annotated[
-    Form | None, typer.Option("--format", help="One resource as text, many as JSON, unless you say.")
+    ExplainFormat | None, typer.Option("--format", help="One resource as text, many as JSON, unless you say.")
 ]
 Summary = Annotated[bool, typer.Option("--summary", help="Count instead: accepted, rejected, and why.")]
 
@@ -54,7 +64,7 @@ def explain(
     resources = read_resources(file, mapping.knows)
     explanations = (_explained(target, mapping, dialect.document(resource)) for resource in resources)
     rejected = (_summarize if summary else _tell)(target, explanations, format)
-    return Status.REFUSED if rejected else Status.DONE
+    return ExitStatus.REFUSED if rejected else ExitStatus.DONE
 
 
 def _dialect(settings: "Settings", target: str) -> "Dialect":
@@ -100,12 +110,12 @@ def _wrong_types(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             yield {"path": name, "rule": "type", "reason": error.detail.removeprefix(f"{name} ")}
 
 
-def _summarize(target: str, explanations: Iterator[Explanation], format: Form | None) -> int:
+def _summarize(target: str, explanations: Iterator[Explanation], format: ExplainFormat | None) -> int:
     """Write the summary and return how many would be rejected."""
     from gateway.mapping.explain import summarize
 
     found = summarize(target, explanations)
-    if format is Form.TEXT:
+    if format is ExplainFormat.TEXT:
         print(f"{target}: {found['accepted']} accepted, {found['rejected']} rejected")
         write(found["problems"], Format.TABLE, columns("count", "path", "rule", "reason"))
     else:
@@ -114,13 +124,13 @@ def _summarize(target: str, explanations: Iterator[Explanation], format: Form | 
     return rejected
 
 
-def _tell(target: str, explanations: Iterator[Explanation], format: Form | None) -> int:
+def _tell(target: str, explanations: Iterator[Explanation], format: ExplainFormat | None) -> int:
     """Write each explanation and return how many would be rejected."""
     beginning = list(islice(explanations, 2))
-    form = format or (Form.JSON if len(beginning) > 1 else Form.TEXT)
+    form = format or (ExplainFormat.JSON if len(beginning) > 1 else ExplainFormat.TEXT)
     rejected = 0
     for explanation in chain(beginning, explanations):
-        print(_json(explanation) if form is Form.JSON else "\n".join(_lines(explanation)))
+        print(_json(explanation) if form is ExplainFormat.JSON else "\n".join(_lines(explanation)))
         rejected += not explanation["accepted"]
     return rejected
 

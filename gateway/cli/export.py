@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TextIO, cast
 
 import typer
 
-from gateway.cli.client import Wish, done
-from gateway.cli.output import CONFIG, Config, Format, Status, Stop, read_settings, write
+from gateway.cli.client import GatewayRequest, via_gateway_or_locally
+from gateway.cli.output import CONFIG, Config, ExitStatus, Format, Stop, read_settings, write
 from gateway.cli.trail import SHEET, TABLE, Event, Filter, Since, Text, Until, parse_asked
 
 if TYPE_CHECKING:
@@ -92,14 +92,14 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     if os.path.exists(output) and not os.path.isfile(output):  # a device or a pipe would be replaced
-        raise Stop(f"--output: {output} cannot be written: it is not a file", Status.WRONG)
+        raise Stop(f"--output: {output} cannot be written: it is not a file", ExitStatus.WRONG)
     place = Path(os.path.realpath(output))  # where a link leads to is replaced, not the link
     try:
         file = NamedTemporaryFile(  # noqa: SIM115 - closed below, and renamed
             "w", dir=place.parent, prefix=f".{place.name}.", encoding="utf-8", newline="", delete=False
         )
     except OSError as error:
-        raise Stop(f"--output: {output} cannot be written: {error.strerror}", Status.WRONG) from error
+        raise Stop(f"--output: {output} cannot be written: {error.strerror}", ExitStatus.WRONG) from error
     try:
         with file:
             yield cast(TextIO, file)  # the wrapper has all that a text file has
@@ -107,7 +107,7 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
             os.fsync(file.fileno())
         os.replace(file.name, place)
     except OSError as error:
-        raise Stop(f"--output: {output} cannot be written: {error.strerror}", Status.WRONG) from error
+        raise Stop(f"--output: {output} cannot be written: {error.strerror}", ExitStatus.WRONG) from error
     finally:
         with suppress(FileNotFoundError):
             os.unlink(file.name)
@@ -115,11 +115,11 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
 
 def _note(settings: "Settings", export: "Export") -> None:
     """Leave the event before anything leaves the gateway: in the running one, or here where none runs."""
-    wish = Wish("POST", "/exports", asdict(export))
-    done(settings, wish, lambda _: None, lambda: _note_here(settings, export))
+    request = GatewayRequest("POST", "/exports", asdict(export))
+    via_gateway_or_locally(settings, request, lambda _: None, lambda: _note_locally(settings, export))
 
 
-async def _note_here(settings: "Settings", export: "Export") -> None:
+async def _note_locally(settings: "Settings", export: "Export") -> None:
     from gateway.build import open_export_desk
 
     async with open_export_desk(settings) as desk:
@@ -137,10 +137,10 @@ def erase(name: Name, yes: Yes = False, config: Config = CONFIG) -> int:
     """
     settings = read_settings(config)
     if not yes and not _agreed(name):
-        raise Stop("nothing was removed", Status.REFUSED)
+        raise Stop("nothing was removed", ExitStatus.REFUSED)
     erased = _erased(settings, name)
     if not erased.is_anything and not erased.kept:
-        raise Stop("nobody of this name is known, or nothing is left of them", Status.REFUSED)
+        raise Stop("nobody of this name is known, or nothing is left of them", ExitStatus.REFUSED)
     return _told(erased)
 
 
@@ -159,16 +159,16 @@ def _told(erased: "Erased") -> int:
         print(f"kept: the original on {kept.target}, as {kept.reason}; erase again when that is over")
     if not erased.is_done:
         print("not done: freed parts of the files may still show them; the gateway tries again within a day")
-    return Status.DONE if erased.is_done and not erased.kept else Status.REFUSED
+    return ExitStatus.DONE if erased.is_done and not erased.kept else ExitStatus.REFUSED
 
 
 def _erased(settings: "Settings", name: str) -> "Erased":
     """Have the running gateway do it, or do it here where none runs."""
     path = settings.journal.path
     if not path.exists():
-        raise Stop(f"there is no journal {path} yet: `serve` makes it", Status.UNREACHABLE)
-    wish = Wish("POST", "/erasures", {"name": name}, timeout=LONG_PATIENCE)
-    return done(settings, wish, _read, lambda: _here(settings, name))
+        raise Stop(f"there is no journal {path} yet: `serve` makes it", ExitStatus.UNREACHABLE)
+    request = GatewayRequest("POST", "/erasures", {"name": name}, timeout=LONG_PATIENCE)
+    return via_gateway_or_locally(settings, request, _read, lambda: _locally(settings, name))
 
 
 def _read(answer: Answer) -> "Erased":
@@ -178,7 +178,7 @@ def _read(answer: Answer) -> "Erased":
     return Erased(**said | {"kept": tuple(Kept(**kept) for kept in said["kept"])})
 
 
-async def _here(settings: "Settings", name: str) -> "Erased":
+async def _locally(settings: "Settings", name: str) -> "Erased":
     from gateway.build import open_erasures
 
     async with open_erasures(settings) as desk:

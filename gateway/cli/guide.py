@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.output import CONFIG, Config, Status, check_name, read_settings
+from gateway.cli.output import CONFIG, Config, ExitStatus, check_name, read_settings
 from gateway.guide.data import ProviderKind
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
@@ -19,4 +19,4 @@ def guide(target: Target, provider: Kind = ProviderKind.OKTA, config: Config = C
     settings = read_settings(config)
     check_name("target", target, settings.targets)
     print(page(subject_of(settings, settings.targets[target]), provider), end="")
-    return Status.DONE
+    return ExitStatus.DONE

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import Answer, Wish, done
+from gateway.cli.client import Answer, GatewayRequest, via_gateway_or_locally
 from gateway.cli.output import (
     CONFIG,
     Column,
     Config,
+    ExitStatus,
     Format,
-    Status,
     Stop,
     check_name,
     columns,
@@ -96,20 +96,22 @@ def _act(config: Path, id: str, deed: Deed) -> None:
     """Do something to one operation, and say that it is done."""
     resource = f"/operations/{quote(id, safe='')}{deed.path}"
     if not _done(read_settings(config), deed.method, resource, deed.here):
-        raise Stop(f'there is no operation "{id}" that can be {deed.said}', Status.REFUSED)
+        raise Stop(f'there is no operation "{id}" that can be {deed.said}', ExitStatus.REFUSED)
     print(f"{id} is {deed.said}")
 
 
 def _done(settings: "Settings", method: str, resource: str, act: Act) -> int:
     """Have the running gateway act, or act here where none runs; return how much was done, 0 for nothing."""
-    return done(settings, Wish(method, resource, absent=404), _count, lambda: _here(settings, act))
+    return via_gateway_or_locally(
+        settings, GatewayRequest(method, resource, absent=404), _count, lambda: _locally(settings, act)
+    )
 
 
 def _count(answer: Answer) -> int:
     return int(answer.document.get("released", 1)) if answer.is_well else 0
 
 
-async def _here(settings: "Settings", act: Act) -> int:
+async def _locally(settings: "Settings", act: Act) -> int:
     from gateway.build import open_operation_desk
 
     async with open_operation_desk(settings) as desk:

@@ -121,7 +121,7 @@ WRITERS: Final[Mapping[Format, Callable[[Iterable[Row], Sequence[Column], TextIO
 }
 
 
-class Status(IntEnum):
+class ExitStatus(IntEnum):
     """Exit statuses (DESIGN section 4)."""
 
     DONE = 0
@@ -133,7 +133,7 @@ class Status(IntEnum):
 class Stop(Exception):
     """Ends a command; its text is for standard error."""
 
-    def __init__(self, sentence: str, status: Status) -> None:
+    def __init__(self, sentence: str, status: ExitStatus) -> None:
         super().__init__(sentence)
         self.status = status
 
@@ -144,24 +144,24 @@ def stop_of(error: Exception) -> Stop | None:
         return error
     if isinstance(error, ConfigError):
         faults = "\n".join(f"{fault.path}: {fault.reason}" for fault in error.faults)
-        return Stop(faults, Status.WRONG)
+        return Stop(faults, ExitStatus.WRONG)
     known = (status for kind, status in _statuses().items() if isinstance(error, kind))
     status = next(known, None)
     return None if status is None else Stop(str(error), status)
 
 
-def _statuses() -> dict[type[Exception], Status]:
+def _statuses() -> dict[type[Exception], ExitStatus]:
     """Return what each kind of error means here, the special before the general."""
     from gateway.flow.target_port import TargetError
     from gateway.journal.store import JournalLocked
     from gateway.server.runner import CannotListen
 
     return {
-        JournalUnavailable: Status.UNREACHABLE,
-        JournalLocked: Status.UNREACHABLE,
-        TargetError: Status.UNREACHABLE,
-        CannotListen: Status.UNREACHABLE,
-        GatewayError: Status.WRONG,
+        JournalUnavailable: ExitStatus.UNREACHABLE,
+        JournalLocked: ExitStatus.UNREACHABLE,
+        TargetError: ExitStatus.UNREACHABLE,
+        CannotListen: ExitStatus.UNREACHABLE,
+        GatewayError: ExitStatus.WRONG,
     }
 
 
@@ -186,4 +186,4 @@ def check_name(what: str, name: str, known: Iterable[str]) -> None:
 
     names = tuple(known)
     if name not in names:
-        raise Stop(f'there is no {what} "{name}"{hint(name, names)}', Status.WRONG)
+        raise Stop(f'there is no {what} "{name}"{hint(name, names)}', ExitStatus.WRONG)

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gateway.cli.output import CONFIG, Config, Format, Row, Status, check_name, columns, read_settings, write
+from gateway.cli.output import (
+    CONFIG,
+    Config,
+    ExitStatus,
+    Format,
+    Row,
+    check_name,
+    columns,
+    read_settings,
+    write,
+)
 
 if TYPE_CHECKING:
     from gateway.admin.problems import Trouble
@@ -30,7 +40,7 @@ def problems(target: Target, format: Formatting = Format.TABLE, config: Config =
         rows = map(_row, _troubles(reader, settings.targets[target]))
         first = list(islice(rows, 1))
         write(chain(first, rows), format, COLUMNS)
-    return Status.REFUSED if first else Status.DONE
+    return ExitStatus.REFUSED if first else ExitStatus.DONE
 
 
 def _troubles(reader: "Reader", target: "TargetSettings") -> Iterator["Trouble"]:

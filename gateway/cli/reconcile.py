@@ -15,8 +15,8 @@ from gateway.cli.output import (
     CONFIG,
     Column,
     Config,
+    ExitStatus,
     Format,
-    Status,
     Stop,
     check_name,
     columns,
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 Line = dict[str, Any]
 
-STATUSES: Final = {"well": Status.DONE, "differs": Status.REFUSED, "unreachable": Status.UNREACHABLE}
+STATUSES: Final = {
+    "well": ExitStatus.DONE,
+    "differs": ExitStatus.REFUSED,
+    "unreachable": ExitStatus.UNREACHABLE,
+}
 FINDINGS: Final = columns(
     "finding", "user_name", "id", "target_id", "path", "ours", "theirs", "outcome", "reason"
 )
@@ -55,7 +59,7 @@ def reconcile(
     config: Config = CONFIG,
 ) -> int:
     """Compare a target with the originals: exit status 0 where nothing differs, else 1."""
-    return _told(Wish(config, "reconcile", target, repair), FINDINGS, format, progress)
+    return _told(RunRequest(config, "reconcile", target, repair), FINDINGS, format, progress)
 
 
 def resync(
@@ -66,11 +70,11 @@ def resync(
     config: Config = CONFIG,
 ) -> int:
     """Push everybody to a target again, and list who was refused."""
-    return _told(Wish(config, "resync", target, changed), UNPUSHED, format, progress)
+    return _told(RunRequest(config, "resync", target, changed), UNPUSHED, format, progress)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RunRequest:
     """What is to be run."""
 
     config: Path
@@ -92,29 +96,29 @@ class _Told:
             if "row" in line:
                 yield line["row"]
             elif "error" in line:
-                raise Stop(line["error"], Status.UNREACHABLE)
+                raise Stop(line["error"], ExitStatus.UNREACHABLE)
             elif "end" in line:
                 self.end = line["end"]
             elif self._progress:
                 _show(**line["progress"])
 
 
-def _told(wish: Wish, table: Sequence[Column], format: Format, progress: bool | None) -> int:
-    settings = read_settings(wish.config)
-    check_name("target", wish.target, settings.targets)
-    with closing(_lines(settings, wish)) as lines:
+def _told(request: RunRequest, table: Sequence[Column], format: Format, progress: bool | None) -> int:
+    settings = read_settings(request.config)
+    check_name("target", request.target, settings.targets)
+    with closing(_lines(settings, request)) as lines:
         told = _Told(lines, sys.stderr.isatty() if progress is None else progress)
         write(told, format, table)
     if told.end is None:
-        raise Stop("the running gateway broke off before the end", Status.UNREACHABLE)
-    print(_sentence(wish, told.end), file=sys.stderr)
+        raise Stop("the running gateway broke off before the end", ExitStatus.UNREACHABLE)
+    print(_sentence(request, told.end), file=sys.stderr)
     return STATUSES[told.end["verdict"]]
 
 
-def _sentence(wish: Wish, end: Line) -> str:
+def _sentence(request: RunRequest, end: Line) -> str:
     counts = "".join(f", {count} {name.replace('_', ' ')}" for name, count in end["counts"].items())
     reason = f"; stopped: {end['reason']}" if end["reason"] else ""
-    return f"{wish.run} {wish.target}: {end['people']} people{counts}{reason}"
+    return f"{request.run} {request.target}: {end['people']} people{counts}{reason}"
 
 
 def _show(people: int, seconds: float) -> None:
@@ -122,24 +126,24 @@ def _show(people: int, seconds: float) -> None:
     print(line, file=sys.stderr, end="\r" if sys.stderr.isatty() else "\n", flush=True)
 
 
-def _lines(settings: "Settings", wish: Wish) -> Generator[Line, None, None]:
+def _lines(settings: "Settings", request: RunRequest) -> Generator[Line, None, None]:
     """Yield the lines of a run: in the running gateway, or here where none runs."""
     socket = socket_of(settings)
-    resource = f"/targets/{wish.target}/{wish.run}"
+    resource = f"/targets/{request.target}/{request.run}"
     try:
-        yield from follow(socket, resource, {"option": wish.option})
+        yield from follow(socket, resource, {"option": request.option})
     except NoGateway as absent:
         with alone(socket, absent):
-            yield from _here(wish)
+            yield from _locally(request)
 
 
-def _here(wish: Wish) -> Iterator[Line]:
+def _locally(request: RunRequest) -> Iterator[Line]:
     """Run it in this process, a line at a time."""
     from gateway.log import set_up_logging
 
     set_up_logging(sys.stderr, "ERROR")
     with asyncio.Runner() as runner:
-        lines = _opened(wish)
+        lines = _opened(request)
         try:
             while (line := runner.run(_next(lines))) is not None:
                 yield line
@@ -147,14 +151,14 @@ def _here(wish: Wish) -> Iterator[Line]:
             runner.run(_closed(lines))
 
 
-async def _opened(wish: Wish) -> AsyncGenerator[Line, None]:
+async def _opened(request: RunRequest) -> AsyncGenerator[Line, None]:
     from gateway.admin.runs import render_line
     from gateway.app import open_gateway
 
-    settings = read_settings(wish.config, read_secrets=True)
+    settings = read_settings(request.config, read_secrets=True)
     async with (
         open_gateway(settings) as gateway,
-        aclosing(gateway.runs.lines(wish.run, wish.target, option=wish.option)) as lines,
+        aclosing(gateway.runs.lines(request.run, request.target, option=request.option)) as lines,
     ):
         async for line in lines:
             yield render_line(line)

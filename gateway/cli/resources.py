@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 
 import orjson
 
-from gateway.cli.output import Status, Stop
+from gateway.cli.output import ExitStatus, Stop
 from gateway.errors import GatewayError, InvalidPath
 from gateway.mapping.rules import is_many
 from gateway.scim.jsontext import parse_json
@@ -33,11 +33,11 @@ def read_resources(source: str, knows: Knows) -> Iterator[Resource]:
         with _open(source) as lines:
             yield from _resources(lines, knows)
     except UnicodeDecodeError as error:
-        raise Stop(f"{name}: is not UTF-8 text", Status.WRONG) from error
+        raise Stop(f"{name}: is not UTF-8 text", ExitStatus.WRONG) from error
     except OSError as error:
-        raise Stop(f"{name}: cannot be read: {error.strerror}", Status.WRONG) from error
+        raise Stop(f"{name}: cannot be read: {error.strerror}", ExitStatus.WRONG) from error
     except (ValueError, GatewayError) as error:
-        raise Stop(f"{name}: {error}", Status.WRONG) from error
+        raise Stop(f"{name}: {error}", ExitStatus.WRONG) from error
 
 
 def _open(source: str) -> AbstractContextManager[TextIO]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from gateway.cli.output import CONFIG, Config, Status, Stop, read_settings
+from gateway.cli.output import CONFIG, Config, ExitStatus, Stop, read_settings
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -70,9 +70,9 @@ async def _listen(gateway: "Gateway", stack: AsyncExitStack) -> int:
     try:
         return await stack.enter_async_context(serving(gateway))
     except ssl.SSLError as error:
-        raise Stop("server.tls: certificate and key cannot be used together", Status.WRONG) from error
+        raise Stop("server.tls: certificate and key cannot be used together", ExitStatus.WRONG) from error
     except OSError as error:
-        raise Stop(f"server.tls: cannot be read: {error.strerror}", Status.WRONG) from error
+        raise Stop(f"server.tls: cannot be read: {error.strerror}", ExitStatus.WRONG) from error
 
 
 def _warn(settings: "Settings") -> None:

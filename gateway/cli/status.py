@@ -14,8 +14,8 @@ from gateway.cli.output import (
     CONFIG,
     Column,
     Config,
+    ExitStatus,
     Format,
-    Status,
     Stop,
     columns,
     read_settings,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from gateway.cli.client import Wish, done
+from gateway.cli.client import GatewayRequest, via_gateway_or_locally
 from gateway.cli.output import check_name
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Document = Mapping[str, Any]
 
 
-class Shape(StrEnum):
+class StatusFormat(StrEnum):
     """How a status is written."""
 
     TABLE = "table"
@@ -61,18 +61,18 @@ TABLE: Final = (
     Column("removals held since", "braked", _moment),
 )
 
-Formatting = Annotated[Shape, typer.Option("--format")]
+Formatting = Annotated[StatusFormat, typer.Option("--format")]
 
 
-def status(format: Formatting = Shape.TABLE, config: Config = CONFIG) -> int:
+def status(format: Formatting = StatusFormat.TABLE, config: Config = CONFIG) -> int:
     """Show the gateway, its journal and its targets; 1 where no gateway runs: then as the journal has it."""
     settings = read_settings(config)
     found = _asked(settings) or _read(settings)
-    if format is Shape.JSON:
+    if format is StatusFormat.JSON:
         print(orjson.dumps(found).decode())
     else:
         _show(found, settings.journal.path)
-    return Status.DONE if found["running"] else Status.REFUSED
+    return ExitStatus.DONE if found["running"] else ExitStatus.REFUSED
 
 
 def _asked(settings: "Settings") -> Document | None:
@@ -82,7 +82,7 @@ def _asked(settings: "Settings") -> Document | None:
     except NoGateway:
         return None
     if not answer.is_well:
-        raise Stop(answer.detail or f"the running gateway answered {answer.status}", Status.UNREACHABLE)
+        raise Stop(answer.detail or f"the running gateway answered {answer.status}", ExitStatus.UNREACHABLE)
     return answer.document
 
 
@@ -116,27 +116,30 @@ Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name."
 
 def pause(target: Target, config: Config = CONFIG) -> None:
     """Send nothing more to a target until `resume`; providers are told to come again, reads go on."""
-    done = _done(config, target, "pause", lambda pauses: pauses.pause(target))
-    print(f"{target} is paused" if done else f"{target} was paused already")
+    via_gateway_or_locally = _done(config, target, "pause", lambda pauses: pauses.pause(target))
+    print(f"{target} is paused" if via_gateway_or_locally else f"{target} was paused already")
 
 
 def resume(target: Target, config: Config = CONFIG) -> None:
     """Send to a paused target again, what waits first."""
-    done = _done(config, target, "resume", lambda pauses: pauses.resume(target))
-    print(f"{target} is resumed" if done else f"{target} was not paused")
+    via_gateway_or_locally = _done(config, target, "resume", lambda pauses: pauses.resume(target))
+    print(f"{target} is resumed" if via_gateway_or_locally else f"{target} was not paused")
 
 
 def _done(config: Config, target: str, name: str, act: Act) -> bool:
     """Have the running gateway act, or act here where none runs; False where it was so already."""
     settings = read_settings(config)
     check_name("target", target, settings.targets)
-    wish = Wish("POST", f"/targets/{target}/{name}")
-    return done(
-        settings, wish, lambda answer: bool(answer.document.get("changed")), lambda: _here(settings, act)
+    request = GatewayRequest("POST", f"/targets/{target}/{name}")
+    return via_gateway_or_locally(
+        settings,
+        request,
+        lambda answer: bool(answer.document.get("changed")),
+        lambda: _locally(settings, act),
     )
 
 
-async def _here(settings: "Settings", act: Act) -> bool:
+async def _locally(settings: "Settings", act: Act) -> bool:
     from gateway.build import open_pauses
 
     async with open_pauses(settings) as pauses:

@@ -10,8 +10,18 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import Wish, done
-from gateway.cli.output import CONFIG, Config, Format, Status, Stop, check_name, columns, read_settings, write
+from gateway.cli.client import GatewayRequest, via_gateway_or_locally
+from gateway.cli.output import (
+    CONFIG,
+    Config,
+    ExitStatus,
+    Format,
+    Stop,
+    check_name,
+    columns,
+    read_settings,
+    write,
+)
 
 if TYPE_CHECKING:
     from gateway.admin.acts import Token
@@ -34,7 +44,12 @@ def new(provider: Provider, expires: Expires = None, config: Config = CONFIG) ->
     check_name("provider", provider, settings.providers)
     secret = f"gw_{secrets.token_urlsafe(32)}"
     made = _made(provider, secret, expires)
-    done(settings, Wish("POST", "/tokens", asdict(made)), lambda _: None, lambda: _issue(settings, made))
+    via_gateway_or_locally(
+        settings,
+        GatewayRequest("POST", "/tokens", asdict(made)),
+        lambda _: None,
+        lambda: _issue(settings, made),
+    )
     print(secret)
     until = f"until {made.expires}" if made.expires else "until it is revoked"
     print(f"{made.id} of {provider}, valid {until}; it is not shown again", file=sys.stderr)
@@ -55,9 +70,11 @@ def list_(format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
 def revoke(id: Id, config: Config = CONFIG) -> None:
     """End a token at once."""
     settings = read_settings(config)
-    wish = Wish("DELETE", f"/tokens/{quote(id, safe='')}", absent=404)
-    if not done(settings, wish, lambda answer: answer.is_well, lambda: _revoke(settings, id)):
-        raise Stop(f'there is no live token "{id}"', Status.REFUSED)
+    request = GatewayRequest("DELETE", f"/tokens/{quote(id, safe='')}", absent=404)
+    if not via_gateway_or_locally(
+        settings, request, lambda answer: answer.is_well, lambda: _revoke(settings, id)
+    ):
+        raise Stop(f'there is no live token "{id}"', ExitStatus.REFUSED)
     print(f"{id} is revoked")
 
 
@@ -76,7 +93,7 @@ def _seconds(expires: str) -> float:
     try:
         return parse_some_seconds(expires)
     except ValueError as error:
-        raise Stop(f"--expires: {error}", Status.WRONG) from error
+        raise Stop(f"--expires: {error}", ExitStatus.WRONG) from error
 
 
 def _stamp(moment: datetime) -> str:

@@ -4,8 +4,8 @@ from typing import Final
 
 from gateway.guide.parts import (
     UNKNOWN,
-    Page,
     Section,
+    SetupPage,
     allowed_values,
     bullets,
     code,
@@ -13,7 +13,7 @@ from gateway.guide.parts import (
     steps,
     table,
 )
-from gateway.guide.rows import Row
+from gateway.guide.rows import AttributeRow
 
 FLAG: Final = "?aadOptscim062020"
 ACTIVE: Final = 'Switch([IsSoftDeleted], , "False", "True", "True", "False")'
@@ -26,7 +26,7 @@ ADD: Final = (
 DEACTIVATE: Final = {"send": "becomes inactive at {name}", "delete": "is removed from {name}"}
 
 
-def add_app(page: Page) -> str:
+def add_app(page: SetupPage) -> str:
     """Return which application to make, and why not another one."""
     return paragraphs(
         steps(
@@ -42,7 +42,7 @@ def add_app(page: Page) -> str:
     )
 
 
-def connect(page: Page) -> str:
+def connect(page: SetupPage) -> str:
     """Return what to type so that Entra ID reaches the gateway."""
     url = page.subject.base_url
     fields = (
@@ -59,7 +59,7 @@ def connect(page: Page) -> str:
     )
 
 
-def mappings(page: Page) -> str:
+def mappings(page: SetupPage) -> str:
     """Return the attribute mappings, and how to get attributes into the list."""
     missing = [row for row in page.rows if not row.is_there]
     return paragraphs(
@@ -77,13 +77,13 @@ def mappings(page: Page) -> str:
     )
 
 
-def _mapping(row: Row) -> tuple[str, ...]:
+def _mapping(row: AttributeRow) -> tuple[str, ...]:
     how = "Expression" if "(" in row.value else "Direct"
     matching = "precedence 1" if row.where.text == MATCHING else ""
     return code(row.scim_name), how, code(row.value) if row.value else UNKNOWN, matching, row.note
 
 
-def start(page: Page) -> str:
+def start(page: SetupPage) -> str:
     """Return how people get the application, and when they arrive."""
     gone = DEACTIVATE[page.subject.on_deactivate].format(name=page.name)
     return paragraphs(

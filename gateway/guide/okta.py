@@ -6,8 +6,8 @@ from typing import Final
 
 from gateway.guide.parts import (
     UNKNOWN,
-    Page,
     Section,
+    SetupPage,
     allowed_values,
     bullets,
     code,
@@ -16,7 +16,7 @@ from gateway.guide.parts import (
     steps,
     table,
 )
-from gateway.guide.rows import Row
+from gateway.guide.rows import AttributeRow
 
 HEADER_AUTH: Final = "**SCIM 2.0 Test App (Header Auth)**"
 BEARER: Final = "**SCIM 2.0 Test App (OAuth Bearer Token)**"
@@ -49,7 +49,7 @@ COMPARE: Final = "The app has these by itself. Compare them, and add what is mis
 _PROFILE: Final = re.compile(r"user\.(\w+)")
 
 
-def add_app(page: Page) -> str:
+def add_app(page: SetupPage) -> str:
     """Return which app to add, and why not another one."""
     why = page.subject.guide.catalogue or CATALOGUE.format(name=page.name)
     return paragraphs(
@@ -67,7 +67,7 @@ def add_app(page: Page) -> str:
     )
 
 
-def connect(page: Page) -> str:
+def connect(page: SetupPage) -> str:
     """Return what to type so that Okta reaches the gateway."""
     fields = (
         ("both", "Base URL (SCIM 2.0 Base Url)", code(page.subject.base_url)),
@@ -82,7 +82,7 @@ def connect(page: Page) -> str:
     )
 
 
-def tick(page: Page) -> str:
+def tick(page: SetupPage) -> str:
     """Return which operations to enable."""
     gone = DEACTIVATE[page.subject.on_deactivate].format(name=page.name)
     boxes = (
@@ -98,7 +98,7 @@ def tick(page: Page) -> str:
     )
 
 
-def profile(page: Page) -> str:
+def profile(page: SetupPage) -> str:
     """Return the attributes as the Profile Editor takes them."""
     rows = [row for row in page.rows if row.external_name is not None]
     return paragraphs(
@@ -111,23 +111,23 @@ def profile(page: Page) -> str:
     )
 
 
-def _table(sentence: str, rows: Sequence[Row]) -> str:
+def _table(sentence: str, rows: Sequence[AttributeRow]) -> str:
     titles = ("Display name", "Variable name", "External name", "External namespace", "Type")
     found = table(titles, map(_attribute, rows))
     return paragraphs(sentence, found) if found else ""
 
 
-def _attribute(row: Row) -> tuple[str, ...]:
+def _attribute(row: AttributeRow) -> tuple[str, ...]:
     name = row.external_name or ""
     return plain(row.name), code(row.variable), code(name), code(row.namespace), row.type
 
 
-def _unnameable(rows: Sequence[Row]) -> str:
+def _unnameable(rows: Sequence[AttributeRow]) -> str:
     left = [code(row.where.text) for row in rows if row.external_name is None]
     return f"Okta has no external name for {', '.join(left)}, so it cannot send that." if left else ""
 
 
-def mappings(page: Page) -> str:
+def mappings(page: SetupPage) -> str:
     """Return what is mapped to each attribute."""
     titles = ("Attribute", "Mapping", "Value", "Apply on", page.at_target)
     return paragraphs(
@@ -139,7 +139,7 @@ def mappings(page: Page) -> str:
     )
 
 
-def _mapping(row: Row) -> tuple[str, ...]:
+def _mapping(row: AttributeRow) -> tuple[str, ...]:
     if row.where.text in BY_ITSELF:
         how, value, when = *BY_ITSELF[row.where.text], "–"
     elif found := _PROFILE.fullmatch(row.value):
@@ -150,7 +150,7 @@ def _mapping(row: Row) -> tuple[str, ...]:
     return f"{plain(row.name)} ({code(row.variable)})", how, value, when, row.note
 
 
-def to_okta(page: Page) -> str:
+def to_okta(page: SetupPage) -> str:
     """Return what to delete of the way back."""
     return (
         "On **Provisioning › To Okta** delete every attribute mapping but **Username**: Okta is where people "
@@ -158,7 +158,7 @@ def to_okta(page: Page) -> str:
     )
 
 
-def assign(page: Page) -> str:
+def assign(page: SetupPage) -> str:
     """Return how people get the app."""
     return steps(
         (
@@ -174,7 +174,7 @@ def assign(page: Page) -> str:
     )
 
 
-def push_groups(page: Page) -> str:
+def push_groups(page: SetupPage) -> str:
     """Return how groups come after the people."""
     return paragraphs(
         f"Only where {page.name} is to have Okta's groups, too; `python gateway.py check --online` says "
@@ -214,7 +214,7 @@ INSIDE: Final = (
 )
 
 
-def prepare(page: Page) -> str:
+def prepare(page: SetupPage) -> str:
     """Return what differs from the cloud, and the agent's own needs."""
     return paragraphs(
         VERSIONS,
@@ -230,7 +230,7 @@ def prepare(page: Page) -> str:
     )
 
 
-def add_agent_app(page: Page) -> str:
+def add_agent_app(page: SetupPage) -> str:
     """Return which app to make."""
     return paragraphs(
         steps(
@@ -246,7 +246,7 @@ def add_agent_app(page: Page) -> str:
     )
 
 
-def connect_agent(page: Page) -> str:
+def connect_agent(page: SetupPage) -> str:
     """Return what to type so that the agent reaches the gateway."""
     fields = (
         ("SCIM connector base URL", code(page.subject.base_url)),

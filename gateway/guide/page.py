@@ -6,7 +6,7 @@ from typing import Final
 from gateway.guide.data import ProviderKind, Subject
 from gateway.guide.entra import ENTRA
 from gateway.guide.okta import AGENT, OKTA
-from gateway.guide.parts import AFTER, Page, Section, before, code
+from gateway.guide.parts import AFTER, Section, SetupPage, before, code
 from gateway.guide.rows import rows_of
 
 TITLES: Final[Mapping[ProviderKind, str]] = {
@@ -23,11 +23,11 @@ STEPS: Final[Mapping[ProviderKind, tuple[Section, ...]]] = {
 
 def guide(subject: Subject, kind: ProviderKind) -> str:
     """Return the page that sets up a provider's generic SCIM app for a target."""
-    page = Page(subject, kind, tuple(rows_of(subject, kind)))
+    page = SetupPage(subject, kind, tuple(rows_of(subject, kind)))
     return "\n\n".join(_parts(page)) + "\n"
 
 
-def _parts(page: Page) -> Iterator[str]:
+def _parts(page: SetupPage) -> Iterator[str]:
     subject, provider = page.subject, TITLES[page.kind]
     yield f"# From {provider} to {page.name}"
     yield (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.guide.data import ProviderKind, Subject
-from gateway.guide.rows import Row
+from gateway.guide.rows import AttributeRow
 from gateway.mapping.rules import OnInvalid, Rule
 from gateway.scim.paths import ANYWHERE, Place
 
@@ -45,12 +45,12 @@ REPLACED: Final = "{name}'s own guide to Okta asks for these; they are not neede
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class SetupPage:
     """A page in the making: whom it is about, for which provider, and the attributes to set up."""
 
     subject: Subject
     kind: ProviderKind
-    rows: Sequence[Row]
+    rows: Sequence[AttributeRow]
 
     @property
     def name(self) -> str:
@@ -63,10 +63,10 @@ class Page:
         return f"at {self.name}"
 
 
-Section = tuple[str, Callable[[Page], str]]  # a heading, and what stands below it
+Section = tuple[str, Callable[[SetupPage], str]]  # a heading, and what stands below it
 
 
-def before(page: Page) -> str:
+def before(page: SetupPage) -> str:
     """Return what has to be done at the target and here first."""
     there = page.subject.guide.before
     here = [*_address(page), *_token(page)]
@@ -76,7 +76,7 @@ def before(page: Page) -> str:
     )
 
 
-def _address(page: Page) -> Iterator[str]:
+def _address(page: SetupPage) -> Iterator[str]:
     url = page.subject.public_url
     if page.kind is not ProviderKind.OKTA_AGENT and not url.startswith("https://"):
         yield NO_HTTPS.format(url=code(url))
@@ -84,7 +84,7 @@ def _address(page: Page) -> Iterator[str]:
         yield NO_UNDERSCORE.format(url=code(url))
 
 
-def _token(page: Page) -> Iterator[str]:
+def _token(page: SetupPage) -> Iterator[str]:
     dialect = page.kind.dialect
     writers = page.subject.writers.get(dialect, ())
     if not writers:
@@ -94,7 +94,7 @@ def _token(page: Page) -> Iterator[str]:
     yield SIGN_IN.format(providers=providers, command=code(f"python gateway.py token new {names[0]}"))
 
 
-def allowed_values(page: Page) -> str:
+def allowed_values(page: SetupPage) -> str:
     """Return what may stand in the attributes that take only certain values."""
     return paragraphs(
         *(
@@ -108,7 +108,7 @@ def allowed_values(page: Page) -> str:
     )
 
 
-def what_is_done(page: Page) -> str:
+def what_is_done(page: SetupPage) -> str:
     """Return what the gateway does with what it gets: the target's rules as they are now."""
     rules = table(
         ("at the target", "from", "the gateway applies", "if that cannot be"),
@@ -144,7 +144,7 @@ def _source(source: Place) -> str:
     return f"{code(source.text.removeprefix(f'{ANYWHERE}:'))} (at the core level or in any extension)"
 
 
-def replaced(page: Page) -> str:
+def replaced(page: SetupPage) -> str:
     """Return the steps of the target's own guide that are the gateway's now."""
     told = page.subject.guide.replaced
     if not told:
@@ -153,7 +153,7 @@ def replaced(page: Page) -> str:
     return paragraphs(REPLACED.format(name=page.name), lines)
 
 
-def notes(page: Page) -> str:
+def notes(page: SetupPage) -> str:
     """Return what else is to be known of the target."""
     return bullets(page.subject.guide.notes)
 

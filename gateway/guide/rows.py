@@ -16,7 +16,7 @@ _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AttributeRow:
     """An attribute as a page shows it."""
 
     where: Place
@@ -57,7 +57,7 @@ class Row:
         return path if where.urn is None else f"{where.urn}:{path}"
 
 
-def rows_of(subject: Subject, kind: ProviderKind) -> list[Row]:
+def rows_of(subject: Subject, kind: ProviderKind) -> list[AttributeRow]:
     """Return every attribute that the target takes from a provider, the preset's first."""
     sources = [[place(path) for path in group] for group in _groups(subject)]
     found = list(_applying(subject, [source for group in sources for source in group]))
@@ -100,14 +100,14 @@ def _spelled_out(group: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     yield from usual or [group]
 
 
-def _row(row: GuideRow, kind: ProviderKind) -> Row:
+def _row(row: GuideRow, kind: ProviderKind) -> AttributeRow:
     spots = [somewhere(path) for path in row.paths]
     where = next((spot for spot in spots if is_there(spot, kind)), spots[0])
     facts, there = known(where), is_there(where, kind)
     value = (row.entra or facts.entra) if kind is ProviderKind.ENTRA else (row.okta or facts.okta)
     name = row.name or facts.name or _words(where)
     variable = (facts.variable if there else row.variable) or facts.variable or _variable(name)
-    return Row(where, name, variable, value, there, row.note, row.values)
+    return AttributeRow(where, name, variable, value, there, row.note, row.values)
 
 
 def _words(where: Place) -> str:
@@ -143,7 +143,7 @@ MOBILE_PHONE: Final = 'phoneNumbers[type eq "mobile"].value'
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class AppAttribute:
     """An attribute by the name and variable it has in Okta's app, and what is mapped to it."""
 
     path: str
@@ -154,40 +154,42 @@ class Known:
 
 
 KNOWN: Final = (
-    Known("userName", "Username", "userName", "", "userPrincipalName"),
-    Known("externalId", "External ID", "externalId", "", "objectId"),
-    Known("name.givenName", "Given name", "givenName", "user.firstName", "givenName"),
-    Known("name.familyName", "Family name", "familyName", "user.lastName", "surname"),
-    Known("displayName", "Display name", "displayName", "user.displayName", "displayName"),
-    Known(MAIL, "Primary email", "email", "user.email", "mail"),
-    Known(WORK_MAIL, "Work email", "work_email", "user.email", "mail"),
-    Known("title", "Title", "title", "user.title", "jobTitle"),
-    Known(WORK_PHONE, "Work phone", "work_phone", "user.primaryPhone", "telephoneNumber"),
-    Known(MOBILE_PHONE, "Mobile phone", "mobile_phone", "user.mobilePhone", "mobile"),
-    Known(
+    AppAttribute("userName", "Username", "userName", "", "userPrincipalName"),
+    AppAttribute("externalId", "External ID", "externalId", "", "objectId"),
+    AppAttribute("name.givenName", "Given name", "givenName", "user.firstName", "givenName"),
+    AppAttribute("name.familyName", "Family name", "familyName", "user.lastName", "surname"),
+    AppAttribute("displayName", "Display name", "displayName", "user.displayName", "displayName"),
+    AppAttribute(MAIL, "Primary email", "email", "user.email", "mail"),
+    AppAttribute(WORK_MAIL, "Work email", "work_email", "user.email", "mail"),
+    AppAttribute("title", "Title", "title", "user.title", "jobTitle"),
+    AppAttribute(WORK_PHONE, "Work phone", "work_phone", "user.primaryPhone", "telephoneNumber"),
+    AppAttribute(MOBILE_PHONE, "Mobile phone", "mobile_phone", "user.mobilePhone", "mobile"),
+    AppAttribute(
         "phoneNumbers[primary eq true].value",
         "Primary phone",
         "primaryPhone",
         "user.primaryPhone",
         "telephoneNumber",
     ),
-    Known(
+    AppAttribute(
         "preferredLanguage",
         "Preferred language",
         "preferredLanguage",
         "user.preferredLanguage",
         "preferredLanguage",
     ),
-    Known(DEPARTMENT, "Department", "department", "user.department", "department"),
-    Known(COST_CENTER, "Cost center", "costCenter", "user.costCenter"),
-    Known("addresses[primary eq true].country", "Country", "country", "user.countryCode", "country"),
-    Known('addresses[type eq "work"].country', "Work country", "work_country", "user.countryCode", "country"),
-    Known("addresses[primary eq true].locality", "Locality", "locality", "user.city", "city"),
-    Known('addresses[type eq "work"].locality', "Work locality", "work_locality", "user.city", "city"),
-    Known("nickName", "Nickname", "nickName", "user.nickName"),
-    Known("userType", "User type", "userType", "user.userType"),
-    Known("locale", "Locale", "locale", "user.locale"),
-    Known("timezone", "Time zone", "timezone", "user.timezone"),
+    AppAttribute(DEPARTMENT, "Department", "department", "user.department", "department"),
+    AppAttribute(COST_CENTER, "Cost center", "costCenter", "user.costCenter"),
+    AppAttribute("addresses[primary eq true].country", "Country", "country", "user.countryCode", "country"),
+    AppAttribute(
+        'addresses[type eq "work"].country', "Work country", "work_country", "user.countryCode", "country"
+    ),
+    AppAttribute("addresses[primary eq true].locality", "Locality", "locality", "user.city", "city"),
+    AppAttribute('addresses[type eq "work"].locality', "Work locality", "work_locality", "user.city", "city"),
+    AppAttribute("nickName", "Nickname", "nickName", "user.nickName"),
+    AppAttribute("userType", "User type", "userType", "user.userType"),
+    AppAttribute("locale", "Locale", "locale", "user.locale"),
+    AppAttribute("timezone", "Time zone", "timezone", "user.timezone"),
 )
 USUAL: Final[tuple[tuple[str, ...], ...]] = (  # what a target gets that takes everything
     ("name.givenName",),
@@ -253,7 +255,7 @@ def somewhere(path: str) -> Place:
     return next((spot for spot in spots if spot_key(spot) in _KNOWN), spots[1])
 
 
-def known(where: Place) -> Known:
+def known(where: Place) -> AppAttribute:
     """Return what is known of an attribute, maybe nothing."""
     return _KNOWN.get(spot_key(where), NOTHING)
 
@@ -271,8 +273,8 @@ def _folded(text: str | None) -> str:
     return "" if text in (None, *CORE_URNS.values()) else str(text).casefold()
 
 
-NOTHING: Final = Known("", "", "")
-_KNOWN: Final[Mapping[Key, Known]] = {spot_key(place(found.path)): found for found in KNOWN}
+NOTHING: Final = AppAttribute("", "", "")
+_KNOWN: Final[Mapping[Key, AppAttribute]] = {spot_key(place(found.path)): found for found in KNOWN}
 _THERE: Final[Mapping[str, frozenset[Key]]] = {
     dialect: frozenset(spot_key(place(path)) for path in paths)
     for dialect, paths in (("okta", _OKTA), ("entra", _ENTRA))

@@ -56,7 +56,7 @@ class BadTransform(Exception):
         self.faults = ((where, reason), *more)
 
 
-class Kind(StrEnum):
+class OptionKind(StrEnum):
     """What an option takes."""
 
     TEXT = "text"  # maybe empty
@@ -73,7 +73,7 @@ class OptionSpec:
     """One option of a transform; where there are choices it takes nothing else."""
 
     doc: str
-    kind: Kind = Kind.TEXT
+    kind: OptionKind = OptionKind.TEXT
     choices: tuple[str, ...] = ()
     default: Any = None
     required: bool = False
@@ -160,22 +160,25 @@ def _is_json(value: Any) -> bool:
     return _is_scalar(value)
 
 
-_KINDS: Final[Mapping[Kind, tuple[Callable[[Any], bool], str]]] = {
-    Kind.TEXT: (lambda value: isinstance(value, str), "must be text"),
-    Kind.SOME_TEXT: (lambda value: isinstance(value, str) and value != "", "must be text, and not empty"),
-    Kind.COUNT: (
+_KINDS: Final[Mapping[OptionKind, tuple[Callable[[Any], bool], str]]] = {
+    OptionKind.TEXT: (lambda value: isinstance(value, str), "must be text"),
+    OptionKind.SOME_TEXT: (
+        lambda value: isinstance(value, str) and value != "",
+        "must be text, and not empty",
+    ),
+    OptionKind.COUNT: (
         lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
         "must be a whole number from 1",
     ),
-    Kind.BOOLEAN: (lambda value: isinstance(value, bool), "must be true or false"),
-    Kind.TEXTS: (
+    OptionKind.BOOLEAN: (lambda value: isinstance(value, bool), "must be true or false"),
+    OptionKind.TEXTS: (
         lambda value: (
             isinstance(value, list) and value != [] and all(isinstance(item, str) for item in value)
         ),
         "must be a list of texts, and not empty",
     ),
-    Kind.TABLE: (_is_table, "must be a table of texts, and not empty"),
-    Kind.ANY: (_is_json, "must be text, a number, true, false, a list or a table"),
+    OptionKind.TABLE: (_is_table, "must be a table of texts, and not empty"),
+    OptionKind.ANY: (_is_json, "must be text, a number, true, false, a list or a table"),
 }
 
 

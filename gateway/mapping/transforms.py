@@ -7,8 +7,8 @@ from gateway.mapping import countries, lists, tables, text
 from gateway.mapping.phone import phone
 from gateway.mapping.specs import (
     BadTransform,
-    Kind,
     Offices,
+    OptionKind,
     OptionSpec,
     Transform,
     TransformSpec,
@@ -16,10 +16,10 @@ from gateway.mapping.specs import (
     nearest,
 )
 
-__all__ = ["TRANSFORMS", "BadTransform", "Kind", "OptionSpec", "TransformSpec", "compile_transform"]
+__all__ = ["TRANSFORMS", "BadTransform", "OptionKind", "OptionSpec", "TransformSpec", "compile_transform"]
 
-_IGNORE_CASE: Final = OptionSpec("Whether case and width do not count.", Kind.BOOLEAN, default=False)
-_PATTERN: Final = OptionSpec("The RE2 pattern.", Kind.SOME_TEXT, required=True)
+_IGNORE_CASE: Final = OptionSpec("Whether case and width do not count.", OptionKind.BOOLEAN, default=False)
+_PATTERN: Final = OptionSpec("The RE2 pattern.", OptionKind.SOME_TEXT, required=True)
 
 _SPECS: Final = (
     TransformSpec(
@@ -74,7 +74,7 @@ _SPECS: Final = (
         "Looks the value up in a table; back, the first key that has the target's value.",
         tables.map_,
         {
-            "table": OptionSpec("The provider's value to the target's.", Kind.TABLE, required=True),
+            "table": OptionSpec("The provider's value to the target's.", OptionKind.TABLE, required=True),
             "ignore_case": _IGNORE_CASE,
             "otherwise": choice("What becomes of a value not in the table.", "keep", "drop", "reject"),
         },
@@ -91,7 +91,7 @@ _SPECS: Final = (
         "Makes a list of trimmed texts, each once, of a text, of a list, or of JSON in a text; "
         "back, joined by the first separator.",
         lists.split,
-        {"on": OptionSpec("The separators, each one character.", Kind.SOME_TEXT, default=",;")},
+        {"on": OptionSpec("The separators, each one character.", OptionKind.SOME_TEXT, default=",;")},
     ),
     TransformSpec(
         "join",
@@ -104,7 +104,7 @@ _SPECS: Final = (
         "Lets only the listed values through, written as the list has them.",
         tables.allow,
         {
-            "values": OptionSpec("The values.", Kind.TEXTS, required=True),
+            "values": OptionSpec("The values.", OptionKind.TEXTS, required=True),
             "ignore_case": _IGNORE_CASE,
             "otherwise": choice("What becomes of any other.", "reject", "drop"),
         },
@@ -144,7 +144,7 @@ _SPECS: Final = (
         {
             "text": OptionSpec(
                 "The text; a path that is absent leaves nothing, and double spaces become one.",
-                Kind.SOME_TEXT,
+                OptionKind.SOME_TEXT,
                 default="{name.givenName} {name.familyName}",
             )
         },
@@ -153,7 +153,7 @@ _SPECS: Final = (
         "truncate",
         "Cuts a text to a number of characters.",
         text.truncate,
-        {"length": OptionSpec("How many characters stay.", Kind.COUNT, required=True)},
+        {"length": OptionSpec("How many characters stay.", OptionKind.COUNT, required=True)},
     ),
     TransformSpec(
         "replace",
@@ -180,7 +180,7 @@ _SPECS: Final = (
         "constant",
         "Puts the same value in the place of any.",
         text.constant,
-        {"value": OptionSpec("The value.", Kind.ANY, required=True)},
+        {"value": OptionSpec("The value.", OptionKind.ANY, required=True)},
     ),
 )
 

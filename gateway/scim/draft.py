@@ -24,7 +24,7 @@ class Op(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PatchPlace:
     """Where a path points: an attribute of the core, or of an extension."""
 
     urn: str | None
@@ -64,7 +64,7 @@ class Draft:
             return True
         return key_of(self._document, urn) is not None
 
-    def change(self, op: Op, place: Place, value: Any, *, partial: bool = False) -> None:
+    def change(self, op: Op, place: PatchPlace, value: Any, *, partial: bool = False) -> None:
         """Do one change; with `partial` an object is laid over the present one, never put in its place."""
         spot = self._find(place)
         if place.where is not None or (place.sub is not None and spot.is_list):
@@ -84,7 +84,7 @@ class Draft:
         """Return the document as it is now, without what the changes left empty."""
         return self._plain(self._document)
 
-    def _find(self, place: Place) -> _Spot:
+    def _find(self, place: PatchPlace) -> _Spot:
         holder, attributes = self._document, self._known
         if place.urn is not None:
             attributes = self._known.find(place.urn) or UNKNOWN
@@ -146,7 +146,7 @@ class Draft:
         else:
             ours[key] = value
 
-    def _change_elements(self, spot: _Spot, op: Op, place: Place, raw: Any) -> None:
+    def _change_elements(self, spot: _Spot, op: Op, place: PatchPlace, raw: Any) -> None:
         elements = self._elements(spot)
         found = elements.select(place.where)
         fresh = None if op is Op.REMOVE else _fresh(spot.known, place.sub, raw)
@@ -162,7 +162,7 @@ class Draft:
             elements.demote_others(found)
 
     def _lay_over(
-        self, elements: Elements, found: list[int], fresh: Mapping[str, Any], replaced: Place | None
+        self, elements: Elements, found: list[int], fresh: Mapping[str, Any], replaced: PatchPlace | None
     ) -> None:
         """Give the elements fresh values; a replaced one keeps only what its path says of it."""
         terms = None if replaced is None else _terms(replaced.where, elements.known) or {}

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gateway.errors import GatewayError, InvalidPath, InvalidSyntax, InvalidValue, Mutability, NoTarget
 from gateway.scim.documents import check
-from gateway.scim.draft import Draft, Op, Place
+from gateway.scim.draft import Draft, Op, PatchPlace
 from gateway.scim.elements import refuse_growth
 from gateway.scim.grammar import AttrPath, ValuePath, parse_path
 from gateway.scim.names import CORE_URNS, READ_ONLY, get, is_urn, key_of, resource
@@ -26,7 +26,7 @@ _SHOWN: Final = re.compile(r"([\w:.$-]*)(\[)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class PatchOperation:
     """One operation of a message."""
 
     op: Op
@@ -62,7 +62,7 @@ def _operations(message: Mapping[str, Any]) -> list[tuple[int, Any]]:
     return left
 
 
-def _operation(raw: Any) -> Operation:
+def _operation(raw: Any) -> PatchOperation:
     if not isinstance(raw, dict):
         raise InvalidSyntax("must be an object with op, path and value")
     op, path = get(raw, "op"), get(raw, "path")
@@ -73,13 +73,13 @@ def _operation(raw: Any) -> Operation:
         raise InvalidPath("path must be text")
     if path and path.lstrip().startswith("/"):
         raise InvalidPath("path: SCIM writes name.givenName, not /name/givenName as JSON Patch does")
-    operation = Operation(known, path or None, get(raw, "value"))
+    operation = PatchOperation(known, path or None, get(raw, "value"))
     if operation.op is not Op.REMOVE and key_of(raw, "value") is None:
         raise InvalidValue("value is missing")
     return operation
 
 
-def _shown(operation: Operation) -> str:
+def _shown(operation: PatchOperation) -> str:
     """Return an operation for an error, without what a filter compares: replace emails[…]."""
     if operation.path is None:
         return f"{operation.op} without a path"
@@ -99,7 +99,7 @@ class _Patch:
         self._changed_by: dict[str, tuple[Op, str]] = {}  # core attribute -> the last change, its label
         self._set = 0  # attributes set by pathless values
 
-    def apply(self, operation: Operation) -> None:
+    def apply(self, operation: PatchOperation) -> None:
         self.label = f"{self.label} ({_shown(operation)})"
         if operation.path is None:
             if operation.op is Op.REMOVE:
@@ -107,7 +107,7 @@ class _Patch:
             self._set_all(operation.op, None, operation.value)
             return
         place = self._place(operation.path, operation.value)
-        if isinstance(place, Place) and place.urn is None and place.name.casefold() in READ_ONLY:
+        if isinstance(place, PatchPlace) and place.urn is None and place.name.casefold() in READ_ONLY:
             raise Mutability(f"{place.name} is read-only")
         self._change(operation.op, place, operation.value, partial=False)
 
@@ -135,11 +135,11 @@ class _Patch:
             self._set += 1
             if self._set > MAX_OPERATIONS:
                 raise InvalidValue(f"more than {MAX_OPERATIONS} attributes are set: send fewer at once")
-            place = self._place(name, inner) if urn is None else Place(urn, name)
+            place = self._place(name, inner) if urn is None else PatchPlace(urn, name)
             if isinstance(place, str) or place.urn is not None or place.name.casefold() not in READ_ONLY:
                 self._change(op, place, inner, partial=True)
 
-    def _change(self, op: Op, place: Place | str, value: Any, *, partial: bool) -> None:
+    def _change(self, op: Op, place: PatchPlace | str, value: Any, *, partial: bool) -> None:
         if isinstance(place, str):
             self._change_extension(op, place, value, partial)
         elif place.urn is not None:
@@ -160,17 +160,19 @@ class _Patch:
         if op is not Op.REMOVE and not is_empty:
             self._set_all(op, urn, value)
 
-    def _place(self, text: str, value: Any) -> Place | str:
+    def _place(self, text: str, value: Any) -> PatchPlace | str:
         """Return where a path points; a URN alone stands for all of its attributes."""
         if is_urn(text) and self._is_extension(text, value):
             return text
         if _PLAIN.fullmatch(text):
-            return Place(None, text)
+            return PatchPlace(None, text)
         path = parse_path(text)
         if isinstance(path, AttrPath):
-            return Place(_extension(path.uri), path.attr, None, path.sub_attr)
+            return PatchPlace(_extension(path.uri), path.attr, None, path.sub_attr)
         if isinstance(path, ValuePath):
-            return Place(_extension(path.attr_path.uri), path.attr_path.attr, path.val_filter, path.sub_attr)
+            return PatchPlace(
+                _extension(path.attr_path.uri), path.attr_path.attr, path.val_filter, path.sub_attr
+            )
         raise InvalidPath("a comparison is no path")
 
     def _is_extension(self, text: str, value: Any) -> bool:

@@ -3,7 +3,7 @@
 from gateway.settings.load import load_settings
 from gateway.settings.model import (
     AuditorSettings,
-    Auth,
+    AuthSettings,
     JournalSettings,
     PresetPin,
     ProviderSettings,
@@ -17,7 +17,7 @@ from gateway.settings.model import (
 
 __all__ = [
     "AuditorSettings",
-    "Auth",
+    "AuthSettings",
     "JournalSettings",
     "PresetPin",
     "ProviderSettings",

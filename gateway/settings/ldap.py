@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from gateway.settings.faults import Faults, at, read
 from gateway.settings.fields import is_loopback
-from gateway.settings.model import Auth, LdapSettings, Secret
+from gateway.settings.model import AuthSettings, LdapSettings, Secret
 from gateway.settings.secrets import Secrets
 from gateway.settings.tables import ExternalTable
 from gateway.settings.target_tables import LdapTable
@@ -30,7 +30,7 @@ class Way:
     """What else of a target decides whether its [ldap] is right."""
 
     url: str
-    auth: Auth | None
+    auth: AuthSettings | None
     sends_inactive: bool  # else who leaves is removed
 
 
@@ -83,7 +83,9 @@ def load_ldap(
     return settings
 
 
-def load_external(raw: object, path: str, faults: Faults, folder: Path, secrets: Secrets) -> Auth | None:
+def load_external(
+    raw: object, path: str, faults: Faults, folder: Path, secrets: Secrets
+) -> AuthSettings | None:
     """Return the sign-in by what the connection itself says."""
     table = read(ExternalTable, raw, path, faults)
     if table is None:
@@ -92,14 +94,14 @@ def load_external(raw: object, path: str, faults: Faults, folder: Path, secrets:
         faults.add(path, "needs cert and key, or neither of them")
         return None
     if table.cert is None or table.key is None:
-        return Auth("external", Secret(""))
+        return AuthSettings("external", Secret(""))
     cert, key = (
         _file(name, at(path, what), faults, folder)
         for what, name in (("cert", table.cert), ("key", table.key))
     )
     if key is not None:
         secrets.warn_of_readers(key, at(path, "key"))
-    return Auth("external", Secret(""), cert=cert, key=key)
+    return AuthSettings("external", Secret(""), cert=cert, key=key)
 
 
 def fault_of_external(settings: LdapSettings, way: Way) -> str | None:

@@ -104,7 +104,7 @@ class AuditorSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Auth:
+class AuthSettings:
     """How calls to a target are signed.
 
     `secret` is the token, the password, the header's value or the client's secret; `external` has none.
@@ -177,7 +177,7 @@ class TargetSettings:
     connector: str
     url: str  # web addresses without a slash at the end; sqlite: with an absolute path
     preset: PresetPin | None = None
-    auth: Auth | None = None
+    auth: AuthSettings | None = None
     rules: tuple[RuleSettings, ...] = ()
     offices: Mapping[str, Office] = field(default_factory=lambda: frozen({}))
     options: Mapping[str, str] = field(default_factory=lambda: frozen({}))

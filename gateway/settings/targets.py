@@ -17,7 +17,7 @@ from gateway.settings.ldap import (
     missing_library,
     parse_ldap_url,
 )
-from gateway.settings.model import Auth, LdapSettings, TargetSettings, frozen
+from gateway.settings.model import AuthSettings, LdapSettings, TargetSettings, frozen
 from gateway.settings.presets import Preset, load_guide, load_preset
 from gateway.settings.rules import Rules
 from gateway.settings.secrets import Secrets
@@ -70,10 +70,10 @@ def load_target(name: str, raw: object, world: World) -> TargetSettings | None:
     preset = None
     if table.preset is not None:
         preset = load_preset(table.preset, at(path, "preset"), world.faults)
-    return Target(path, table, preset, world).resolve(name)
+    return TargetReader(path, table, preset, world).resolve(name)
 
 
-class Target:
+class TargetReader:
     """A target's table over its preset's."""
 
     def __init__(self, path: str, table: TargetTable, preset: Preset | None, world: World) -> None:
@@ -141,7 +141,7 @@ class Target:
         parse = URLS.get(connector or "")
         return self._faults.attempt(lambda text: parse(text, self._world.base), url, path) if parse else url
 
-    def _ldap(self, connector: str | None, url: str, auth: Auth | None) -> LdapSettings | None:
+    def _ldap(self, connector: str | None, url: str, auth: AuthSettings | None) -> LdapSettings | None:
         path, written = at(self._path, "ldap"), self._table.ldap
         if connector != "ldap":
             if written is not None and connector is not None:
@@ -190,7 +190,7 @@ class Target:
             found = [read_path(text, where, self._faults) for where, text in parts(group, path)]
             yield tuple(text for text in found if text is not None)
 
-    def _auth(self, connector: str | None) -> Auth | None:
+    def _auth(self, connector: str | None) -> AuthSettings | None:
         written = self._table.auth
         path = at(self._path, "auth")
         if written is None:
@@ -209,26 +209,26 @@ class Target:
             return None
         return self._signing(kinds[0], table, at(path, kinds[0]))
 
-    def _signing(self, kind: str, table: AuthTable, path: str) -> Auth | None:
+    def _signing(self, kind: str, table: AuthTable, path: str) -> AuthSettings | None:
         secrets = self._world.secrets
         match kind:
             case "bearer":
                 secret = secrets.outbound(table.bearer, path)
-                return Auth("bearer", secret, scheme=table.scheme) if secret else None
+                return AuthSettings("bearer", secret, scheme=table.scheme) if secret else None
             case "basic":
                 basic = read(BasicTable, table.basic, path, self._faults)
                 secret = secrets.outbound(basic.password, at(path, "password")) if basic else None
-                return Auth("basic", secret, user=basic.user) if basic and secret else None
+                return AuthSettings("basic", secret, user=basic.user) if basic and secret else None
             case "header":
                 header = read(HeaderTable, table.header, path, self._faults)
                 secret = secrets.outbound(header.value, at(path, "value")) if header else None
-                return Auth("header", secret, header=header.name) if header and secret else None
+                return AuthSettings("header", secret, header=header.name) if header and secret else None
             case "external":
                 return load_external(table.external, path, self._faults, self._world.base, secrets)
             case _:
                 return self._oauth2(table, path)
 
-    def _oauth2(self, table: AuthTable, path: str) -> Auth | None:
+    def _oauth2(self, table: AuthTable, path: str) -> AuthSettings | None:
         client = read(OAuth2Table, table.oauth2, path, self._faults)
         if client is None:
             return None
@@ -237,7 +237,7 @@ class Target:
         secret = self._world.secrets.outbound(client.client_secret, at(path, "client_secret"))
         if secret is None:
             return None
-        return Auth(
+        return AuthSettings(
             "oauth2",
             secret,
             table.scheme,

@@ -139,7 +139,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """One answer, whatever its status; header names are in lower case."""
 
     status: int
@@ -147,8 +147,8 @@ class Reply:
     body: bytes = b""
 
 
-class Carries(Protocol):
+class Transport(Protocol):
     """Reaches one target over HTTP."""
 
-    async def carry(self, call: Call) -> Reply:
+    async def carry(self, call: Call) -> HttpReply:
         """Send the call and return its answer; raises a TargetError where no whole one came back."""

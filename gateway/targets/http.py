@@ -7,7 +7,7 @@ from yarl import URL
 
 from gateway.flow.target_port import Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
-from gateway.targets.address import Auth, Call, Reply
+from gateway.targets.address import Auth, Call, HttpReply
 from gateway.targets.scim.answers import readable
 from gateway.version import VERSION
 
@@ -27,7 +27,7 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
-class Carrier:
+class HttpTransport:
     """Reaches one HTTP target with its credentials."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Carrier:
         secrets = auth.secrets() if auth else ()
         self._secrets = tuple(secret.encode() for secret in secrets if len(secret) >= MIN_SECRET)
 
-    async def carry(self, call: Call) -> Reply:
+    async def carry(self, call: Call) -> HttpReply:
         """Send the call once; raises Unreachable, Silent or Nonsense where no whole answer came back."""
         try:
             async with self._session.request(
@@ -75,7 +75,7 @@ class Carrier:
             headers["X-Correlation-Id"] = found
         return headers
 
-    async def _reply(self, response: aiohttp.ClientResponse) -> Reply:
+    async def _reply(self, response: aiohttp.ClientResponse) -> HttpReply:
         body = bytearray()
         async for chunk in response.content.iter_chunked(CHUNK):
             body += chunk
@@ -84,7 +84,7 @@ class Carrier:
                 reason = f"{self._whom}'s answer is larger than {self._max_bytes} bytes"
                 raise Nonsense(reason, response.status)
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status, headers, self._without_secrets(bytes(body)))
+        return HttpReply(response.status, headers, self._without_secrets(bytes(body)))
 
     def _without_secrets(self, body: bytes) -> bytes:
         for secret in self._secrets:

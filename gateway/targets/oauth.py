@@ -14,8 +14,8 @@ import orjson
 import structlog
 
 from gateway.flow.target_port import Denied, Nonsense, Silent, TargetError, Throttled, Unreachable
-from gateway.targets.address import Bearer, Call, OAuth2, Reply
-from gateway.targets.http import Carrier
+from gateway.targets.address import Bearer, Call, HttpReply, OAuth2
+from gateway.targets.http import HttpTransport
 from gateway.targets.scim.answers import readable, retry_after
 
 DEFAULT_LIFE: Final = (
@@ -43,7 +43,7 @@ _TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # goes into a header: no space, no 
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class AccessToken:
     """What opens the target, and for how many seconds it may be used."""
 
     value: str = field(repr=False)
@@ -85,7 +85,7 @@ def token_call(oauth2: OAuth2) -> Call:
     )
 
 
-def read_token(reply: Reply, now: float, hide: Callable[[str], str] = str) -> Token:
+def read_token(reply: HttpReply, now: float, hide: Callable[[str], str] = str) -> AccessToken:
     """Return the token; raises Denied, Throttled or Unreachable. `now` is in POSIX seconds.
 
     `hide` takes secrets out of what is told of the answer.
@@ -99,7 +99,7 @@ def read_token(reply: Reply, now: float, hide: Callable[[str], str] = str) -> To
         raise Denied(f"the token endpoint answered {reply.status} without a token; check {ELSE}")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise Denied("the token endpoint gives tokens that are not of type Bearer")
-    return Token(value, _usable_for(document.get("expires_in")))
+    return AccessToken(value, _usable_for(document.get("expires_in")))
 
 
 def _usable_for(expires_in: Any) -> float:
@@ -113,7 +113,7 @@ def _usable_for(expires_in: Any) -> float:
 
 
 def _refusal(
-    reply: Reply, document: Mapping[str, Any], now: float, hide: Callable[[str], str]
+    reply: HttpReply, document: Mapping[str, Any], now: float, hide: Callable[[str], str]
 ) -> TargetError:
     status, error = reply.status, document.get("error")
     meaning = Unreachable if status >= 500 else MEANINGS.get(status, Denied)
@@ -149,11 +149,11 @@ log = structlog.get_logger()
 class Held:
     """A token in use."""
 
-    carrier: Carrier  # signs with it
+    transport: HttpTransport  # signs with it
     until: float  # monotonic seconds
 
 
-class OAuthCarrier:
+class OAuthTransport:
     """Reaches one HTTP target with tokens of its token endpoint."""
 
     def __init__(
@@ -170,20 +170,20 @@ class OAuthCarrier:
         self._timeout = timeout
         self._clock = clock
         self._client = Client(oauth2.client_id, oauth2.client_secret)
-        self._endpoint = Carrier(session, self._client, timeout, MAX_BYTES, "the token endpoint")
+        self._endpoint = HttpTransport(session, self._client, timeout, MAX_BYTES, "the token endpoint")
         self._held: Held | None = None
         self._fetching: asyncio.Task[Held] | None = None
 
-    async def carry(self, call: Call) -> Reply:
+    async def carry(self, call: Call) -> HttpReply:
         """Send the call; where a token that was held is refused, once more with a new one.
 
         401 means that the target did nothing. Raises as `Carrier.carry`, and what `read_token` raises.
         """
         held = self._current()
-        reply = await (held or await self._new()).carrier.carry(call)
+        reply = await (held or await self._new()).transport.carry(call)
         if held is None or reply.status != 401:
             return reply
-        return await (await self._instead_of(held)).carrier.carry(call)
+        return await (await self._instead_of(held)).transport.carry(call)
 
     def _current(self) -> Held | None:
         return self._held if self._held and self._clock() < self._held.until else None
@@ -206,7 +206,7 @@ class OAuthCarrier:
         except TargetError as error:
             self._explain(error)
         else:
-            signing = Carrier(self._session, Bearer(token.value, self._oauth2.scheme), self._timeout)
+            signing = HttpTransport(self._session, Bearer(token.value, self._oauth2.scheme), self._timeout)
             self._held = Held(signing, self._clock() + token.seconds)
             return self._held
         finally:

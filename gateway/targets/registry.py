@@ -12,17 +12,17 @@ from gateway.targets.address import (
     Auth,
     Basic,
     Bearer,
-    Carries,
     External,
     Header,
     OAuth2,
     OpenTarget,
     TargetAddress,
+    Transport,
 )
 from gateway.targets.embedded.connector import EmbeddedConnector
 from gateway.targets.gate import Limited, Limits, Watched
-from gateway.targets.http import Carrier
-from gateway.targets.oauth import OAuthCarrier
+from gateway.targets.http import HttpTransport
+from gateway.targets.oauth import OAuthTransport
 from gateway.targets.scim.abilities import Abilities, Patch
 from gateway.targets.scim.connector import ScimConnector
 
@@ -36,14 +36,14 @@ __all__ = [
     "Header",
     "OAuth2",
     "OpenTarget",
-    "Surroundings",
+    "Shared",
     "TargetAddress",
     "open_connector",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Shared:
     """What all connectors share of the process."""
 
     session: aiohttp.ClientSession
@@ -56,11 +56,11 @@ class ConnectorSpec:
     """One kind of connector: which URLs it takes, and how it is opened."""
 
     needs_url_scheme: tuple[str, ...]
-    open: Callable[[TargetAddress, Surroundings], Awaitable[OpenTarget]]
+    open: Callable[[TargetAddress, Shared], Awaitable[OpenTarget]]
     sorts: bool = False  # puts entries in the order a query asks for
 
 
-async def open_connector(name: str, address: TargetAddress, around: Surroundings) -> OpenTarget:
+async def open_connector(name: str, address: TargetAddress, around: Shared) -> OpenTarget:
     """Open the connector `name` for a target, within the target's limits; raises `TargetError`."""
     target = await CONNECTORS[name].open(address, around)
     if around.watch is not None:
@@ -70,32 +70,32 @@ async def open_connector(name: str, address: TargetAddress, around: Surroundings
     return Limited(target, Limits(address.rate, address.concurrency, patience=address.timeout))
 
 
-async def _open_embedded(address: TargetAddress, around: Surroundings) -> OpenTarget:
+async def _open_embedded(address: TargetAddress, around: Shared) -> OpenTarget:
     path = Path(address.url.partition(":")[2])
     return await EmbeddedConnector.open(path, around.on_fatal)
 
 
-async def _open_scim(address: TargetAddress, around: Surroundings) -> OpenTarget:
+async def _open_scim(address: TargetAddress, around: Shared) -> OpenTarget:
     patch = None if address.patch is None else PATCHES[address.patch]
     told = Abilities(patch, address.filter, address.groups, address.totals)
-    return ScimConnector(_carrier(address, around.session), address.url, told, address.name)
+    return ScimConnector(_transport(address, around.session), address.url, told, address.name)
 
 
-async def _open_ldap(address: TargetAddress, around: Surroundings) -> OpenTarget:
+async def _open_ldap(address: TargetAddress, around: Shared) -> OpenTarget:
     from gateway.targets.ldap.connector import LdapConnector  # with python-ldap, which not everybody has
-    from gateway.targets.ldap.sign_in import Door
+    from gateway.targets.ldap.sign_in import SignIn
 
     assert address.directory is not None
     auth = address.auth if isinstance(address.auth, Basic | External) else None
-    door = Door(address.url, address.directory, auth, address.timeout)
-    return LdapConnector(door, address.concurrency)
+    sign_in = SignIn(address.url, address.directory, auth, address.timeout)
+    return LdapConnector(sign_in, address.concurrency)
 
 
-def _carrier(address: TargetAddress, session: aiohttp.ClientSession) -> Carries:
+def _transport(address: TargetAddress, session: aiohttp.ClientSession) -> Transport:
     if isinstance(address.auth, OAuth2):
-        return OAuthCarrier(session, address.name, address.auth, address.timeout)
+        return OAuthTransport(session, address.name, address.auth, address.timeout)
     auth = None if isinstance(address.auth, External) else address.auth
-    return Carrier(session, auth, address.timeout)
+    return HttpTransport(session, auth, address.timeout)
 
 
 PATCHES: Final = {True: Patch.WHOLE, False: Patch.NONE, "single": Patch.SINGLE}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
-from gateway.cli.output import Status, Stop, stop_of
+from gateway.cli.output import ExitStatus, Stop, stop_of
 from gateway.errors import ConfigError, Fault, InvalidFilter, JournalUnavailable
 from gateway.flow.target_port import Unreachable
 from gateway.journal.store import JournalLocked
@@ -72,7 +72,7 @@ def test_every_command_takes_a_configuration_and_names_its_faults(run, argv, fol
 @pytest.mark.parametrize(
     ("error", "status", "sentence"),
     [
-        pytest.param(Stop("no", Status.REFUSED), 1, "no", id="stop"),
+        pytest.param(Stop("no", ExitStatus.REFUSED), 1, "no", id="stop"),
         pytest.param(ConfigError([Fault("a", "x"), Fault("b", "y")]), 2, "a: x\nb: y", id="faults"),
         pytest.param(InvalidFilter("filter: odd"), 2, "filter: odd", id="bad filter"),
         pytest.param(JournalUnavailable("disk"), 3, "disk", id="journal"),

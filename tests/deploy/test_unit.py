@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from gateway.app import DRAIN
 from gateway.cli.commands import app
-from gateway.cli.output import Status
+from gateway.cli.output import ExitStatus
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 
@@ -97,4 +97,4 @@ def test_requests_under_way_have_the_time_that_the_gateway_gives_them(unit):
 
 def test_a_faulty_configuration_is_not_tried_again(unit):
     assert unit["Restart"] == "on-failure"
-    assert unit["RestartPreventExitStatus"] == str(int(Status.WRONG))
+    assert unit["RestartPreventExitStatus"] == str(int(ExitStatus.WRONG))

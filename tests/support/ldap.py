@@ -10,7 +10,7 @@ from gateway.scim.difference import compare
 from gateway.targets.address import Basic, External
 from gateway.targets.ldap.connector import LdapConnector
 from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.sign_in import Door
+from gateway.targets.ldap.sign_in import SignIn
 from tests.support.slapd import GATEWAY, PASSWORD, Slapd
 
 WRITER = Basic(GATEWAY, PASSWORD)
@@ -44,7 +44,7 @@ class Room:
 
 
 @asynccontextmanager
-async def room(
+async def listing(
     server: Slapd,
     auth: Basic | External | None = WRITER,
     url: str = "",
@@ -52,8 +52,8 @@ async def room(
     **habits: Any,
 ) -> AsyncIterator[Room]:
     """Open a connector to an empty room."""
-    directory = server.room(**habits)
-    door = Door(url or server.url, directory, auth, timeout)
-    connector = LdapConnector(door)
+    directory = server.listing(**habits)
+    sign_in = SignIn(url or server.url, directory, auth, timeout)
+    connector = LdapConnector(sign_in)
     yield Room(server, directory, connector)
     await connector.close()

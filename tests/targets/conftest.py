@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from gateway.targets.http import open_session
-from gateway.targets.registry import Bearer, OpenTarget, Surroundings, TargetAddress, open_connector
+from gateway.targets.registry import Bearer, OpenTarget, Shared, TargetAddress, open_connector
 from tests.support.forms import FLAT, SCIM, Form
 from tests.support.lesser import Lesser, Paging
 from tests.support.scim_target import scim_target
@@ -37,8 +37,8 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def around(session: aiohttp.ClientSession) -> Surroundings:
-    return Surroundings(session, on_fatal=pytest.fail)
+def around(session: aiohttp.ClientSession) -> Shared:
+    return Shared(session, on_fatal=pytest.fail)
 
 
 @pytest.fixture(params=["embedded", "scim", "ldap", *LESSER])
@@ -71,7 +71,7 @@ def slapd_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
 
 
 @pytest.fixture
-async def target(address: TargetAddress, around: Surroundings) -> AsyncIterator[OpenTarget]:
+async def target(address: TargetAddress, around: Shared) -> AsyncIterator[OpenTarget]:
     target = await open_connector(address.name, address, around)
     yield target
     await target.close()

@@ -10,7 +10,7 @@ from gateway.flow.target_port import Attributes, MemberUpdate, Missing, Query, R
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import CORE_GROUP, CORE_USER
-from gateway.targets.registry import Bearer, OpenTarget, Surroundings, TargetAddress, open_connector
+from gateway.targets.registry import Bearer, OpenTarget, Shared, TargetAddress, open_connector
 from tests.support.lesser import Lesser
 from tests.support.scim_target import scim_target
 
@@ -20,9 +20,7 @@ KINDS = ["embedded", "scim2-server", "by PATCH", "by PUT", "one by one", *MEMBER
 
 
 @pytest.fixture(params=KINDS)
-async def target(
-    request: pytest.FixtureRequest, tmp_path: Path, around: Surroundings
-) -> AsyncIterator[OpenTarget]:
+async def target(request: pytest.FixtureRequest, tmp_path: Path, around: Shared) -> AsyncIterator[OpenTarget]:
     """An empty directory of each kind."""
     async with scim_target(Lesser(single=request.param == "one by one")) as service:
         service.takes_patch = request.param == "by PATCH"

@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.flow.target_port import Denied, TargetError, Throttled, Unreachable
-from gateway.targets.address import OAuth2, Reply
+from gateway.targets.address import HttpReply, OAuth2
 from gateway.targets.oauth import DEFAULT_LIFE, LONGEST_LIFE, Client, read_token, token_call
 
 URL = "https://login.test/token?tenant=a"
 CLIENT = "check client_id and client_secret"
 
 
-def reply(status: int = 200, **document: object) -> Reply:
-    return Reply(status, {}, json.dumps(document).encode())
+def reply(status: int = 200, **document: object) -> HttpReply:
+    return HttpReply(status, {}, json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(
@@ -97,15 +97,17 @@ def test_a_token_without_a_type_is_a_bearer_token(kind):
         pytest.param(reply(400, error="unsupported_grant_type"), "grant is turned on", id="no such grant"),
         pytest.param(reply(400, error="odd"), "answered 400 odd; check token_url", id="an error of its own"),
         pytest.param(reply(400, error={"code": 7}), "answered 400; check token_url", id="of another form"),
-        pytest.param(Reply(403, {}, b"<html>"), f"answered 403; {CLIENT}", id="a page"),
-        pytest.param(Reply(404, {}, b""), "answered 404; check token_url", id="a wrong address"),
-        pytest.param(Reply(302, {"location": "/in"}), "302, a redirect, and none is followed", id="redirect"),
+        pytest.param(HttpReply(403, {}, b"<html>"), f"answered 403; {CLIENT}", id="a page"),
+        pytest.param(HttpReply(404, {}, b""), "answered 404; check token_url", id="a wrong address"),
+        pytest.param(
+            HttpReply(302, {"location": "/in"}), "302, a redirect, and none is followed", id="redirect"
+        ),
         pytest.param(reply(error="invalid_scope"), "200 invalid_scope; check scope", id="refused with 200"),
-        pytest.param(Reply(200, {}, b"<html>"), "answered 200 without a token", id="a page for a token"),
+        pytest.param(HttpReply(200, {}, b"<html>"), "answered 200 without a token", id="a page for a token"),
         pytest.param(reply(id_token="x"), "without a token; check token_url", id="no token"),
         pytest.param(reply(access_token="a\nb"), "without a token", id="no header takes it"),
         pytest.param(reply(access_token=7), "without a token", id="a number"),
-        pytest.param(Reply(200, {}, b"[]"), "without a token", id="a list"),
+        pytest.param(HttpReply(200, {}, b"[]"), "without a token", id="a list"),
         pytest.param(reply(access_token="t", token_type="mac"), "not of type Bearer", id="type"),
         pytest.param(reply(access_token="t", token_type=None), "not of type Bearer", id="null type"),
     ],
@@ -132,7 +134,7 @@ def test_a_token_endpoint_that_cannot_now_may_be_asked_again_as_nothing_was_sent
 
 def test_a_token_endpoint_says_when_to_come_again():
     with pytest.raises(Throttled) as raised:
-        read_token(Reply(429, {"retry-after": "7"}), 0.0)
+        read_token(HttpReply(429, {"retry-after": "7"}), 0.0)
 
     assert (raised.value.status, raised.value.retry_after) == (None, 7.0)  # the target said nothing
 
@@ -151,4 +153,4 @@ ANSWERS = st.dictionaries(st.sampled_from(FIELDS), ANYTHING).map(json.dumps).map
 @given(status=st.integers(200, 599), body=st.binary() | ANSWERS)
 def test_whatever_is_answered_is_a_token_or_a_target_error(status, body):
     with suppress(TargetError):
-        assert 0 <= read_token(Reply(status, {}, body), 0.0).seconds <= LONGEST_LIFE
+        assert 0 <= read_token(HttpReply(status, {}, body), 0.0).seconds <= LONGEST_LIFE

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from gateway.flow.target_port import Denied, Query, ResourceType, TargetError, Throttled, Unreachable
 from gateway.targets.address import Call, OAuth2, TargetAddress
-from gateway.targets.oauth import OAuthCarrier
+from gateway.targets.oauth import OAuthTransport
 from gateway.targets.registry import open_connector
 from tests.support.authority import SECRET, Authority, Fault, refusing, token_authority
 
@@ -28,9 +28,9 @@ def clock() -> list[float]:
 
 
 @pytest.fixture
-def carrier(authority: Authority, session, clock) -> OAuthCarrier:
+def transport(authority: Authority, session, clock) -> OAuthTransport:
     oauth2 = OAuth2(f"{authority.url}/token", "me", SECRET, "scim")
-    return OAuthCarrier(session, "cx", oauth2, timeout=5.0, clock=lambda: clock[0])
+    return OAuthTransport(session, "cx", oauth2, timeout=5.0, clock=lambda: clock[0])
 
 
 @pytest.fixture
@@ -38,10 +38,10 @@ def call(authority: Authority) -> Call:
     return Call("POST", f"{authority.url}/scim/Users", b"{}")
 
 
-async def test_a_token_is_fetched_at_first_need_and_kept(authority, carrier, call):
+async def test_a_token_is_fetched_at_first_need_and_kept(authority, transport, call):
     assert authority.asked == []
 
-    replies = [await carrier.carry(call), await carrier.carry(call)]
+    replies = [await transport.carry(call), await transport.carry(call)]
 
     assert [reply.status for reply in replies] == [200, 200]
     assert authority.asked == [(WHO, "grant_type=client_credentials&scope=scim")]
@@ -52,26 +52,26 @@ async def test_a_token_is_fetched_at_first_need_and_kept(authority, carrier, cal
     ("later", "tokens"),
     [pytest.param(3569.0, [FIRST, FIRST], id="before"), pytest.param(3570.0, [FIRST, SECOND], id="after")],
 )
-async def test_a_token_is_replaced_shortly_before_its_end(authority, carrier, call, clock, later, tokens):
-    await carrier.carry(call)
+async def test_a_token_is_replaced_shortly_before_its_end(authority, transport, call, clock, later, tokens):
+    await transport.carry(call)
     clock[0] += later
-    await carrier.carry(call)
+    await transport.carry(call)
 
     assert authority.tokens == tokens
 
 
-async def test_a_token_that_ends_at_once_is_used_once(authority, carrier, call):
+async def test_a_token_that_ends_at_once_is_used_once(authority, transport, call):
     authority.said = {"expires_in": 0}
 
-    await carrier.carry(call)
-    await carrier.carry(call)
+    await transport.carry(call)
+    await transport.carry(call)
 
     assert authority.tokens == [FIRST, SECOND]
 
 
-async def test_however_many_wait_one_token_is_fetched(authority, carrier, call):
+async def test_however_many_wait_one_token_is_fetched(authority, transport, call):
     authority.gate.clear()
-    waiting = [asyncio.create_task(carrier.carry(call)) for _ in range(20)]
+    waiting = [asyncio.create_task(transport.carry(call)) for _ in range(20)]
     await asked(authority)
     authority.gate.set()
 
@@ -81,23 +81,23 @@ async def test_however_many_wait_one_token_is_fetched(authority, carrier, call):
     assert authority.tokens == [FIRST] * 20
 
 
-async def test_a_failed_fetch_fails_for_all_who_wait_and_the_next_one_asks_again(authority, carrier, call):
+async def test_a_failed_fetch_fails_for_all_who_wait_and_the_next_one_asks_again(authority, transport, call):
     authority.faults = [refusing(401, error="invalid_client")]
     authority.gate.clear()
-    waiting = [asyncio.create_task(carrier.carry(call)) for _ in range(3)]
+    waiting = [asyncio.create_task(transport.carry(call)) for _ in range(3)]
     await asked(authority)
     authority.gate.set()
 
     failures = await asyncio.gather(*waiting, return_exceptions=True)
 
     assert [type(failure) for failure in failures] == [Denied] * 3
-    assert (await carrier.carry(call)).status == 200
+    assert (await transport.carry(call)).status == 200
     assert len(authority.asked) == 2
 
 
-async def test_who_gives_up_waiting_does_not_end_the_fetch_for_others(authority, carrier, call):
+async def test_who_gives_up_waiting_does_not_end_the_fetch_for_others(authority, transport, call):
     authority.gate.clear()
-    impatient, patient = (asyncio.create_task(carrier.carry(call)) for _ in range(2))
+    impatient, patient = (asyncio.create_task(transport.carry(call)) for _ in range(2))
     await asked(authority)
     impatient.cancel()
     await asyncio.wait([impatient])
@@ -109,42 +109,42 @@ async def test_who_gives_up_waiting_does_not_end_the_fetch_for_others(authority,
 
 
 async def test_a_token_refused_before_its_end_is_replaced_and_the_call_sent_once_more(
-    authority, carrier, call
+    authority, transport, call
 ):
-    await carrier.carry(call)
+    await transport.carry(call)
     authority.revoked = {"canary-token-1"}
 
-    reply = await carrier.carry(call)
+    reply = await transport.carry(call)
 
     assert reply.status == 200
     assert authority.tokens == [FIRST, FIRST, SECOND]
     assert authority.bodies == [b"{}", b"{}"]
 
 
-async def test_a_token_refused_to_many_at_once_is_replaced_once(authority, carrier, call):
-    await carrier.carry(call)
+async def test_a_token_refused_to_many_at_once_is_replaced_once(authority, transport, call):
+    await transport.carry(call)
     authority.revoked = {"canary-token-1"}
 
-    replies = await asyncio.gather(*(carrier.carry(call) for _ in range(10)))
+    replies = await asyncio.gather(*(transport.carry(call) for _ in range(10)))
 
     assert {reply.status for reply in replies} == {200}
     assert len(authority.asked) == 2
 
 
-async def test_a_refusal_of_the_new_token_too_is_the_answer(authority, carrier, call):
-    await carrier.carry(call)
+async def test_a_refusal_of_the_new_token_too_is_the_answer(authority, transport, call):
+    await transport.carry(call)
     authority.revoked = {"canary-token-1", "canary-token-2"}
 
-    reply = await carrier.carry(call)
+    reply = await transport.carry(call)
 
     assert (reply.status, len(authority.tokens)) == (401, 3)
     assert b"canary" not in reply.body
 
 
-async def test_a_token_just_fetched_and_refused_is_not_replaced(authority, carrier, call):
+async def test_a_token_just_fetched_and_refused_is_not_replaced(authority, transport, call):
     authority.revoked = {"canary-token-1"}
 
-    assert (await carrier.carry(call)).status == 401
+    assert (await transport.carry(call)).status == 401
     assert len(authority.asked) == len(authority.tokens) == 1
 
 
@@ -167,12 +167,12 @@ SLOWER = Fault(429, "", {"Retry-After": "7"})
     ],
 )
 async def test_without_a_token_nothing_is_sent_and_the_reason_is_said(
-    authority, carrier, call, fault, kind, says
+    authority, transport, call, fault, kind, says
 ):
     authority.faults = [fault]
 
     with capture_logs() as lines, pytest.raises(TargetError) as raised:
-        await carrier.carry(call)
+        await transport.carry(call)
 
     assert type(raised.value) is kind
     assert raised.value.reason.startswith("no token for targets.cx.auth.oauth2: ")
@@ -187,29 +187,29 @@ async def test_without_a_token_nothing_is_sent_and_the_reason_is_said(
 @pytest.mark.parametrize(
     "written", [SECRET, "canary+s3cret%2F%C3%A4", WHO[6:]], ids=["plain", "form", "Basic"]
 )
-async def test_a_token_endpoint_that_repeats_the_secret_is_not_repeated(authority, carrier, call, written):
+async def test_a_token_endpoint_that_repeats_the_secret_is_not_repeated(authority, transport, call, written):
     authority.faults = [refusing(401, error="invalid_client", error_description=f"bad: {written}")]
 
     with capture_logs() as lines, pytest.raises(Denied) as raised:
-        await carrier.carry(call)
+        await transport.carry(call)
 
     assert "(bad: ***)" in raised.value.reason
     assert written not in f"{raised.value.reason}{lines}"
 
 
-async def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut_off(authority, carrier, call):
+async def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut_off(authority, transport, call):
     authority.faults = [refusing(401, error="x" * 295 + SECRET, error_description="x" * 295 + SECRET)]
 
     with capture_logs() as lines, pytest.raises(Denied) as raised:
-        await carrier.carry(call)
+        await transport.carry(call)
 
     assert SECRET[:3] not in f"{raised.value.reason}{lines}"
 
 
 async def test_a_token_endpoint_that_is_not_there_means_that_nothing_was_sent(
-    carrier, authority, session, call
+    transport, authority, session, call
 ):
-    absent = OAuthCarrier(session, "cx", OAuth2("http://127.0.0.1:9/token", "me", SECRET))
+    absent = OAuthTransport(session, "cx", OAuth2("http://127.0.0.1:9/token", "me", SECRET))
 
     with pytest.raises(Unreachable, match=r"no token for targets\.cx\.auth\.oauth2: Cannot connect"):
         await absent.carry(call)
@@ -217,7 +217,7 @@ async def test_a_token_endpoint_that_is_not_there_means_that_nothing_was_sent(
 
 async def test_a_token_endpoint_that_does_not_answer_means_that_nothing_was_sent(authority, session, call):
     authority.gate.clear()
-    slow = OAuthCarrier(session, "cx", OAuth2(f"{authority.url}/token", "me", SECRET), timeout=0.2)
+    slow = OAuthTransport(session, "cx", OAuth2(f"{authority.url}/token", "me", SECRET), timeout=0.2)
 
     with pytest.raises(Unreachable, match="the token endpoint did not answer in time"):
         await slow.carry(call)

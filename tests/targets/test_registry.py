@@ -5,7 +5,7 @@ import pytest
 from gateway.flow.target_port import ResourceType, Unreachable
 from gateway.targets.embedded.connector import EmbeddedConnector
 from gateway.targets.gate import Limited
-from gateway.targets.registry import CONNECTORS, Bearer, Surroundings, TargetAddress, open_connector
+from gateway.targets.registry import CONNECTORS, Bearer, Shared, TargetAddress, open_connector
 from gateway.targets.scim.connector import ScimConnector
 
 
@@ -26,7 +26,7 @@ def test_a_connector_says_which_urls_it_takes(name, schemes):
     ],
     ids=["embedded", "scim"],
 )
-async def test_a_connector_is_opened_by_its_name(name, url, kind, around: Surroundings, tmp_path):
+async def test_a_connector_is_opened_by_its_name(name, url, kind, around: Shared, tmp_path):
     target = await open_connector(name, TargetAddress("book", url.format(tmp_path)), around)
 
     assert isinstance(target, kind)
@@ -34,7 +34,7 @@ async def test_a_connector_is_opened_by_its_name(name, url, kind, around: Surrou
 
 
 @pytest.mark.parametrize("limit", [{"rate": 1000.0}, {"concurrency": 2}], ids=["rate", "concurrency"])
-async def test_a_target_with_limits_is_used_within_them(limit, around: Surroundings, tmp_path):
+async def test_a_target_with_limits_is_used_within_them(limit, around: Shared, tmp_path):
     address = TargetAddress("book", f"sqlite:{tmp_path}/book.db", **limit)
     target = await open_connector("embedded", address, around)
 
@@ -43,7 +43,7 @@ async def test_a_target_with_limits_is_used_within_them(limit, around: Surroundi
     await target.close()
 
 
-async def test_a_directory_that_cannot_be_opened_is_unreachable(around: Surroundings, tmp_path):
+async def test_a_directory_that_cannot_be_opened_is_unreachable(around: Shared, tmp_path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(Unreachable):

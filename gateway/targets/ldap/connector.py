@@ -7,10 +7,10 @@ from gateway.targets.address import TargetFinding
 from gateway.targets.ldap.checks import checked
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.people import People
-from gateway.targets.ldap.people import room_of as room_of_people
+from gateway.targets.ldap.people import listing_of as listing_of_people
 from gateway.targets.ldap.pool import LISTS, Pool
 from gateway.targets.ldap.session import undone
-from gateway.targets.ldap.sign_in import Door
+from gateway.targets.ldap.sign_in import SignIn
 
 T = TypeVar("T")
 
@@ -22,11 +22,11 @@ class LdapConnector:
     them with.
     """
 
-    def __init__(self, door: Door, workers: int | None = None) -> None:
-        directory = door.directory
-        people = room_of_people(directory)
+    def __init__(self, sign_in: SignIn, workers: int | None = None) -> None:
+        directory = sign_in.directory
+        people = listing_of_people(directory)
         base = directory.group_base
-        self._pool = Pool(door, workers)
+        self._pool = Pool(sign_in, workers)
         self._directory = directory
         self._groups = Groups(directory, base, people) if base else None
         self._people = People(directory, people, self._groups)
@@ -50,13 +50,13 @@ class LdapConnector:
         )
 
     async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes:
-        return await self._pool.run(undone(lambda session: self._room(kind).create(session, wanted)))
+        return await self._pool.run(undone(lambda session: self._listing(kind).create(session, wanted)))
 
     async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes:
-        return await self._pool.run(undone(lambda session: self._room(kind).change(session, id, update)))
+        return await self._pool.run(undone(lambda session: self._listing(kind).change(session, id, update)))
 
     async def delete(self, kind: ResourceType, id: str) -> None:
-        await self._pool.run(undone(lambda session: self._room(kind).delete(session, id)))
+        await self._pool.run(undone(lambda session: self._listing(kind).delete(session, id)))
 
     async def has_groups(self) -> bool:
         return self._groups is not None
@@ -68,7 +68,7 @@ class LdapConnector:
     async def close(self) -> None:
         await self._pool.close()
 
-    def _room(self, kind: ResourceType) -> People | Groups:
+    def _listing(self, kind: ResourceType) -> People | Groups:
         if kind is ResourceType.USER:
             return self._people
         if self._groups is None:

@@ -27,14 +27,14 @@ _JOINS: Final = {LogicalOperator.and_: "&", LogicalOperator.or_: "|"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LdapFilter:
     """An LDAP filter; one that is not exact may match more than was asked, never less."""
 
     text: str
     exact: bool = True
 
 
-Ask = Callable[[Any], Asked]  # from the literal of `eq` to the filter
+Ask = Callable[[Any], LdapFilter]  # from the literal of `eq` to the filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +69,24 @@ def both(*filters: str) -> str:
     return f"(&{''.join(filters)})"
 
 
-def translate(tree: Filter, words: Vocabulary) -> Asked:
+def translate(tree: Filter, words: Vocabulary) -> LdapFilter:
     """Return the filter for the directory; raises CannotFilter where it cannot be asked this."""
     match tree:
         case LogicalExpr():
             terms = [translate(term, words) for term in tree.terms]
             text = f"({_JOINS[tree.op]}{''.join(term.text for term in terms)})"
-            return Asked(text, all(term.exact for term in terms))
+            return LdapFilter(text, all(term.exact for term in terms))
         case Not():
             return _not(translate(tree.expr, words))
         case Present(path):
             name = _attribute(path, words)
-            return Asked(NOBODY if name is None else f"({name}=*)")
+            return LdapFilter(NOBODY if name is None else f"({name}=*)")
         case Comparison(path, operator, value):
             return _comparison(path, operator, value, words)
     raise CannotFilter("an LDAP filter knows no elements of lists")
 
 
-def _comparison(path: AttrPath, operator: CompareOperator, value: Any, words: Vocabulary) -> Asked:
+def _comparison(path: AttrPath, operator: CompareOperator, value: Any, words: Vocabulary) -> LdapFilter:
     folded = path.attr.casefold()
     if folded in words.asks and path.sub_attr is None:
         if operator is not CompareOperator.eq:
@@ -96,15 +96,15 @@ def _comparison(path: AttrPath, operator: CompareOperator, value: Any, words: Vo
     if form is None or not isinstance(value, str) or not value:
         raise CannotFilter("an LDAP filter cannot say this")
     if name is None:
-        return Asked(NOBODY if operator is not CompareOperator.ne else EVERYBODY)
-    asked = Asked(form.format(name, escaped(value)), folded not in words.loose)
+        return LdapFilter(NOBODY if operator is not CompareOperator.ne else EVERYBODY)
+    asked = LdapFilter(form.format(name, escaped(value)), folded not in words.loose)
     return _not(asked) if operator is CompareOperator.ne else asked
 
 
-def _not(inner: Asked) -> Asked:
+def _not(inner: LdapFilter) -> LdapFilter:
     if not inner.exact:
         raise CannotFilter("what is not exact cannot be turned round")
-    return Asked(f"(!{inner.text})")
+    return LdapFilter(f"(!{inner.text})")
 
 
 def _attribute(path: AttrPath, words: Vocabulary) -> str | None:

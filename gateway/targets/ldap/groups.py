@@ -25,11 +25,11 @@ from gateway.targets.ldap.memberships import (
     FIRST_NUMBER,
     MEMBERSHIPS,
     PLACEHOLDER,
-    Rolls,
+    GroupMemberships,
     names_of,
     part_of,
 )
-from gateway.targets.ldap.paging import Room, asks_for_id, chunks
+from gateway.targets.ldap.paging import Listing, asks_for_id, chunks
 from gateway.targets.ldap.session import Session
 
 READ: Final = ("createTimestamp", "modifyTimestamp")
@@ -38,26 +38,26 @@ READ: Final = ("createTimestamp", "modifyTimestamp")
 class Groups:
     """What is done to groups on one connection."""
 
-    def __init__(self, directory: Directory, base: str, people: Room) -> None:
+    def __init__(self, directory: Directory, base: str, people: Listing) -> None:
         self._directory = directory
         self._base = base
         self._people = people
         self._membership = MEMBERSHIPS[directory.group_class]
         self._numbering = threading.Lock()
-        self.room = room_of(directory, base)
-        self.rolls = Rolls(directory, base)
+        self.listing = listing_of(directory, base)
+        self.memberships = GroupMemberships(directory, base)
 
     def get(self, session: Session, id: str, *, members: bool) -> Attributes | None:
         """Return a group by its id."""
-        raw = self.room.find(session, id) if id else None
+        raw = self.listing.find(session, id) if id else None
         if raw is None:
             return None
-        self.rolls.look(session, id, self.room.find)
+        self.memberships.look(session, id, self.listing.find)
         return self._with_members(session, raw) if members else self.shown(raw)
 
     def page(self, session: Session, query: Query) -> Page:
         """Return a page of groups."""
-        total, raws = self.room.page(session, query, self.shown)
+        total, raws = self.listing.page(session, query, self.shown)
         show = (lambda raw: self._with_members(session, raw)) if query.members else self.shown
         return Page(total, tuple(show(raw) for raw in raws))
 
@@ -67,7 +67,7 @@ class Groups:
         external = self._directory.group_external_id
         external_id = raw.first(external) if external else None
         return {
-            "id": self.room.id_of(raw) or "",
+            "id": self.listing.id_of(raw) or "",
             "displayName": rdn[1] if rdn else raw.first("cn"),
             **({"externalId": external_id} if external_id else {}),
             "meta": meta_of(raw),
@@ -83,7 +83,7 @@ class Groups:
                 session.add(dn, attributes)
             except Missing as error:
                 raise Unreachable(f"there is no entry {parent_of(dn)} to make groups in") from error
-        return self.shown(self.room.reread(session, dn))
+        return self.shown(self.listing.reread(session, dn))
 
     def change(self, session: Session, id: str, update: Update) -> Attributes:
         """Change a group's name and members; each part may be sent again."""
@@ -96,20 +96,20 @@ class Groups:
         before, after = update.present.get("externalId"), update.wanted.get("externalId")
         if external and before != after:
             session.modify(dn, [(MOD_REPLACE, external, encoded("externalId", after) or None)])
-        self.rolls.change(session, dn, adds, removes)
-        return self.shown(self.room.reread(session, dn))
+        self.memberships.change(session, dn, adds, removes)
+        return self.shown(self.listing.reread(session, dn))
 
     def delete(self, session: Session, id: str) -> None:
         """Remove a group."""
         raw = self._known(session, id)
-        with self.rolls.leaving(session, id, raw):
+        with self.memberships.leaving(session, id, raw):
             session.delete(raw.dn)
 
     def _known(self, session: Session, id: str) -> Raw:
-        raw = self.room.find(session, id) if id else None
+        raw = self.listing.find(session, id) if id else None
         if raw is None:
             raise Missing("there is no such group")
-        self.rolls.look(session, id, self.room.find)
+        self.memberships.look(session, id, self.listing.find)
         return raw
 
     def _new(self, session: Session, form: Attributes, dn: str) -> list[Attribute]:
@@ -135,9 +135,9 @@ class Groups:
         bases = {"base": self._directory.base, "group_base": self._base}
         rdn, _ = split(fitting(rendered(self._directory.group_dn, wanted, bases)))
         parent = parent_of(raw.dn)
-        with self.rolls.renaming(session, id, raw, f"{rdn},{parent}", {}):
+        with self.memberships.renaming(session, id, raw, f"{rdn},{parent}", {}):
             dn = session.rename(raw.dn, rdn, parent)
-            self.rolls.settle(session, id, self.room.reread(session, dn))
+            self.memberships.settle(session, id, self.listing.reread(session, dn))
         return dn
 
     def _members_of(self, session: Session, update: Update) -> tuple[list[str], list[str]]:
@@ -153,7 +153,7 @@ class Groups:
         found = self._people.found(session, ids)
         missing = [id for id in ids if id not in found]
         if missing and self._membership.by_dn:
-            found |= self.room.found(session, missing)
+            found |= self.listing.found(session, missing)
         return [self._membership.value_of(found[id], self._directory) for id in ids if id in found]
 
     def _with_members(self, session: Session, raw: Raw) -> Attributes:
@@ -169,12 +169,12 @@ class Groups:
     def _ids_of(self, session: Session, names: list[str]) -> list[str]:
         """Return the ids of members, in their order; entries that are neither people nor groups have none."""
         ids: dict[object, str] = {}
-        for room in (self._people, self.room) if self._membership.by_dn else (self._people,):
+        for listing in (self._people, self.listing) if self._membership.by_dn else (self._people,):
             for some in chunks([name for name in names if self._key(name) not in ids]):
-                text = both(room.filter, any_of(list(self._sought(some))))
+                text = both(listing.filter, any_of(list(self._sought(some))))
                 ids |= {
-                    self._key(self._membership.value_of(raw, self._directory)): room.id_of(raw) or ""
-                    for raw in session.find(room.base, text, [room.id, self._directory.user_name])
+                    self._key(self._membership.value_of(raw, self._directory)): listing.id_of(raw) or ""
+                    for raw in session.find(listing.base, text, [listing.id, self._directory.user_name])
                 }
         found = (ids.get(self._key(name)) for name in names)
         return [id for id in found if id]
@@ -190,7 +190,7 @@ class Groups:
         return normal(name) if self._membership.by_dn else name.casefold()
 
 
-def room_of(directory: Directory, base: str) -> Room:
+def listing_of(directory: Directory, base: str) -> Listing:
     """Return where groups are, and how they are asked for."""
     name = rdn_of(rendered(directory.group_dn, {"displayName": "x"}, {"group_base": base, "base": ""}))
     external = directory.group_external_id
@@ -200,6 +200,6 @@ def room_of(directory: Directory, base: str) -> Room:
         loose=frozenset({"externalid"}),
     )
     names = ("cn", directory.id, *READ, *([external] if external else []))
-    return Room(
+    return Listing(
         ResourceType.GROUP, base, equal("objectClass", directory.group_class), directory.id, names, words
     )

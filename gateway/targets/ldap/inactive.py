@@ -9,7 +9,7 @@ from ldap import MOD_ADD, MOD_DELETE, MOD_REPLACE
 from gateway.flow.target_port import CannotFilter
 from gateway.targets.ldap.dn import is_below
 from gateway.targets.ldap.entries import Raw
-from gateway.targets.ldap.filters import EVERYBODY, NOBODY, Ask, Asked
+from gateway.targets.ldap.filters import EVERYBODY, NOBODY, Ask, LdapFilter
 from gateway.targets.ldap.layout import Directory
 
 DISABLED: Final = 0x2  # of userAccountControl: ACCOUNTDISABLE
@@ -37,10 +37,10 @@ def habit_of(directory: Directory) -> Habit:
     return HABITS[directory.inactive]
 
 
-def _by_literal(active: Asked, inactive: Asked) -> Ask:
+def _by_literal(active: LdapFilter, inactive: LdapFilter) -> Ask:
     answers = {True: active, "true": active, False: inactive, "false": inactive}
 
-    def ask(literal: Any) -> Asked:
+    def ask(literal: Any) -> LdapFilter:
         key = literal.casefold() if isinstance(literal, str) else literal
         if not isinstance(key, str | bool) or key not in answers:
             raise CannotFilter("active is true or false")
@@ -85,27 +85,27 @@ HABITS: Final[Mapping[str | None, Habit]] = {
         lambda raw, directory: True,
         lambda active: [],
         lambda raw, active: [],
-        _by_literal(Asked(EVERYBODY), Asked(NOBODY)),
+        _by_literal(LdapFilter(EVERYBODY), LdapFilter(NOBODY)),
     ),
     "move": Habit(
         _stands_with_the_active,
         lambda active: [],
         lambda raw, active: [],
-        _by_literal(Asked(EVERYBODY, exact=False), Asked(EVERYBODY, exact=False)),
+        _by_literal(LdapFilter(EVERYBODY, exact=False), LdapFilter(EVERYBODY, exact=False)),
         moves=True,
     ),
     "nsAccountLock": Habit(
         _is_unlocked,
         lambda active: [] if active else [("nsAccountLock", [b"true"])],
         _lock,
-        _by_literal(Asked("(!(nsAccountLock=true))"), Asked("(nsAccountLock=true)")),
+        _by_literal(LdapFilter("(!(nsAccountLock=true))"), LdapFilter("(nsAccountLock=true)")),
         reads=("nsAccountLock",),
     ),
     "userAccountControl": Habit(
         _is_enabled,
         lambda active: [("userAccountControl", [b"%d" % (NORMAL if active else NORMAL | DISABLED)])],
         _switch,
-        _by_literal(Asked(f"(!{BIT})"), Asked(BIT)),
+        _by_literal(LdapFilter(f"(!{BIT})"), LdapFilter(BIT)),
         reads=("userAccountControl",),
     ),
 }

@@ -21,7 +21,7 @@ from gateway.targets.ldap.session import Session, in_doubt
 Find = Callable[[Session, str], Raw | None]
 
 
-class Rolls:
+class GroupMemberships:
     """The members that the groups of one directory name."""
 
     def __init__(self, directory: Directory, base: str | None) -> None:
@@ -163,7 +163,7 @@ _RANGE: Final = re.compile(r";range=\d+-(\d+|\*)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class MemberStyle:
     """How one class of groups names its members."""
 
     attribute: str
@@ -198,11 +198,11 @@ def part_of(raw: Raw, attribute: str) -> tuple[list[str], str | None]:
     return raw.texts(attribute), None
 
 
-MEMBERSHIPS: Final[Mapping[str, Membership]] = {  # by object class
-    "groupOfNames": Membership("member", placeholder=True),
-    "groupOfUniqueNames": Membership("uniqueMember", placeholder=True),
-    "posixGroup": Membership("memberUid", by_dn=False, numbered=True),
-    "group": Membership(
+MEMBERSHIPS: Final[Mapping[str, MemberStyle]] = {  # by object class
+    "groupOfNames": MemberStyle("member", placeholder=True),
+    "groupOfUniqueNames": MemberStyle("uniqueMember", placeholder=True),
+    "posixGroup": MemberStyle("memberUid", by_dn=False, numbered=True),
+    "group": MemberStyle(
         "member", follows=True, extras=lambda name: {"sAMAccountName": short_name(name, 256)}
     ),
 }

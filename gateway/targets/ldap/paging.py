@@ -10,7 +10,7 @@ from typing import Final
 from gateway.flow.target_port import Attributes, CannotFilter, Query, ResourceType, Silent, TargetError
 from gateway.scim.predicate import predicate
 from gateway.targets.ldap.entries import Raw, read_id, sought_id
-from gateway.targets.ldap.filters import NOBODY, Ask, Asked, Vocabulary, any_of, both, equal, translate
+from gateway.targets.ldap.filters import NOBODY, Ask, LdapFilter, Vocabulary, any_of, both, equal, translate
 from gateway.targets.ldap.session import PAGE, Session, in_doubt
 
 LASTS: Final = 60.0  # seconds that the order of a long list is kept after its last page was asked for
@@ -19,7 +19,7 @@ PLACES: Final = 10_000  # entries whose place is remembered
 
 
 @dataclass(slots=True)
-class Walk:
+class PagedList:
     """The DNs of a long list, in the order in which its pages show them."""
 
     dns: list[str]
@@ -27,16 +27,16 @@ class Walk:
 
 
 @dataclass(slots=True)
-class Walks:
+class PagingState:
     """The long lists that somebody reads page by page; every connection shares them."""
 
     clock: Callable[[], float] = time.monotonic
-    _kept: dict[str, Walk] = field(default_factory=dict)  # by filter
+    _kept: dict[str, PagedList] = field(default_factory=dict)  # by filter
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def keep(self, text: str, dns: list[str]) -> Walk:
+    def keep(self, text: str, dns: list[str]) -> PagedList:
         """Keep a list; those that nobody reads any more, or has asked for longest, are forgotten."""
-        walk = Walk(dns, self.clock())
+        walk = PagedList(dns, self.clock())
         with self._lock:
             self._kept = {text: kept for text, kept in self._kept.items() if not self._is_over(kept)}
             self._kept[text] = walk
@@ -44,7 +44,7 @@ class Walks:
                 del self._kept[min(self._kept, key=lambda text: self._kept[text].used)]
         return walk
 
-    def recall(self, text: str) -> Walk | None:
+    def recall(self, text: str) -> PagedList | None:
         """Return a list that was read from lately."""
         walk = self._kept.get(text)
         if walk is None or self._is_over(walk):
@@ -52,7 +52,7 @@ class Walks:
         walk.used = self.clock()
         return walk
 
-    def _is_over(self, walk: Walk) -> bool:
+    def _is_over(self, walk: PagedList) -> bool:
         return self.clock() - walk.used > LASTS
 
 
@@ -82,7 +82,7 @@ Show = Callable[[Raw], Attributes]
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Listing:
     """People, or groups: where they are, which entries they are, and how each is shown."""
 
     kind: ResourceType
@@ -91,7 +91,7 @@ class Room:
     id: str  # the attribute
     names: tuple[str, ...]  # of the attributes that are read
     words: Vocabulary
-    walks: Walks = field(default_factory=Walks)
+    paging_state: PagingState = field(default_factory=PagingState)
     places: Places = field(default_factory=Places)
 
     def find(self, session: Session, id: str) -> Raw | None:
@@ -132,16 +132,16 @@ class Room:
 
     def page(self, session: Session, query: Query, show: Show) -> tuple[int, list[Raw]]:
         """Return how many match, and those of one page; raises CannotFilter where that cannot be asked."""
-        asked = Asked(self.filter) if query.filter is None else translate(query.filter, self.words)
+        asked = LdapFilter(self.filter) if query.filter is None else translate(query.filter, self.words)
         text = both(self.filter, asked.text)
-        walk = self.walks.recall(text) if query.start > 1 else None
+        walk = self.paging_state.recall(text) if query.start > 1 else None
         if walk is None:
             few = self._few(session, text, query, show)
             if few is not None:
                 return few
             if not asked.exact:
                 raise CannotFilter("the directory compares less exactly, and that would be too many")
-            walk = self.walks.keep(text, self._all(session, text))
+            walk = self.paging_state.keep(text, self._all(session, text))
         return self._window(session, walk, query)
 
     def _few(self, session: Session, text: str, query: Query, show: Show) -> tuple[int, list[Raw]] | None:
@@ -165,7 +165,7 @@ class Room:
         dns.sort()
         return dns
 
-    def _window(self, session: Session, walk: Walk, query: Query) -> tuple[int, list[Raw]]:
+    def _window(self, session: Session, walk: PagedList, query: Query) -> tuple[int, list[Raw]]:
         """Return a part of a long list; who has gone or moved since it was made leaves it."""
         first, count = max(query.start, 1) - 1, max(query.count, 0)
         while True:
@@ -186,8 +186,8 @@ def id_is(attribute: str, id: str) -> str:
 def asks_for_id(attribute: str) -> Ask:
     """Return how `id eq …` is asked."""
 
-    def ask(literal: object) -> Asked:
-        return Asked(id_is(attribute, literal)) if isinstance(literal, str) else Asked(NOBODY)
+    def ask(literal: object) -> LdapFilter:
+        return LdapFilter(id_is(attribute, literal)) if isinstance(literal, str) else LdapFilter(NOBODY)
 
     return ask
 

@@ -24,9 +24,9 @@ from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.inactive import Modification, habit_of
 from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.memberships import Rolls
+from gateway.targets.ldap.memberships import GroupMemberships
 from gateway.targets.ldap.naming import Naming
-from gateway.targets.ldap.paging import Room, asks_for_id
+from gateway.targets.ldap.paging import Listing, asks_for_id
 from gateway.targets.ldap.session import Session, in_doubt
 
 REFERENCES: Final = frozenset({"manager"})  # attributes that hold the DN of another person
@@ -36,12 +36,12 @@ READ: Final = ("objectClass", "createTimestamp", "modifyTimestamp")
 class People:
     """What is done to people on one connection."""
 
-    def __init__(self, directory: Directory, room: Room, groups: Groups | None = None) -> None:
-        self.room = room
+    def __init__(self, directory: Directory, listing: Listing, groups: Groups | None = None) -> None:
+        self.listing = listing
         self._directory = directory
         self._habit = habit_of(directory)
         self._naming = Naming(directory)
-        self._rolls = groups.rolls if groups else Rolls(directory, None)
+        self._memberships = groups.memberships if groups else GroupMemberships(directory, None)
         said = (directory.id, directory.user_name, directory.external_id, *self._habit.reads, *READ)
         self._own = {name.casefold() for name in said}  # shown under names of ours
         self._lists = {name.casefold() for name in directory.lists}
@@ -49,15 +49,15 @@ class People:
 
     def get(self, session: Session, id: str) -> Attributes | None:
         """Return a person by their id."""
-        raw = self.room.find(session, id) if id else None
+        raw = self.listing.find(session, id) if id else None
         if raw is None:
             return None
-        self._rolls.look(session, id, self.room.find)
+        self._memberships.look(session, id, self.listing.find)
         return self.shown(raw)
 
     def page(self, session: Session, query: Query) -> Page:
         """Return a page of people."""
-        total, raws = self.room.page(session, query, self.shown)
+        total, raws = self.listing.page(session, query, self.shown)
         return Page(total, tuple(self.shown(raw) for raw in raws))
 
     def shown(self, raw: Raw) -> Attributes:
@@ -70,7 +70,7 @@ class People:
         }
         named = {"userName": raw.first(directory.user_name), "externalId": raw.first(directory.external_id)}
         return {
-            "id": self.room.id_of(raw) or "",
+            "id": self.listing.id_of(raw) or "",
             **{name: value for name, value in named.items() if value is not None},
             **attributes,
             "active": self._habit.is_active(raw, directory),
@@ -96,7 +96,7 @@ class People:
             session.add(dn, [("objectClass", classes), *attributes.items(), *born])
         except Missing as error:
             raise Unreachable(f"there is no entry {parent_of(dn)} to make people in") from error
-        return self.shown(self.room.reread(session, dn))
+        return self.shown(self.listing.reread(session, dn))
 
     def change(self, session: Session, id: str, update: Update) -> Attributes:
         """Change a person; a new name or place first, which is taken back where the rest is refused."""
@@ -107,34 +107,34 @@ class People:
         attributes = self._resolved(session, attributes)
         dn = self._naming.new_dn(raw, update, attributes)
         modifications = self._modifications(raw, update, attributes, dn)
-        with self._rolls.renaming(session, id, raw, dn, update.wanted):
+        with self._memberships.renaming(session, id, raw, dn, update.wanted):
             if dn != raw.dn:
                 dn = session.rename(raw.dn, *split(dn))
             if modifications:
                 self._modify(session, raw, dn, modifications)
-            after = self.room.reread(session, dn)
-            self._rolls.settle(session, id, after)
+            after = self.listing.reread(session, dn)
+            self._memberships.settle(session, id, after)
         return self.shown(after)
 
     def delete(self, session: Session, id: str) -> None:
         """Remove a person, from their groups first: whoever gets the same DN later shall not be in them."""
         raw = self._known(session, id)
-        with self._rolls.leaving(session, id, raw):
+        with self._memberships.leaving(session, id, raw):
             session.delete(raw.dn)
 
     def _known(self, session: Session, id: str) -> Raw:
-        raw = self.room.find(session, id) if id else None
+        raw = self.listing.find(session, id) if id else None
         if raw is None:
             raise Missing("there is no such entry")
-        self._rolls.look(session, id, self.room.find)
+        self._memberships.look(session, id, self.listing.find)
         return raw
 
     def _refuse_known(self, session: Session, form: Attributes) -> None:
         """Raise Conflict where somebody has the externalId: they may be there under another userName."""
         name = self._directory.external_id
         for value in encoded("externalId", form.get("externalId")):
-            text = both(self.room.filter, equal(name, value.decode()))
-            if any(value in raw.all(name) for raw in session.find(self.room.base, text, [name])):
+            text = both(self.listing.filter, equal(name, value.decode()))
+            if any(value in raw.all(name) for raw in session.find(self.listing.base, text, [name])):
                 raise Conflict("externalId belongs to another entry")
 
     def _refuse_taken(self, session: Session, form: Attributes, own: str | None = None) -> None:
@@ -142,9 +142,9 @@ class People:
         values = encoded("userName", form.get("userName"))
         if not values:
             raise Refused("userName is missing")
-        text = both(self.room.filter, equal(self._directory.user_name, values[0].decode()))
-        for raw in session.find(self.room.base, text, self.room.names):
-            if self.room.id_of(raw) != own:
+        text = both(self.listing.filter, equal(self._directory.user_name, values[0].decode()))
+        for raw in session.find(self.listing.base, text, self.listing.names):
+            if self.listing.id_of(raw) != own:
                 raise Conflict("userName belongs to another entry")
 
     def _modifications(self, raw: Raw, update: Update, attributes: Written, dn: str) -> list[Modification]:
@@ -190,13 +190,13 @@ class People:
         ways = [equal(name, who) for name in (directory.user_name, directory.external_id)]
         if directory.id.casefold() != "objectguid":
             ways.append(equal(directory.id, who))
-        found = session.find(self.room.base, both(self.room.filter, any_of(ways)), [directory.id])
+        found = session.find(self.listing.base, both(self.listing.filter, any_of(ways)), [directory.id])
         if len(found) != 1:
             raise Refused(f"{attribute}: nobody, or more than one, has this id, userName or externalId")
         return found[0].dn.encode()
 
 
-def room_of(directory: Directory) -> Room:
+def listing_of(directory: Directory) -> Listing:
     """Return where people are, and how they are asked for."""
     names = directory.attributes or ("*",)
     own = (directory.id, directory.user_name, directory.external_id, *habit_of(directory).reads)
@@ -205,6 +205,6 @@ def room_of(directory: Directory) -> Room:
         {"active": habit_of(directory).asks, "id": asks_for_id(directory.id)},
         loose=frozenset({"externalid"}),
     )
-    return Room(
+    return Listing(
         ResourceType.USER, directory.base, directory.people, directory.id, (*names, *own, *READ), words
     )

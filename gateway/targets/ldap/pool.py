@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from gateway.flow.target_port import Silent, Unreachable
 from gateway.targets.ldap.session import Session
-from gateway.targets.ldap.sign_in import Door
+from gateway.targets.ldap.sign_in import SignIn
 
 WORKERS: Final = 4  # connections, unless the target's `concurrency` says otherwise
 LISTS: Final = 5.0  # attempts that a long list may take the time of
@@ -20,8 +20,8 @@ T = TypeVar("T")
 class Pool:
     """Runs work on a directory; no more at a time than there are connections."""
 
-    def __init__(self, door: Door, workers: int | None = None) -> None:
-        self._door = door
+    def __init__(self, sign_in: SignIn, workers: int | None = None) -> None:
+        self._sign_in = sign_in
         self._threads = ThreadPoolExecutor(workers or WORKERS, thread_name_prefix="ldap")
         self._places = asyncio.Semaphore(workers or WORKERS)
         self._own = threading.local()
@@ -32,7 +32,7 @@ class Pool:
 
         It may take the time of so many attempts.
         """
-        timeout = self._door.timeout
+        timeout = self._sign_in.timeout
         try:
             async with asyncio.timeout(timeout):
                 await self._places.acquire()
@@ -58,7 +58,7 @@ class Pool:
     def _work(self, work: Callable[[Session], T]) -> T:
         session: Session | None = getattr(self._own, "session", None)
         if session is None:
-            session = self._own.session = Session(self._door)
+            session = self._own.session = Session(self._sign_in)
             self._sessions.append(session)
         session.begin()
         return work(session)

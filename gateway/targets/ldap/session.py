@@ -14,7 +14,7 @@ from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.filters import EVERYBODY
 from gateway.targets.ldap.inactive import Attribute, Modification
 from gateway.targets.ldap.results import BROKEN_LINE, code_of, error_of
-from gateway.targets.ldap.sign_in import Door, connected
+from gateway.targets.ldap.sign_in import SignIn, connected
 
 PAGE: Final = 500  # entries asked for at once; directories give 1,000 at most
 IDLE: Final = 60.0  # seconds
@@ -30,8 +30,8 @@ T = TypeVar("T")
 class Session:
     """A connection, opened at its first call and again after it broke."""
 
-    def __init__(self, door: Door, clock: Callable[[], float] = time.monotonic) -> None:
-        self._door = door
+    def __init__(self, sign_in: SignIn, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sign_in = sign_in
         self._clock = clock
         self._connection: Any = None
         self._is_fresh = True
@@ -44,12 +44,12 @@ class Session:
         now = self._clock()
         if now - self._used > IDLE:
             self.close()
-        self._used, self._until = now, now + self._door.timeout
+        self._used, self._until = now, now + self._sign_in.timeout
         self._is_fresh = self.has_sent = False
 
     def go_on(self) -> None:
         """Give what follows the time of an attempt anew: a long list is read in many calls, each in time."""
-        self._until = self._clock() + self._door.timeout
+        self._until = self._clock() + self._sign_in.timeout
 
     def close(self) -> None:
         """Give the connection up."""
@@ -183,7 +183,7 @@ class Session:
     def _opened(self) -> Any:
         if self._connection is None:
             self._is_fresh = True
-            self._connection = connected(self._door, self._left())
+            self._connection = connected(self._sign_in, self._left())
         return self._connection
 
 

@@ -30,7 +30,7 @@ OURS: Final = {  # whatever the system's ldap.conf says
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class SignIn:
     """How a directory is reached and who we are there."""
 
     url: str
@@ -39,10 +39,10 @@ class Door:
     timeout: float = 10.0  # seconds for one attempt, all its calls together
 
 
-def connected(door: Door, seconds: float) -> Any:
+def connected(sign_in: SignIn, seconds: float) -> Any:
     """Return a new connection, signed in within so many seconds; raises Unreachable or Denied."""
     try:
-        connection = _initialized(door, seconds * CONNECT_SHARE)
+        connection = _initialized(sign_in, seconds * CONNECT_SHARE)
     except OSError as error:
         raise Unreachable(readable(f"the directory cannot be reached ({error})")) from error
     try:
@@ -51,7 +51,7 @@ def connected(door: Door, seconds: float) -> Any:
         connection.set_option(ldap.OPT_NETWORK_TIMEOUT, seconds * CONNECT_SHARE)
         connection.set_option(ldap.OPT_TIMEOUT, seconds)
         connection.timeout = seconds
-        _sign_in(connection, door.auth)
+        _sign_in(connection, sign_in.auth)
     except ldap.LDAPError as error:
         with suppress(ldap.LDAPError):
             connection.unbind_ext_s()
@@ -59,20 +59,20 @@ def connected(door: Door, seconds: float) -> Any:
     return connection
 
 
-def _initialized(door: Door, seconds: float) -> Any:
+def _initialized(sign_in: SignIn, seconds: float) -> Any:
     """Return a connection on which nothing was said yet; raises OSError."""
-    url, start_tls = urlsplit(door.url), door.directory.start_tls
+    url, start_tls = urlsplit(sign_in.url), sign_in.directory.start_tls
     if url.scheme != "ldaps" and not start_tls:
-        return ldap.initialize(door.url)
+        return ldap.initialize(sign_in.url)
     address = (url.hostname or "", url.port or PORTS[url.scheme])
-    return ldap.initialize(PLAINLY, fileno=secured(address, _trust(door), seconds, start_tls=start_tls))
+    return ldap.initialize(PLAINLY, fileno=secured(address, _trust(sign_in), seconds, start_tls=start_tls))
 
 
-def _trust(door: Door) -> ssl.SSLContext:
+def _trust(sign_in: SignIn) -> ssl.SSLContext:
     """Return whom to trust, and what to show."""
-    context = ssl.create_default_context(cafile=door.directory.ca)
-    if isinstance(door.auth, External) and door.auth.cert:
-        context.load_cert_chain(door.auth.cert, door.auth.key)
+    context = ssl.create_default_context(cafile=sign_in.directory.ca)
+    if isinstance(sign_in.auth, External) and sign_in.auth.cert:
+        context.load_cert_chain(sign_in.auth.cert, sign_in.auth.key)
     return context
 
 

@@ -22,7 +22,7 @@ from gateway.flow.target_port import (
     Throttled,
 )
 from gateway.scim.names import CORE_GROUP, ERROR, get
-from gateway.targets.address import Reply
+from gateway.targets.address import HttpReply
 from gateway.targets.scim.abilities import Abilities, promises
 
 MAX_REASON: Final = 300  # characters
@@ -45,14 +45,14 @@ _UNREADABLE: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListAnswer:
     """Entries as one answer lists them; `total` is its totalResults, None where it has none."""
 
     total: int | None
     entries: tuple[Attributes, ...]
 
 
-def read_entry(reply: Reply, now: float) -> Attributes | None:
+def read_entry(reply: HttpReply, now: float) -> Attributes | None:
     """Return the entry of a 2xx answer, None where it has no body; `now` is in POSIX seconds."""
     document = _read_document(reply, now)
     if document is None or _is_entry(document):
@@ -60,13 +60,13 @@ def read_entry(reply: Reply, now: float) -> Attributes | None:
     raise Nonsense("the target's answer has no id", reply.status)
 
 
-def read_changed(reply: Reply, id: str, now: float) -> Attributes | None:
+def read_changed(reply: HttpReply, id: str, now: float) -> Attributes | None:
     """Return the entry after a change, None where the answer has no body."""
     document = _read_document(reply, now, Missing)
     return None if document is None else document | {"id": id}
 
 
-def read_found(reply: Reply, id: str, now: float) -> Attributes | None:
+def read_found(reply: HttpReply, id: str, now: float) -> Attributes | None:
     """Return the entry that was asked for, or None where the target says that there is none."""
     try:
         document = _read_document(reply, now, Missing)
@@ -77,7 +77,7 @@ def read_found(reply: Reply, id: str, now: float) -> Attributes | None:
     return document | {"id": id}
 
 
-def read_list(reply: Reply, is_filtered: bool, now: float) -> Listing:
+def read_list(reply: HttpReply, is_filtered: bool, now: float) -> ListAnswer:
     """Return a ListResponse (RFC 7644 section 3.4.2)."""
     try:
         document = _read_document(reply, now)
@@ -88,12 +88,12 @@ def read_list(reply: Reply, is_filtered: bool, now: float) -> Listing:
     return _listing(document or {}, reply.status)
 
 
-def read_promises(reply: Reply, now: float) -> Abilities:
+def read_promises(reply: HttpReply, now: float) -> Abilities:
     """Return what a ServiceProviderConfig promises (RFC 7643 section 5)."""
     return promises(_read_document(reply, now) or {})
 
 
-def read_group_support(reply: Reply, now: float) -> bool:
+def read_group_support(reply: HttpReply, now: float) -> bool:
     """Say whether a list of resource types has groups (RFC 7643 section 6)."""
     types = get(_read_document(reply, now) or {}, "Resources")
     if not isinstance(types, list):
@@ -108,7 +108,7 @@ def readable(text: str) -> str:
     return line if len(line) <= MAX_REASON else line[: MAX_REASON - 1] + "…"
 
 
-def retry_after(reply: Reply, now: float) -> float | None:
+def retry_after(reply: HttpReply, now: float) -> float | None:
     """Return the seconds the target asks to wait: a number, or an HTTP date (RFC 9110 section 10.2.3)."""
     text = reply.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", text):
@@ -121,7 +121,7 @@ def retry_after(reply: Reply, now: float) -> float | None:
     return max(0.0, (moment - datetime.fromtimestamp(now, UTC)).total_seconds())
 
 
-def _read_document(reply: Reply, now: float, absent: type[TargetError] = Nonsense) -> Attributes | None:
+def _read_document(reply: HttpReply, now: float, absent: type[TargetError] = Nonsense) -> Attributes | None:
     """Return the JSON object of a 2xx answer; a 404 in SCIM is `absent`, where an entry was asked for."""
     if reply.status // 100 != 2:
         raise _error(reply, now, absent)
@@ -135,7 +135,7 @@ def _read_document(reply: Reply, now: float, absent: type[TargetError] = Nonsens
     return document
 
 
-def _error(reply: Reply, now: float, absent: type[TargetError]) -> TargetError:
+def _error(reply: HttpReply, now: float, absent: type[TargetError]) -> TargetError:
     document = _json(reply.body)
     meaning = MEANINGS.get(reply.status) or MEANINGS_BY_CLASS.get(reply.status // 100, Nonsense)
     if reply.status == 404:
@@ -151,7 +151,7 @@ def _reason(status: int, document: Any) -> str:
     return said or f"the target answered {status} without a reason"
 
 
-def _is_about_filter(reply: Reply) -> bool:
+def _is_about_filter(reply: HttpReply) -> bool:
     document = _json(reply.body)
     said = document.get("scimType") if isinstance(document, dict) else None
     return reply.status in FILTER_STATUS or said in FILTER_TYPES
@@ -167,7 +167,7 @@ def _is_markup(body: bytes) -> bool:
     return body.lstrip()[:1] == b"<"
 
 
-def _listing(document: Attributes, status: int) -> Listing:
+def _listing(document: Attributes, status: int) -> ListAnswer:
     total, entries = get(document, "totalResults"), get(document, "Resources")
     if total is None and entries is None:
         raise Nonsense("the target's answer is no list", status)
@@ -176,7 +176,7 @@ def _listing(document: Attributes, status: int) -> Listing:
     entries = [] if entries is None else entries
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         raise Nonsense("the target's list has Resources that are no entries", status)
-    return Listing(total, tuple(entries))
+    return ListAnswer(total, tuple(entries))
 
 
 def _is_entry(entry: Any) -> bool:

@@ -26,7 +26,7 @@ _OTHER: Final = {Patch.WHOLE: Patch.NONE, Patch.NONE: Patch.WHOLE}
 log = structlog.get_logger()
 
 
-class Known:
+class Discovered:
     """Answers from memory; the service is asked once, when it first matters."""
 
     def __init__(

@@ -7,7 +7,7 @@ from typing import Final
 from gateway.flow.paging import SHOWS_AGAIN
 from gateway.flow.target_port import Attributes, CannotFilter, Contradiction, Page, Query, Refused
 from gateway.targets.scim.abilities import NO_COUNT, NO_START, NO_TOTALS, SHORT_PAGES, Lack
-from gateway.targets.scim.answers import Listing
+from gateway.targets.scim.answers import ListAnswer
 
 ENDS_EARLY: Final = "its list ends after {} of {} entries: if its totalResults are wrong, set `totals`"
 BEGINS_ANEW: Final = "it ignores startIndex, and does not show all of its list at once"
@@ -18,7 +18,7 @@ class Lists:
 
     def __init__(
         self,
-        read: Callable[[Query], Awaitable[Listing]],
+        read: Callable[[Query], Awaitable[ListAnswer]],
         note: Callable[[Lack], None],
         totals: bool | None = None,  # whether totalResults are believed; None: not seen yet
     ) -> None:
@@ -39,7 +39,7 @@ class Lists:
         entries = found.entries if query.rest else found.entries[: query.count]
         return Page(_reached(query, found) if total is None else total, entries, total is not None)
 
-    async def _ask(self, query: Query) -> Listing:
+    async def _ask(self, query: Query) -> ListAnswer:
         found = await self._read(query)
         if len(found.entries) > query.count:
             self._counts = False
@@ -48,7 +48,7 @@ class Lists:
             self._note(NO_TOTALS)
         return replace(found, total=None) if self._totals is False else found
 
-    async def _heeds_start(self, query: Query, found: Listing) -> bool:
+    async def _heeds_start(self, query: Query, found: ListAnswer) -> bool:
         """Say whether a later page is another one than the first; that is looked at once."""
         if self._starts is None:
             first = await self._ask(replace(query, start=1, count=1))
@@ -57,34 +57,34 @@ class Lists:
             self._heeds(first.entries[0]["id"] != found.entries[0]["id"])
         return self._starts is not False
 
-    async def _from_the_first(self, query: Query) -> Listing:
+    async def _from_the_first(self, query: Query) -> ListAnswer:
         """Return what comes from `start` on, cut from a page of all that comes before it, too."""
         wanted = query.start - 1 + query.count
         whole = await self._ask(replace(query, start=1, count=wanted))
         shown = len(whole.entries)
         if whole.total is None and not self._counts:  # all of it comes, whatever is asked for
-            return Listing(shown, whole.entries[query.start - 1 :])
+            return ListAnswer(shown, whole.entries[query.start - 1 :])
         if shown < min(wanted, wanted if whole.total is None else whole.total):
             raise Contradiction(BEGINS_ANEW)
-        return Listing(whole.total, whole.entries[query.start - 1 :])
+        return ListAnswer(whole.total, whole.entries[query.start - 1 :])
 
-    async def _filled(self, query: Query, found: Listing) -> Listing:
+    async def _filled(self, query: Query, found: ListAnswer) -> ListAnswer:
         """Return a page as long as was asked for, where there is so much."""
         while 0 < len(found.entries) < query.count and _reached(query, found) < (found.total or 0):
             start, count = _reached(query, found) + 1, query.count - len(found.entries)
             more = await self._ask(replace(query, start=start, count=count))
             if not more.entries:
                 _refuse_early_end(start - 1, more.total)
-                return Listing(more.total, found.entries)
+                return ListAnswer(more.total, found.entries)
             shown = _ids(found.entries)
             news = tuple(entry for entry in more.entries if entry["id"] not in shown)
             if not news:
                 raise Contradiction(SHOWS_AGAIN)
             self._note(SHORT_PAGES)
-            found = Listing(more.total, (*found.entries, *news))
+            found = ListAnswer(more.total, (*found.entries, *news))
         return found
 
-    async def _total(self, query: Query, found: Listing) -> int | None:
+    async def _total(self, query: Query, found: ListAnswer) -> int | None:
         """Return how many there are in all; None where only who reads everybody can tell."""
         total, reached = found.total, _reached(query, found)
         if not found.entries:
@@ -111,7 +111,7 @@ class Lists:
         is_first = query.count > 0 and query.start == 1
         return 0 if is_first or (total == 0 and self._totals) else None
 
-    async def _is_last(self, query: Query, found: Listing) -> bool:
+    async def _is_last(self, query: Query, found: ListAnswer) -> bool:
         """Look behind a page that claims to be the last one."""
         if self._starts is False and (query.start > 1 or self._totals or not self._counts):
             return await self._are_all(query, found)
@@ -133,7 +133,7 @@ class Lists:
             self._disbelieve()  # else somebody has come meanwhile
         return False
 
-    async def _are_all(self, query: Query, found: Listing) -> bool:
+    async def _are_all(self, query: Query, found: ListAnswer) -> bool:
         """Look behind a page where startIndex is ignored: by asking for one more."""
         if not self._counts:
             return True  # all come at once
@@ -144,7 +144,7 @@ class Lists:
         self._disbelieve()
         return False
 
-    async def _is_whole(self, query: Query, found: Listing, behind: Listing) -> bool:
+    async def _is_whole(self, query: Query, found: ListAnswer, behind: ListAnswer) -> bool:
         """Say whether the first page, which came again, holds all there are; raises Contradiction if not."""
         self._heeds(False)
         shown, again = len(found.entries), len(behind.entries)
@@ -176,7 +176,7 @@ def _refuse_early_end(reached: int, total: int | None) -> None:
         raise Contradiction(ENDS_EARLY.format(reached, total))
 
 
-def _reached(query: Query, found: Listing) -> int:
+def _reached(query: Query, found: ListAnswer) -> int:
     return query.start - 1 + len(found.entries)
 
 

@@ -8,8 +8,8 @@ import pytest
 from gateway.flow.target_port import Conflict, MemberUpdate, Query, Refused, TargetError, Unreachable, Update
 from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.memberships import Rolls
-from tests.support.ldap import GROUP, USER, room
+from gateway.targets.ldap.memberships import GroupMemberships
+from tests.support.ldap import GROUP, USER, listing
 from tests.support.ldap_faults import faulty
 
 EVERYBODY = Query()
@@ -50,7 +50,7 @@ class Rename:
 async def rename(request, slapd_server):
     async with (
         faulty(slapd_server) as proxy,
-        room(slapd_server, url=proxy.url, timeout=2.0, group_class=request.param) as here,
+        listing(slapd_server, url=proxy.url, timeout=2.0, group_class=request.param) as here,
     ):
         ann = await here.person("ann")
         for name in ("Sales", "Agents"):
@@ -168,24 +168,24 @@ class Refusing(Taking):
 
 
 def test_what_a_directory_never_lets_be_finished_keeps_nobody_from_being_read():
-    rolls, ann = Rolls(Directory("dc=x"), "ou=groups"), Raw("uid=ann", {})
-    with pytest.raises(TargetError), rolls.renaming(Refusing(), "1", ann, "uid=anna", {}):
+    memberships, ann = GroupMemberships(Directory("dc=x"), "ou=groups"), Raw("uid=ann", {})
+    with pytest.raises(TargetError), memberships.renaming(Refusing(), "1", ann, "uid=anna", {}):
         pass
 
-    rolls.look(Refusing(), "1", lambda session, id: ann)
+    memberships.look(Refusing(), "1", lambda session, id: ann)
 
-    rolls.settle(Refusing(), "1", ann)  # nothing is left to be done
+    memberships.settle(Refusing(), "1", ann)  # nothing is left to be done
 
 
 def test_a_read_in_the_middle_of_a_rename_touches_no_group_and_a_change_in_the_middle_of_that_waits():
-    rolls, ann, session = Rolls(Directory("dc=x"), "ou=groups"), Raw("uid=ann", {}), Taking()
+    memberships, ann, session = GroupMemberships(Directory("dc=x"), "ou=groups"), Raw("uid=ann", {}), Taking()
 
-    with rolls.renaming(session, "1", ann, "uid=anna", {}):
+    with memberships.renaming(session, "1", ann, "uid=anna", {}):
         done = list(session.done)
-        rolls.look(session, "1", lambda session, id: pytest.fail("this is the business of others"))
-        with pytest.raises(Unreachable), rolls.leaving(session, "1", ann):
+        memberships.look(session, "1", lambda session, id: pytest.fail("this is the business of others"))
+        with pytest.raises(Unreachable), memberships.leaving(session, "1", ann):
             pass
 
         assert session.done == done
-    rolls.look(session, "1", lambda session, id: Raw("uid=anna", {}))
+    memberships.look(session, "1", lambda session, id: Raw("uid=anna", {}))
     assert len(session.done) > len(done)

@@ -1,12 +1,12 @@
 """What is remembered between two calls."""
 
 from gateway.targets.ldap import paging
-from gateway.targets.ldap.paging import LASTS, LISTS, PLACES, Places, Walks
+from gateway.targets.ldap.paging import LASTS, LISTS, PLACES, PagingState, Places
 
 
 def test_a_long_list_is_kept_while_somebody_reads_it():
     clock = [0.0]
-    kept = Walks(lambda: clock[0])
+    kept = PagingState(lambda: clock[0])
     walk = kept.keep("(a=1)", ["dc=x"])
 
     for clock[0] in (LASTS, 2 * LASTS):
@@ -17,7 +17,7 @@ def test_a_long_list_is_kept_while_somebody_reads_it():
 
 def test_a_list_that_nobody_reads_any_more_takes_no_memory():
     clock = [0.0]
-    kept = Walks(lambda: clock[0])
+    kept = PagingState(lambda: clock[0])
     kept.keep("(a=1)", ["dc=x"])
     clock[0] = LASTS + 1
     kept.keep("(a=2)", ["dc=x"])
@@ -27,7 +27,7 @@ def test_a_list_that_nobody_reads_any_more_takes_no_memory():
 
 def test_only_the_lists_read_last_are_kept():
     clock = [0.0]
-    kept = Walks(lambda: clock[0])
+    kept = PagingState(lambda: clock[0])
     for n in range(LISTS + 1):
         clock[0] += 1
         kept.keep(str(n), [])

@@ -9,9 +9,9 @@ from gateway.flow.target_port import Broken, Silent, Unreachable
 from gateway.targets.ldap import pool as pools
 from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.pool import Pool
-from gateway.targets.ldap.sign_in import Door
+from gateway.targets.ldap.sign_in import SignIn
 
-DOOR = Door("ldap://127.0.0.1:1", Directory("dc=x"), timeout=0.05)
+DOOR = SignIn("ldap://127.0.0.1:1", Directory("dc=x"), timeout=0.05)
 
 
 @pytest.fixture

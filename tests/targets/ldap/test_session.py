@@ -6,9 +6,9 @@ from ldap.controls.libldap import SimplePagedResultsControl
 
 from gateway.flow.target_port import Denied, Missing, Refused, Silent, Unreachable
 from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.paging import Room
+from gateway.targets.ldap.paging import Listing
 from gateway.targets.ldap.session import IDLE, Session, undone
-from gateway.targets.ldap.sign_in import Door
+from gateway.targets.ldap.sign_in import SignIn
 from tests.support.ldap import USER
 
 
@@ -46,7 +46,7 @@ class Strict:
 
 
 def session(*says: type[ldap.LDAPError]) -> tuple[Session, Strict]:
-    found, connection = Session(Door("ldap://127.0.0.1:1", Directory("dc=x"))), Strict(*says)
+    found, connection = Session(SignIn("ldap://127.0.0.1:1", Directory("dc=x"))), Strict(*says)
     found.begin()
     found._connection = connection
     return found, connection
@@ -103,7 +103,7 @@ def test_an_entry_that_cannot_be_read_back_leaves_a_change_in_doubt(says):
     found, _ = session(says)
 
     with pytest.raises(Silent) as caught:
-        _room().reread(found, "cn=x")
+        _listing().reread(found, "cn=x")
     assert caught.value.maybe_applied
 
 
@@ -111,7 +111,7 @@ def test_an_entry_that_is_not_where_it_was_written_leaves_a_change_in_doubt():
     found, _ = session(ldap.NO_SUCH_OBJECT)
 
     with pytest.raises(Silent):
-        _room().reread(found, "cn=x")
+        _listing().reread(found, "cn=x")
 
 
 def test_an_entry_that_goes_between_look_and_change_is_missing():
@@ -129,13 +129,13 @@ def test_a_name_that_is_no_unicode_is_refused():
         found.delete("cn=\ud800")
 
 
-def _room() -> Room:
-    return Room(USER, "dc=x", "(a=b)", "cn", ("cn",), None)
+def _listing() -> Listing:
+    return Listing(USER, "dc=x", "(a=b)", "cn", ("cn",), None)
 
 
 def test_a_connection_that_was_idle_for_long_is_left():
     clock = [0.0]
-    found = Session(Door("ldap://127.0.0.1:1", Directory("dc=x")), lambda: clock[0])
+    found = Session(SignIn("ldap://127.0.0.1:1", Directory("dc=x")), lambda: clock[0])
     found.begin()
     found._connection = kept = Strict()
     for clock[0] in (IDLE, 2 * IDLE):
@@ -180,13 +180,13 @@ class Paged(Strict):
 def test_each_page_of_a_long_list_has_the_time_of_an_attempt():
     clock = [0.0]
     found, connection = (
-        Session(Door("ldap://127.0.0.1:1", Directory("dc=x")), lambda: clock[0]),
+        Session(SignIn("ldap://127.0.0.1:1", Directory("dc=x")), lambda: clock[0]),
         Paged(clock, 4),
     )
     found.begin()
     found._connection = connection
 
-    dns = _room()._all(found, "(a=b)")
+    dns = _listing()._all(found, "(a=b)")
 
     assert dns == ["cn=0", "cn=1", "cn=2", "cn=3"]
     assert connection.waited == [10.0] * 4

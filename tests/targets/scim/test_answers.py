@@ -19,10 +19,10 @@ from gateway.flow.target_port import (
     TargetError,
     Throttled,
 )
-from gateway.targets.address import Reply
+from gateway.targets.address import HttpReply
 from gateway.targets.scim.abilities import Abilities, Patch
 from gateway.targets.scim.answers import (
-    Listing,
+    ListAnswer,
     read_changed,
     read_entry,
     read_found,
@@ -43,9 +43,9 @@ LIST = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"]}
 HTML = b"<!DOCTYPE html><html><body>Sorry</body></html>"
 
 
-def said(status: int, body: object = None, **headers: str) -> Reply:
+def said(status: int, body: object = None, **headers: str) -> HttpReply:
     text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-    return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
+    return HttpReply(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
@@ -212,11 +212,11 @@ def test_any_text_may_stand_where_the_seconds_are(text):
 @pytest.mark.parametrize(
     ("body", "page"),
     [
-        pytest.param({**LIST, "totalResults": 1, "Resources": [ANN]}, Listing(1, (ANN,)), id="one"),
-        pytest.param({**LIST, "totalResults": 0}, Listing(0, ()), id="no Resources"),
-        pytest.param({**LIST, "totalResults": 0, "Resources": None}, Listing(0, ()), id="null Resources"),
-        pytest.param({**LIST, "Resources": [ANN]}, Listing(None, (ANN,)), id="no totalResults"),
-        pytest.param({"totalresults": 1, "resources": [ANN]}, Listing(1, (ANN,)), id="lower case"),
+        pytest.param({**LIST, "totalResults": 1, "Resources": [ANN]}, ListAnswer(1, (ANN,)), id="one"),
+        pytest.param({**LIST, "totalResults": 0}, ListAnswer(0, ()), id="no Resources"),
+        pytest.param({**LIST, "totalResults": 0, "Resources": None}, ListAnswer(0, ()), id="null Resources"),
+        pytest.param({**LIST, "Resources": [ANN]}, ListAnswer(None, (ANN,)), id="no totalResults"),
+        pytest.param({"totalresults": 1, "resources": [ANN]}, ListAnswer(1, (ANN,)), id="lower case"),
     ],
 )
 def test_a_list_is_a_page(body, page):
@@ -299,9 +299,9 @@ BODIES = st.binary() | JSON.map(lambda value: json.dumps(value).encode())
 @given(status=st.integers(100, 999), body=BODIES, after=st.text(max_size=20))
 def test_any_answer_is_a_value_or_a_target_error(read, status, body, after):
     with suppress(TargetError):
-        value = read(Reply(status, {"retry-after": after}, body), NOW)
+        value = read(HttpReply(status, {"retry-after": after}, body), NOW)
         assert status // 100 == 2
-        assert value is None or isinstance(value, dict | Listing)
+        assert value is None or isinstance(value, dict | ListAnswer)
 
 
 @given(st.text())

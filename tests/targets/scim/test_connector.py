@@ -18,8 +18,8 @@ from gateway.flow.target_port import (
 )
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
-from gateway.targets.address import Call, Reply
-from gateway.targets.http import Carrier
+from gateway.targets.address import Call, HttpReply
+from gateway.targets.http import HttpTransport
 from gateway.targets.scim.abilities import (
     NO_COUNT,
     NO_FILTER,
@@ -36,14 +36,14 @@ from tests.support.scim_target import scim_target
 
 USER = ResourceType.USER
 ANN = {"id": "1", "userName": "ann", "title": "Clerk", "meta": {"version": "1"}}
-PATCHES = Reply(200, {}, b'{"patch": {"supported": true}}')
-NO_PATCH = Reply(200, {}, b'{"patch": {"supported": false}}')
-SHOWN = Reply(200, {}, json.dumps(ANN).encode())
-NOBODY = Reply(200, {}, b'{"totalResults": 0, "Resources": []}')
-HTML = Reply(200, {}, b"<html>")
-NO_FILTERS = Reply(200, {}, b'{"filter": {"supported": false}}')
-SOME = Reply(200, {}, json.dumps({"totalResults": 1, "Resources": [ANN]}).encode())
-BOTH = Reply(
+PATCHES = HttpReply(200, {}, b'{"patch": {"supported": true}}')
+NO_PATCH = HttpReply(200, {}, b'{"patch": {"supported": false}}')
+SHOWN = HttpReply(200, {}, json.dumps(ANN).encode())
+NOBODY = HttpReply(200, {}, b'{"totalResults": 0, "Resources": []}')
+HTML = HttpReply(200, {}, b"<html>")
+NO_FILTERS = HttpReply(200, {}, b'{"filter": {"supported": false}}')
+SOME = HttpReply(200, {}, json.dumps({"totalResults": 1, "Resources": [ANN]}).encode())
+BOTH = HttpReply(
     200, {}, json.dumps({"totalResults": 2, "Resources": [ANN, {"id": "2", "userName": "bob"}]}).encode()
 )
 CONFIG = "/ServiceProviderConfig"
@@ -53,11 +53,11 @@ NAMES = "/Users?filter=userName%20eq%20%22ann%22&startIndex=1&count=2"
 class Script:
     """A carrier that gives answers from a list and remembers the calls."""
 
-    def __init__(self, *replies: Reply) -> None:
+    def __init__(self, *replies: HttpReply) -> None:
         self.calls: list[Call] = []
         self._replies = list(replies)
 
-    async def carry(self, call: Call) -> Reply:
+    async def carry(self, call: Call) -> HttpReply:
         self.calls.append(call)
         await asyncio.sleep(0)
         return self._replies.pop(0)
@@ -83,9 +83,9 @@ def update(**changed: object) -> Update:
         pytest.param(Patch.NONE, [SHOWN], ["PUT"], id="told not to"),
         pytest.param(None, [PATCHES, SHOWN], ["GET", "PATCH"], id="the service promises it"),
         pytest.param(None, [NO_PATCH, SHOWN], ["GET", "PUT"], id="the service does not"),
-        pytest.param(None, [Reply(404), SHOWN], ["GET", "PUT"], id="the service does not say"),
+        pytest.param(None, [HttpReply(404), SHOWN], ["GET", "PUT"], id="the service does not say"),
         pytest.param(None, [HTML, SHOWN], ["GET", "PUT"], id="the service talks HTML"),
-        pytest.param(None, [Reply(503), SHOWN], ["GET", "PUT"], id="the service cannot say now"),
+        pytest.param(None, [HttpReply(503), SHOWN], ["GET", "PUT"], id="the service cannot say now"),
     ],
 )
 async def test_a_change_is_a_patch_where_the_target_takes_one(patch, replies, methods):
@@ -99,7 +99,7 @@ async def test_a_change_is_a_patch_where_the_target_takes_one(patch, replies, me
     ("said", "methods"),
     [
         pytest.param(PATCHES, ["GET", "PATCH", "PATCH"], id="a promise"),
-        pytest.param(Reply(404), ["GET", "PUT", "PUT"], id="no answer for good"),
+        pytest.param(HttpReply(404), ["GET", "PUT", "PUT"], id="no answer for good"),
     ],
 )
 async def test_a_target_is_asked_once_what_it_takes(said, methods):
@@ -113,7 +113,7 @@ async def test_a_target_is_asked_once_what_it_takes(said, methods):
 
 @pytest.mark.parametrize("status", [401, 429, 503])
 async def test_a_target_that_could_not_say_is_asked_again_after_a_while(status):
-    script, now = Script(Reply(status), SHOWN, SHOWN, PATCHES, SHOWN), [0.0]
+    script, now = Script(HttpReply(status), SHOWN, SHOWN, PATCHES, SHOWN), [0.0]
     target = ScimConnector(script, "https://target.test/scim", now=lambda: now[0])
 
     for seconds in (0.0, ASK_AGAIN - 1, 1.0):
@@ -128,11 +128,11 @@ async def test_a_target_that_could_not_say_is_asked_again_after_a_while(status):
     ("said", "methods"),
     [
         pytest.param(PATCHES, ["GET", "PATCH", "PUT", "PUT"], id="PATCH"),
-        pytest.param(Reply(404), ["GET", "PUT", "PATCH", "PATCH"], id="PUT"),
+        pytest.param(HttpReply(404), ["GET", "PUT", "PATCH", "PATCH"], id="PUT"),
     ],
 )
 async def test_what_is_not_offered_after_all_is_said_the_other_way_from_then_on(said, methods, status):
-    script = Script(said, Reply(status), SHOWN, SHOWN)
+    script = Script(said, HttpReply(status), SHOWN, SHOWN)
     target = connector(script)
 
     for _ in range(2):
@@ -144,8 +144,8 @@ async def test_what_is_not_offered_after_all_is_said_the_other_way_from_then_on(
 @pytest.mark.parametrize(
     ("patch", "replies", "methods"),
     [
-        pytest.param(Patch.WHOLE, [Reply(405)], ["PATCH"], id="told so"),
-        pytest.param(None, [PATCHES, Reply(405), Reply(405)], ["GET", "PATCH", "PUT"], id="neither"),
+        pytest.param(Patch.WHOLE, [HttpReply(405)], ["PATCH"], id="told so"),
+        pytest.param(None, [PATCHES, HttpReply(405), HttpReply(405)], ["GET", "PATCH", "PUT"], id="neither"),
     ],
 )
 async def test_a_change_that_is_not_offered_in_any_way_is_refused(patch, replies, methods):
@@ -158,7 +158,7 @@ async def test_a_change_that_is_not_offered_in_any_way_is_refused(patch, replies
 
 
 async def test_changes_at_once_that_are_not_offered_all_go_the_other_way():
-    script = Script(PATCHES, Reply(405), Reply(405), SHOWN, SHOWN)
+    script = Script(PATCHES, HttpReply(405), HttpReply(405), SHOWN, SHOWN)
     target = connector(script)
 
     await asyncio.gather(*(target.change(USER, "1", update(title="Agent")) for _ in range(2)))
@@ -192,7 +192,7 @@ async def test_what_no_patch_can_say_is_put():
 
 
 async def test_a_patch_says_the_differences_only():
-    script = Script(Reply(204))
+    script = Script(HttpReply(204))
 
     assert await connector(script, Patch.WHOLE).change(USER, "1", update(title="Agent")) is None
     assert json.loads(script.calls[0].body)["Operations"] == [
@@ -201,7 +201,7 @@ async def test_a_patch_says_the_differences_only():
 
 
 @pytest.mark.parametrize(
-    "reply", [Reply(204), Reply(200, {}, b'{"state": "deleted"}')], ids=["204", "a body"]
+    "reply", [HttpReply(204), HttpReply(200, {}, b'{"state": "deleted"}')], ids=["204", "a body"]
 )
 async def test_a_delete_may_be_answered_with_or_without_a_body(reply):
     script = Script(reply)
@@ -227,11 +227,11 @@ async def test_nothing_is_sent_for_an_empty_id():
 )
 async def test_a_refused_query_is_about_its_filter_if_it_has_one(query, error):
     with pytest.raises(error):
-        await connector(Script(Reply(400)), filter=True).query(USER, query)
+        await connector(Script(HttpReply(400)), filter=True).query(USER, query)
 
 
 @pytest.mark.parametrize(
-    ("reply", "error"), [(Reply(401), Denied), (Reply(500), Broken), (Reply(429), Throttled)]
+    ("reply", "error"), [(HttpReply(401), Denied), (HttpReply(500), Broken), (HttpReply(429), Throttled)]
 )
 async def test_a_check_says_what_is_wrong_with_a_target(reply, error):
     script = Script(reply)
@@ -247,7 +247,7 @@ async def test_a_check_says_what_is_wrong_with_a_target(reply, error):
     [
         pytest.param(None, PATCHES, "it promises PATCH", False, id="promised"),
         pytest.param(None, NO_PATCH, "it promises no PATCH, so whole entries go as PUT", False, id="not"),
-        pytest.param(None, Reply(503), "it does not say now whether it takes PATCH", False, id="not now"),
+        pytest.param(None, HttpReply(503), "it does not say now whether it takes PATCH", False, id="not now"),
         pytest.param(Patch.WHOLE, PATCHES, "it promises PATCH", False, id="as configured"),
         pytest.param(Patch.NONE, PATCHES, "it promises PATCH", True, id="configured otherwise"),
         pytest.param(
@@ -271,7 +271,7 @@ NAMED = Query(parse_filter('userName eq "ann"'), count=2)
         pytest.param({}, [NO_FILTERS], [CONFIG], id="as the service says"),
         pytest.param({"filter": True}, [BOTH], [NAMES], id="all come"),
         pytest.param({}, [PATCHES, BOTH], [CONFIG, NAMES], id="all come, though it promises nothing"),
-        pytest.param({}, [Reply(503), BOTH], [CONFIG, NAMES], id="it cannot say now"),
+        pytest.param({}, [HttpReply(503), BOTH], [CONFIG, NAMES], id="it cannot say now"),
     ],
 )
 async def test_a_filter_that_is_not_heeded_is_never_taken_for_an_answer(told, replies, asked):
@@ -339,7 +339,7 @@ async def test_what_a_target_cannot_do_is_logged_once():
 async def test_a_check_finds_out_what_is_made_good_in_lists(service, told, lacks, session):
     async with scim_target(service) as served:
         service.fill("ann", "bob", "eve")
-        target = ScimConnector(Carrier(session), served.url, Abilities(**told))
+        target = ScimConnector(HttpTransport(session), served.url, Abilities(**told))
 
         _, *found = await target.check()
 

@@ -9,7 +9,7 @@ import pytest
 from gateway.flow.target_port import Attributes, MemberUpdate, Missing, ResourceType, Silent, Update
 from gateway.scim.difference import compare
 from gateway.scim.names import CORE_GROUP
-from gateway.targets.address import Call, Reply
+from gateway.targets.address import Call, HttpReply
 from gateway.targets.scim.abilities import Abilities, Patch
 from gateway.targets.scim.connector import ScimConnector
 from gateway.targets.scim.discovered import ASK_AGAIN
@@ -17,19 +17,19 @@ from gateway.targets.scim.requests import member_operations, with_members
 
 GROUP = ResourceType.GROUP
 SALES: Attributes = {"id": "g", "displayName": "Sales"}
-EMPTY = Reply(200, {}, b'{"totalResults": 0}')
-NOTHING = Reply(204)
-GONE = Reply(404, {}, b'{"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "404"}')
+EMPTY = HttpReply(200, {}, b'{"totalResults": 0}')
+NOTHING = HttpReply(204)
+GONE = HttpReply(404, {}, b'{"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "404"}')
 
 
 class Script:
     """A carrier that gives answers from a list, an exception among them, and remembers the calls."""
 
-    def __init__(self, *replies: Reply | Exception) -> None:
+    def __init__(self, *replies: HttpReply | Exception) -> None:
         self.calls: list[Call] = []
         self._replies = list(replies)
 
-    async def carry(self, call: Call) -> Reply:
+    async def carry(self, call: Call) -> HttpReply:
         self.calls.append(call)
         await asyncio.sleep(0)
         reply = self._replies.pop(0)
@@ -47,8 +47,8 @@ def connector(script: Script, *, patch: bool | None = True, groups: bool | None 
     return ScimConnector(script, "https://target.test/scim", told, now=lambda: 0.0)
 
 
-def listed(*types: dict[str, str]) -> Reply:
-    return Reply(200, {}, json.dumps({"totalResults": len(types), "Resources": list(types)}).encode())
+def listed(*types: dict[str, str]) -> HttpReply:
+    return HttpReply(200, {}, json.dumps({"totalResults": len(types), "Resources": list(types)}).encode())
 
 
 def update(add: tuple[str, ...] = (), remove: tuple[str, ...] = (), **changed: str) -> Update:
@@ -64,13 +64,13 @@ def update(add: tuple[str, ...] = (), remove: tuple[str, ...] = (), **changed: s
         pytest.param([listed({"name": "Group"})], True, 1, id="by name"),
         pytest.param([listed({"schema": CORE_GROUP})], True, 1, id="by schema"),
         pytest.param([listed({"id": "User"})], False, 1, id="not listed"),
-        pytest.param([Reply(404), EMPTY], True, 2, id="no list, but groups"),
-        pytest.param([Reply(404), Reply(404)], False, 2, id="neither"),
-        pytest.param([Reply(200, {}, b'{"Resources": 7}'), EMPTY], True, 2, id="a list that is none"),
-        pytest.param([Reply(503)], True, 1, id="cannot say now"),
+        pytest.param([HttpReply(404), EMPTY], True, 2, id="no list, but groups"),
+        pytest.param([HttpReply(404), HttpReply(404)], False, 2, id="neither"),
+        pytest.param([HttpReply(200, {}, b'{"Resources": 7}'), EMPTY], True, 2, id="a list that is none"),
+        pytest.param([HttpReply(503)], True, 1, id="cannot say now"),
         pytest.param([Silent("timed out")], True, 1, id="says nothing"),
-        pytest.param([Reply(401)], True, 1, id="refuses our credentials"),
-        pytest.param([Reply(404), Reply(503)], True, 2, id="cannot say now what it has"),
+        pytest.param([HttpReply(401)], True, 1, id="refuses our credentials"),
+        pytest.param([HttpReply(404), HttpReply(503)], True, 2, id="cannot say now what it has"),
     ],
 )
 async def test_whether_a_service_has_groups_is_found_out(replies, expected: bool, asked: int) -> None:
@@ -125,7 +125,9 @@ def test_nothing_is_said_of_nobody() -> None:
 
 async def test_a_service_without_patch_gets_the_whole_group_with_its_present_members() -> None:
     shown = SALES | {"members": [{"value": "a", "display": "A"}, {"value": "b"}]}
-    script = Script(Reply(200, {}, json.dumps(shown).encode()), Reply(200, {}, json.dumps(shown).encode()))
+    script = Script(
+        HttpReply(200, {}, json.dumps(shown).encode()), HttpReply(200, {}, json.dumps(shown).encode())
+    )
 
     answer = await connector(script, patch=False).change(
         GROUP, "g", update(("c",), ("b",), displayName="New")
@@ -145,7 +147,7 @@ async def test_a_service_without_patch_gets_the_whole_group_with_its_present_mem
     ],
 )
 async def test_whatever_form_a_service_gives_the_present_members_they_stay(said: Any, members: Any) -> None:
-    shown = Reply(200, {}, json.dumps(SALES | {"members": said}).encode())
+    shown = HttpReply(200, {}, json.dumps(SALES | {"members": said}).encode())
     script = Script(shown, NOTHING)
 
     await connector(script, patch=False).change(GROUP, "g", update(("c",)))
@@ -167,7 +169,7 @@ def test_a_group_sent_whole_names_nobody_twice() -> None:
 
 
 async def test_a_group_read_without_members_has_none_even_where_the_service_shows_them() -> None:
-    shown = Reply(200, {}, json.dumps(SALES | {"Members": [{"value": "a"}]}).encode())
+    shown = HttpReply(200, {}, json.dumps(SALES | {"Members": [{"value": "a"}]}).encode())
     script = Script(shown)
 
     assert await connector(script).get(GROUP, "g") == SALES

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.flow.paging import walk
 from gateway.flow.target_port import Contradiction, Page, Query, Refused
-from gateway.targets.scim.answers import Listing
+from gateway.targets.scim.answers import ListAnswer
 from gateway.targets.scim.paging import Lists
 from tests.support.lesser import TOTALS, Paging
 
@@ -23,12 +23,12 @@ class Service:
         self._paging = paging
         self._refuses_behind = refuses_behind
 
-    async def read(self, query: Query) -> Listing:
+    async def read(self, query: Query) -> ListAnswer:
         self.asked.append((query.start, query.count))
         if self._refuses_behind and query.start > len(self.people):
             raise Refused("no such page", 400)
         total, shown = self._paging.page(self.people, query.start, query.count)
-        return Listing(total, tuple(shown))
+        return ListAnswer(total, tuple(shown))
 
     def lists(self, totals: bool | None = None) -> Lists:
         return Lists(self.read, lambda lack: self.noted.append(lack.name), totals)
@@ -147,7 +147,7 @@ async def test_a_page_behind_the_last_that_is_refused_is_none(totals):
 
 async def test_who_comes_while_the_last_page_is_looked_behind_makes_nobody_a_liar():
     class Growing(Service):
-        async def read(self, query: Query) -> Listing:
+        async def read(self, query: Query) -> ListAnswer:
             if query.start == 3:
                 self.people.append({"id": "new"})
             return await super().read(query)
@@ -162,7 +162,7 @@ async def test_who_comes_while_the_last_page_is_looked_behind_makes_nobody_a_lia
 
 async def test_who_goes_while_pages_are_put_together_is_not_missed():
     class Shrinking(Service):
-        async def read(self, query: Query) -> Listing:
+        async def read(self, query: Query) -> ListAnswer:
             if query.start == 3:
                 del self.people[2:]
             return await super().read(query)
@@ -202,7 +202,7 @@ async def test_the_last_entry_may_come_again_where_totals_are_believed():
 
 async def test_a_list_that_is_empty_by_now_tells_nothing_of_later_pages():
     class Leaving(Service):
-        async def read(self, query: Query) -> Listing:
+        async def read(self, query: Query) -> ListAnswer:
             listing = await super().read(query)
             self.people.clear()
             return listing
