@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from docs.preset_pages import pages
-from docs.reference import BLOCKS, EXAMPLES, MADE, TABLES, fill
 from gateway.cli.commands import app
 from gateway.mapping.transforms import TRANSFORMS
 from gateway.settings import load_settings, tables, target_tables
 from gateway.targets.registry import CONNECTORS
+from tools.docs.preset_pages import pages
+from tools.docs.reference import BLOCKS, EXAMPLES, MADE, TABLES, fill
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
