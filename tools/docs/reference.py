@@ -19,7 +19,7 @@ from gateway.settings import fields as forms
 from gateway.settings import model, tables, target_tables
 from gateway.settings.presets import preset_names
 from gateway.targets.registry import CONNECTORS
-from tools.docs import preset_pages, protocol
+from tools.docs import architecture, preset_pages, protocol
 from tools.docs.markdown import code, grid, visible, words
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
@@ -271,6 +271,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "metrics": metrics,
     "alert-names": alert_names,
     **protocol.BLOCKS,
+    **architecture.BLOCKS,
 }
 MADE: Final = re.compile(r"(<!-- made: (?P<block>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
