@@ -23,7 +23,7 @@ RUN apt-get update \
     && useradd --uid 10001 --gid 10001 --home-dir /app --no-create-home --shell /usr/sbin/nologin gateway \
     && install --directory --owner=10001 --group=10001 --mode=700 /app/var
 COPY --from=build /app/venv /app/venv
-COPY deploy/container.toml /app/config.toml
+COPY deploy/config.container.toml /app/config.toml
 COPY deploy/healthy.py /app/healthy.py
 ENV PATH=/app/venv/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /app

@@ -10,7 +10,7 @@ LDAP ?=
 WITH_LDAP := $(if $(LDAP),$(VENV)/.ldap)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup dev run demo test faults lint lock clean
+.PHONY: help setup dev run demo test faults lint lock docs clean
 
 help: ## list the commands
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -31,6 +31,7 @@ lint: dev ## check format, style, import contracts and types
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy gateway
 	$(BIN)/mypy gateway.py
+	$(BIN)/mypy -p tools
 
 test: lint ## run everything: lint, then the tests with coverage
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
@@ -46,13 +47,12 @@ lock: $(VENV)/.made ## resolve the lock files again (LOCK_FLAGS=--upgrade for ne
 	$(COMPILE) requirements/ldap.in --output-file requirements/ldap.txt
 
 docs: setup ## make again what docs/ says of keys, transforms and presets
-	$(BIN)/python -m docs.reference
-.PHONY: docs
+	$(BIN)/python -m tools.docs.reference
 
 clean: ## remove .venv and all that the tools leave; never var/
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
-	find gateway tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find gateway tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is made last, so that what was interrupted is done again and what is done is not.
 $(VENV)/.made:

@@ -17,7 +17,7 @@ from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 
 ROOT = Path(__file__).resolve().parents[1]
-CONTAINER = ROOT / "deploy" / "container.toml"
+CONTAINER = ROOT / "deploy" / "config.container.toml"
 BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 SECRET = re.compile(r"(?i)token|secret|password|api_?key|credential")
 

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from docs.preset_pages import pages
-from docs.reference import BLOCKS, EXAMPLES, MADE, TABLES, fill
 from gateway.cli.commands import app
 from gateway.mapping.transforms import TRANSFORMS
 from gateway.settings import load_settings, tables, target_tables
 from gateway.targets.registry import CONNECTORS
+from tools.docs.preset_pages import pages
+from tools.docs.reference import BLOCKS, EXAMPLES, MADE, TABLES, fill
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+OUTER = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+PAGES = [*OUTER, *sorted((ROOT / "docs").rglob("*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -153,9 +154,11 @@ def test_a_command_that_the_readme_lists_is_one_of_the_program(text):
         command = command.commands[word]
 
 
-@pytest.mark.parametrize("words", [words for words in simple_commands() if words[0] == "make"], ids=" ".join)
-def test_a_make_target_of_the_readme_is_there(words):
-    assert re.search(rf"^{words[1]}:", MAKEFILE, re.MULTILINE)
+@pytest.mark.parametrize("page", OUTER, ids=lambda page: page.name)
+def test_a_make_target_that_a_page_names_is_there(page):
+    named = re.findall(r"(?:^\$ |`)make ([a-z-]+)", page.read_text(), re.MULTILINE)
+
+    assert [name for name in named if not re.search(rf"^{name}:", MAKEFILE, re.MULTILINE)] == []
 
 
 @pytest.mark.parametrize("text", CONFIGURATIONS)

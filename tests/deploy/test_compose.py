@@ -15,7 +15,7 @@ SECRETS = re.compile(r'file = "/run/secrets/([^"]+)"')
 
 @pytest.fixture
 def settings(deploy):
-    return load_settings(deploy / "compose.toml", CONNECTORS, read_secrets=False)
+    return load_settings(deploy / "config.compose.toml", CONNECTORS, read_secrets=False)
 
 
 def mounts(service):
@@ -44,7 +44,7 @@ def test_a_container_can_write_its_volume_and_nothing_else(compose, name):
 def test_what_is_mounted_is_where_the_images_look_for_it(compose, image, directory_image):
     gateway, directory = (mounts(compose["services"][name]) for name in reversed(SERVICES))
 
-    assert gateway == {image["VOLUME"]: "gateway", f"{image['WORKDIR']}/config.toml": "./compose.toml"}
+    assert gateway == {image["VOLUME"]: "gateway", f"{image['WORKDIR']}/config.toml": "./config.compose.toml"}
     assert directory == {directory_image["VOLUME"]: "directory"}
     assert {"gateway", "directory"} == set(compose["volumes"])
 
@@ -75,7 +75,7 @@ def test_the_directory_is_well_before_the_gateway_starts(compose, directory_imag
 
 
 def test_the_secrets_of_the_configuration_are_handed_in(compose, deploy):
-    named = SECRETS.findall((deploy / "compose.toml").read_text())
+    named = SECRETS.findall((deploy / "config.compose.toml").read_text())
 
     assert named == compose["services"]["gateway"]["secrets"] == compose["services"]["directory"]["secrets"]
     assert set(named) == set(compose["secrets"])

@@ -108,7 +108,7 @@ def directory(deploy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture
 def settings(deploy: Path, directory: Beside, tmp_path: Path) -> Settings:
     """The configuration of Compose, with this directory's address and password."""
-    text = (deploy / "compose.toml").read_text().replace("ldap://127.0.0.1:1389", directory.url)
+    text = (deploy / "config.compose.toml").read_text().replace("ldap://127.0.0.1:1389", directory.url)
     text = text.replace("/run/secrets/ldap.password", str(directory.password))
     (tmp_path / "config.toml").write_text(text.replace("0.0.0.0:8080", "127.0.0.1:0"))
     return load_settings(tmp_path / "config.toml", CONNECTORS, make_tokens=True)

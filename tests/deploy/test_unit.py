@@ -33,7 +33,7 @@ def unit(text):
 
 @pytest.fixture
 def settings(deploy):
-    return load_settings(deploy / "service.toml", CONNECTORS, read_secrets=False)
+    return load_settings(deploy / "config.service.toml", CONNECTORS, read_secrets=False)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_the_journal_is_in_the_folder_that_the_unit_makes(unit, settings):
 
 def test_secrets_of_the_configuration_are_credentials_of_the_unit(unit, deploy):
     name, _, folder = unit["LoadCredential"].partition(":")
-    files = re.findall(r'bearer = \{ file = "([^"]+)"', (deploy / "service.toml").read_text())
+    files = re.findall(r'bearer = \{ file = "([^"]+)"', (deploy / "config.service.toml").read_text())
 
     assert folder == "/etc/scim-gateway/secrets"
     assert files == [f"/run/credentials/{INSTALLED}/{name}_dialpad.token"]

@@ -8,10 +8,10 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any, Final
 
-from docs.markdown import code, grid, toml, words
 from gateway.settings.presets import preset_names
+from tools.docs.markdown import code, grid, toml, words
 
-FOLDER: Final = Path(__file__).resolve().parents[1] / "gateway" / "presets"
+FOLDER: Final = Path(__file__).resolve().parents[2] / "gateway" / "presets"
 ELSEWHERE: Final = ("rules", "options", "require", "guide", "revision")  # not among the habits
 HAPPENS: Final = {"reject": "is refused", "drop": "is left out", "keep": "is sent as it came"}
 RULE: Final = ("to the target", "from the provider", "through", "what is unusable", "why")

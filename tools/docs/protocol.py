@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from docs.markdown import grid, visible
 from gateway import errors
 from gateway.build import BUSY_STATUS
 from gateway.errors import GatewayError
@@ -22,6 +21,7 @@ from gateway.server.request import SEARCH, SEARCHED, SERVED, parse_endpoint
 from gateway.server.scim import TYPES, allowed
 from gateway.targets.registry import CONNECTORS
 from gateway.targets.scim.abilities import LACKS, NEVER
+from tools.docs.markdown import grid, visible
 
 DISCOVERY: Final = sorted(SERVED - TYPES.keys())
 PATHS: Final = (

@@ -10,8 +10,6 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from pydantic.fields import FieldInfo
 
-from docs import preset_pages, protocol
-from docs.markdown import code, grid, visible, words
 from gateway.audit.fields import FIELDS
 from gateway.flow.services import ALERTS
 from gateway.mapping.specs import Office, OptionKind, OptionSpec, Person, TransformSpec, Unusable
@@ -21,9 +19,10 @@ from gateway.settings import fields as forms
 from gateway.settings import model, tables, target_tables
 from gateway.settings.presets import preset_names
 from gateway.targets.registry import CONNECTORS
+from tools.docs import architecture, preset_pages, protocol
+from tools.docs.markdown import code, grid, visible, words
 
-HERE: Final = Path(__file__).resolve().parent
-ROOT: Final = HERE.parent
+DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 
 
 TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> table, what it becomes
@@ -275,6 +274,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "metrics": metrics,
     "alert-names": alert_names,
     **protocol.BLOCKS,
+    **architecture.BLOCKS,
 }
 MADE: Final = re.compile(r"(<!-- made: (?P<block>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -285,11 +285,11 @@ def fill(page: str) -> str:
 
 
 def main() -> None:
-    """Make every page beside this script again."""
-    for path in sorted(HERE.glob("*.md")):
+    """Make every page of docs/ again."""
+    for path in sorted(DOCS.glob("*.md")):
         path.write_text(fill(path.read_text("utf-8")), "utf-8")
     for name, page in preset_pages.pages().items():
-        (HERE / "presets" / name).write_text(page, "utf-8")
+        (DOCS / "presets" / name).write_text(page, "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Makes the parts of docs/ that the program itself knows: `make docs`."""
