@@ -116,7 +116,12 @@ def _forgiven(value: Any, known: Attribute) -> Any:
 
 def _manager(value: Any) -> Any:
     manager = as_object(value)
-    key = key_of(manager, "managerId") if isinstance(manager, dict) else None
+    return with_value(manager) if isinstance(manager, dict) else manager
+
+
+def with_value(manager: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a manager whose id is its `value`, where it is called `managerId` as in SCIM 1."""
+    key = key_of(manager, "managerId")
     if key is None or key_of(manager, "value") is not None:
         return manager
     return {"value" if name == key else name: inner for name, inner in manager.items()}

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
+from types import NoneType
 from typing import Any, Final
 
 from gateway.errors import InvalidSyntax, InvalidValue
@@ -113,8 +114,12 @@ def _clean_element(item: Any, known: Attribute) -> Any:
     cleaned = clean(item, known)
     if not isinstance(item, dict) or not isinstance(cleaned, dict) or len(cleaned) == len(item):
         return cleaned
-    is_emptied = key_of(item, "value") is not None and cleaned.keys() <= COMPANIONS
-    return None if is_emptied else cleaned
+    return None if is_emptied(item, cleaned) else cleaned
+
+
+def is_emptied(item: Mapping[str, Any], cleaned: Mapping[str, Any]) -> bool:
+    """Say whether an element had a value, and only what says which element it is was left of it."""
+    return key_of(item, "value") is not None and cleaned.keys() <= COMPANIONS
 
 
 def _clean_object(value: Mapping[str, Any], known: Attribute) -> dict[str, Any]:
@@ -132,12 +137,13 @@ def check(document: Mapping[str, Any], kind: str, names: Collection[str] | None 
     `names` are the top-level attributes to look at; None means all, mandatory ones included.
     """
     asked = None if names is None else {name.casefold() for name in names}
-    for name, is_right, wanted in _CHECKS.get(kind, ()):
+    for name, is_right, wanted in CHECKS.get(kind, ()):
         if asked is None or name.casefold() in asked:
-            _check_value(name, get(document, name), is_right, wanted)
+            check_value(name, get(document, name), is_right, wanted)
 
 
-def _check_value(name: str, value: Any, is_right: Callable[[Any], bool], wanted: str) -> None:
+def check_value(name: str, value: Any, is_right: Callable[[Any], bool], wanted: str) -> None:
+    """Check one value of those in `CHECKS`, None where it is absent; raises InvalidValue."""
     if value is None and name in _MANDATORY:
         raise InvalidValue(f"{name} is missing")
     if value is not None and not is_right(value):
@@ -171,9 +177,13 @@ def _are_values(value: Any) -> bool:
 def _is_value(element: Any) -> bool:
     return (
         isinstance(element, dict)
-        and isinstance(element.get("value"), str | None)
-        and isinstance(truth(element.get("primary")), bool | None)
+        and isinstance(element.get("value"), _TEXT_OR_NONE)
+        and isinstance(truth(element.get("primary")), _BOOLEAN_OR_NONE)
     )
+
+
+_TEXT_OR_NONE: Final = (str, NoneType)  # made once: a union would be made anew for every element
+_BOOLEAN_OR_NONE: Final = (bool, NoneType)
 
 
 def _are_members(value: Any) -> bool:
@@ -187,7 +197,7 @@ _MANDATORY: Final = frozenset({"userName", "displayName"})
 _VALUES_WANTED: Final = "a list of objects, each value text and each primary true or false"
 _SCHEMAS: Final[_Check] = ("schemas", _are_texts, "a list of URNs")
 _EXTERNAL_ID: Final[_Check] = ("externalId", _is_text, "text")
-_CHECKS: Final[Mapping[str, tuple[_Check, ...]]] = {
+CHECKS: Final[Mapping[str, tuple[_Check, ...]]] = {
     "User": (
         _SCHEMAS,
         ("userName", _is_name, "text that is not empty"),

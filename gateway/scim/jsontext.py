@@ -9,18 +9,18 @@ import orjson
 
 from gateway.errors import InvalidSyntax, InvalidValue
 
+MAX_DEPTH: Final = 32  # objects and lists within each other
 MAX_NAMES: Final = 1000  # attributes in one object: names are looked up in any case, one by one
 _SHOWN: Final = 64  # characters of a key in an error
 _LONG_NUMBER: Final = re.compile(rb"\d{19}")
 _NUL: Final = b"\\u0000"  # orjson refuses it unescaped
+_WHITE: Final = b" \t\r\n"  # RFC 8259 section 2
 _LEAST, _MOST = -(2**63), 2**64 - 1  # beyond these orjson makes floats of whole numbers, in silence
 
 
-def parse_json(body: bytes, *, max_depth: int = 32, refuse_duplicates: bool) -> dict[str, Any]:
+def parse_json(body: bytes, *, max_depth: int = MAX_DEPTH, refuse_duplicates: bool) -> dict[str, Any]:
     """Return the JSON object in a body; raises InvalidSyntax or InvalidValue, which never quote a value."""
-    document = _loads(body, max_depth)
-    if not isinstance(document, dict):
-        raise InvalidSyntax("the body is not a JSON object")
+    document = load(body, max_depth)
     if body.count(b"{") + body.count(b"[") > max_depth or body.count(b":") > MAX_NAMES:
         _check_shape(document, max_depth)
     if refuse_duplicates or _LONG_NUMBER.search(body):
@@ -28,6 +28,25 @@ def parse_json(body: bytes, *, max_depth: int = 32, refuse_duplicates: bool) -> 
     if _NUL in body:
         _check_nul(document)
     return document
+
+
+def load(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
+    """Return the JSON object in a body as it is, within no other bound than orjson's own of depth.
+
+    For who walks it anyway, minds depth, sizes and large floats on the way, and then asks `may_hide`.
+    """
+    document = _loads(body, max_depth)
+    if not isinstance(document, dict):
+        raise InvalidSyntax("the body is not a JSON object")
+    return document
+
+
+def may_hide(body: bytes, names: int) -> bool:
+    """Say whether a body may hold a NUL, or a name given twice, if its objects have so many `names` together.
+
+    Without white space each name ends in `":`, which a text may hold, too: so there are never fewer of it.
+    """
+    return _NUL in body or body.translate(None, _WHITE).count(b'":') != names
 
 
 def dump(document: Any) -> bytes:

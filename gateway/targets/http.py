@@ -19,7 +19,7 @@ MIN_SECRET: Final = 8  # characters; to blot out shorter texts would garble answ
 
 
 def open_session() -> aiohttp.ClientSession:
-    """Return the session all carriers share: no cookies, no proxies from the environment."""
+    """Return the session all transports share: no cookies, no proxies from the environment."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -177,7 +177,7 @@ class OAuthTransport:
     async def carry(self, call: Call) -> HttpReply:
         """Send the call; where a token that was held is refused, once more with a new one.
 
-        401 means that the target did nothing. Raises as `Carrier.carry`, and what `read_token` raises.
+        401 means that the target did nothing. Raises as `HttpTransport.carry`, and what `read_token` raises.
         """
         held = self._current()
         reply = await (held or await self._new()).transport.carry(call)

@@ -83,7 +83,7 @@ async def test_a_log_that_cannot_be_written_does_not_end_the_search_for_what_is_
     async with gateways(tmp_path) as serve:
         served = await serve()
         await until(lambda: len(looked) == 2)
-        served.gateway.wakeup.ring()
+        served.gateway.wakeup.wake()
         await until(lambda: len(looked) == 4)
 
     assert sorted(looked) == ["other", "other", "phonebook", "phonebook"]

@@ -48,7 +48,7 @@ async def test_only_what_is_not_settled_is_read(sqlite) -> None:
     assert "op_unsettled" in str(plan)
 
 
-async def test_the_pulse_tells_what_waits_and_what_was_written(sqlite, monkeypatch) -> None:
+async def test_the_writer_tells_what_waits_and_what_was_written(sqlite, monkeypatch) -> None:
     before = sqlite.writer_stats()
     later = [sqlite.database.later(lambda connection: None) for _ in range(3)]
     waiting = sqlite.writer_stats().waiting

@@ -121,7 +121,7 @@ def test_an_empty_trail_has_no_answer(trail, path, question):
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-def test_a_slice_is_short(trail, path, newest_first):
+def test_a_batch_is_short(trail, path, newest_first):
     append(trail, events(SIZE + 1))
     question = AuditQuery(newest_first=newest_first)
 

@@ -82,7 +82,7 @@ async def test_what_waits_for_a_paused_target_is_not_even_looked_at(serve, monke
 
     await say(served, "POST", "/targets/phonebook/pause")
     monkeypatch.setattr(Recovery, "sweep", sweep)
-    served.gateway.wakeup.ring()
+    served.gateway.wakeup.wake()
     async with asyncio.timeout(10):
         while not looked:
             await asyncio.sleep(0)

@@ -73,7 +73,7 @@ async def test_one_event_an_hour_tells_of_what_is_asked_again_and_again(second: 
     await desk.read(0.0)
     await desk.read(*second)
 
-    assert await desk.status_for() == told
+    assert await desk.told() == told
 
 
 async def test_a_program_that_asks_all_day_is_counted() -> None:
@@ -82,7 +82,7 @@ async def test_a_program_that_asks_all_day_is_counted() -> None:
     for n in range(3 * 360):
         await desk.read(n * 10.0)
 
-    assert await desk.status_for() == [0, 359, 359]
+    assert await desk.told() == [0, 359, 359]
 
 
 async def test_who_reads_over_http_is_in_the_trail_and_the_page_is_not_longer_for_it(serve) -> None:

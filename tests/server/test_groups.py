@@ -147,7 +147,7 @@ async def test_a_member_who_comes_back_is_in_the_group_again_soon(serve) -> None
         person = {"userName": "canary.ann", "active": active}
         assert (await served.ask("PUT", f"{USERS}/{ann}", person)).status == 200
 
-    served.gateway.wakeup.ring()
+    served.gateway.wakeup.wake()
 
     async with asyncio.timeout(10):
         while len(there := await at_the_target(served, group)) < 2:

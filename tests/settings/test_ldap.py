@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from gateway.settings import Auth, TargetSettings
+from gateway.settings import AuthSettings, TargetSettings
 from gateway.settings.ldap import missing_library
 from gateway.settings.model import LdapSettings
 
@@ -216,7 +216,7 @@ def test_a_process_of_the_machine_signs_in_as_itself(load):
     )
 
     found = target(load, text + table()).auth
-    assert isinstance(found, Auth)
+    assert isinstance(found, AuthSettings)
     assert (found.kind, found.cert, found.secret.reveal()) == ("external", None, "")
 
 

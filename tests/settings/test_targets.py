@@ -4,7 +4,7 @@ import pytest
 
 from gateway.mapping.specs import Office
 from gateway.scim.grammar import parse_filter
-from gateway.settings import Auth, TargetSettings
+from gateway.settings import AuthSettings, TargetSettings
 
 SCIM = '[targets.t]\nconnector = "scim"\nurl = "https://t.example.com/scim"\n'
 
@@ -211,7 +211,7 @@ def test_a_fault_of_a_target_has_its_path(faults_of, line, path, words):
 def test_calls_are_signed_as_auth_says(load, auth, kind, shape):
     found = target(load, f"auth = {{ {auth} }}").auth
 
-    assert isinstance(found, Auth)
+    assert isinstance(found, AuthSettings)
     assert (found.kind, found.secret.reveal()) == (kind, "dp-secret-1")
     assert (found.scheme, found.user, found.header) == shape
 

@@ -44,7 +44,7 @@ class Room:
 
 
 @asynccontextmanager
-async def listing(
+async def room(
     server: Slapd,
     auth: Basic | External | None = WRITER,
     url: str = "",
@@ -52,7 +52,7 @@ async def listing(
     **habits: Any,
 ) -> AsyncIterator[Room]:
     """Open a connector to an empty room."""
-    directory = server.listing(**habits)
+    directory = server.room(**habits)
     sign_in = SignIn(url or server.url, directory, auth, timeout)
     connector = LdapConnector(sign_in)
     yield Room(server, directory, connector)

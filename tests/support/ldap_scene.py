@@ -87,6 +87,6 @@ def config_of(server: Slapd, base: str, folder: Path, url: str = "", **said: str
 @asynccontextmanager
 async def scenes(server: Slapd, folder: Path, url: str = "", **said: str) -> AsyncIterator[Scene]:
     """Serve a gateway before an empty room, reached at `url`."""
-    base = server.listing().base
+    base = server.room().base
     async with gateways(folder) as run:
         yield Scene(await run(config_of(server, base, folder, url, **said), OTHER), server, base)

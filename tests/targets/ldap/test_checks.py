@@ -8,7 +8,7 @@ from gateway.flow.target_port import Refused
 from gateway.targets.ldap.checks import PAGING, checked
 from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.layout import Directory
-from tests.support.ldap import listing
+from tests.support.ldap import room
 
 
 async def found(here):
@@ -16,7 +16,7 @@ async def found(here):
 
 
 async def test_a_directory_that_is_as_it_is_configured_has_nothing_to_mend(slapd_server):
-    async with listing(slapd_server, attributes=("sn", "Telephonenumber", "gn", "password")) as here:
+    async with room(slapd_server, attributes=("sn", "Telephonenumber", "gn", "password")) as here:
         await here.person("ann")
 
         assert await found(here) == {
@@ -58,7 +58,7 @@ async def test_a_directory_that_is_as_it_is_configured_has_nothing_to_mend(slapd
     ],
 )
 async def test_what_is_to_be_mended_is_said(slapd_server, habits, about, says):
-    async with listing(slapd_server, **habits) as here:
+    async with room(slapd_server, **habits) as here:
         here.server.add(f"uid=bob,{here.people}", ["inetOrgPerson"], cn="x", sn="x")
         wrong = {(f.about, f.says) for f in await here.connector.check() if f.fix}
 
@@ -66,7 +66,7 @@ async def test_what_is_to_be_mended_is_said(slapd_server, habits, about, says):
 
 
 async def test_who_leaves_is_removed_where_nothing_says_that_they_are_inactive(slapd_server):
-    async with listing(
+    async with room(
         slapd_server, inactive=None, inactive_base=None, dn="uid={userName},ou={l},{base}"
     ) as here:
         assert (await found(here))["inactive"] == ("cannot be said: who leaves is removed", False)
@@ -107,8 +107,8 @@ def test_of_a_schema_that_is_not_shown_nothing_is_promised_and_nothing_demanded(
 
 
 async def test_a_base_that_is_not_there_is_named_with_its_key(slapd_server):
-    async with listing(slapd_server) as here:
+    async with room(slapd_server) as here:
         gone = f"ou=nowhere,{here.directory.base}"
-    async with listing(slapd_server, base=gone) as here:
+    async with room(slapd_server, base=gone) as here:
         with pytest.raises(Refused, match=f"{gone}.*ldap.base"):
             await here.connector.check()

@@ -12,7 +12,7 @@ from gateway.targets.address import Basic, External
 from gateway.targets.ldap import paging as rooms
 from gateway.targets.ldap.pool import WORKERS
 from gateway.targets.ldap.session import PAGE
-from tests.support.ldap import USER, Room, listing
+from tests.support.ldap import USER, Room, room
 from tests.support.lossy import babbling, lossy
 from tests.support.slapd import GATEWAY, PASSWORD, slapd
 
@@ -21,7 +21,7 @@ EVERYBODY = Query()
 
 @pytest.fixture
 async def here(slapd_server):
-    async with listing(slapd_server) as opened:
+    async with room(slapd_server) as opened:
         yield opened
 
 
@@ -48,7 +48,7 @@ async def look(here: Room) -> Page:
     ],
 )
 async def test_somebody_is_made_over(slapd_server, how):
-    async with listing(slapd_server, **how(slapd_server)) as here:
+    async with room(slapd_server, **how(slapd_server)) as here:
         assert await here.person("ann")
 
 
@@ -68,7 +68,7 @@ async def test_somebody_is_made_over(slapd_server, how):
     ],
 )
 async def test_where_nobody_could_sign_in_nothing_was_sent(slapd_server, how, error):
-    async with listing(slapd_server, **how(slapd_server)) as here:
+    async with room(slapd_server, **how(slapd_server)) as here:
         with pytest.raises(error) as caught:
             await here.person("ann")
 
@@ -78,13 +78,13 @@ async def test_where_nobody_could_sign_in_nothing_was_sent(slapd_server, how, er
 
 
 async def test_whom_nobody_vouches_for_is_refused(slapd_server):
-    async with listing(slapd_server, auth=External()) as here:
+    async with room(slapd_server, auth=External()) as here:
         with pytest.raises(Denied):
             await look(here)
 
 
 async def test_who_does_not_say_who_they_are_sees_no_base(slapd_server):
-    async with listing(slapd_server, auth=None) as here:
+    async with room(slapd_server, auth=None) as here:
         with pytest.raises(Unreachable, match="may not see it"):
             await look(here)
 
@@ -126,7 +126,7 @@ async def test_many_at_once_share_a_few_connections(here: Room):
 
 async def test_a_directory_that_was_started_again_is_reached_again(tmp_path):
     with slapd(tmp_path) as server:
-        async with listing(server) as here:
+        async with room(server) as here:
             ann = await here.person("ann")
             server.stop()
             with pytest.raises(Unreachable):
@@ -148,7 +148,7 @@ def silent():
 
 @pytest.mark.parametrize("scheme", ["ldap", "ldaps"])
 async def test_a_silent_directory_stops_nobody_else(slapd_server, silent, scheme):
-    async with listing(slapd_server, url=f"{scheme}://127.0.0.1:{silent}", timeout=0.5) as here:
+    async with room(slapd_server, url=f"{scheme}://127.0.0.1:{silent}", timeout=0.5) as here:
         gaps, looking = [0.0], asyncio.ensure_future(look(here))
         while not looking.done():
             begun = time.monotonic()
@@ -163,7 +163,7 @@ async def test_a_silent_directory_stops_nobody_else(slapd_server, silent, scheme
 async def through(slapd_server):
     """A proxy before the directory, and a room behind it."""
     with lossy(slapd_server.port) as proxy:
-        async with listing(slapd_server, url=proxy.url, timeout=2.0) as here:
+        async with room(slapd_server, url=proxy.url, timeout=2.0) as here:
             yield proxy, here
 
 
@@ -204,7 +204,7 @@ async def test_what_is_refused_after_a_rename_and_cannot_be_taken_back_is_in_dou
 
 async def test_what_no_directory_says_is_not_taken_for_an_answer(slapd_server):
     with babbling(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
-        async with listing(slapd_server, url=url, timeout=1.0) as here:
+        async with room(slapd_server, url=url, timeout=1.0) as here:
             with pytest.raises(Unreachable):
                 await look(here)
 
@@ -221,13 +221,13 @@ async def test_what_no_directory_says_is_not_taken_for_an_answer(slapd_server):
 )
 async def test_a_directory_that_does_not_do_start_tls_is_told_so(slapd_server, answer, says):
     with babbling(answer) as url:
-        async with listing(slapd_server, url=url, start_tls=True, timeout=1.0) as here:
+        async with room(slapd_server, url=url, start_tls=True, timeout=1.0) as here:
             with pytest.raises(Unreachable, match=says):
                 await look(here)
 
 
 async def test_a_long_value_goes_through_tls_both_ways(slapd_server):
-    async with listing(slapd_server, url=slapd_server.tls_url, ca=slapd_server.ca) as here:
+    async with room(slapd_server, url=slapd_server.tls_url, ca=slapd_server.ca) as here:
         ann = await here.person("ann", description="ä" * 300_000)
 
         assert len((await here.connector.get(USER, ann["id"]))["description"]) == 300_000

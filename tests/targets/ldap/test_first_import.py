@@ -91,7 +91,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Slapd, st
     """A directory with many people."""
     folder = tmp_path_factory.mktemp("full")
     with slapd(folder) as running:
-        base = running.listing().base
+        base = running.room().base
         with (folder / "people.ldif").open("w") as ldif:
             ldif.writelines(ENTRY.format(n=n, last=n % 10_000, base=base) for n in range(PEOPLE))
         running.stop()

@@ -13,14 +13,14 @@ from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.people import listing_of
-from tests.support.ldap import GROUP, USER, Room, listing
+from tests.support.ldap import GROUP, USER, Room, room
 
 ATTRIBUTES = {"groupOfNames": "member", "groupOfUniqueNames": "uniqueMember", "posixGroup": "memberUid"}
 
 
 @pytest.fixture
 async def here(slapd_server):
-    async with listing(slapd_server) as opened:
+    async with room(slapd_server) as opened:
         yield opened
 
 
@@ -46,7 +46,7 @@ def held(here: Room) -> dict[str, list[bytes]]:
 
 @pytest.mark.parametrize("kind", ["groupOfNames", "groupOfUniqueNames"])
 async def test_a_group_that_must_have_a_member_has_nobody(slapd_server, kind):
-    async with listing(slapd_server, group_class=kind) as here:
+    async with room(slapd_server, group_class=kind) as here:
         ann = await here.person("ann")
         sales = await group(here)
         empty = held(here)
@@ -69,7 +69,7 @@ async def test_the_last_member_of_a_group_made_elsewhere_can_go(here: Room):
 
 
 async def test_groups_of_unix_are_numbered_and_name_people(slapd_server):
-    async with listing(slapd_server, group_class="posixGroup") as here:
+    async with room(slapd_server, group_class="posixGroup") as here:
         ann = await here.person("ann")
         for name in ("Sales", "Agents"):
             await group(here, ann["id"], name=name)
@@ -81,7 +81,7 @@ async def test_groups_of_unix_are_numbered_and_name_people(slapd_server):
 
 @pytest.mark.parametrize("kind", ATTRIBUTES)
 async def test_who_is_renamed_or_leaves_stays_in_their_groups(slapd_server, kind):
-    async with listing(slapd_server, group_class=kind) as here:
+    async with room(slapd_server, group_class=kind) as here:
         ann = await here.person("ann")
         sales = await group(here, ann["id"])
 
@@ -95,7 +95,7 @@ async def test_who_is_renamed_or_leaves_stays_in_their_groups(slapd_server, kind
 
 @pytest.mark.parametrize("kind", ATTRIBUTES)
 async def test_who_is_deleted_is_in_no_group_any_more(slapd_server, kind):
-    async with listing(slapd_server, group_class=kind) as here:
+    async with room(slapd_server, group_class=kind) as here:
         ann = await here.person("ann")
         await group(here, ann["id"])
 
@@ -140,7 +140,7 @@ async def test_a_name_that_is_too_long_for_an_entry_is_refused(here: Room):
 
 
 async def test_a_group_may_have_an_external_id(slapd_server):
-    async with listing(slapd_server, group_external_id="description") as here:
+    async with room(slapd_server, group_external_id="description") as here:
         made = await here.connector.create(GROUP, {"displayName": "Sales", "externalId": "00g1"})
         found = await here.connector.query(GROUP, Query(parse_filter('externalId eq "00g1"')))
         changed = await change(here, made, externalId="00g2")
@@ -151,7 +151,7 @@ async def test_a_group_may_have_an_external_id(slapd_server):
 
 
 async def test_a_directory_without_groups_has_none(slapd_server):
-    async with listing(slapd_server, group_base=None) as here:
+    async with room(slapd_server, group_base=None) as here:
         assert not await here.connector.has_groups()
         assert await here.connector.get(GROUP, "1") is None
         assert await here.connector.query(GROUP, Query()) == Page(0, ())
@@ -160,7 +160,7 @@ async def test_a_directory_without_groups_has_none(slapd_server):
 
 
 async def test_a_base_of_groups_that_is_gone_is_no_word_on_the_group(slapd_server):
-    async with listing(slapd_server, group_base="ou=nowhere,dc=example,dc=org") as here:
+    async with room(slapd_server, group_base="ou=nowhere,dc=example,dc=org") as here:
         with pytest.raises(Unreachable, match="ou=nowhere"):
             await here.connector.create(GROUP, {"displayName": "Sales"})
 

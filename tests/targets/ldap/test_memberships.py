@@ -9,7 +9,7 @@ from gateway.flow.target_port import Conflict, MemberUpdate, Query, Refused, Tar
 from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.memberships import GroupMemberships
-from tests.support.ldap import GROUP, USER, listing
+from tests.support.ldap import GROUP, USER, room
 from tests.support.ldap_faults import faulty
 
 EVERYBODY = Query()
@@ -50,7 +50,7 @@ class Rename:
 async def rename(request, slapd_server):
     async with (
         faulty(slapd_server) as proxy,
-        listing(slapd_server, url=proxy.url, timeout=2.0, group_class=request.param) as here,
+        room(slapd_server, url=proxy.url, timeout=2.0, group_class=request.param) as here,
     ):
         ann = await here.person("ann")
         for name in ("Sales", "Agents"):

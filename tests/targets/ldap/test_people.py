@@ -9,7 +9,7 @@ from gateway.targets.address import Basic
 from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.people import People, listing_of
-from tests.support.ldap import USER, Room, listing
+from tests.support.ldap import USER, Room, room
 from tests.support.slapd import PASSWORD, READER
 
 ODD = [
@@ -24,7 +24,7 @@ ODD = [
 
 @pytest.fixture
 async def here(slapd_server):
-    async with listing(slapd_server) as opened:
+    async with room(slapd_server) as opened:
         yield opened
 
 
@@ -177,7 +177,7 @@ async def test_an_entry_that_stands_elsewhere_stays_there(here: Room):
 
 
 async def test_the_place_may_be_said_by_an_attribute(slapd_server):
-    async with listing(slapd_server, dn="uid={userName},ou={l},{base}") as here:
+    async with room(slapd_server, dn="uid={userName},ou={l},{base}") as here:
         ann = await here.person("ann", l="people")
 
         await here.change(ann, l="left")
@@ -207,7 +207,7 @@ async def test_a_password_is_set_and_never_shown(here: Room):
 async def test_of_several_values_as_many_are_shown_as_a_rule_writes(slapd_server):
     values = {"telephoneNumber": ["+441", "+442"], "description": ["a", "b"], "title": "x"}
     looked_at = {"attributes": ("TelephoneNumber", "description"), "lists": ("Description",)}
-    async with listing(slapd_server, **looked_at) as here:
+    async with room(slapd_server, **looked_at) as here:
         ann = await here.person("ann", **values)
 
         shown = {name: value for name, value in ann.items() if name.casefold() in map(str.casefold, values)}
@@ -232,7 +232,7 @@ async def test_an_external_id_that_somebody_has_is_a_conflict_and_one_in_another
 
 async def test_a_person_locked_elsewhere_is_inactive_here(slapd_server):
     classes = ["inetOrgPerson", "lockable"]
-    async with listing(slapd_server, inactive="nsAccountLock", inactive_base=None) as here:
+    async with room(slapd_server, inactive="nsAccountLock", inactive_base=None) as here:
         ann = await here.person("ann", objectClass=classes)
         gone = await here.change(ann, active=False)
         locked = await here.connector.query(USER, Query(parse_filter("active eq false")))
@@ -255,7 +255,7 @@ WINDOWS = {
 
 
 async def test_an_account_of_windows_is_made_disabled_renamed_and_enabled(slapd_server):
-    async with listing(slapd_server, **WINDOWS) as here:
+    async with room(slapd_server, **WINDOWS) as here:
         ann = await here.person("ann@x.com", objectClass=["user"], sn="Lee")
         off = await here.change(ann, active=False)
         switched_off = await here.connector.query(USER, Query(parse_filter("active eq false")))
@@ -270,7 +270,7 @@ async def test_an_account_of_windows_is_made_disabled_renamed_and_enabled(slapd_
 
 
 async def test_a_flag_that_somebody_else_set_meanwhile_stays(slapd_server):
-    async with listing(slapd_server, **WINDOWS) as here:
+    async with room(slapd_server, **WINDOWS) as here:
         ann = await here.person("ann@x.com", objectClass=["user"], sn="Lee")
         change = [(ldap.MOD_REPLACE, "userAccountControl", [b"66048"])]
         here.server.root().modify_s(f"CN=ann@x.com,{here.people}", change)
@@ -281,7 +281,7 @@ async def test_a_flag_that_somebody_else_set_meanwhile_stays(slapd_server):
 
 
 async def test_an_entry_is_known_by_16_bytes(slapd_server):
-    async with listing(slapd_server, **WINDOWS, id="objectGUID") as here:
+    async with room(slapd_server, **WINDOWS, id="objectGUID") as here:
         guid = "00112233-4455-6677-8899-aabbccddeeff"
         here.server.root().add_s(
             f"CN=ann,{here.people}",
@@ -302,7 +302,7 @@ async def test_an_entry_is_known_by_16_bytes(slapd_server):
 
 
 async def test_an_account_that_may_only_read_is_told_so(slapd_server):
-    async with listing(slapd_server, Basic(READER, PASSWORD)) as here:
+    async with room(slapd_server, Basic(READER, PASSWORD)) as here:
         with pytest.raises(Denied, match="the account may not do this"):
             await here.person("ann")
 
@@ -315,13 +315,13 @@ async def test_an_account_that_may_only_read_is_told_so(slapd_server):
     ],
 )
 async def test_a_base_that_is_gone_is_no_word_on_the_person(slapd_server, habits):
-    async with listing(slapd_server, **habits) as here:
+    async with room(slapd_server, **habits) as here:
         with pytest.raises(Unreachable, match=r"there is no entry .*ou=nowhere"):
             await here.person("ann")
 
 
 async def test_a_place_for_the_inactive_that_is_gone_leaves_people_where_they_are(slapd_server):
-    async with listing(slapd_server, inactive_base="ou=nowhere,dc=example,dc=org") as here:
+    async with room(slapd_server, inactive_base="ou=nowhere,dc=example,dc=org") as here:
         ann = await here.person("ann")
         with pytest.raises(Unreachable, match="there is no entry ou=nowhere"):
             await here.change(ann, active=False)
@@ -371,13 +371,13 @@ async def test_an_entry_with_two_names_keeps_them(here: Room):
 
 @pytest.mark.parametrize("habits", [{"dn": "uid={userName}+cn={userName},ou=people,{base}"}])
 async def test_a_template_with_two_names_makes_nobody(slapd_server, habits):
-    async with listing(slapd_server, **habits) as here:
+    async with room(slapd_server, **habits) as here:
         with pytest.raises(Refused, match="cannot be named so"):
             await here.person("ann")
 
 
 async def test_without_groups_people_are_renamed_and_removed(slapd_server):
-    async with listing(slapd_server, group_base=None) as here:
+    async with room(slapd_server, group_base=None) as here:
         ann = await here.person("ann")
         anna = await here.change(ann, userName="anna")
         await here.connector.delete(USER, anna["id"])

@@ -1,4 +1,4 @@
-"""The bell: nobody who waits sleeps through it, busy or not."""
+"""The wake-up event: nobody who waits sleeps through it, busy or not."""
 
 import asyncio
 

@@ -1,0 +1,203 @@
+"""The body of a create or a replace, from its bytes to what it asks for, in one walk over it. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gateway.scim.dialects import Dialect, with_value
+from gateway.scim.documents import (
+    ABSENT_IS_UNCHANGED,
+    CHECKS,
+    check_value,
+    fold,
+    is_emptied,
+    resolved,
+    take_password,
+    truth,
+)
+from gateway.scim.jsontext import MAX_DEPTH, MAX_NAMES, load, may_hide, parse_json
+from gateway.scim.members import Added, Edit, Emptied
+from gateway.scim.names import CORE_URNS, ENTERPRISE_USER, NAMES, RESOURCES, UNKNOWN, Attribute, key_of
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a create or a replace asks for: checked, with the standard's names, without what is empty."""
+
+    attributes: dict[str, Any]
+    password: str | None = field(repr=False)
+    members: tuple[Edit, ...]  # of a group
+    name: str  # the userName or displayName, folded
+    external_id: str | None
+    active: bool | None  # what it says of a person; None: nothing
+
+
+def ingest(body: bytes, kind: str, dialect: Dialect, *, replaces: bool = False) -> Document:
+    """Return what a body of a resource type asks for; raises InvalidSyntax or InvalidValue.
+
+    `replaces`: it is the whole resource, as in a PUT, so `ABSENT_IS_UNCHANGED` stay as None where emptied.
+    """
+    sent, attributes = _read(body, kind, dialect)
+    if replaces:
+        for name in ABSENT_IS_UNCHANGED:
+            if name not in attributes and key_of(sent, name) is not None:
+                attributes[name] = None
+    for name, is_right, wanted in CHECKS[kind]:
+        check_value(name, attributes.get(name), is_right, wanted)
+    members = _take_members(attributes, replaces) if kind == "Group" else ()
+    attributes, password = take_password(attributes)
+    name, active = fold(attributes[NAMES[kind]]), attributes.get("active") if kind == "User" else None
+    return Document(attributes, password, members, name, attributes.get("externalId"), active)
+
+
+def _read(body: bytes, kind: str, dialect: Dialect) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Return the document as it was sent and as the standard has it."""
+    sent = load(body)
+    walk = _Walk()
+    if _has_qualified_names(sent, kind, dialect):
+        sent = dialect.document(parse_json(body, refuse_duplicates=True), kind)
+        return sent, walk.object(resolved(sent, kind), _PLAIN[kind], 1)
+    attributes = walk.object(sent, _FORGIVING[kind], 1)
+    if walk.is_doubtful or may_hide(body, walk.names):
+        parse_json(body, refuse_duplicates=True)
+    return sent, attributes
+
+
+def _has_qualified_names(sent: Mapping[str, Any], kind: str, dialect: Dialect) -> bool:
+    """Say whether a name stands for a place elsewhere (RFC 7643 section 3.1.1), or may."""
+    urns = [name for name in sent if ":" in name]
+    if not urns or (urns == [ENTERPRISE_USER] and type(sent[ENTERPRISE_USER]) is dict):
+        return False
+    ours = (CORE_URNS[kind].casefold(), ENTERPRISE_USER.casefold(), *dialect.urns.get(kind, ()))
+    return any(name.casefold().startswith(ours) for name in urns)
+
+
+def _take_members(attributes: dict[str, Any], replaces: bool) -> tuple[Edit, ...]:
+    """Take the members, which are right by now, out of a group."""
+    if "members" not in attributes:
+        return ()
+    elements = {
+        member["value"]: member if next(iter(member)) == "value" else {"value": member["value"], **member}
+        for member in attributes.pop("members") or ()
+    }
+    edits: tuple[Edit, ...] = (Emptied(),) if replaces else ()
+    return (*edits, Added(elements)) if elements else edits
+
+
+class _Walk:
+    """One way through a parsed body: what it holds, and whether its text needs a closer look."""
+
+    __slots__ = ("is_doubtful", "names")
+
+    def __init__(self) -> None:
+        self.names = 0  # met on the way, never more than the text has
+        self.is_doubtful = False
+
+    def object(self, sent: Mapping[str, Any], known: "_Node", depth: int) -> dict[str, Any]:
+        """Return an object with the standard's names, without what is empty."""
+        size = len(sent)
+        self.names += size
+        if (depth >= MAX_DEPTH or size > MAX_NAMES) and self._is_too_deep(depth):
+            return {}
+        exact, kept, has_strays = known.exact, {}, False
+        for name, value in sent.items():
+            own = exact.get(name)
+            if own is None:
+                has_strays = True
+                own = known.folded.get(name.casefold(), _UNKNOWN)
+            kind = type(value)
+            if kind is bool or (kind is str and not own.reads_text):
+                if value != "":
+                    kept[own.name or name] = value
+            elif (found := own.read(self, value, own, depth)) is not None:
+                kept[own.name or name] = found
+        if has_strays and size > 1 and len(set(map(str.casefold, sent))) != size:
+            self.is_doubtful = True
+        return kept
+
+    def value(self, sent: Any, known: "_Node", depth: int) -> Any:
+        """Return a value at this depth as the standard has it; None where it is empty."""
+        kind = type(sent)
+        if kind is dict:
+            return self.object(sent, known, depth + 1) or None
+        if kind is list:
+            return self._elements(sent, known, depth + 1) or None
+        if kind is float and abs(sent) >= _LARGE:
+            self.is_doubtful = True
+        return None if sent == "" else sent
+
+    def _elements(self, sent: list[Any], known: "_Node", depth: int) -> list[Any]:
+        if depth >= MAX_DEPTH and self._is_too_deep(depth):
+            return []
+        kept = []
+        for item in sent:
+            if type(item) is dict:
+                found = self.object(item, known, depth + 1)
+                if found and (len(found) == len(item) or not is_emptied(item, found)):
+                    kept.append(found)
+            elif (other := self.value(item, known, depth)) is not None:
+                kept.append(other)
+        return kept
+
+    def _is_too_deep(self, depth: int) -> bool:
+        """Doubt the text, and say whether to turn back: forgiving may put one list around an object."""
+        self.is_doubtful = True
+        return depth > MAX_DEPTH + 1
+
+
+_LARGE: Final = 2.0**63  # what was a whole number in the text may have become a float from here
+
+
+def _boolean(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
+    return walk.value(truth(sent), known, depth)
+
+
+def _many(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
+    return walk.value([sent] if type(sent) is dict else sent, known, depth)
+
+
+def _manager(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
+    """Read what stands for a manager: an id, an object, or a list of one of them."""
+    one = sent[0] if type(sent) is list and len(sent) == 1 else sent
+    if type(one) is str:
+        return {"value": one} if one else None
+    return walk.value(with_value(one) if type(one) is dict else one, known, depth)
+
+
+_Read = Callable[[_Walk, Any, "_Node", int], Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Node:
+    """An attribute made ready for the walk: how its value is read, and its sub-attributes by name."""
+
+    name: str  # as the standard spells it; "" where it has none
+    read: _Read
+    reads_text: bool  # text may stand for something else
+    exact: Mapping[str, "_Node"]
+    folded: Mapping[str, "_Node"]
+
+
+def _node(known: Attribute, *, forgives: bool) -> _Node:
+    subs = [_node(sub, forgives=forgives) for sub in known.sub.values()]
+    read = _reader(known) if forgives else _Walk.value
+    return _Node(
+        known.name,
+        read,
+        reads_text=read in (_boolean, _manager),
+        exact={sub.name: sub for sub in subs},
+        folded={sub.name.casefold(): sub for sub in subs},
+    )
+
+
+def _reader(known: Attribute) -> _Read:
+    if known.boolean:
+        return _boolean
+    if known.name == "manager":
+        return _manager
+    return _many if known.multi_valued else _Walk.value
+
+
+_UNKNOWN: Final = _node(UNKNOWN, forgives=False)
+_FORGIVING: Final = {kind: _node(known, forgives=True) for kind, known in RESOURCES.items()}
+_PLAIN: Final = {kind: _node(known, forgives=False) for kind, known in RESOURCES.items()}
