@@ -15,6 +15,7 @@ PAGES = [ROOT / "docs" / "architecture.md", ROOT / "CONTRIBUTING.md"]
 CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"[\w.-]+/|(?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|json)|(?:[\w.-]+/)+[\w.-]*")
 FUNCTION = re.compile(r"(\w+)\(\)")
+CONSTANT = re.compile(r"(?!NAME$)[A-Z]\w+")  # a class, a table
 DRAWN = re.compile(r"│ (\w+) (?=│)")
 
 
@@ -35,12 +36,21 @@ def test_a_path_that_the_page_names_is_there(page):
     assert paths
 
 
-def test_a_function_that_the_page_names_is_there():
-    code = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
-    functions = [text.removesuffix("()") for text in named(PAGES[0], FUNCTION)]
+@pytest.mark.parametrize(
+    ("form", "definition"),
+    [
+        pytest.param(FUNCTION, r"^\s*(?:async )?def {}\(", id="functions"),
+        pytest.param(CONSTANT, r"^(?:class {0}\b|{0}(?::| =))", id="classes and tables"),
+    ],
+)
+def test_what_the_page_names_in_the_code_is_there(form, definition):
+    code = "\n".join(
+        path.read_text() for room in ("gateway", "tools") for path in (ROOT / room).rglob("*.py")
+    )
+    names = [text.removesuffix("()") for text in named(PAGES[0], form)]
 
-    assert [name for name in functions if f"def {name}(" not in code] == []
-    assert functions
+    assert [name for name in names if not re.search(definition.format(name), code, re.MULTILINE)] == []
+    assert names
 
 
 def test_every_layer_is_drawn_and_those_below_come_below():
