@@ -134,9 +134,9 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What stands under the keys of a change; where nothing did, its intent is recorded as `operation`."""
+    """What stands under the keys of a change; where nothing does, the operation that was recorded for it."""
 
-    operation: Operation | None = None
+    operation: Operation | None = None  # None: something stands there, or there was no intent
     resources: tuple[Resource, ...] = ()
     unsettled: tuple[Operation, ...] = ()
 
@@ -163,7 +163,7 @@ class Settlement:
     event: Event
     resource: Resource | None = None  # to be stored, with its links; None: nothing learnt
     members: MemberRows | None = None
-    is_new: bool = False  # the resource is: `IdTaken` is raised where somebody had its id before
+    is_new: bool = False  # the resource gets an id that none may have had before
 
 
 class Operations(Protocol):
@@ -173,9 +173,13 @@ class Operations(Protocol):
     """
 
     async def begin(
-        self, base: str, type: ResourceType, keys: Sequence[Key], intent: Intent | None = None
+        self, base: str, kind: ResourceType, keys: Sequence[Key], intent: Intent | None = None
     ) -> Begun:
-        """Return what stands under these keys now; where nothing does, record the intent as `claim` does."""
+        """Return what stands under the keys: resources, and operations that are not settled.
+
+        Where nothing does, the intent, whose keys are among these, is recorded durably at the same time.
+        Tombstones are found by id, inactive people by e-mail.
+        """
 
     async def claim(self, intent: Intent) -> Operation:
         """Record the intent durably under all its keys; raises `KeysTaken` while another holds one."""
@@ -183,7 +187,9 @@ class Operations(Protocol):
     async def settle(self, operation: Operation | None, settlement: Settlement) -> None:
         """Close the operation and store resource, links and event in one transaction.
 
-        None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over.
+        None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over,
+        `IdTaken` where the id of a new resource was used before, `Uniqueness` where its name is taken: then
+        nothing is stored, and the operation is as it was.
         """
 
     async def mark(self, operation: Operation, mark: Transition, event: Event | None = None) -> Operation:
@@ -256,7 +262,10 @@ class Trail(Protocol):
         """Add events durably, in order."""
 
     def later(self, event: Event) -> None:
-        """Add an event with the next batch, without waiting for it: where nothing was changed."""
+        """Add an event with what is written next, or at the close; nobody waits for it.
+
+        Raises `JournalUnavailable` while nothing can be written.
+        """
 
     async def page(
         self, before: int | None, count: int, since: str | None, until: str | None
@@ -271,9 +280,9 @@ class KeysTaken(Exception):
     """Another operation holds one of the keys."""
 
 
-class IdTaken(Exception):
-    """A new resource cannot have this id: somebody had it before."""
-
-
 class StaleFence(Exception):
     """The operation was taken over; what this owner knows is no longer the truth."""
+
+
+class IdTaken(Exception):
+    """A resource has, or once had, the id that a new one was to get."""

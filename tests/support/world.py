@@ -18,7 +18,7 @@ from gateway.flow.entry_cache import EntryCache
 from gateway.flow.journal_port import Begun, Intent, Key, Operation, Settlement
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change, Policy, Reply, Services, Target
-from gateway.flow.read import Question, Reads
+from gateway.flow.read import ReadQuery, Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import (
     Attributes,
@@ -188,11 +188,12 @@ class WorldOperations:
         self._inner = inner
 
     async def begin(
-        self, base: str, type: ResourceType, keys: Sequence[Key], intent: Intent | None = None
+        self, base: str, kind: ResourceType, keys: Sequence[Key], intent: Intent | None = None
     ) -> Begun:
         if intent is None:
-            return await self._inner.begin(base, type, keys)  # type: ignore[no-any-return]
-        begun: Begun = await self._written("claim", lambda: self._inner.begin(base, type, keys, intent))
+            begun: Begun = await self._inner.begin(base, kind, keys)
+            return begun
+        begun = await self._written("claim", lambda: self._inner.begin(base, kind, keys, intent))
         self._world.claimed += begun.operation is not None
         return begun
 
@@ -213,9 +214,7 @@ class WorldOperations:
             raise Crash
         done = await write()
         if fault == "crash after":
-            self._world.claimed += point == "claim" and (
-                not isinstance(done, Begun) or done.operation is not None
-            )
+            self._world.claimed += point == "claim" and getattr(done, "operation", done) is not None
             raise Crash
         return done
 
@@ -230,11 +229,10 @@ class Process:
         self,
         world: World,
         mapping: TargetMapping,
-        journal: Callable[[Callable[[], datetime]], Any] = InlineJournal,
         **policy: Any,
     ) -> None:
         self.world = world
-        self.journal = journal(world.utc)
+        self.journal = InlineJournal(world.utc)
         self._policy = Policy(**{"settle": SETTLE, **policy})
         self.target = Target("phonebook", WorldTarget(world), mapping, self._policy, "http://gw/v2")
         self._start()
@@ -265,7 +263,7 @@ class Process:
     async def find(self, name: str) -> Attributes | None:
         from gateway.scim.grammar import parse_filter
 
-        question = Question(parse_filter(f'userName eq "{name}"'))
+        question = ReadQuery(parse_filter(f'userName eq "{name}"'))
         page: Page = await self._alive(self._reads.query(self.target, USER, question))
         return page.entries[0] if page.entries else None
 
