@@ -474,7 +474,8 @@ async def test_nothing_is_sent_while_the_journal_cannot_be_written(house, monkey
     async def unwritable(*_: object) -> Operation:
         raise JournalUnavailable("the disk is full")
 
-    monkeypatch.setattr(gateway.services.operations, "claim", unwritable)
+    for name in ("begin", "claim"):
+        monkeypatch.setattr(gateway.services.operations, name, unwritable)
 
     with pytest.raises(JournalUnavailable):
         await gateway.send("create", ANN)

@@ -89,9 +89,9 @@ def hops(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     def noted(name: str) -> None:
         inner = getattr(sqlite.Database, name)
 
-        def note(self: Any, work: Any) -> Any:
+        def note(self: Any, *work: Any) -> Any:
             found[name] += 1
-            return inner(self, work)
+            return inner(self, *work)
 
         monkeypatch.setattr(sqlite.Database, name, note)
 
