@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -45,10 +46,10 @@ from gateway.metrics import Metrics
 from gateway.server.admin import Control, ErasureControl, ExportControl, LongControl, Runs, StandingControl
 from gateway.server.audit import AuditApi, Auditors, AuditReads, GuidePage
 from gateway.server.auth import Credentials
-from gateway.server.monitoring import Health, MetricsPage, counted
+from gateway.server.monitoring import Health, MetricsPage
 from gateway.server.refusals import Refusals
 from gateway.server.request import MAX_GROUP_BODY
-from gateway.server.response import boundary
+from gateway.server.response import ANY_PATH, Boundary, Handler
 from gateway.server.runner import Runner, listening, take_any_port
 from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
@@ -147,6 +148,7 @@ class Gateway:
 
     settings: Settings
     application: web.Application
+    scim: Handler  # of the application: takes what it would hand to `/scim/…`
     control: web.Application
     services: Services
     recovery: Recovery
@@ -201,6 +203,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
     """Listen, and yield the port; at the end drain what is under way. Raises `CannotListen`, `OSError`."""
     runner = Runner(
         gateway.application,
+        gateway.scim,
         keepalive_timeout=KEEP_ALIVE,
         shutdown_timeout=DRAIN // 2,  # aiohttp waits twice: for what is under way, and for what it then ends
         handler_cancellation=False,  # a provider that hangs up does not stop a change half-way
@@ -262,9 +265,8 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
     auditors = Auditors(credentials.current, Refusals(services), settings.server.trusted_proxies)
     guides = GuidePage({name: subject_of(settings, settings.targets[name]) for name in targets}, auditors)
     health = Health({"journal": journal.health})
-    application = web.Application(
-        client_max_size=MAX_GROUP_BODY, middlewares=[counted(oversight.metrics), boundary]
-    )
+    boundary = Boundary(oversight.metrics.answered)
+    application = web.Application(client_max_size=MAX_GROUP_BODY, middlewares=[boundary.middleware()])
     application.add_routes(
         [
             web.get("/healthz", health.live),
@@ -289,6 +291,7 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
     return Gateway(
         settings,
         application,
+        partial(boundary.answer, handler=api.handle, route=ANY_PATH),
         control,
         services,
         recovery,

@@ -28,7 +28,7 @@ from gateway.flow.change import Changes
 from gateway.flow.model import Services, Target
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials
-from gateway.server.response import Handler, boundary
+from gateway.server.response import Boundary, Handler
 from gateway.users import INVOKER, acting, name_of
 
 RUNS: Final[Mapping[str, type[Reconciliation] | type[Resync]]] = {
@@ -82,7 +82,7 @@ class Control:
 
     def application(self) -> web.Application:
         """Return the routes of the socket."""
-        application = web.Application(middlewares=[boundary, in_their_name])
+        application = web.Application(middlewares=[Boundary().middleware(), in_their_name])
         application.add_routes(
             [
                 web.post("/tokens", self.issue_token),

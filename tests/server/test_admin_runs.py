@@ -14,7 +14,7 @@ from gateway.errors import JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.recovery import Recovery
 from gateway.server.admin import LongControl, Runs
-from gateway.server.response import boundary
+from gateway.server.response import Boundary
 from tests.support.house import House, make_house
 
 Ask = TestClient[web.Request, web.Application]
@@ -25,7 +25,7 @@ GO = {"option": False}
 async def serving(house: House, is_stopping: Callable[[], bool] = lambda: False) -> AsyncIterator[Ask]:
     changes = Changes(house.services, Recovery(house.services))
     runs = Runs(house.services, changes, {"phonebook": house.target})
-    application = web.Application(middlewares=[boundary])
+    application = web.Application(middlewares=[Boundary().middleware()])
     application.add_routes(LongControl(runs, is_stopping).routes())
     async with TestClient(TestServer(application)) as client:
         yield client
