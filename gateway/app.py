@@ -43,7 +43,7 @@ from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import RestoreCheck
 from gateway.journal.store import JournalLock, answered
 from gateway.metrics import Metrics
-from gateway.server.admin import Control, ErasureControl, ExportControl, LongControl, Runs, StandingControl
+from gateway.server.admin import Administration, Runs, administration
 from gateway.server.audit import AuditApi, Auditors, AuditReads, GuidePage
 from gateway.server.auth import Credentials
 from gateway.server.monitoring import Health, MetricsPage
@@ -85,10 +85,6 @@ class Oversight:
         """Return what answers at /metrics."""
         journal = self.journal
         return MetricsPage(self.metrics, journal.health, journal.writer_stats, journal.counts)
-
-    def control(self, wake: Callable[[], None]) -> StandingControl:
-        """Return what answers `status`, `pause` and `resume`; `wake` has what is due looked at now."""
-        return StandingControl(self.status, self.pauses, self.targets, wake)
 
     async def status(self) -> Status:
         """Say how everything stands; raises `JournalUnavailable` where the journal cannot be read."""
@@ -280,19 +276,25 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
         ]
     )
     wakeup = Wakeup()
-    tokens = TokenDesk(journal.tokens, journal.trail, new_id)
-    operations = OperationDesk(services, tuple(targets))
-    control = Control(tokens, credentials, frozenset(providers), operations, wakeup.wake).application()
     runs = Runs(services, changes, targets)
-    control.add_routes(ExportControl(ExportDesk(journal.trail, new_id)).routes())
-    control.add_routes(LongControl(runs, lambda: health.draining).routes())
-    control.add_routes(oversight.control(wakeup.wake).routes())
-    control.add_routes(ErasureControl(ErasureDesk(journal.retention, new_id)).routes())
+    admin = Administration(
+        tokens=TokenDesk(journal.tokens, journal.trail, new_id),
+        credentials=credentials,
+        providers=frozenset(providers),
+        operations=OperationDesk(services, tuple(targets)),
+        runs=runs,
+        exports=ExportDesk(journal.trail, new_id),
+        erasures=ErasureDesk(journal.retention, new_id),
+        pauses=oversight.pauses,
+        status=oversight.status,
+        wake=wakeup.wake,
+        is_stopping=lambda: health.draining,
+    )
     return Gateway(
         settings,
         application,
         partial(boundary.answer, handler=api.handle, route=ANY_PATH),
-        control,
+        administration(admin),
         services,
         recovery,
         Deliveries(services, changes),
