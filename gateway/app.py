@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -42,13 +43,13 @@ from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import RestoreCheck
 from gateway.journal.store import JournalLock, answered
 from gateway.metrics import Metrics
-from gateway.server.admin import Control, ErasureControl, ExportControl, LongControl, Runs, StandingControl
+from gateway.server.admin import Administration, Runs, administration
 from gateway.server.audit import AuditApi, Auditors, AuditReads, GuidePage
 from gateway.server.auth import Credentials
-from gateway.server.monitoring import Health, MetricsPage, counted
+from gateway.server.monitoring import Health, MetricsPage
 from gateway.server.refusals import Refusals
 from gateway.server.request import MAX_GROUP_BODY
-from gateway.server.response import boundary
+from gateway.server.response import ANY_PATH, Boundary, Handler
 from gateway.server.runner import Runner, listening, take_any_port
 from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
@@ -84,10 +85,6 @@ class Oversight:
         """Return what answers at /metrics."""
         journal = self.journal
         return MetricsPage(self.metrics, journal.health, journal.writer_stats, journal.counts)
-
-    def control(self, wake: Callable[[], None]) -> StandingControl:
-        """Return what answers `status`, `pause` and `resume`; `wake` has what is due looked at now."""
-        return StandingControl(self.status, self.pauses, self.targets, wake)
 
     async def status(self) -> Status:
         """Say how everything stands; raises `JournalUnavailable` where the journal cannot be read."""
@@ -147,6 +144,7 @@ class Gateway:
 
     settings: Settings
     application: web.Application
+    scim: Handler  # of the application: takes what it would hand to `/scim/…`
     control: web.Application
     services: Services
     recovery: Recovery
@@ -201,6 +199,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
     """Listen, and yield the port; at the end drain what is under way. Raises `CannotListen`, `OSError`."""
     runner = Runner(
         gateway.application,
+        gateway.scim,
         keepalive_timeout=KEEP_ALIVE,
         shutdown_timeout=DRAIN // 2,  # aiohttp waits twice: for what is under way, and for what it then ends
         handler_cancellation=False,  # a provider that hangs up does not stop a change half-way
@@ -262,9 +261,8 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
     auditors = Auditors(credentials.current, Refusals(services), settings.server.trusted_proxies)
     guides = GuidePage({name: subject_of(settings, settings.targets[name]) for name in targets}, auditors)
     health = Health({"journal": journal.health})
-    application = web.Application(
-        client_max_size=MAX_GROUP_BODY, middlewares=[counted(oversight.metrics), boundary]
-    )
+    boundary = Boundary(oversight.metrics.answered)
+    application = web.Application(client_max_size=MAX_GROUP_BODY, middlewares=[boundary.middleware()])
     application.add_routes(
         [
             web.get("/healthz", health.live),
@@ -278,18 +276,25 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
         ]
     )
     wakeup = Wakeup()
-    tokens = TokenDesk(journal.tokens, journal.trail, new_id)
-    operations = OperationDesk(services, tuple(targets))
-    control = Control(tokens, credentials, frozenset(providers), operations, wakeup.wake).application()
     runs = Runs(services, changes, targets)
-    control.add_routes(ExportControl(ExportDesk(journal.trail, new_id)).routes())
-    control.add_routes(LongControl(runs, lambda: health.draining).routes())
-    control.add_routes(oversight.control(wakeup.wake).routes())
-    control.add_routes(ErasureControl(ErasureDesk(journal.retention, new_id)).routes())
+    admin = Administration(
+        tokens=TokenDesk(journal.tokens, journal.trail, new_id),
+        credentials=credentials,
+        providers=frozenset(providers),
+        operations=OperationDesk(services, tuple(targets)),
+        runs=runs,
+        exports=ExportDesk(journal.trail, new_id),
+        erasures=ErasureDesk(journal.retention, new_id),
+        pauses=oversight.pauses,
+        status=oversight.status,
+        wake=wakeup.wake,
+        is_stopping=lambda: health.draining,
+    )
     return Gateway(
         settings,
         application,
-        control,
+        partial(boundary.answer, handler=api.handle, route=ANY_PATH),
+        administration(admin),
         services,
         recovery,
         Deliveries(services, changes),

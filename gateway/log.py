@@ -1,14 +1,17 @@
 """JSON logs on standard error, with the correlation id and without people's values."""
 
+import json
 import logging
 import sys
 from contextlib import suppress
 from contextvars import ContextVar
-from io import TextIOBase
+from datetime import UTC, datetime
 from traceback import extract_tb
-from typing import Final, TextIO, cast
+from typing import IO, Any, Final, TextIO
 
+import orjson
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 
@@ -18,39 +21,48 @@ LIBRARIES: Final = ("asyncio", "aiohttp")  # whose own log is heard
 
 def set_up_logging(stream: TextIO = sys.stderr, level: str = "INFO") -> None:
     """Send every log line of this process to `stream` as one JSON object, those of libraries too."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        _add_correlation_id,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-    ]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        processors=[_complete, _render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Lenient(stream))),
+        logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=True,
     )
     for name in LIBRARIES:
         logging.getLogger(name).handlers = [_Heard(logging.WARNING)]
 
 
-class _Lenient(TextIOBase):
-    """A stream whose reader may be gone and whose disk may be full: a line that cannot be written is lost.
+def _complete(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Add level, correlation id and time."""
+    event["level"] = method
+    if found := correlation_id.get():
+        event.setdefault("correlation_id", found)
+    event["time"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return event
 
-    Nothing that the gateway promises waits for its log.
+
+def _render(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
+    try:
+        return orjson.dumps(event, default=repr, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # such as half of a surrogate pair, or a number of more than 64 bits
+        return f"{json.dumps(event, default=repr)}\n".encode()
+
+
+class _Lines:
+    """Writes lines to a stream whose reader may be gone and whose disk may be full.
+
+    A line that cannot be written is lost: nothing that the gateway promises waits for its log.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._sink: IO[Any] = getattr(stream, "buffer", stream)  # bytes: UTF-8 in any locale
+        self._is_text = self._sink is stream
 
-    def write(self, text: str) -> int:
+    def msg(self, line: bytes) -> None:
         with suppress(OSError, ValueError):
-            self._stream.write(text)
-        return len(text)
+            self._sink.write(line.decode() if self._is_text else line)
+            self._sink.flush()
 
-    def flush(self) -> None:
-        with suppress(OSError, ValueError):
-            self._stream.flush()
+    log = debug = info = warning = error = critical = msg
 
 
 class _Heard(logging.Handler):
@@ -66,11 +78,3 @@ class _Heard(logging.Handler):
             error=kind.__name__ if kind else None,
             frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(trace)],
         )
-
-
-def _add_correlation_id(
-    logger: structlog.typing.WrappedLogger, name: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    if found := correlation_id.get():
-        event.setdefault("correlation_id", found)
-    return event

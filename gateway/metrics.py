@@ -168,25 +168,38 @@ class Metrics:
         self._alerts = _counter(ALERTS, self._registry)
         self._registry.register(self._looked)
         ProcessCollector(registry=self._registry)
-        for target in self._targets:
-            for outcome in Outcome:
-                self._changes.labels(target, outcome.value)  # so that a first one is seen to be one more
+        self._answered: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
+        self._called: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        self._changed = {  # from the start on, so that a first one is seen to be one more
+            (target, outcome): self._changes.labels(target, outcome.value)
+            for target in self._targets
+            for outcome in Outcome
+        }
 
     def answered(self, provider: str, target: str, operation: str, status: int, seconds: float) -> None:
         """Count a request; names that the configuration does not have are left out."""
-        known = target if target in self._targets else ""
         who = provider if provider in self._providers else ""
-        self._requests.labels(who, known, operation, str(status)).inc()
-        self._request_seconds.labels(known, operation).observe(seconds)
+        known = target if target in self._targets else ""
+        found = self._answered.get((who, known, operation, status))
+        if found is None:  # the library takes longer to find them
+            counter = self._requests.labels(who, known, operation, str(status))
+            found = counter, self._request_seconds.labels(known, operation)
+            self._answered[who, known, operation, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def called(self, target: str, outcome: str, seconds: float) -> None:
         """Count one call to a target: what came of it, and how long it took."""
-        self._attempts.labels(target, outcome).inc()
-        self._attempt_seconds.labels(target).observe(seconds)
+        found = self._called.get((target, outcome))
+        if found is None:
+            found = self._attempts.labels(target, outcome), self._attempt_seconds.labels(target)
+            self._called[target, outcome] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def changed(self, target: str, outcome: Outcome) -> None:
         """Count what became of a change."""
-        self._changes.labels(target, outcome.value).inc()
+        (self._changed.get((target, outcome)) or self._changes.labels(target, outcome.value)).inc()
 
     def alerted(self, alert: str, target: str) -> None:
         """Count an alert; `target` "" where it is about none."""

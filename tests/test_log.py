@@ -5,7 +5,8 @@ import gc
 import json
 import logging
 from collections.abc import Iterator
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +37,30 @@ def test_a_line_is_a_json_object_with_the_correlation_id(stream):
     (line,) = lines(stream)
     assert line.pop("time").endswith("Z")
     assert line == {"event": "thing.happened", "level": "info", "n": 1, "correlation_id": "c-1"}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        pytest.param("Jürgen", "Jürgen", id="more than ASCII"),
+        pytest.param("\ud800", "\ud800", id="half of a surrogate pair"),
+        pytest.param(2**80, 2**80, id="more than 64 bits"),
+        pytest.param({1: Path("a")}, {"1": "PosixPath('a')"}, id="what JSON has no word for"),
+    ],
+)
+def test_whatever_a_line_holds_it_is_json(stream, value: object, shown: object):
+    structlog.get_logger().info("thing.happened", value=value)
+
+    assert lines(stream)[0]["value"] == shown
+
+
+def test_a_line_is_utf_8_in_any_locale():
+    stream = TextIOWrapper(BytesIO(), encoding="latin-1")
+    set_up_logging(stream)
+
+    structlog.get_logger().info("thing.happened", value="Jürgen")
+
+    assert json.loads(stream.buffer.getvalue())["value"] == "Jürgen"
 
 
 @pytest.mark.parametrize("name", ["asyncio", "aiohttp.client", "aiohttp.server"])

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Protocol
 
 import structlog
@@ -166,9 +166,9 @@ class Watcher:
         self._services.meter.called(target, kind, seconds)
         now, seen = self._services.now(), self.seen(target)
         if error is None or isinstance(error, ANSWERS):
-            self._seen[target] = replace(seen, answered=now)
+            self._seen[target] = Seen(now, seen.failed, seen.failure)
         else:
-            self._seen[target] = replace(seen, failed=now, failure=kind)
+            self._seen[target] = Seen(seen.answered, now, kind)
         if isinstance(error, Denied):
             reason = f"the target does not accept targets.{target}.auth (status {error.status})"
             if error.status is None:  # it was not asked: these are our own words

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -28,7 +29,7 @@ from gateway.flow.change import Changes
 from gateway.flow.model import Services, Target
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials
-from gateway.server.response import Handler, boundary
+from gateway.server.response import Boundary, Handler
 from gateway.users import INVOKER, acting, name_of
 
 RUNS: Final[Mapping[str, type[Reconciliation] | type[Resync]]] = {
@@ -50,6 +51,25 @@ class Runs:
         return RUNS[run](self.services, self.changes, self.targets[target], option).lines()
 
 
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """What the commands of an administrator reach in the running gateway."""
+
+    tokens: TokenDesk
+    credentials: Credentials
+    providers: Collection[str]
+    operations: OperationDesk
+    runs: Runs
+    exports: ExportDesk
+    erasures: ErasureDesk
+    pauses: Pauses
+    status: Callable[[], Awaitable[Status]]
+    wake: Callable[[], None]  # has what is due looked at now
+    is_stopping: Callable[[], bool]
+
+
+Act = Callable[[Administration, web.Request], Awaitable[web.StreamResponse]]
+
 log = structlog.get_logger()
 
 _MOMENT: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
@@ -60,194 +80,160 @@ FIELDS: Final = {  # of a token -> its form
     "created": _MOMENT,
     "expires": _MOMENT,
 }
+FORMATS: Final = ("ndjson", "csv")
+TEXTS: Final = ("since", "until", "filter", "q")  # of an export
+PAUSES: Final = {"pause": Pauses.pause, "resume": Pauses.resume}
 
 
-class Control:
-    """Does what a command asks, and makes it valid at once."""
-
-    def __init__(
-        self,
-        desk: TokenDesk,
-        credentials: Credentials,
-        providers: frozenset[str],
-        operations: OperationDesk,
-        wake: Callable[[], None],
-    ) -> None:
-        """`wake` has what is due looked at now."""
-        self._desk = desk
-        self._credentials = credentials
-        self._providers = providers
-        self._operations = operations
-        self._wake = wake
-
-    def application(self) -> web.Application:
-        """Return the routes of the socket."""
-        application = web.Application(middlewares=[boundary, in_their_name])
-        application.add_routes(
-            [
-                web.post("/tokens", self.issue_token),
-                web.delete("/tokens/{id}", self.revoke_token),
-                web.post("/operations/{id}/retry", self.retry_operation),
-                web.delete("/operations/{id}", self.drop_operation),
-                web.post("/targets/{name}/release", self.release_target),
-            ]
-        )
-        return application
-
-    async def issue_token(self, request: web.Request) -> web.Response:
-        """Let a token in that the command has made: only its digest comes here."""
-        fields = parse_json(await request.read(), refuse_duplicates=True)
-        token = Token(**{name: _text(fields, name) for name in FIELDS})
-        if token.provider not in self._providers:
-            raise InvalidValue("provider is not in the running gateway's configuration")
-        await self._desk.issue(token)
-        await self._credentials.refresh()
-        return web.json_response({"id": token.id}, status=201)
-
-    async def revoke_token(self, request: web.Request) -> web.Response:
-        """End a token."""
-        if not await self._desk.revoke(request.match_info["id"]):
-            raise NotFound("no live token has this id")
-        await self._credentials.refresh()
-        return web.Response(status=204)
-
-    async def retry_operation(self, request: web.Request) -> web.Response:
-        """Have an operation tried again now."""
-        if not await self._operations.retry(request.match_info["id"]):
-            raise NotFound("no operation that can be tried again has this id")
-        self._wake()
-        return web.Response(status=204)
-
-    async def drop_operation(self, request: web.Request) -> web.Response:
-        """Give an operation up."""
-        if not await self._operations.drop(request.match_info["id"]):
-            raise NotFound("no operation that can be dropped has this id")
-        return web.Response(status=204)
-
-    async def release_target(self, request: web.Request) -> web.Response:
-        """Let the removals go that a target's brake holds."""
-        name = request.match_info["name"]
-        if name not in self._operations.targets:
-            raise InvalidValue("the target is not in the running gateway's configuration")
-        count = await self._operations.release(name)
-        log.info("removals.released", target=name, count=count)
-        self._wake()
-        return web.json_response({"released": count})
+def administration(admin: Administration) -> web.Application:
+    """Return the application of the socket."""
+    application = web.Application(middlewares=[Boundary().middleware(), in_their_name])
+    application.add_routes([web.route(method, path, partial(act, admin)) for method, path, act in ROUTES])
+    return application
 
 
-def _text(fields: dict[str, Any], name: str) -> Any:
-    value = fields.get(name)
-    if value is None and name == "expires":
-        return None
-    if not isinstance(value, str) or not re.fullmatch(FIELDS[name], value, re.ASCII):
-        raise InvalidValue(f"{name} is missing, or not as a command writes it")
-    return value
+async def issue_token(admin: Administration, request: web.Request) -> web.Response:
+    """Let a token in that the command has made: only its digest comes here."""
+    fields = await _fields(request)
+    token = Token(**{name: _text(fields, name) for name in FIELDS})
+    if token.provider not in admin.providers:
+        raise InvalidValue("provider is not in the running gateway's configuration")
+    await admin.tokens.issue(token)
+    await admin.credentials.refresh()
+    return web.json_response({"id": token.id}, status=201)
 
 
-class LongControl:
-    """Streams what comes of a run."""
+async def revoke_token(admin: Administration, request: web.Request) -> web.Response:
+    """End a token."""
+    if not await admin.tokens.revoke(request.match_info["id"]):
+        raise NotFound("no live token has this id")
+    await admin.credentials.refresh()
+    return web.Response(status=204)
 
-    def __init__(self, runs: Runs, is_stopping: Callable[[], bool]) -> None:
-        self._runs = runs
-        self._is_stopping = is_stopping
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes, for the application of the socket."""
-        return [web.post(f"/targets/{{name}}/{{run:{'|'.join(RUNS)}}}", self.run)]
+async def retry_operation(admin: Administration, request: web.Request) -> web.Response:
+    """Have an operation tried again now."""
+    if not await admin.operations.retry(request.match_info["id"]):
+        raise NotFound("no operation that can be tried again has this id")
+    admin.wake()
+    return web.Response(status=204)
 
-    async def run(self, request: web.Request) -> web.StreamResponse:
-        """Start a run; its option is `true` or `false` in the body."""
-        name, run = request.match_info["name"], request.match_info["run"]
-        if name not in self._runs.targets:
-            raise NotFound("the target is not in the running gateway's configuration")
-        option = parse_json(await request.read(), refuse_duplicates=True).get("option")
-        if not isinstance(option, bool):
-            raise InvalidValue("option is missing, or not as a command writes it")
-        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        await response.prepare(request)
-        with suppress(ConnectionError):  # the command has gone
-            await self._stream(response, self._runs.lines(run, name, option=option))
-        return response
 
-    async def _stream(self, response: web.StreamResponse, lines: Lines) -> None:
-        try:
-            async with aclosing(lines):
-                async for line in lines:
-                    if self._is_stopping():
-                        raise Stopping("the gateway stops")
-                    await _write(response, render_line(line))
-        except GatewayError as error:
-            await _write(response, {"error": error.detail})
+async def drop_operation(admin: Administration, request: web.Request) -> web.Response:
+    """Give an operation up."""
+    if not await admin.operations.drop(request.match_info["id"]):
+        raise NotFound("no operation that can be dropped has this id")
+    return web.Response(status=204)
+
+
+async def release_target(admin: Administration, request: web.Request) -> web.Response:
+    """Let the removals go that a target's brake holds."""
+    name = request.match_info["name"]
+    if name not in admin.operations.targets:
+        raise InvalidValue("the target is not in the running gateway's configuration")
+    count = await admin.operations.release(name)
+    log.info("removals.released", target=name, count=count)
+    admin.wake()
+    return web.json_response({"released": count})
+
+
+async def show_status(admin: Administration, request: web.Request) -> web.Response:
+    """Answer how everything stands."""
+    return web.json_response(asdict(await admin.status()))
+
+
+async def pause_target(admin: Administration, request: web.Request) -> web.Response:
+    """Pause or resume a target; "changed" is false where that was so already."""
+    name, act = request.match_info["name"], request.match_info["act"]
+    if name not in admin.operations.targets:
+        raise NotFound("the target is not in the running gateway's configuration")
+    changed = await PAUSES[act](admin.pauses, name)
+    if changed:
+        log.warning(f"target.{act}d", target=name)
+    admin.wake()
+    return web.json_response({"changed": changed})
+
+
+async def note_export(admin: Administration, request: web.Request) -> web.Response:
+    """Have an export in the trail before it is made."""
+    await admin.exports.note(_export(await _fields(request)))
+    return web.Response(status=204)
+
+
+async def erase_person(admin: Administration, request: web.Request) -> web.Response:
+    """Remove the values of whom the body names (addresses are logged), and say what was and was not."""
+    name = (await _fields(request)).get("name")
+    if not isinstance(name, str) or not name:
+        raise InvalidValue("name is missing, or not as a command writes it")
+    erased = await admin.erasures.erase(name)
+    log.info("person.erased", events=len(erased.events), originals=len(erased.originals))
+    return web.json_response(asdict(erased))
+
+
+async def start_run(admin: Administration, request: web.Request) -> web.StreamResponse:
+    """Answer with the lines of a run as they become known, one JSON object each.
+
+    Its option is `true` or `false` in the body. A command that goes away, or a gateway that stops, ends it
+    after the people who are under way.
+    """
+    name, run = request.match_info["name"], request.match_info["run"]
+    if name not in admin.runs.targets:
+        raise NotFound("the target is not in the running gateway's configuration")
+    option = (await _fields(request)).get("option")
+    if not isinstance(option, bool):
+        raise InvalidValue("option is missing, or not as a command writes it")
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    with suppress(ConnectionError):  # the command has gone
+        await _stream(response, admin.runs.lines(run, name, option=option), admin.is_stopping)
+    return response
+
+
+ROUTES: Final[tuple[tuple[str, str, Act], ...]] = (
+    ("POST", "/tokens", issue_token),
+    ("DELETE", "/tokens/{id}", revoke_token),
+    ("POST", "/operations/{id}/retry", retry_operation),
+    ("DELETE", "/operations/{id}", drop_operation),
+    ("GET", "/status", show_status),
+    ("POST", "/targets/{name}/release", release_target),
+    ("POST", f"/targets/{{name}}/{{act:{'|'.join(PAUSES)}}}", pause_target),
+    ("POST", f"/targets/{{name}}/{{run:{'|'.join(RUNS)}}}", start_run),
+    ("POST", "/exports", note_export),
+    ("POST", "/erasures", erase_person),
+)
 
 
 class Stopping(GatewayError):
     """The gateway ends before the run does."""
 
 
+async def _stream(response: web.StreamResponse, lines: Lines, is_stopping: Callable[[], bool]) -> None:
+    try:
+        async with aclosing(lines):
+            async for line in lines:
+                if is_stopping():
+                    raise Stopping("the gateway stops")
+                await _write(response, render_line(line))
+    except GatewayError as error:
+        await _write(response, {"error": error.detail})
+
+
 async def _write(response: web.StreamResponse, line: dict[str, Any]) -> None:
     await response.write(orjson.dumps(line) + b"\n")
 
 
-ACTS: Final = {"pause": Pauses.pause, "resume": Pauses.resume}
+async def _fields(request: web.Request) -> dict[str, Any]:
+    return parse_json(await request.read(), refuse_duplicates=True)
 
 
-class StandingControl:
-    """Answers `status`, and does what `pause` and `resume` ask."""
-
-    def __init__(
-        self,
-        status: Callable[[], Awaitable[Status]],
-        pauses: Pauses,
-        targets: Collection[str],
-        wake: Callable[[], None],
-    ) -> None:
-        """`wake` has what is due looked at now."""
-        self._status = status
-        self._pauses = pauses
-        self._targets = targets
-        self._wake = wake
-
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes, for the application of the socket."""
-        return [
-            web.get("/status", self.status),
-            web.post(f"/targets/{{name}}/{{act:{'|'.join(ACTS)}}}", self.act),
-        ]
-
-    async def status(self, request: web.Request) -> web.Response:
-        """Answer how everything stands."""
-        return web.json_response(asdict(await self._status()))
-
-    async def act(self, request: web.Request) -> web.Response:
-        """Pause or resume a target; "changed" is false where that was so already."""
-        name, act = request.match_info["name"], request.match_info["act"]
-        if name not in self._targets:
-            raise NotFound("the target is not in the running gateway's configuration")
-        changed = await ACTS[act](self._pauses, name)
-        if changed:
-            log.warning(f"target.{act}d", target=name)
-        self._wake()
-        return web.json_response({"changed": changed})
-
-
-FORMATS: Final = ("ndjson", "csv")
-TEXTS: Final = ("since", "until", "filter", "q")
-
-
-class ExportControl:
-    """Has exports noted before they are made."""
-
-    def __init__(self, desk: ExportDesk) -> None:
-        self._desk = desk
-
-    def routes(self) -> list[web.RouteDef]:
-        """Return the route, for the application of the socket."""
-        return [web.post("/exports", self.note)]
-
-    async def note(self, request: web.Request) -> web.Response:
-        """Note one export."""
-        await self._desk.note(_export(parse_json(await request.read(), refuse_duplicates=True)))
-        return web.Response(status=204)
+def _text(fields: dict[str, Any], name: str) -> Any:
+    """Return a field of a token."""
+    value = fields.get(name)
+    if value is None and name == "expires":
+        return None
+    if not isinstance(value, str) or not re.fullmatch(FIELDS[name], value, re.ASCII):
+        raise InvalidValue(f"{name} is missing, or not as a command writes it")
+    return value
 
 
 def _export(fields: dict[str, Any]) -> Export:
@@ -257,26 +243,6 @@ def _export(fields: dict[str, Any]) -> Export:
     if format not in FORMATS or type(last) is not int or not are_texts:
         raise InvalidValue("the export is not as a command writes it")
     return Export(format=format, last=last, **texts)
-
-
-class ErasureControl:
-    """Erases who a command names: in the body, as addresses are logged."""
-
-    def __init__(self, desk: ErasureDesk) -> None:
-        self._desk = desk
-
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes, for the application of the socket."""
-        return [web.post("/erasures", self.erase)]
-
-    async def erase(self, request: web.Request) -> web.Response:
-        """Remove a person's values, and say what was removed and what was not."""
-        name = parse_json(await request.read(), refuse_duplicates=True).get("name")
-        if not isinstance(name, str) or not name:
-            raise InvalidValue("name is missing, or not as a command writes it")
-        erased = await self._desk.erase(name)
-        log.info("person.erased", events=len(erased.events), originals=len(erased.originals))
-        return web.json_response(asdict(erased))
 
 
 _CREDENTIALS: Final = struct.Struct("iII")  # process, user, group

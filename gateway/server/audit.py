@@ -1,7 +1,7 @@
 """What auditors may read over HTTP, by a token of their own: `/audit/v1/events` and `/guide/{target}`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
@@ -30,7 +30,7 @@ from gateway.log import correlation_id
 from gateway.server.auth import Credential, authenticate
 from gateway.server.refusals import RateLimited, Refusals
 from gateway.server.request import Networks
-from gateway.server.scim import anonymous_caller
+from gateway.server.scim import caller_of
 
 NEEDED: Final = (
     "{reason}. Only auditors read this: with `Authorization: Bearer TOKEN`, the token of an "
@@ -42,23 +42,22 @@ NEEDED: Final = (
 class Auditors:
     """Lets auditors in; whom it refuses, the trail remembers."""
 
-    credentials: Callable[[], tuple[Credential, ...]]
+    credentials: Callable[[], Mapping[bytes, Credential]]
     refusals: Refusals
     proxies: Networks = ()
 
     async def auditor_of(self, request: web.Request) -> Caller:
         """Return whose token a request shows; raises Unauthorized, and Forbidden for a provider's."""
-        caller = anonymous_caller(request, self.proxies)
+        credential = None
         try:
             credential = self._signed_in(request)
-            caller = replace(caller, provider=credential.name, token=credential.token, kind=credential.kind)
-            if caller.kind != "auditor":
-                reason = f"this token of {caller.kind} {caller.provider} is no auditor's"
+            if credential.kind != "auditor":
+                reason = f"this token of {credential.kind} {credential.name} is no auditor's"
                 raise Forbidden(NEEDED.format(reason=reason))
         except GatewayError as error:
-            await self.refusals.remember(caller, None, error)
+            await self.refusals.remember(caller_of(request, self.proxies, credential), None, error)
             raise
-        return caller
+        return caller_of(request, self.proxies, credential)
 
     def _signed_in(self, request: web.Request) -> Credential:
         try:

@@ -1,10 +1,10 @@
-"""Who asks: tokens in every form that providers send, compared in constant time (DESIGN section 8)."""
+"""Who asks: tokens in every form that providers send, found by their SHA-256."""
 
 import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.admin.acts import Token
@@ -22,21 +22,22 @@ class Credential:
     targets: frozenset[str] = frozenset()
 
 
-def authenticate(headers: Sequence[str], credentials: Collection[Credential]) -> Credential:
-    """Return whose token the Authorization headers carry; raises Unauthorized or InvalidSyntax."""
+def authenticate(headers: Sequence[str], live: Mapping[bytes, Credential]) -> Credential:
+    """Return whose token the Authorization headers carry; raises Unauthorized or InvalidSyntax.
+
+    `live` has the credentials by their digests. What a look-up may tell by its time is about digests alone:
+    nobody can come nearer to a token by it.
+    """
     if len(headers) > 1:
         raise InvalidSyntax("more than one Authorization header")
     if not headers:
         raise Unauthorized("no Authorization header: send the token that this gateway gave you")
-    found = None
     for token in _tokens_in(headers[0]):
         digest = hashlib.sha256(token).digest()
-        for credential in credentials:
-            if hmac.compare_digest(digest, credential.digest):
-                found = credential
-    if found is None:
-        raise Unauthorized("the token is unknown, expired or revoked")
-    return found
+        found = live.get(digest)
+        if found is not None and hmac.compare_digest(digest, found.digest):
+            return found
+    raise Unauthorized("the token is unknown, expired or revoked")
 
 
 def _tokens_in(header: str) -> list[bytes]:
@@ -72,6 +73,9 @@ class Credentials:
         self._load = load
         self._now = now
         self._issued: tuple[tuple[Credential, str | None], ...] = ()
+        self._live: dict[bytes, Credential] = {}
+        self._until: str | None = None  # when the first of them ends
+        self._look()
 
     async def refresh(self) -> None:
         """Read the issued tokens again, after one was made or revoked."""
@@ -85,9 +89,18 @@ class Credentials:
             for row in await self._load()
             if row.provider in self._targets
         )
+        self._look()
 
-    def current(self) -> tuple[Credential, ...]:
-        """Return the tokens that open something now."""
+    def current(self) -> Mapping[bytes, Credential]:
+        """Return the tokens that open something now, by their digests."""
+        if self._until is not None and self._now() >= self._until:
+            self._look()
+        return self._live
+
+    def _look(self) -> None:
+        """Find out which tokens are live, and until when that is so."""
         now = self._now()
-        live = tuple(credential for credential, expires in self._issued if expires is None or now < expires)
-        return self._configured + live
+        live = [(credential, ends) for credential, ends in self._issued if ends is None or now < ends]
+        found = (*self._configured, *(credential for credential, _ in live))
+        self._live = {credential.digest: credential for credential in found}
+        self._until = min((ends for _, ends in live if ends is not None), default=None)

@@ -1,17 +1,12 @@
 """`/healthz`, `/readyz` and `/metrics`, for probes and scrapers, without details of people."""
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 
 from gateway.admin.status import Counts, WriterStats
-from gateway.errors import JournalUnavailable, NotFound
+from gateway.errors import JournalUnavailable
 from gateway.metrics import CONTENT_TYPE, Metrics
-from gateway.server.request import SERVED, parse_endpoint
-from gateway.server.response import PROVIDER, Handler
 
 Check = Callable[[], Awaitable[str | None]]  # None: well; else the reason
 
@@ -39,19 +34,6 @@ class Health:
         )
 
 
-OPERATIONS: Final = {  # method, has an id in the path -> operation
-    ("GET", False): "query",
-    ("HEAD", False): "query",
-    ("GET", True): "get",
-    ("HEAD", True): "get",
-    ("POST", False): "create",
-    ("PUT", True): "replace",
-    ("PATCH", True): "patch",
-    ("DELETE", True): "delete",
-}
-RESOURCES: Final = ("Users", "Groups")
-
-
 class MetricsPage:
     """Shows what was counted, with a look at the journal."""
 
@@ -77,29 +59,3 @@ class MetricsPage:
             counts = None
         body = self._metrics.render(self._writer_stats(), counts)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
-
-
-def counted(metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> Middleware:
-    """Return the layer that counts requests; outside of the one that answers errors."""
-
-    @web.middleware
-    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
-        begun = clock()
-        response = await handler(request)
-        target, operation = _asked(request)
-        provider = request.get(PROVIDER, "")
-        metrics.answered(provider, target, operation, response.status, clock() - begun)
-        return response
-
-    return count
-
-
-def _asked(request: web.Request) -> tuple[str, str]:
-    """Return target and operation of a SCIM request; "" for what it does not name."""
-    try:
-        endpoint = parse_endpoint(request.rel_url.raw_path)
-    except NotFound:
-        return "", ""
-    if endpoint.name in RESOURCES:
-        return endpoint.target, OPERATIONS.get((request.method, endpoint.id is not None), "")
-    return endpoint.target, "discovery" if endpoint.name in SERVED else ""

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from gateway.errors import Busy, InvalidSyntax, InvalidValue, NotFound, TooLarge, UnsupportedMedia
 from gateway.flow.model import Target
@@ -21,7 +21,7 @@ from gateway.scim.filters import Sort, parse_sort
 from gateway.scim.grammar import parse_filter
 from gateway.scim.jsontext import parse_json
 from gateway.scim.members import Edit, take_member_operations, take_members
-from gateway.scim.messages import Projection, projection
+from gateway.scim.messages import EVERYTHING, Projection, projection
 from gateway.scim.names import get
 
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -49,8 +49,8 @@ class Endpoint:
     def route(self) -> str:
         """The path as logs may show it: a name we do not serve may be anything, even a person's."""
         name = self.name if self.name in SERVED else "{name}"
-        steps = [name if self.name else None, self.id and "{id}", SEARCH if self.is_search else None]
-        return "/".join([f"/scim/{self.target}/v2", *filter(None, steps)])
+        named = f"/scim/{self.target}/v2/{name}" if self.name else f"/scim/{self.target}/v2"
+        return f"{named}{'/{id}' if self.id else ''}{f'/{SEARCH}' if self.is_search else ''}"
 
 
 def parse_endpoint(raw_path: str) -> Endpoint:
@@ -74,17 +74,29 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> dict[str, An
     """Return the JSON object of a change, within its limits of size (bytes), time and depth."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("a request body may not be compressed")
+    content = request.content
     try:
-        async with asyncio.timeout(BODY_TIME):
-            body = await request.clone(client_max_size=limit).read()
+        if content.is_eof():  # all of it is here, as a rule
+            body = content.read_nowait()
+        else:
+            async with asyncio.timeout(BODY_TIME):
+                body = await _read_rest(content, limit)
     except TimeoutError as error:
         # 429 for all: who is slow today may be quick tomorrow, and Okta takes any other 4xx as final
         raise Busy(f"the request body did not arrive within {BODY_TIME} seconds", 1.0, 429) from error
-    except web.HTTPRequestEntityTooLarge as error:
-        raise TooLarge(f"the body is larger than {limit} bytes") from error
     except (web.RequestPayloadError, ConnectionError) as error:
         raise InvalidSyntax("the request body broke off") from error
+    if len(body) > limit:
+        raise TooLarge(f"the body is larger than {limit} bytes")
     return parse_json(body, refuse_duplicates=True)
+
+
+async def _read_rest(content: StreamReader, limit: int) -> bytes:
+    """Return a body as it arrives, and no more of it than shows that it is larger than the limit."""
+    body = bytearray()
+    while len(body) <= limit and (chunk := await content.readany()):
+        body += chunk
+    return bytes(body)
 
 
 def client_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> str:
@@ -93,6 +105,8 @@ def client_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> st
     Addresses are read from the right, as each proxy adds the one it heard from; the first that is no
     trusted proxy is the client.
     """
+    if not proxies and not peer.startswith("::"):  # no proxy to be heard, no IPv4 written as IPv6
+        return peer
     hops = [hop.strip() for line in forwarded for hop in line.split(",")]
     address = _plain(peer)
     while hops and _is_trusted(address, proxies):
@@ -121,7 +135,9 @@ def _is_trusted(address: str, proxies: Networks) -> bool:
 
 def printable(text: str | None, most: int = 200) -> str:
     """Return header text that can be stored: no broken characters, bounded."""
-    clean = (text or "").encode("utf-8", "replace").decode("utf-8")
+    if text is None or text.isprintable():
+        return (text or "")[:most]
+    clean = text.encode("utf-8", "replace").decode("utf-8")
     return "".join(character for character in clean if character.isprintable())[:most]
 
 
@@ -197,7 +213,7 @@ def parse_query(raw: str) -> dict[str, str]:
     A plus sign is a space, as forms have it, unless the value has spaces as `%20`: then it is itself.
     """
     found: dict[str, str] = {}
-    for part in raw.split("&"):
+    for part in raw.split("&") if raw else ():
         name, _, value = part.partition("=")
         found.setdefault(unquote(name), unquote(value if "%20" in value else value.replace("+", " ")))
     return found
@@ -211,6 +227,8 @@ def parse_search(body: Mapping[str, Any]) -> dict[str, str]:
 
 def parse_projection(query: Parameters) -> Projection:
     """Return what an answer is to show; raises InvalidValue."""
+    if not query:
+        return EVERYTHING
     return projection(*(query.get(name, "").split(",") for name in LISTS))
 
 

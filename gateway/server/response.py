@@ -1,24 +1,34 @@
 """Replies as HTTP: SCIM JSON, errors turned into answers, a correlation id for every request."""
 
 import math
+import time
 import traceback
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from gateway.errors import Busy, GatewayError, MethodNotAllowed, NotFound, TooLarge
 from gateway.log import correlation_id
 from gateway.scim.jsontext import dump
 from gateway.scim.messages import Projection, error_body
 
-SCIM_JSON = "application/scim+json"
-LONGEST_WAIT = 3600  # seconds that a provider is told to stay away, whatever a target says
+SCIM_JSON: Final = "application/scim+json"
+LONGEST_WAIT: Final = 3600  # seconds that a provider is told to stay away, whatever a target says
+CORRELATION_ID: Final = "X-Correlation-Id"
+ANY_PATH: Final = "/{path}"  # the route of what is not known to be one of our paths
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Count = Callable[[str, str, str, int, float], None]  # provider, target, operation, status, seconds
+
+log = structlog.get_logger()
 
 
-def answer(status: int, document: Any, headers: dict[str, str] | None = None) -> web.Response:
+def answer(status: int, document: Any, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a document as a SCIM answer; None has no body."""
     if document is None:
         return web.Response(status=status, headers=headers)
@@ -49,44 +59,68 @@ def error_answer(error: GatewayError, correlation_id: str, busy_status: int = 50
     return answer(status, body, headers)
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+@dataclass(slots=True)
+class Summary:
+    """What is logged and counted of a request, filled in as it becomes known."""
 
-log = structlog.get_logger()
+    route: str  # the path as logs may show it
+    provider: str = ""  # who has signed in
+    target: str = ""
+    operation: str = ""
+    busy_status: int = 503
 
-BUSY_STATUS: web.RequestKey[int] = web.RequestKey("busy_status", int)
-PROVIDER: web.RequestKey[str] = web.RequestKey("provider", str)  # who has signed in
-ROUTE: web.RequestKey[str] = web.RequestKey("route", str)  # what a log line may say of the address
+
+SUMMARY: web.RequestKey[Summary] = web.RequestKey("summary", Summary)
 
 
 class InternalError(GatewayError):
     """A fault of the gateway itself; the log has the rest."""
 
 
-@web.middleware
-async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Name the request, answer its errors in SCIM, and log one line about it."""
-    name = uuid4().hex
-    token = correlation_id.set(name)
-    try:
-        response = await _answered(request, handler, name)
+class Boundary:
+    """The outermost layer: it names a request, answers its errors in SCIM, logs and counts it."""
+
+    def __init__(self, count: Count | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._count = count
+        self._clock = clock
+
+    async def answer(self, request: web.Request, handler: Handler, route: str) -> web.StreamResponse:
+        """Have a request handled; it is logged with the route, unless the handler knows a better one."""
+        begun = self._clock()
+        name = uuid4().hex
+        correlation_id.set(name)  # for this request alone: aiohttp gives each a task of its own
+        summary = request[SUMMARY] = Summary(route)
+        try:
+            response = await handler(request)
+        except Exception as error:  # noqa: BLE001 - the one place
+            response = _answer_to(error, name, summary)
         if not response.prepared:
-            response.headers["X-Correlation-Id"] = name
-        log.info("request.answered", method=request.method, route=_route(request), status=response.status)
+            response.headers[CORRELATION_ID] = name
+        status = response.status
+        log.info("request.answered", method=request.method, route=summary.route, status=status)
+        if self._count is not None:
+            seconds = self._clock() - begun
+            self._count(summary.provider, summary.target, summary.operation, status, seconds)
         return response
-    finally:
-        correlation_id.reset(token)
+
+    def middleware(self) -> Middleware:
+        """Return the layer of an application, whose routes say how a request is logged."""
+
+        @web.middleware
+        async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self.answer(request, handler, _canonical(request))
+
+        return answered
 
 
-async def _answered(request: web.Request, handler: Handler, name: str) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except GatewayError as error:
-        return error_answer(error, name, request.get(BUSY_STATUS, 503))
-    except web.HTTPException as error:
+def _answer_to(error: Exception, name: str, summary: Summary) -> web.Response:
+    """Return the answer to what was raised; of a crash only the place is logged: its text may hold values."""
+    if isinstance(error, GatewayError):
+        return error_answer(error, name, summary.busy_status)
+    if isinstance(error, web.HTTPException):
         return error_answer(_of_aiohttp(error), name)
-    except Exception as error:  # noqa: BLE001 - the one place; its text may hold somebody's values
-        log.error("request.crashed", error=type(error).__name__, at=_frames(error))  # noqa: TRY400
-        return error_answer(InternalError("the gateway failed; its log has the reason"), name)
+    log.error("request.crashed", error=type(error).__name__, at=_frames(error))
+    return error_answer(InternalError("the gateway failed; its log has the reason"), name)
 
 
 def _of_aiohttp(error: web.HTTPException) -> GatewayError:
@@ -95,11 +129,10 @@ def _of_aiohttp(error: web.HTTPException) -> GatewayError:
     return found(error.reason.lower() if found is not InternalError else "the request could not be read")
 
 
-def _route(request: web.Request) -> str:
-    """Return the route without what only this request names: ids may be people's names at some targets."""
+def _canonical(request: web.Request) -> str:
+    """Return the route without what only this request names."""
     resource = request.match_info.route.resource
-    route: str = request.get(ROUTE, resource.canonical if resource else "")
-    return route
+    return resource.canonical if resource else ""
 
 
 def _frames(error: BaseException) -> list[str]:

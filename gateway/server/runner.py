@@ -4,38 +4,52 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import GatewayError, InvalidSyntax
-from gateway.server.response import InternalError, error_answer
+from gateway.server.response import Handler, InternalError, error_answer
 
 log = structlog.get_logger()
 
 
 class Runner(web.AppRunner):
-    """Runs an application; bodies stay as they were sent, compressed ones too."""
+    """Runs an application; bodies stay as they were sent, compressed ones too.
 
-    def __init__(self, application: web.Application, **settings: Any) -> None:
+    `scim` is asked at once for what the application would hand to it after its search for a route.
+    """
+
+    def __init__(self, application: web.Application, scim: Handler | None = None, **settings: Any) -> None:
         super().__init__(
             application, access_log=None, auto_decompress=False, logger=_quiet_logger(), **settings
         )
+        self._scim = scim
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         return _Server(
-            made.request_handler,
+            made.request_handler if self._scim is None else _shortcut(self._scim, made.request_handler),
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
             loop=asyncio.get_running_loop(),
             **made._kwargs,
         )
+
+
+def _shortcut(scim: Handler, application: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    """Return what hands a request to `scim`, or to the application: it knows how to answer `Expect`, too."""
+
+    def handle(request: web.Request) -> Awaitable[web.StreamResponse]:
+        is_plain = request.raw_path.startswith("/scim/") and hdrs.EXPECT not in request.headers
+        return scim(request) if is_plain else application(request)
+
+    return handle
 
 
 class _Server(web.Server):

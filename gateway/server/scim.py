@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import web
@@ -34,13 +34,20 @@ from gateway.server.request import (
     read_body,
     read_change,
 )
-from gateway.server.response import BUSY_STATUS, PROVIDER, ROUTE, answer, not_modified, resource_answer
+from gateway.server.response import (
+    CORRELATION_ID,
+    SUMMARY,
+    Summary,
+    answer,
+    not_modified,
+    resource_answer,
+)
 
 TYPES: Final = {"Users": ResourceType.USER, "Groups": ResourceType.GROUP}
 READS: Final = ("GET", "HEAD")
 OPERATIONS: Final = {  # has an id in the path -> method -> operation
-    False: {**dict.fromkeys(READS, "read"), "POST": "create"},
-    True: {**dict.fromkeys(READS, "read"), "PUT": "replace", "PATCH": "patch", "DELETE": "delete"},
+    False: {**dict.fromkeys(READS, "query"), "POST": "create"},
+    True: {**dict.fromkeys(READS, "get"), "PUT": "replace", "PATCH": "patch", "DELETE": "delete"},
 }
 
 
@@ -55,9 +62,9 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class ScimRequest:
-    """One request, once it is known who asks for what."""
+    """One SCIM request, once it is known who asks for what."""
 
-    request: web.Request
+    http: web.Request
     endpoint: Endpoint
     target: Target
     provider: Provider
@@ -66,11 +73,11 @@ class ScimRequest:
 
     def tags(self, header: str) -> tuple[str, ...]:
         """Return the versions that a header names."""
-        return parse_tags(", ".join(self.request.headers.getall(header, [])))
+        return parse_tags(", ".join(self.http.headers.getall(header, [])))
 
     def meant(self) -> tuple[str, ...]:
         """Return the versions that a change is meant for; who names none of any form means none there is."""
-        return self.tags("If-Match") or (("",) if "If-Match" in self.request.headers else ())
+        return self.tags("If-Match") or (("",) if "If-Match" in self.http.headers else ())
 
 
 class ScimApi:
@@ -80,7 +87,7 @@ class ScimApi:
         self,
         targets: Mapping[str, Target],
         providers: Mapping[str, Provider],
-        credentials: Callable[[], tuple[Credential, ...]],
+        credentials: Callable[[], Mapping[bytes, Credential]],
         services: Services,
         changes: Changes,
         reads: Reads,
@@ -95,21 +102,23 @@ class ScimApi:
         self._proxies = proxies
         self._refusals = Refusals(services)
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, http: web.Request) -> web.StreamResponse:
         """Answer one SCIM request; raises a GatewayError for what it refuses."""
-        caller, target = anonymous_caller(request, self._proxies), None
+        summary = http[SUMMARY]
+        credential = target = None
         try:
-            credential = authenticate(request.headers.getall("Authorization", []), self._credentials())
-            request[PROVIDER] = credential.name
-            caller = replace(caller, provider=credential.name, token=credential.token, kind=credential.kind)
-            endpoint = parse_endpoint(request.rel_url.raw_path)
+            credential = authenticate(http.headers.getall("Authorization", []), self._credentials())
+            summary.provider = credential.name
+            endpoint = parse_endpoint(http.rel_url.raw_path)
             target = self._target(endpoint)
-            asked = self._admitted(request, endpoint, target, caller, credential)
-            operation = _operation(request.method, endpoint)
+            request = self._admitted(http, endpoint, target, credential)
+            operation = _operation(http.method, endpoint)
         except GatewayError as error:
-            await self._refusals.remember(caller, target, error)
+            _name(summary, http)
+            await self._refusals.remember(caller_of(http, self._proxies, credential), target, error)
             raise
-        return await self._answered(asked, operation)
+        summary.target, summary.operation = target.name, counted(endpoint, http.method)
+        return await self._answered(request, operation)
 
     def _target(self, endpoint: Endpoint) -> Target:
         target = self._targets.get(endpoint.target)
@@ -118,81 +127,76 @@ class ScimApi:
         return target
 
     def _admitted(
-        self,
-        request: web.Request,
-        endpoint: Endpoint,
-        target: Target,
-        caller: Caller,
-        credential: Credential,
+        self, http: web.Request, endpoint: Endpoint, target: Target, credential: Credential
     ) -> ScimRequest:
-        request[ROUTE] = endpoint.route
+        summary = http[SUMMARY]
+        summary.route = endpoint.route
         if target.name not in credential.targets:
-            raise Forbidden(f"this token of {caller.kind} {caller.provider} does not open {target.name}")
-        provider = self._providers[caller.provider]
-        busy_status = target.busy_status or provider.busy_status
-        request[BUSY_STATUS] = busy_status
-        query = parse_query(request.rel_url.raw_query_string)
+            raise Forbidden(f"this token of {credential.kind} {credential.name} does not open {target.name}")
+        provider = self._providers[credential.name]
+        summary.busy_status = target.busy_status or provider.busy_status
+        caller = caller_of(http, self._proxies, credential, summary.busy_status)
         return ScimRequest(
-            request, endpoint, target, provider, replace(caller, busy_status=busy_status), query
+            http, endpoint, target, provider, caller, parse_query(http.rel_url.raw_query_string)
         )
 
-    async def _answered(self, asked: ScimRequest, operation: str) -> web.StreamResponse:
-        endpoint = asked.endpoint
+    async def _answered(self, request: ScimRequest, operation: str) -> web.StreamResponse:
+        endpoint = request.endpoint
         kind = TYPES.get(endpoint.name)
         if operation == "search":
-            return await self._query(asked, kind, parse_search(await read_body(asked.request)))
+            return await self._query(request, kind, parse_search(await read_body(request.http)))
         if kind is None and endpoint.name:
-            return await self._discover(asked)
-        if kind is None or (operation == "read" and endpoint.id is None):
-            return await self._query(asked, kind, asked.query)
-        if operation != "read":
-            return await self._change(asked, kind, operation)
-        return await self._get(asked, kind, endpoint.id or "")
+            return await self._discover(request)
+        if kind is None or operation == "query":
+            return await self._query(request, kind, request.query)
+        if operation == "get":
+            return await self._get(request, kind, endpoint.id or "")
+        return await self._change(request, kind, operation)
 
-    async def _discover(self, asked: ScimRequest) -> web.StreamResponse:
-        if "filter" in asked.query:  # RFC 7644 section 4: nobody shall believe that it was heeded
+    async def _discover(self, request: ScimRequest) -> web.StreamResponse:
+        if "filter" in request.query:  # RFC 7644 section 4: nobody shall believe that it was heeded
             raise Forbidden("discovery cannot be filtered: ask for all of it, or for one by its id")
-        has_groups = await asked.target.has_groups()
+        has_groups = await request.target.has_groups()
         return answer(
-            200, discovery_document(asked.target, asked.endpoint.name, asked.endpoint.id, has_groups)
+            200, discovery_document(request.target, request.endpoint.name, request.endpoint.id, has_groups)
         )
 
-    async def _get(self, asked: ScimRequest, kind: ResourceType, id: str) -> web.StreamResponse:
-        shown = parse_projection(asked.query)
-        document = await self._reads.get(asked.target, kind, id, members=shown.shows("members"))
-        if is_known(asked.tags("If-None-Match"), document["meta"]["version"]):
-            return await self._delivered(asked, kind, not_modified(document), document)
-        return await self._delivered(asked, kind, resource_answer(200, document, shown), document)
+    async def _get(self, request: ScimRequest, kind: ResourceType, id: str) -> web.StreamResponse:
+        shown = parse_projection(request.query)
+        document = await self._reads.get(request.target, kind, id, members=shown.shows("members"))
+        if is_known(request.tags("If-None-Match"), document["meta"]["version"]):
+            return await self._delivered(request, kind, not_modified(document), document)
+        return await self._delivered(request, kind, resource_answer(200, document, shown), document)
 
     async def _query(
-        self, asked: ScimRequest, kind: ResourceType | None, query: Parameters
+        self, request: ScimRequest, kind: ResourceType | None, query: Parameters
     ) -> web.StreamResponse:
         """Answer a query for resources of one type, or of all."""
         shown = parse_projection(query)
-        question = parse_read_query(query, asked.provider.dialect, asked.target, shown.shows("members"))
+        question = parse_read_query(query, request.provider.dialect, request.target, shown.shows("members"))
         if kind is None:
-            page = await query_all(self._reads, asked.target, question)
+            page = await query_all(self._reads, request.target, question)
         else:
-            page = await self._reads.query(asked.target, kind, question)
+            page = await self._reads.query(request.target, kind, question)
         entries = [shown.of(document) for document in page.entries]
         return answer(200, list_response(entries, page.total, question.start))
 
-    async def _change(self, asked: ScimRequest, kind: ResourceType, operation: str) -> web.StreamResponse:
+    async def _change(self, request: ScimRequest, kind: ResourceType, operation: str) -> web.StreamResponse:
         try:
-            shown = parse_projection(asked.query)
-            change = await self._read_change(asked, kind, operation)
+            shown = parse_projection(request.query)
+            change = await self._read_change(request, kind, operation)
         except GatewayError as error:
-            attempted = Attempted(kind, operation, asked.endpoint.id)
-            await self._refusals.remember(asked.caller, asked.target, error, attempted)
+            attempted = Attempted(kind, operation, request.endpoint.id)
+            await self._refusals.remember(request.caller, request.target, error, attempted)
             raise
         reply = await self._changes.handle(change)
-        document = reply.document or await self._read_back(asked, change, shown)
+        document = reply.document or await self._read_back(request, change, shown)
         if document is None:
-            return await self._delivered(asked, kind, answer(reply.status, None), None)
+            return await self._delivered(request, kind, answer(reply.status, None), None)
         status = reply.status if reply.document else 200
-        return await self._delivered(asked, kind, resource_answer(status, document, shown), document)
+        return await self._delivered(request, kind, resource_answer(status, document, shown), document)
 
-    async def _read_back(self, asked: ScimRequest, change: Change, shown: Projection) -> Attributes | None:
+    async def _read_back(self, request: ScimRequest, change: Change, shown: Projection) -> Attributes | None:
         """Return a resource whose PATCH is answered briefly, where it says which attributes it wants.
 
         RFC 7644 section 3.5.2 has these answered. What cannot be read now is changed all the same.
@@ -200,50 +204,72 @@ class ScimApi:
         if change.operation != "patch" or change.id is None or shown.excludes:
             return None
         with suppress(GatewayError):
-            return await self._reads.get(asked.target, change.type, change.id, members=shown.shows("members"))
+            return await self._reads.get(
+                request.target, change.type, change.id, members=shown.shows("members")
+            )
         return None
 
-    async def _read_change(self, asked: ScimRequest, kind: ResourceType, operation: str) -> Change:
-        body, password, members = await read_change(asked.request, asked.provider.dialect, kind, operation)
+    async def _read_change(self, request: ScimRequest, kind: ResourceType, operation: str) -> Change:
+        body, password, members = await read_change(request.http, request.provider.dialect, kind, operation)
         return Change(
             operation,
             kind,
-            asked.target,
-            asked.caller,
+            request.target,
+            request.caller,
             correlation_id.get(),
-            asked.endpoint.id,
+            request.endpoint.id,
             body,
             password,
             members=members,
-            if_match=asked.meant() if asked.endpoint.id is not None else (),
+            if_match=request.meant() if request.endpoint.id is not None else (),
         )
 
     async def _delivered(
         self,
-        asked: ScimRequest,
+        request: ScimRequest,
         kind: ResourceType,
         response: web.Response,
         document: Mapping[str, Any] | None,
     ) -> web.StreamResponse:
         """Send the answer, and note that the provider knows the id once it is out."""
-        response.headers["X-Correlation-Id"] = correlation_id.get()
+        response.headers[CORRELATION_ID] = correlation_id.get()
         try:
-            await response.prepare(asked.request)
+            await response.prepare(request.http)
             await response.write_eof()
         except ConnectionError:  # hung up: what was done stays done, and the answer was not delivered
             return response
-        transport = asked.request.transport
+        transport = request.http.transport
         if document is not None and transport is not None and not transport.is_closing():
-            await self._services.resources.note_replied(asked.target.name, kind, document["id"])
+            await self._services.resources.note_replied(request.target.name, kind, document["id"])
         return response
 
 
-def anonymous_caller(request: web.Request, proxies: Networks) -> Caller:
-    """Return who asks, before it is known whose token that is."""
-    agent = printable(request.headers.get("User-Agent"))
-    forwarded = request.headers.getall("X-Forwarded-For", [])
-    address = client_address(request.remote or "", forwarded, proxies)
-    return Caller("", ip=address, user_agent=agent, kind="unknown")
+def caller_of(
+    http: web.Request, proxies: Networks, credential: Credential | None = None, busy_status: int = 503
+) -> Caller:
+    """Return who asks: whose token it is, or somebody unknown."""
+    forwarded = http.headers.getall("X-Forwarded-For", [])
+    address = client_address(http.remote or "", forwarded, proxies)
+    agent = printable(http.headers.get("User-Agent"))
+    if credential is None:
+        return Caller("", ip=address, user_agent=agent, kind="unknown")
+    return Caller(credential.name, credential.token, address, agent, busy_status, credential.kind)
+
+
+def counted(endpoint: Endpoint, method: str) -> str:
+    """Return the name a request is counted by, "" for what is not served."""
+    if endpoint.is_search:
+        return "query"
+    if endpoint.name in TYPES:
+        return OPERATIONS[endpoint.id is not None].get(method, "")
+    return "discovery" if endpoint.name in SERVED else ""
+
+
+def _name(summary: Summary, http: web.Request) -> None:
+    """Say in the summary of a refused request what its path names, as far as it does."""
+    with suppress(NotFound):
+        endpoint = parse_endpoint(http.rel_url.raw_path)
+        summary.target, summary.operation = endpoint.target, counted(endpoint, http.method)
 
 
 def allowed(endpoint: Endpoint) -> Mapping[str, str]:
@@ -254,7 +280,7 @@ def allowed(endpoint: Endpoint) -> Mapping[str, str]:
         return OPERATIONS[endpoint.id is not None]
     if endpoint.name and endpoint.name not in SERVED:
         raise NotFound(f"no such path; under /v2 are {', '.join(sorted(SERVED))}")
-    return dict.fromkeys(READS, "read")
+    return dict.fromkeys(READS, "query")
 
 
 def _operation(method: str, endpoint: Endpoint) -> str:

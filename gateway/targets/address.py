@@ -140,7 +140,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """One answer, whatever its status; header names are in lower case."""
+    """One answer, whatever its status; headers are found by names in lower case at least."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)

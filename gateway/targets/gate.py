@@ -2,16 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 from gateway.admin.alerts import Watch
 from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError, Throttled, Update
 from gateway.targets.address import OpenTarget, TargetFinding
 
+P = ParamSpec("P")
+T = TypeVar("T")
+Answer = Coroutine[Any, Any, T]
+
 
 class Limits:
-    """A gate before a target: `async with limits.turn()` waits for a turn and holds it."""
+    """What a target takes at a time and a second: `async with limits` waits for a turn and holds it."""
 
     def __init__(
         self,
@@ -28,18 +32,19 @@ class Limits:
         self._next = 0.0
         self._patience = patience
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Hold a turn; raises Throttled where it would come too late."""
-        if self._places is None:
-            await self._wait()
-            yield
-            return
-        await self._take(self._places)
+    async def __aenter__(self) -> None:
+        """Take a turn; raises Throttled where it would come too late."""
+        if self._places is not None:
+            await self._take(self._places)
         try:
-            await self._wait()
-            yield
-        finally:
+            if self._gap:
+                await self._wait()
+        except BaseException:
+            await self.__aexit__()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._places is not None:
             self._places.release()
 
     async def _take(self, places: asyncio.Semaphore) -> None:
@@ -59,98 +64,69 @@ class Limits:
             await self._sleep(mine - now)
 
 
-class Limited:
-    """A connector whose every call waits for its turn."""
+class Unwatched:
+    """Nobody hears of calls, and no pause holds them up."""
 
-    def __init__(self, target: OpenTarget, limits: Limits) -> None:
-        self._target = target
-        self._limits = limits
+    def admit(self, target: str) -> None:
+        """Let every call go out."""
 
-    async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:
-        async with self._limits.turn():
-            return await self._target.get(kind, id, members=members)
-
-    async def query(self, kind: ResourceType, query: Query) -> Page:
-        async with self._limits.turn():
-            return await self._target.query(kind, query)
-
-    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
-        async with self._limits.turn():
-            return await self._target.create(kind, wanted)
-
-    async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
-        async with self._limits.turn():
-            return await self._target.change(kind, id, update)
-
-    async def delete(self, kind: ResourceType, id: str) -> None:
-        async with self._limits.turn():
-            await self._target.delete(kind, id)
-
-    async def has_groups(self) -> bool:
-        return await self._target.has_groups()
-
-    async def check(self) -> tuple[TargetFinding, ...]:
-        async with self._limits.turn():
-            return await self._target.check()
-
-    async def close(self) -> None:
-        await self._target.close()
+    def called(self, target: str, seconds: float, error: TargetError | None) -> None:
+        """Tell nobody."""
 
 
-class Watched:
-    """A connector whose calls somebody hears of."""
+class Gate:
+    """A connector whose calls are kept within limits, timed and told of; no change passes a pause."""
 
     def __init__(
         self,
         target: OpenTarget,
         name: str,
-        watch: Watch,
+        watch: Watch | None = None,
+        limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,  # seconds
     ) -> None:
         self._target = target
         self._name = name
-        self._watch = watch
+        self._watch = watch or Unwatched()
+        self._limits = limits or Limits()
         self._clock = clock
 
-    async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:
-        with self._told():
-            return await self._target.get(kind, id, members=members)
+    def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Answer[Attributes | None]:
+        return self._call(False, self._target.get, kind, id, members=members)
 
-    async def query(self, kind: ResourceType, query: Query) -> Page:
-        with self._told():
-            return await self._target.query(kind, query)
+    def query(self, kind: ResourceType, query: Query) -> Answer[Page]:
+        return self._call(False, self._target.query, kind, query)
 
-    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
-        self._watch.admit(self._name)
-        with self._told():
-            return await self._target.create(kind, wanted)
+    def create(self, kind: ResourceType, wanted: Attributes) -> Answer[Attributes | None]:
+        return self._call(True, self._target.create, kind, wanted)
 
-    async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
-        self._watch.admit(self._name)
-        with self._told():
-            return await self._target.change(kind, id, update)
+    def change(self, kind: ResourceType, id: str, update: Update) -> Answer[Attributes | None]:
+        return self._call(True, self._target.change, kind, id, update)
 
     async def delete(self, kind: ResourceType, id: str) -> None:
-        self._watch.admit(self._name)
-        with self._told():
-            await self._target.delete(kind, id)
+        await self._call(True, self._target.delete, kind, id)
 
-    async def has_groups(self) -> bool:
-        return await self._target.has_groups()
+    def has_groups(self) -> Answer[bool]:
+        return self._target.has_groups()
 
-    async def check(self) -> tuple[TargetFinding, ...]:
-        with self._told():
-            return await self._target.check()
+    def check(self) -> Answer[tuple[TargetFinding, ...]]:
+        return self._call(False, self._target.check)
 
-    async def close(self) -> None:
-        await self._target.close()
+    def close(self) -> Answer[None]:
+        return self._target.close()
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        begun = self._clock()
-        try:
-            yield
-        except TargetError as error:
-            self._watch.called(self._name, self._clock() - begun, error)
-            raise
-        self._watch.called(self._name, self._clock() - begun, None)
+    async def _call(
+        self, alters: bool, call: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """Make a call in its turn, and tell what came of it; raises Throttled, and Paused in a pause."""
+        async with self._limits:
+            if alters:
+                self._watch.admit(self._name)
+            begun = self._clock()
+            try:
+                answer = await call(*args, **named)
+            except TargetError as error:
+                self._watch.called(self._name, self._clock() - begun, error)
+                raise
+            self._watch.called(self._name, self._clock() - begun, None)
+            return answer

@@ -1,4 +1,4 @@
-"""Carries one call to a target over HTTP and back; one attempt, bounded in time and size."""
+"""Sends one call to a target over HTTP and reads the answer; one attempt, bounded in time and size."""
 
 from typing import Final
 
@@ -12,7 +12,6 @@ from gateway.targets.scim.answers import readable
 from gateway.version import VERSION
 
 MAX_BYTES: Final = 8 * 1024 * 1024  # of an answer, after decompression
-CHUNK: Final = 64 * 1024
 CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later than that is none
 KEEP_ALIVE: Final = 4.0  # seconds; many services close after 5, and a call into that gap is in doubt
 MIN_SECRET: Final = 8  # characters; to blot out shorter texts would garble answers
@@ -42,6 +41,7 @@ class HttpTransport:
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout * CONNECT_SHARE)
         self._max_bytes = max_bytes
         self._whom = whom
+        self._middlewares = (self._once,)
         self._headers = {"User-Agent": f"scim-gateway/{VERSION}"}
         self._headers |= dict([auth.header()]) if auth else {}
         secrets = auth.secrets() if auth else ()
@@ -57,7 +57,7 @@ class HttpTransport:
                 headers=self._headers_for(call),
                 timeout=self._timeout,
                 allow_redirects=False,
-                middlewares=(self._once,),
+                middlewares=self._middlewares,
             ) as response:
                 return await self._reply(response)
         except TimeoutError as error:
@@ -76,15 +76,21 @@ class HttpTransport:
         return headers
 
     async def _reply(self, response: aiohttp.ClientResponse) -> HttpReply:
+        content = response.content
+        # all of it is here already, as a rule
+        body = content.read_nowait() if content.is_eof() else await self._read_rest(response)
+        if len(body) > self._max_bytes:
+            response.close()
+            reason = f"{self._whom}'s answer is larger than {self._max_bytes} bytes"
+            raise Nonsense(reason, response.status)
+        return HttpReply(response.status, response.headers, self._without_secrets(body))
+
+    async def _read_rest(self, response: aiohttp.ClientResponse) -> bytes:
+        """Return a body as it arrives, and no more of it than shows that it is too large."""
         body = bytearray()
-        async for chunk in response.content.iter_chunked(CHUNK):
+        while len(body) <= self._max_bytes and (chunk := await response.content.readany()):
             body += chunk
-            if len(body) > self._max_bytes:
-                response.close()
-                reason = f"{self._whom}'s answer is larger than {self._max_bytes} bytes"
-                raise Nonsense(reason, response.status)
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpReply(response.status, headers, self._without_secrets(bytes(body)))
+        return bytes(body)
 
     def _without_secrets(self, body: bytes) -> bytes:
         for secret in self._secrets:

@@ -20,7 +20,7 @@ from gateway.targets.address import (
     Transport,
 )
 from gateway.targets.embedded.connector import EmbeddedConnector
-from gateway.targets.gate import Limited, Limits, Watched
+from gateway.targets.gate import Gate, Limits
 from gateway.targets.http import HttpTransport
 from gateway.targets.oauth import OAuthTransport
 from gateway.targets.scim.abilities import Abilities, Patch
@@ -60,28 +60,27 @@ class ConnectorSpec:
     sorts: bool = False  # puts entries in the order a query asks for
 
 
-async def open_connector(name: str, address: TargetAddress, around: Shared) -> OpenTarget:
+async def open_connector(name: str, address: TargetAddress, shared: Shared) -> OpenTarget:
     """Open the connector `name` for a target, within the target's limits; raises `TargetError`."""
-    target = await CONNECTORS[name].open(address, around)
-    if around.watch is not None:
-        target = Watched(target, address.name, around.watch)
-    if address.rate is None and address.concurrency is None:
+    target = await CONNECTORS[name].open(address, shared)
+    if shared.watch is None and address.rate is None and address.concurrency is None:
         return target
-    return Limited(target, Limits(address.rate, address.concurrency, patience=address.timeout))
+    limits = Limits(address.rate, address.concurrency, patience=address.timeout)
+    return Gate(target, address.name, shared.watch, limits)
 
 
-async def _open_embedded(address: TargetAddress, around: Shared) -> OpenTarget:
+async def _open_embedded(address: TargetAddress, shared: Shared) -> OpenTarget:
     path = Path(address.url.partition(":")[2])
-    return await EmbeddedConnector.open(path, around.on_fatal)
+    return await EmbeddedConnector.open(path, shared.on_fatal)
 
 
-async def _open_scim(address: TargetAddress, around: Shared) -> OpenTarget:
+async def _open_scim(address: TargetAddress, shared: Shared) -> OpenTarget:
     patch = None if address.patch is None else PATCHES[address.patch]
     told = Abilities(patch, address.filter, address.groups, address.totals)
-    return ScimConnector(_transport(address, around.session), address.url, told, address.name)
+    return ScimConnector(_transport(address, shared.session), address.url, told, address.name)
 
 
-async def _open_ldap(address: TargetAddress, around: Shared) -> OpenTarget:
+async def _open_ldap(address: TargetAddress, shared: Shared) -> OpenTarget:
     from gateway.targets.ldap.connector import LdapConnector  # with python-ldap, which not everybody has
     from gateway.targets.ldap.sign_in import SignIn
 

@@ -11,7 +11,7 @@ from gateway.errors import Busy
 from gateway.flow.journal_port import OperationState
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Silent, Unreachable
-from gateway.targets.gate import Watched
+from gateway.targets.gate import Gate
 from tests.support.house import House
 
 ANN = {"userName": "ann", "externalId": "00u1"}
@@ -113,7 +113,7 @@ async def test_a_change_under_way_is_not_sent_once_more(gateway, pauses) -> None
         await pauses.pause("phonebook")
 
     gateway.services = replace(gateway.services, paused_since=pauses.since, sleep=sleep)
-    watched = Watched(gateway.fake, "phonebook", Watcher(gateway.services))
+    watched = Gate(gateway.fake, "phonebook", Watcher(gateway.services))
     gateway.target = replace(gateway.target, connector=watched)
     gateway.fake.faults = [Unreachable("no connection")]
 

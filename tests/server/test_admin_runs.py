@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -13,8 +15,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.errors import JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.recovery import Recovery
-from gateway.server.admin import LongControl, Runs
-from gateway.server.response import boundary
+from gateway.server.admin import ROUTES, Runs
+from gateway.server.response import Boundary
 from tests.support.house import House, make_house
 
 Ask = TestClient[web.Request, web.Application]
@@ -25,8 +27,9 @@ GO = {"option": False}
 async def serving(house: House, is_stopping: Callable[[], bool] = lambda: False) -> AsyncIterator[Ask]:
     changes = Changes(house.services, Recovery(house.services))
     runs = Runs(house.services, changes, {"phonebook": house.target})
-    application = web.Application(middlewares=[boundary])
-    application.add_routes(LongControl(runs, is_stopping).routes())
+    application = web.Application(middlewares=[Boundary().middleware()])
+    admin: Any = SimpleNamespace(runs=runs, is_stopping=is_stopping)  # all that a run asks of it
+    application.add_routes([web.route(method, path, partial(act, admin)) for method, path, act in ROUTES])
     async with TestClient(TestServer(application)) as client:
         yield client
 

@@ -54,7 +54,7 @@ async def test_who_would_wait_longer_than_an_attempt_for_a_turn_is_told_to_slow_
 ) -> None:
     scripted.says(200, '{"totalResults": 0}')
     served = await serve(scripted.toml(timeout='"100ms"', **limit), OTHER)
-    held = served.gateway.connectors["phonebook"]._limits.turn()
+    held = served.gateway.connectors["phonebook"]._limits
 
     async with asyncio.timeout(5), held:
         answer = await served.ask("GET", USERS)

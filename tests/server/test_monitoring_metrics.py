@@ -42,6 +42,9 @@ async def test_a_request_is_counted_all_the_way(serve) -> None:
     ("method", "path", "token", "labels"),
     [
         pytest.param("GET", USERS, "okta", "query,provider=okta,status=200,target=phonebook", id="query"),
+        pytest.param(
+            "POST", f"{USERS}/.search", "okta", "query,provider=okta,status=400,target=phonebook", id="search"
+        ),
         pytest.param("HEAD", f"{USERS}/1", "okta", "get,provider=okta,status=404,target=phonebook", id="get"),
         pytest.param("GET", USERS, None, "query,provider=,status=401,target=phonebook", id="no token"),
         pytest.param("GET", USERS, "rfc", "query,provider=rfc,status=403,target=phonebook", id="not theirs"),

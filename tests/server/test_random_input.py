@@ -32,7 +32,7 @@ def test_a_path_names_an_endpoint_or_nothing(path):
 @given(st.lists(st.builds("{}{}".format, st.sampled_from(["", "Bearer ", "Basic "]), SPOKEN), max_size=2))
 def test_only_who_has_the_token_is_let_in(headers):
     with pytest.raises((Unauthorized, InvalidSyntax)):
-        authenticate(headers, [WHO])
+        authenticate(headers, {WHO.digest: WHO})
 
 
 @given(SPOKEN, st.lists(SPOKEN, max_size=3))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.flow.target_port import Page, Paused, Query, ResourceType, Silent, TargetError, Update
-from gateway.targets.gate import Watched
+from gateway.targets.gate import Gate
 
 USER = ResourceType.USER
 UPDATE = Update({}, {}, ())
@@ -45,7 +45,7 @@ class Fake:
         return call
 
 
-CALLS: dict[str, Callable[[Watched], Awaitable[Any]]] = {
+CALLS: dict[str, Callable[[Gate], Awaitable[Any]]] = {
     "get": lambda watched: watched.get(USER, "1"),
     "query": lambda watched: watched.query(USER, Query()),
     "check": lambda watched: watched.check(),
@@ -56,9 +56,9 @@ CALLS: dict[str, Callable[[Watched], Awaitable[Any]]] = {
 CHANGES = ("create", "change", "delete")
 
 
-def watched(fake: Fake, heard: Heard) -> Watched:
+def watched(fake: Fake, heard: Heard) -> Gate:
     times = iter((1.0, 3.5))
-    return Watched(fake, "book", heard, lambda: next(times))
+    return Gate(fake, "book", heard, clock=lambda: next(times))
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -99,6 +99,6 @@ async def test_in_a_pause_reads_go_out_and_changes_do_not(name: str) -> None:
 async def test_the_rest_is_passed_on_and_nobody_hears_of_it(name: str) -> None:
     fake, heard = Fake(), Heard()
 
-    await getattr(Watched(fake, "book", heard), name)()
+    await getattr(Gate(fake, "book", heard), name)()
 
     assert (fake.asked, heard.calls) == ([name], [])

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.flow.target_port import Page, Query, ResourceType, TargetError, Throttled, Update
-from gateway.targets.gate import Limited, Limits
+from gateway.targets.gate import Gate, Limits
 
 USER = ResourceType.USER
 
@@ -62,7 +62,7 @@ class Gauge:
 
 async def test_calls_wait_for_a_place():
     gauge = Gauge()
-    limited = Limited(gauge, Limits(concurrency=2))
+    limited = Gate(gauge, "book", limits=Limits(concurrency=2))
     calls = [
         limited.get(USER, "1"),
         limited.query(USER, Query()),
@@ -82,7 +82,7 @@ async def test_calls_wait_for_a_place():
 @pytest.mark.parametrize(("concurrency", "most"), [(1, 1), (3, 3), (None, 5)])
 async def test_as_many_calls_run_as_there_are_places(concurrency, most):
     gauge = Gauge()
-    limited = Limited(gauge, Limits(concurrency=concurrency))
+    limited = Gate(gauge, "book", limits=Limits(concurrency=concurrency))
     tasks = [asyncio.create_task(limited.get(USER, "1")) for _ in range(5)]
 
     for _ in range(5):
@@ -107,7 +107,7 @@ async def test_calls_are_spaced(rate, slept):
     limits = Limits(rate, clock=lambda: time.now, sleep=time.sleep)
 
     for _ in range(3):
-        async with limits.turn():
+        async with limits:
             pass
 
     assert time.slept == slept
@@ -118,7 +118,7 @@ async def test_a_call_after_a_pause_does_not_wait():
     limits = Limits(10.0, clock=lambda: time.now, sleep=time.sleep)
 
     for _ in range(3):
-        async with limits.turn():
+        async with limits:
             time.now += 1.0
 
     assert time.slept == []
@@ -129,7 +129,7 @@ async def test_a_call_that_fails_gives_its_place_back():
 
     for _ in range(2):
         with pytest.raises(TargetError):
-            async with limits.turn():
+            async with limits:
                 raise TargetError("no")
 
 
@@ -137,8 +137,8 @@ async def test_closing_waits_for_no_turn():
     gauge = Gauge()
     limits = Limits(concurrency=1)
 
-    async with limits.turn():
-        await Limited(gauge, limits).close()
+    async with limits:
+        await Gate(gauge, "book", limits=limits).close()
 
     assert gauge.done == ["close"]
 
@@ -147,12 +147,12 @@ async def test_a_call_that_would_wait_too_long_for_the_rate_is_told_when_its_tur
     time = Time()
     limits = Limits(0.1, patience=15.0, clock=lambda: time.now, sleep=time.sleep)
     for _ in range(2):
-        async with limits.turn():
+        async with limits:
             pass
     time.now -= 10.0  # as if both had come at once
 
     with pytest.raises(Throttled) as raised:
-        async with limits.turn():
+        async with limits:
             pass
 
     assert (raised.value.retry_after, time.slept) == (20.0, [10.0])
@@ -161,15 +161,15 @@ async def test_a_call_that_would_wait_too_long_for_the_rate_is_told_when_its_tur
 async def test_who_was_not_let_in_takes_nobodys_turn():
     time = Time()
     limits = Limits(0.1, patience=5.0, clock=lambda: time.now, sleep=time.sleep)
-    async with limits.turn():
+    async with limits:
         pass
     for _ in range(3):
         with pytest.raises(Throttled):
-            async with limits.turn():
+            async with limits:
                 pass
 
     time.now += 6.0
-    async with limits.turn():
+    async with limits:
         pass
 
     assert time.slept == [4.0]
@@ -178,23 +178,23 @@ async def test_who_was_not_let_in_takes_nobodys_turn():
 async def test_a_call_that_would_wait_too_long_for_a_place_is_told_to_slow_down():
     limits = Limits(concurrency=1, patience=0.01)
 
-    async with limits.turn():
+    async with limits:
         with pytest.raises(Throttled):
-            async with limits.turn():
+            async with limits:
                 pass
-    async with limits.turn():
+    async with limits:
         pass
 
 
 async def test_a_call_that_is_told_to_slow_down_by_the_rate_gives_its_place_back():
     time = Time()
     limits = Limits(0.1, 1, 5.0, lambda: time.now, time.sleep)
-    async with limits.turn():
+    async with limits:
         pass
     with pytest.raises(Throttled):
-        async with limits.turn():
+        async with limits:
             pass
 
     time.now += 10.0
-    async with asyncio.timeout(1), limits.turn():
+    async with asyncio.timeout(1), limits:
         pass

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.flow.target_port import ResourceType, Unreachable
 from gateway.targets.embedded.connector import EmbeddedConnector
-from gateway.targets.gate import Limited
+from gateway.targets.gate import Gate
 from gateway.targets.registry import CONNECTORS, Bearer, Shared, TargetAddress, open_connector
 from gateway.targets.scim.connector import ScimConnector
 
@@ -38,7 +38,7 @@ async def test_a_target_with_limits_is_used_within_them(limit, around: Shared, t
     address = TargetAddress("book", f"sqlite:{tmp_path}/book.db", **limit)
     target = await open_connector("embedded", address, around)
 
-    assert isinstance(target, Limited)
+    assert isinstance(target, Gate)
     assert await target.get(ResourceType.USER, "1") is None
     await target.close()
 

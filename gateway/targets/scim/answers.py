@@ -41,6 +41,7 @@ MEANINGS_BY_CLASS: Final[Mapping[int, type[TargetError]]] = {4: Refused, 5: Brok
 FILTER_STATUS: Final = frozenset({400, 501})  # a filtered read has nothing else to be refused for
 FILTER_TYPES: Final = frozenset({"invalidFilter", "tooMany", "sensitive"})  # RFC 7644 section 3.12
 
+_ERROR: Final = ERROR.casefold()
 _UNREADABLE: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
 
@@ -160,7 +161,7 @@ def _is_about_filter(reply: HttpReply) -> bool:
 def _is_scim_error(document: Any) -> bool:
     schemas = document.get("schemas") if isinstance(document, dict) else None
     listed = schemas if isinstance(schemas, list) else [schemas]
-    return any(isinstance(urn, str) and urn.casefold() == ERROR.casefold() for urn in listed)
+    return _ERROR in [urn.casefold() for urn in listed if isinstance(urn, str)]
 
 
 def _is_markup(body: bytes) -> bool:
@@ -190,7 +191,8 @@ def _json(body: bytes) -> Any:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    return None if _is_deep(document) else document
+    opened = body.count(b"{") + body.count(b"[")  # more than nest, as a rule: nothing nests deeper than this
+    return None if opened >= MAX_DEPTH and _is_deep(document) else document
 
 
 def _is_deep(document: Any) -> bool:

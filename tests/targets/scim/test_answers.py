@@ -22,6 +22,7 @@ from gateway.flow.target_port import (
 from gateway.targets.address import HttpReply
 from gateway.targets.scim.abilities import Abilities, Patch
 from gateway.targets.scim.answers import (
+    MAX_DEPTH,
     ListAnswer,
     read_changed,
     read_entry,
@@ -64,6 +65,18 @@ def test_a_changed_entry_has_the_id_it_was_asked_by():
     assert read_found(said(200, {"userName": "ann"}), "1", NOW) == ANN
 
 
+def nested(depth: int) -> bytes:
+    """Return an entry of so many objects and lists, each in the one before."""
+    return b'{"id":"1","a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+@pytest.mark.parametrize("beside", [b"", b" " + b'"[{",' * 50], ids=["alone", "brackets in texts"])
+def test_an_entry_is_read_as_deep_as_it_may_be(beside: bytes):
+    body = nested(MAX_DEPTH).replace(b"[[", b"[" + beside + b"[", 1)
+
+    assert read_entry(said(200, body), NOW) is not None
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -72,7 +85,8 @@ def test_a_changed_entry_has_the_id_it_was_asked_by():
         pytest.param(b"[]", id="a list"),
         pytest.param(b"null", id="null"),
         pytest.param(b'{"id": "\xff"}', id="no UTF-8"),
-        pytest.param(b'{"id":"1","a":' + b"[" * 40 + b"]" * 40 + b"}", id="40 deep"),
+        pytest.param(nested(MAX_DEPTH + 1), id="one too deep"),
+        pytest.param(nested(MAX_DEPTH * 100), id="3,200 deep"),
         pytest.param(b"[" * 100_000, id="100,000 deep"),
         pytest.param({"userName": "ann"}, id="no id"),
         pytest.param({"id": ""}, id="an empty id"),
