@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from math import isfinite
 from typing import Final, NoReturn, TypeAlias
 
@@ -150,7 +149,6 @@ def parse_filter(text: str) -> Filter:
     return tree
 
 
-@lru_cache(maxsize=512)  # providers send the same few all day
 def parse_path(text: str) -> Path:
     """Return the tree of a path in RFC notation or Okta's (`phoneNumbers.^[type=='work'].value`)."""
     if len(text) > MAX_LENGTH:
