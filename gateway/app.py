@@ -28,7 +28,6 @@ from gateway.build import (
     open_journal,
     providers_of,
     services_on,
-    subject_of,
     target_of,
     utc,
 )
@@ -52,6 +51,7 @@ from gateway.server.response import boundary
 from gateway.server.runner import Runner, listening, take_any_port
 from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
+from gateway.settings.compiled import subject_of
 from gateway.targets.address import TargetFinding
 from gateway.targets.http import open_session
 from gateway.targets.registry import (

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.errors import GatewayError, InvalidSyntax
+from gateway.errors import CannotListen, GatewayError, InvalidSyntax
 from gateway.server.response import InternalError, error_answer
 
 log = structlog.get_logger()
@@ -85,10 +85,6 @@ def _quiet_logger() -> logging.Logger:
     logger = logging.Logger("gateway.server")  # without a parent, so that nothing of it goes elsewhere
     logger.addHandler(_Faults())
     return logger
-
-
-class CannotListen(Exception):
-    """Nobody can listen there; the text says where, and why."""
 
 
 @contextmanager
