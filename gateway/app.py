@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import aiohttp
-import structlog
 from aiohttp import web
 
 from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
@@ -40,6 +39,7 @@ from gateway.flow.sweep import Deliveries
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import RestoreCheck
 from gateway.journal.store import JournalLock, answered
+from gateway.log import get_logger
 from gateway.metrics import Metrics
 from gateway.server.admin import Control, ErasureControl, ExportControl, LongControl, Runs, StandingControl
 from gateway.server.audit import AuditApi, Auditors, AuditReads, GuidePage
@@ -138,7 +138,7 @@ RESTORED: Final = Alert(
     "creates look their people up first from now on, and `reconcile` shows what the targets have",
 )
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

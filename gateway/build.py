@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from typing import Final, NoReturn
 from uuid import uuid4
 
-import structlog
-
 from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
 from gateway.admin.operations import OperationDesk
 from gateway.audit.masking import Mask, Masking, hashing, masked
@@ -20,6 +18,7 @@ from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Services, Target
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import load_key
+from gateway.log import get_logger
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.paths import place
 from gateway.scim.predicate import attributes_named, predicate
@@ -165,7 +164,7 @@ def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, 
     }
 
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 async def open_journal(settings: Settings) -> SqliteJournal:

@@ -2,13 +2,31 @@
 
 import logging
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from io import TextIOBase
 from traceback import extract_tb
 from typing import Final, TextIO, cast
 
-import structlog
+
+@contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """Let a package seem not to be installed."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
+with _hidden("rich"):  # for tracebacks that no line of ours has it would bring 50 modules into every process
+    import structlog
+
+get_logger = structlog.get_logger
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 
@@ -58,7 +76,7 @@ class _Heard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         kind, _, trace = record.exc_info or (None, None, None)
-        structlog.get_logger().log(
+        get_logger().log(
             record.levelno,
             "library.warned",
             library=record.name,

@@ -6,20 +6,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn, Protocol
 
-import structlog
-
 from gateway.audit.event import Event
 from gateway.errors import JournalUnavailable
 from gateway.flow.model import Services
 from gateway.flow.services import Alert, log_alert
 from gateway.flow.target_port import CannotFilter, Conflict, Denied, Missing, Refused, TargetError
-from gateway.log import correlation_id
+from gateway.log import correlation_id, get_logger
 
 AGAIN: Final = 900.0  # seconds until the same alert is told once more
 PAUSES: Final = (1.0, 5.0, 25.0)  # seconds between the tries to send a message
 MOST: Final = 100  # alerts that wait to be told
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Undelivered(Exception):

@@ -76,7 +76,7 @@ async def _listen(gateway: "Gateway", stack: AsyncExitStack) -> int:
 
 
 def _warn(settings: "Settings") -> None:
-    import structlog
+    from gateway.log import get_logger
 
     for warning in settings.warnings:
-        structlog.get_logger().warning("config.doubted", reason=warning)
+        get_logger().warning("config.doubted", reason=warning)

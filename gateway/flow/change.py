@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import Final
 
-import structlog
-
 from gateway.errors import (
     Busy,
     GatewayError,
@@ -34,13 +32,14 @@ from gateway.flow.removals import RemovalClaims, refuse_outdated
 from gateway.flow.resource import Members, SettledState, shown, updated_resource
 from gateway.flow.services import plus
 from gateway.flow.target_port import Attributes, ResourceType, TargetError
+from gateway.log import get_logger
 from gateway.scim.members import Emptied, edited
 from gateway.scim.names import NAMES
 
 ROUNDS: Final = 5  # decisions taken anew because the world moved, before the provider is asked to come again
 RECORD_PAUSES: Final = (0.5, 1.0, 2.0)  # seconds between tries to record what the target has already done
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Changes:

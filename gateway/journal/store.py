@@ -11,9 +11,8 @@ from glob import escape
 from pathlib import Path
 from typing import Final, TypeVar
 
-import structlog
-
 from gateway.errors import JournalUnavailable
+from gateway.log import get_logger
 from gateway.sqlite import Database, StoreUnavailable, read_only
 
 T = TypeVar("T")
@@ -79,7 +78,7 @@ def _open_private(path: str, flags: int) -> int:
 
 LEAST: Final = 32  # characters
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def load_key(file: Path) -> bytes:

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import orjson
-import structlog
 from aiohttp import web
 
 from gateway.admin.acts import ErasureDesk, Export, ExportDesk, Pauses, Token, TokenDesk
@@ -26,6 +25,7 @@ from gateway.admin.status import Status
 from gateway.errors import GatewayError, InvalidValue, NotFound
 from gateway.flow.change import Changes
 from gateway.flow.model import Services, Target
+from gateway.log import get_logger
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials
 from gateway.server.response import Handler, boundary
@@ -50,7 +50,7 @@ class Runs:
         return RUNS[run](self.services, self.changes, self.targets[target], option).lines()
 
 
-log = structlog.get_logger()
+log = get_logger()
 
 _MOMENT: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 FIELDS: Final = {  # of a token -> its form

@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
-import structlog
 from aiohttp import web
 
 from gateway.errors import Busy, GatewayError, MethodNotAllowed, NotFound, TooLarge
-from gateway.log import correlation_id
+from gateway.log import correlation_id, get_logger
 from gateway.scim.jsontext import dump
 from gateway.scim.messages import Projection, error_body
 
@@ -51,7 +50,7 @@ def error_answer(error: GatewayError, correlation_id: str, busy_status: int = 50
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-log = structlog.get_logger()
+log = get_logger()
 
 BUSY_STATUS: web.RequestKey[int] = web.RequestKey("busy_status", int)
 PROVIDER: web.RequestKey[str] = web.RequestKey("provider", str)  # who has signed in

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import CannotListen, GatewayError, InvalidSyntax
+from gateway.log import get_logger
 from gateway.server.response import InternalError, error_answer
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Runner(web.AppRunner):
