@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn, Protocol
 
+from gateway.admin.status import Seen
 from gateway.audit.event import Event
 from gateway.errors import JournalUnavailable
 from gateway.flow.model import Services
@@ -129,22 +130,6 @@ class Watch(Protocol):
 
     def called(self, target: str, seconds: float, error: TargetError | None) -> None:
         """Hear that a call has ended, and how."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """How a target was when it was called last; times are RFC 3339, UTC, None where that never was."""
-
-    answered: str | None = None
-    failed: str | None = None
-    failure: str | None = None  # the kind of the newest failure
-
-    @property
-    def state(self) -> str:
-        """Say "ok", "failing", or "unknown" where it was never called."""
-        if self.answered is None and self.failed is None:
-            return "unknown"
-        return "failing" if (self.failed or "") > (self.answered or "") else "ok"
 
 
 class Watcher:
