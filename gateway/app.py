@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, Final
 
 import aiohttp
-import structlog
 from aiohttp import web
 
 from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
@@ -29,7 +28,6 @@ from gateway.build import (
     open_journal,
     providers_of,
     services_on,
-    subject_of,
     target_of,
     utc,
 )
@@ -42,6 +40,7 @@ from gateway.flow.sweep import Deliveries
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import RestoreCheck
 from gateway.journal.store import JournalLock, answered
+from gateway.log import get_logger
 from gateway.metrics import Metrics
 from gateway.server.admin import Administration, Runs, administration
 from gateway.server.audit import AuditApi, Auditors, AuditReads, GuidePage
@@ -53,6 +52,7 @@ from gateway.server.response import ANY_PATH, Boundary, Handler
 from gateway.server.runner import Runner, listening, take_any_port
 from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
+from gateway.settings.compiled import subject_of
 from gateway.targets.address import TargetFinding
 from gateway.targets.http import open_session
 from gateway.targets.registry import (
@@ -135,7 +135,7 @@ RESTORED: Final = Alert(
     "creates look their people up first from now on, and `reconcile` shows what the targets have",
 )
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

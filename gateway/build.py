@@ -10,25 +10,22 @@ from datetime import UTC, datetime
 from typing import Final, NoReturn
 from uuid import uuid4
 
-import structlog
-
 from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
 from gateway.admin.operations import OperationDesk
 from gateway.audit.masking import Mask, Masking, hashing, masked
 from gateway.flow.entry_cache import EntryCache
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Services, Target
-from gateway.guide.data import Subject
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import load_key
-from gateway.mapping.rules import Rule, make_rule
-from gateway.mapping.target import TargetMapping
+from gateway.log import get_logger
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.paths import place
 from gateway.scim.predicate import attributes_named, predicate
 from gateway.server.auth import Credential
 from gateway.server.scim import Provider
-from gateway.settings import AuthSettings, RuleSettings, Settings, TargetSettings
+from gateway.settings import AuthSettings, Settings, TargetSettings
+from gateway.settings.compiled import mapping_of
 from gateway.targets.ldap.layout import Directory
 from gateway.targets.registry import (
     CONNECTORS,
@@ -49,35 +46,6 @@ MASKS: Final[
     "hashed": lambda key: hashing(key()),
 }
 BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only what it is told with 429
-
-
-def mapping_of(target: TargetSettings) -> TargetMapping:
-    """Return the compiled mapping of a target."""
-    return TargetMapping(
-        [_rule(rule) for rule in target.rules],
-        unlisted=target.unlisted,
-        require=target.require,
-        offices=target.offices,
-        region=target.region,
-    )
-
-
-def subject_of(settings: Settings, target: TargetSettings) -> Subject:
-    """Return a target as its set-up page is about it."""
-    writers: dict[str, tuple[str, ...]] = {}
-    for provider in settings.providers.values():
-        if target.name in provider.targets:
-            writers[provider.dialect] = (*writers.get(provider.dialect, ()), provider.name)
-    return Subject(
-        target.name,
-        settings.server.public_url,
-        tuple(_rule(rule) for rule in target.rules),
-        target.require,
-        target.unlisted,
-        target.on_deactivate,
-        writers,
-        target.guide,
-    )
 
 
 def target_of(settings: TargetSettings, public_url: str, connector: OpenTarget) -> Target:
@@ -105,18 +73,6 @@ def target_of(settings: TargetSettings, public_url: str, connector: OpenTarget) 
         settings.busy_status,
         connector.has_groups,
         sorts=CONNECTORS[settings.connector].sorts,
-    )
-
-
-def _rule(settings: RuleSettings) -> Rule:
-    return make_rule(
-        settings.to,
-        settings.from_,
-        settings.via,
-        predicate(settings.when) if settings.when is not None else None,
-        settings.default,
-        settings.on_invalid,
-        settings.source,
     )
 
 
@@ -208,7 +164,7 @@ def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, 
     }
 
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 async def open_journal(settings: Settings) -> SqliteJournal:

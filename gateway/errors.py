@@ -164,3 +164,7 @@ class ConfigError(Exception):
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__(f"{len(faults)} fault(s) in the configuration")
         self.faults = tuple(faults)
+
+
+class CannotListen(Exception):
+    """Nobody can listen there; the text says where, and why."""

@@ -3,15 +3,34 @@
 import json
 import logging
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from traceback import extract_tb
 from typing import IO, Any, Final, TextIO
 
 import orjson
-import structlog
-from structlog.typing import EventDict, WrappedLogger
+
+
+@contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """Let a package seem not to be installed."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
+with _hidden("rich"):  # for tracebacks that no line of ours has it would bring 50 modules into every process
+    import structlog
+    from structlog.typing import EventDict, WrappedLogger
+
+get_logger = structlog.get_logger
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 
@@ -70,7 +89,7 @@ class _Heard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         kind, _, trace = record.exc_info or (None, None, None)
-        structlog.get_logger().log(
+        get_logger().log(
             record.levelno,
             "library.warned",
             library=record.name,

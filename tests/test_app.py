@@ -21,6 +21,7 @@ from gateway.admin.acts import Token
 from gateway.flow.target_port import Denied, ResourceType
 from gateway.journal.store import JournalLocked
 from gateway.settings import load_settings
+from gateway.settings.compiled import mapping_of
 from gateway.targets.registry import CONNECTORS
 from tests.support.authority import token_authority
 from tests.support.served import CONFIG, OTHER, PHONEBOOK, Scripted, Serve, gateways, scripted_target, written
@@ -273,7 +274,7 @@ def test_the_rules_of_a_target_become_its_mapping(tmp_path) -> None:
     rules = PHONEBOOK + 'when = \'userType eq "Agent"\'\non_invalid = "drop"\n'
     settings = load_settings(written(tmp_path, CONFIG, (rules, OTHER)), CONNECTORS)
 
-    mapping = build.mapping_of(settings.targets["phonebook"])
+    mapping = mapping_of(settings.targets["phonebook"])
 
     person = {"userName": "a", "phoneNumbers": [{"value": "020 7946 0123"}]}
     shown = [mapping.forward(person | {"userType": kind}).form["phoneNumbers"] for kind in ("Agent", "Boss")]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from gateway.cli.commands import app
+from gateway.cli.commands import application
 from gateway.mapping.transforms import TRANSFORMS
 from gateway.settings import load_settings, tables, target_tables
 from gateway.targets.registry import CONNECTORS
@@ -133,7 +133,7 @@ def test_every_relative_link_leads_somewhere(page):
 
 @pytest.mark.parametrize("arguments", gateway_commands(), ids=" ".join)
 def test_a_command_of_the_readme_is_one_of_the_program(arguments):
-    command, words = get_command(app), list(arguments)
+    command, words = get_command(application()), list(arguments)
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
 
@@ -149,7 +149,7 @@ def test_the_readme_shows_commands():
 
 @pytest.mark.parametrize("text", listed_commands())
 def test_a_command_that_the_readme_lists_is_one_of_the_program(text):
-    command = get_command(app)
+    command = get_command(application())
     for word in text.split():
         command = command.commands[word]
 

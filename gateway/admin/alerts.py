@@ -6,20 +6,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Protocol
 
-import structlog
-
+from gateway.admin.status import Seen
 from gateway.audit.event import Event
 from gateway.errors import JournalUnavailable
 from gateway.flow.model import Services
 from gateway.flow.services import Alert, log_alert
 from gateway.flow.target_port import CannotFilter, Conflict, Denied, Missing, Refused, TargetError
-from gateway.log import correlation_id
+from gateway.log import correlation_id, get_logger
 
 AGAIN: Final = 900.0  # seconds until the same alert is told once more
 PAUSES: Final = (1.0, 5.0, 25.0)  # seconds between the tries to send a message
 MOST: Final = 100  # alerts that wait to be told
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Undelivered(Exception):
@@ -131,22 +130,6 @@ class Watch(Protocol):
 
     def called(self, target: str, seconds: float, error: TargetError | None) -> None:
         """Hear that a call has ended, and how."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """How a target was when it was called last; times are RFC 3339, UTC, None where that never was."""
-
-    answered: str | None = None
-    failed: str | None = None
-    failure: str | None = None  # the kind of the newest failure
-
-    @property
-    def state(self) -> str:
-        """Say "ok", "failing", or "unknown" where it was never called."""
-        if self.answered is None and self.failed is None:
-            return "unknown"
-        return "failing" if (self.failed or "") > (self.answered or "") else "ok"
 
 
 class Watcher:

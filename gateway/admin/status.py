@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.admin.alerts import Seen
 from gateway.flow.journal_port import OperationState
 
 
@@ -36,6 +35,22 @@ class JournalState:
     reason: str | None  # why it is not
     bytes: int
     seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How a target was when it was called last; times are RFC 3339, UTC, None where that never was."""
+
+    answered: str | None = None
+    failed: str | None = None
+    failure: str | None = None  # the kind of the newest failure
+
+    @property
+    def state(self) -> str:
+        """Say "ok", "failing", or "unknown" where it was never called."""
+        if self.answered is None and self.failed is None:
+            return "unknown"
+        return "failing" if (self.failed or "") > (self.answered or "") else "ok"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """`check`: every fault of the configuration, and with `--online` what the targets say."""
 
-import asyncio
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -51,6 +50,8 @@ def check(online: Online = False, format: Formatting = CheckFormat.TEXT, config:
 
 
 def _asked(settings: "Settings") -> Iterator[Row]:
+    import asyncio
+
     from gateway.log import set_up_logging
 
     set_up_logging(sys.stderr, "ERROR")  # what is the matter is said on standard output

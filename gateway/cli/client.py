@@ -1,6 +1,5 @@
 """What a command changes: by the running gateway, over its socket, or under the lock where none runs."""
 
-import asyncio
 import http.client
 import json
 import socket
@@ -142,6 +141,8 @@ def via_gateway_or_locally(
 
     Raises Stop where the gateway refuses, or cannot be asked though it runs.
     """
+    import asyncio
+
     socket = socket_of(settings)
     try:
         answer = ask(socket, request.method, request.resource, request.body, request.timeout)

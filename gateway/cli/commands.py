@@ -3,47 +3,61 @@
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Final
 
 import typer
 from typer.main import get_command
 
-from gateway.cli.audit import audit
-from gateway.cli.check import check
-from gateway.cli.demo import demo
-from gateway.cli.explain import explain
-from gateway.cli.guide import guide
-from gateway.cli.operations import operations
 from gateway.cli.output import ExitStatus, stop_of
-from gateway.cli.problems import problems
-from gateway.cli.reconcile import reconcile, resync
-from gateway.cli.serve import serve
-from gateway.cli.status import pause, resume, status
-from gateway.cli.token import token
 
 NAME: Final = "scim-gateway"
+COMMANDS: Final[Mapping[str, str]] = {  # in the order of --help -> the module that has it under its name
+    "serve": "serve",
+    "check": "check",
+    "explain": "explain",
+    "guide": "guide",
+    "problems": "problems",
+    "reconcile": "reconcile",
+    "resync": "reconcile",
+    "status": "status",
+    "pause": "status",
+    "resume": "status",
+    "demo": "demo",
+    "audit": "audit",
+    "operations": "operations",
+    "token": "token",
+}
 
-app = typer.Typer(
-    name=NAME,
-    help="Takes people from an identity provider, and brings them to targets as each wants them.",
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-for command in (serve, check, explain, guide, problems, reconcile, resync, status, pause, resume, demo):
-    app.command()(command)
-app.add_typer(audit, name="audit")
-app.add_typer(operations, name="operations")
-app.add_typer(token, name="token")
+
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """Return the program with these commands; a command's module is imported with it."""
+    app = typer.Typer(
+        name=NAME,
+        help="Takes people from an identity provider, and brings them to targets as each wants them.",
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    app.callback()(lambda: None)  # else a command alone is the whole program
+    for name in names:
+        found = getattr(import_module(f"gateway.cli.{COMMANDS[name]}"), name)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    return app
 
 
 def run(argv: Sequence[str]) -> int:
     """Run one command; what it cannot do is a sentence on standard error and an exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, no name ends a command
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for them in all packages
     try:
-        status = get_command(app).main(args=list(argv), prog_name=NAME, standalone_mode=False)
+        named = argv[:1] if argv and argv[0] in COMMANDS else COMMANDS  # else --help, or a slip of the pen
+        status = get_command(application(named)).main(args=list(argv), prog_name=NAME, standalone_mode=False)
     except typer.TyperException as error:
         print(error.format_message(), file=sys.stderr)
         return error.exit_code

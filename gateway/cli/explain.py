@@ -55,8 +55,8 @@ def explain(
     config: Config = CONFIG,
 ) -> int:
     """Show what a create would send to a target; nothing is sent."""
-    from gateway.build import mapping_of
     from gateway.cli.resources import read_resources
+    from gateway.settings.compiled import mapping_of
 
     settings = read_settings(config)
     check_name("target", target, settings.targets)

@@ -13,8 +13,8 @@ Kind = Annotated[ProviderKind, typer.Option("--provider", help="Whose app the pa
 
 def guide(target: Target, provider: Kind = ProviderKind.OKTA, config: Config = CONFIG) -> int:
     """Print, as Markdown, how the provider is set up to send people to a target."""
-    from gateway.build import subject_of
     from gateway.guide.page import guide as page
+    from gateway.settings.compiled import subject_of
 
     settings = read_settings(config)
     check_name("target", target, settings.targets)

@@ -12,7 +12,7 @@ import orjson
 import typer
 
 from gateway.audit.fields import at, cell
-from gateway.errors import ConfigError, GatewayError, JournalUnavailable
+from gateway.errors import CannotListen, ConfigError, GatewayError, JournalUnavailable
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -154,7 +154,6 @@ def _statuses() -> dict[type[Exception], ExitStatus]:
     """Return what each kind of error means here, the special before the general."""
     from gateway.flow.target_port import TargetError
     from gateway.journal.store import JournalLocked
-    from gateway.server.runner import CannotListen
 
     return {
         JournalUnavailable: ExitStatus.UNREACHABLE,

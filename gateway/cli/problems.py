@@ -46,7 +46,7 @@ def problems(target: Target, format: Formatting = Format.TABLE, config: Config =
 def _troubles(reader: "Reader", target: "TargetSettings") -> Iterator["Trouble"]:
     """Yield the problems of the people in the journal, and of those whose newest change was refused."""
     from gateway.admin.problems import troubles_in, troubles_of
-    from gateway.build import mapping_of
+    from gateway.settings.compiled import mapping_of
 
     mapping, strict = mapping_of(target), mapping_of(_strict(target))
     for original in reader.active_people(target.name):

@@ -1,11 +1,12 @@
 """`serve`: runs the gateway until it is told to stop."""
 
 import asyncio
+import gc
 import signal
 import ssl
 import sys
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from gateway.cli.output import CONFIG, Config, ExitStatus, Stop, read_settings
@@ -35,16 +36,29 @@ def announce(settings: "Settings", port: int) -> None:
 
 
 async def _run(settings: "Settings") -> None:
-    from gateway.app import open_gateway
-
     stop = _stopped_by_signal()
     async with AsyncExitStack() as stack:
-        _warn(settings)
-        gateway = await stack.enter_async_context(open_gateway(settings))
-        port = await _listen(gateway, stack)
-        announce(gateway.settings, port)
+        with _lasting():
+            from gateway.app import open_gateway
+
+            _warn(settings)
+            gateway = await stack.enter_async_context(open_gateway(settings))
+            port = await _listen(gateway, stack)
+            announce(gateway.settings, port)
         await stop.wait()
     # leaving the stack drains: what is under way ends first, and nothing new is taken
+
+
+@contextmanager
+def _lasting() -> Iterator[None]:
+    """Spare the collector what is made here, now and at each of its rounds: it stays until the end."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -76,7 +90,7 @@ async def _listen(gateway: "Gateway", stack: AsyncExitStack) -> int:
 
 
 def _warn(settings: "Settings") -> None:
-    import structlog
+    from gateway.log import get_logger
 
     for warning in settings.warnings:
-        structlog.get_logger().warning("config.doubted", reason=warning)
+        get_logger().warning("config.doubted", reason=warning)

@@ -89,13 +89,12 @@ def _asked(settings: "Settings") -> Document | None:
 def _read(settings: "Settings") -> Document:
     """Return what the journal says by itself."""
     from gateway.admin import status
-    from gateway.admin.alerts import Seen
     from gateway.journal.reader import reading
     from gateway.version import VERSION
 
     with reading(settings.journal.path) as reader:
         counts = reader.counts()
-    states = status.target_states(settings.targets, counts, lambda target: Seen())
+    states = status.target_states(settings.targets, counts, lambda target: status.Seen())
     journal = status.JournalState(None, None, counts.bytes, counts.seq)
     return asdict(status.Status(False, VERSION, None, journal, states))
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-import structlog
-
 from gateway.errors import Busy, GatewayError, JournalUnavailable, NotSupported
 from gateway.flow.change_event import ChangeEvent, outcome_of
 from gateway.flow.deliver import Delivered, Delivery, Gone
@@ -46,13 +44,14 @@ from gateway.flow.removals import RemovalClaims, refuse_outdated
 from gateway.flow.resource import Members, SettledState, shown, updated_resource
 from gateway.flow.services import plus
 from gateway.flow.target_port import Attributes, ResourceType, TargetError
+from gateway.log import get_logger
 from gateway.scim.members import Emptied, edited
 from gateway.scim.names import NAMES
 
 ROUNDS: Final = 5  # decisions taken anew because the world moved, before the provider is asked to come again
 RECORD_PAUSES: Final = (0.5, 1.0, 2.0)  # seconds between tries to record what the target has already done
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class MoreKeys(Exception):

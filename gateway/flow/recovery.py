@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-import structlog
-
 from gateway.audit.event import Event, Personal, Remark
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.deliver import read_back
@@ -31,13 +29,13 @@ from gateway.flow.model import Services, Target
 from gateway.flow.resource import SettledState, updated_resource
 from gateway.flow.services import Alert, between, plus
 from gateway.flow.target_port import Attributes, Conflict, Missing, Refused, TargetError
-from gateway.log import correlation_id
+from gateway.log import correlation_id, get_logger
 from gateway.scim.difference import Difference, compare, overlay
 from gateway.scim.names import NAMES
 
 LONGEST_PASS: Final = 5.0  # seconds of one look at all that waits
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Recovery:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-import structlog
-
 from gateway.flow.journal_port import Outcome
+from gateway.log import get_logger
 
 
 class Meter(Protocol):
@@ -47,7 +46,7 @@ ALERTS: Final[Mapping[str, str]] = {  # every alert -> what is the matter, and w
     "journal.restored": "The journal is an older one than the gateway had: `reconcile` each target.",
 }
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

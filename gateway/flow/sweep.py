@@ -2,19 +2,17 @@
 
 from typing import Final
 
-import structlog
-
 from gateway.errors import Busy, GatewayError
 from gateway.flow.change import Changes
 from gateway.flow.failures import try_again_in
 from gateway.flow.model import Caller, Change, Services, Target
 from gateway.flow.target_port import ResourceType
-from gateway.log import correlation_id
+from gateway.log import correlation_id, get_logger
 
 AT_ONCE: Final = 1000  # members in one look
 CALLER: Final = Caller("members", kind="gateway")
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Deliveries:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-import structlog
 
 from gateway.admin.acts import Erased, Kept
 from gateway.audit.chain import subject
@@ -31,6 +30,7 @@ from gateway.journal.archive import (
 )
 from gateway.journal.events import Appender
 from gateway.journal.store import Clock, answered, archives_of, open_archive
+from gateway.log import get_logger
 from gateway.scim.documents import fold
 from gateway.sqlite import Database, read_only
 
@@ -218,7 +218,7 @@ PENDING: Final = "SELECT seq, n FROM erasing"
 ARCHIVES_DONE: Final = "DELETE FROM erasing WHERE seq > 0"
 ALL_DONE: Final = "DELETE FROM erasing"
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

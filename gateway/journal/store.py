@@ -11,9 +11,8 @@ from glob import escape
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from gateway.errors import JournalUnavailable
+from gateway.log import get_logger
 from gateway.sqlite import StoreUnavailable, read_only
 
 Clock = Callable[[], datetime]  # aware, UTC
@@ -66,7 +65,7 @@ def _open_private(path: str, flags: int) -> int:
 
 LEAST: Final = 32  # characters
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def load_key(file: Path) -> bytes:

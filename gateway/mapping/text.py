@@ -6,8 +6,6 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, Final
 
-import re2
-
 from gateway.errors import InvalidPath
 from gateway.mapping.rules import choose
 from gateway.mapping.specs import (
@@ -104,6 +102,8 @@ def _truth(value: Any, person: Person) -> bool:
 
 
 def _compiled(pattern: str) -> Any:
+    import re2  # 2 MiB, and few rules have a pattern
+
     options = re2.Options()
     options.log_errors = False
     try:

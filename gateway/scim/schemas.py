@@ -1,7 +1,6 @@
 """The discovery documents of a target (RFC 7644 section 4): abilities, types, attributes. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any, Final
 
 from gateway.scim.names import (
@@ -9,10 +8,10 @@ from gateway.scim.names import (
     CORE_USER,
     ENTERPRISE_USER,
     RESOURCE_TYPE,
-    SCHEMA,
     SERVICE_PROVIDER_CONFIG,
 )
 from gateway.scim.paths import Place, place
+from gateway.scim.standard import ENTERPRISE, GROUP, USER, define, schema_document
 
 Document = dict[str, Any]
 
@@ -29,22 +28,8 @@ _BASIC: Final = {
     "description": "Any user name, with a token of this gateway as the password",
     "specUri": "https://www.rfc-editor.org/info/rfc7617",
 }
-_READ_WRITE: Final = {
-    "type": "string",
-    "multiValued": False,
-    "required": False,
-    "caseExact": False,
-    "mutability": "readWrite",
-    "returned": "default",
-    "uniqueness": "none",
-}
 # RFC 7643 section 3.1 has it in every resource; providers offer for mapping only what a schema lists.
-_EXTERNAL_ID: Final = {
-    **_READ_WRITE,
-    "name": "externalId",
-    "description": "The provider's own identifier of the resource.",
-    "caseExact": True,
-}
+_EXTERNAL_ID: Final = define("externalId", "The provider's own identifier of the resource.", caseExact=True)
 
 
 def service_provider_config(
@@ -76,8 +61,8 @@ def schemas(
     base_url: str, has_groups: bool = True, extra: Sequence[Mapping[str, Any]] = ()
 ) -> list[Document]:
     """Return the standard's schemas and the `extra` ones, made by `extension_schema`."""
-    standard = [schema for schema in _standard() if has_groups or schema["id"] != CORE_GROUP]
-    return [{**schema, "meta": _meta(base_url, "Schema", schema["id"])} for schema in (*standard, *extra)]
+    standard = [found for found in _STANDARD if has_groups or found["id"] != CORE_GROUP]
+    return [{**found, "meta": _meta(base_url, "Schema", found["id"])} for found in (*standard, *extra)]
 
 
 def extension_schema(urn: str, attributes: Iterable[str]) -> Document:
@@ -86,13 +71,11 @@ def extension_schema(urn: str, attributes: Iterable[str]) -> Document:
     for path in attributes:
         name, _, sub = path.partition(".")
         subs.setdefault(name, []).extend([sub] if sub else [])
-    return {
-        "schemas": [SCHEMA],
-        "id": urn,
-        "name": urn.rpartition(":")[2],
-        "description": f"Extension {urn}",
-        "attributes": [_attribute(name, inner) for name, inner in subs.items()],
-    }
+    described = (
+        define(name, name, *(define(sub, sub) for sub in dict.fromkeys(inner)))
+        for name, inner in subs.items()
+    )
+    return schema_document(urn, urn.rpartition(":")[2], f"Extension {urn}", *described)
 
 
 def requiring(schema: Mapping[str, Any], places: Iterable[Place]) -> Document:
@@ -126,13 +109,6 @@ def _required(attribute: Document, subs: Mapping[str, Collection[str]]) -> Docum
     return {**attribute, "required": True, **({"subAttributes": marked} if marked else {})}
 
 
-def _attribute(name: str, subs: Sequence[str]) -> Document:
-    plain = {**_READ_WRITE, "name": name, "description": name}
-    if not subs:
-        return plain
-    return {**plain, "type": "complex", "subAttributes": [_attribute(sub, ()) for sub in dict.fromkeys(subs)]}
-
-
 def _resource_type(base_url: str, kind: str, schema: str, extensions: Iterable[str]) -> Document:
     return {
         "schemas": [RESOURCE_TYPE],
@@ -158,26 +134,13 @@ def _meta(base_url: str, kind: str, id: str | None) -> Document:
     return {"resourceType": kind, "location": location if id is None else f"{location}/{id}"}
 
 
-@cache
-def _standard() -> tuple[Document, ...]:
-    """Return User, Group and the enterprise extension as scim2-models knows them; slow the first time."""
-    from scim2_models import EnterpriseUser, Group, User  # 0.6 s, and only discovery needs it
-
-    user, group, enterprise = (
-        _tidy(model.to_schema().model_dump(mode="json", exclude_none=True))
-        for model in (User, Group, EnterpriseUser)
-    )
-    enterprise["name"] = "Enterprise User"
-    user["attributes"].insert(0, dict(_EXTERNAL_ID))
-    user = requiring(user, [place("active")])  # a create may leave it out, but nobody is ever without it
-    group["attributes"].insert(0, dict(_EXTERNAL_ID))
-    return user, group, enterprise
+def _with_external_id(standard: Document) -> Document:
+    return {**standard, "attributes": [_EXTERNAL_ID, *standard["attributes"]]}
 
 
-def _tidy(value: Any) -> Any:
-    """Return a schema whose descriptions are single lines."""
-    if isinstance(value, dict):
-        return {name: _tidy(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_tidy(item) for item in value]
-    return " ".join(value.split()) if isinstance(value, str) else value
+_STANDARD: Final = (
+    # a create may leave `active` out, but nobody is ever without it
+    requiring(_with_external_id(USER), [place("active")]),
+    _with_external_id(GROUP),
+    ENTERPRISE,
+)

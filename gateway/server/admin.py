@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any, Final
 
 import orjson
-import structlog
 from aiohttp import web
 
 from gateway.admin.acts import ErasureDesk, Export, ExportDesk, Pauses, Token, TokenDesk
@@ -27,6 +26,7 @@ from gateway.admin.status import Status
 from gateway.errors import GatewayError, InvalidValue, NotFound
 from gateway.flow.change import Changes
 from gateway.flow.model import Services, Target
+from gateway.log import get_logger
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials
 from gateway.server.response import Boundary, Handler
@@ -70,7 +70,7 @@ class Administration:
 
 Act = Callable[[Administration, web.Request], Awaitable[web.StreamResponse]]
 
-log = structlog.get_logger()
+log = get_logger()
 
 _MOMENT: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 FIELDS: Final = {  # of a token -> its form

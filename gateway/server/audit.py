@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 import orjson
-import structlog
 from aiohttp import web
 
 from gateway.audit.event import Event
@@ -26,7 +25,7 @@ from gateway.flow.change_event import caller_fields
 from gateway.flow.model import Caller, Services
 from gateway.guide.data import ProviderKind, Subject
 from gateway.guide.page import guide
-from gateway.log import correlation_id
+from gateway.log import correlation_id, get_logger
 from gateway.server.auth import Credential, authenticate
 from gateway.server.refusals import RateLimited, Refusals
 from gateway.server.request import Networks
@@ -69,7 +68,7 @@ class Auditors:
 NAME: Final = "audit.read"  # of its event
 PAUSE: Final = 3600.0  # seconds between two events of the same auditor about the same fields
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class AuditReads:

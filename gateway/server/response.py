@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
-import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from gateway.errors import Busy, GatewayError, MethodNotAllowed, NotFound, TooLarge
-from gateway.log import correlation_id
+from gateway.log import correlation_id, get_logger
 from gateway.scim.jsontext import dump
 from gateway.scim.messages import Projection, error_body
 
@@ -25,7 +24,7 @@ ANY_PATH: Final = "/{path}"  # the route of what is not known to be one of our p
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Count = Callable[[str, str, str, int, float], None]  # provider, target, operation, status, seconds
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def answer(status: int, document: Any, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-import structlog
 from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.errors import GatewayError, InvalidSyntax
+from gateway.errors import CannotListen, GatewayError, InvalidSyntax
+from gateway.log import get_logger
 from gateway.server.response import Handler, InternalError, error_answer
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Runner(web.AppRunner):
@@ -99,10 +99,6 @@ def _quiet_logger() -> logging.Logger:
     logger = logging.Logger("gateway.server")  # without a parent, so that nothing of it goes elsewhere
     logger.addHandler(_Faults())
     return logger
-
-
-class CannotListen(Exception):
-    """Nobody can listen there; the text says where, and why."""
 
 
 @contextmanager

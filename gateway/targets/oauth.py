@@ -11,9 +11,9 @@ from urllib.parse import quote_plus, urlencode
 
 import aiohttp
 import orjson
-import structlog
 
 from gateway.flow.target_port import Denied, Nonsense, Silent, TargetError, Throttled, Unreachable
+from gateway.log import get_logger
 from gateway.targets.address import Bearer, Call, HttpReply, OAuth2
 from gateway.targets.http import HttpTransport
 from gateway.targets.scim.answers import readable, retry_after
@@ -142,7 +142,7 @@ def _object(body: bytes) -> dict[str, Any]:
 MAX_BYTES: Final = 64 * 1024  # of a token endpoint's answer
 NOTHING_SENT: Final = {Silent: Unreachable, Nonsense: Denied}  # the target itself was not asked
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

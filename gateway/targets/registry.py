@@ -1,13 +1,13 @@
-"""The connectors by name, and how each is opened."""
+"""The connectors by name, and how each is opened.
+
+A connector is imported where it is opened: what only reads the configuration needs none.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import aiohttp
-
-from gateway.admin.alerts import Watch
 from gateway.targets.address import (
     Auth,
     Basic,
@@ -19,12 +19,11 @@ from gateway.targets.address import (
     TargetAddress,
     Transport,
 )
-from gateway.targets.embedded.connector import EmbeddedConnector
-from gateway.targets.gate import Gate, Limits
-from gateway.targets.http import HttpTransport
-from gateway.targets.oauth import OAuthTransport
-from gateway.targets.scim.abilities import Abilities, Patch
-from gateway.targets.scim.connector import ScimConnector
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from gateway.admin.alerts import Watch
 
 __all__ = [
     "CONNECTORS",
@@ -46,9 +45,9 @@ __all__ = [
 class Shared:
     """What all connectors share of the process."""
 
-    session: aiohttp.ClientSession
+    session: "aiohttp.ClientSession"
     on_fatal: Callable[[str], None]  # called where a file is damaged and the process must end
-    watch: Watch | None = None  # who hears of every call
+    watch: "Watch | None" = None  # who hears of every call
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,8 @@ class ConnectorSpec:
 
 async def open_connector(name: str, address: TargetAddress, shared: Shared) -> OpenTarget:
     """Open the connector `name` for a target, within the target's limits; raises `TargetError`."""
+    from gateway.targets.gate import Gate, Limits
+
     target = await CONNECTORS[name].open(address, shared)
     if shared.watch is None and address.rate is None and address.concurrency is None:
         return target
@@ -70,13 +71,18 @@ async def open_connector(name: str, address: TargetAddress, shared: Shared) -> O
 
 
 async def _open_embedded(address: TargetAddress, shared: Shared) -> OpenTarget:
+    from gateway.targets.embedded.connector import EmbeddedConnector
+
     path = Path(address.url.partition(":")[2])
     return await EmbeddedConnector.open(path, shared.on_fatal)
 
 
 async def _open_scim(address: TargetAddress, shared: Shared) -> OpenTarget:
-    patch = None if address.patch is None else PATCHES[address.patch]
-    told = Abilities(patch, address.filter, address.groups, address.totals)
+    from gateway.targets.scim.abilities import Abilities, Patch
+    from gateway.targets.scim.connector import ScimConnector
+
+    ways = {True: Patch.WHOLE, False: Patch.NONE, "single": Patch.SINGLE, None: None}
+    told = Abilities(ways[address.patch], address.filter, address.groups, address.totals)
     return ScimConnector(_transport(address, shared.session), address.url, told, address.name)
 
 
@@ -90,14 +96,16 @@ async def _open_ldap(address: TargetAddress, shared: Shared) -> OpenTarget:
     return LdapConnector(sign_in, address.concurrency)
 
 
-def _transport(address: TargetAddress, session: aiohttp.ClientSession) -> Transport:
+def _transport(address: TargetAddress, session: "aiohttp.ClientSession") -> Transport:
+    from gateway.targets.http import HttpTransport
+    from gateway.targets.oauth import OAuthTransport
+
     if isinstance(address.auth, OAuth2):
         return OAuthTransport(session, address.name, address.auth, address.timeout)
     auth = None if isinstance(address.auth, External) else address.auth
     return HttpTransport(session, auth, address.timeout)
 
 
-PATCHES: Final = {True: Patch.WHOLE, False: Patch.NONE, "single": Patch.SINGLE}
 CONNECTORS: Final[Mapping[str, ConnectorSpec]] = {
     "embedded": ConnectorSpec(("sqlite",), _open_embedded, sorts=True),
     "scim": ConnectorSpec(("http", "https"), _open_scim),

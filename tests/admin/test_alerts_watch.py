@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.admin.alerts import Seen, Watcher
+from gateway.admin.alerts import Watcher
+from gateway.admin.status import Seen
 from gateway.flow.services import Alert, Unmetered
 from gateway.flow.target_port import (
     CannotFilter,

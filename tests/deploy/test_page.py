@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from gateway.app import open_gateway
 from gateway.cli import main
-from gateway.cli.commands import app
+from gateway.cli.commands import application
 from gateway.server.request import MAX_GROUP_BODY
 from gateway.settings import TargetSettings, load_settings
 from gateway.targets.registry import CONNECTORS
@@ -48,7 +48,7 @@ def gateway_commands() -> list[str]:
 def test_a_command_of_the_page_is_one_of_the_program(text):
     name, *arguments = shlex.split(text)
 
-    get_command(app).commands[name].make_context(name, arguments)
+    get_command(application()).commands[name].make_context(name, arguments)
 
 
 def test_the_page_shows_commands():

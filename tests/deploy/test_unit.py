@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from gateway.app import DRAIN
-from gateway.cli.commands import app
+from gateway.cli.commands import application
 from gateway.cli.output import ExitStatus
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
@@ -65,7 +65,7 @@ def test_systemd_finds_little_that_the_gateway_could_still_do(analyze):
 def test_what_is_started_is_a_command_of_the_program(unit):
     _, name, *arguments = shlex.split(unit["ExecStart"])
 
-    get_command(app).commands[name].make_context(name, arguments)
+    get_command(application()).commands[name].make_context(name, arguments)
 
 
 def test_the_configuration_is_where_the_unit_says(unit, text):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.build import subject_of
 from gateway.guide.data import ProviderKind
 from gateway.guide.page import guide
 from gateway.settings import load_settings
+from gateway.settings.compiled import subject_of
 from tests.support.pages import cells, section
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "guides"

@@ -1,6 +1,7 @@
 import pytest
-from scim2_models import ResourceType, Schema, ServiceProviderConfig
+from scim2_models import EnterpriseUser, Group, ResourceType, Schema, ServiceProviderConfig, User
 
+from gateway.scim import standard
 from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER, resource
 from gateway.scim.paths import place
 from gateway.scim.schemas import (
@@ -141,3 +142,29 @@ def test_a_client_of_the_standard_understands_every_document():
     assert all(Schema.model_validate(document) for document in schemas(BASE, extra=[own]))
     assert all(ResourceType.model_validate(document) for document in resource_types(BASE))
     assert ServiceProviderConfig.model_validate(service_provider_config(BASE)).patch.supported
+
+
+def characteristics(attributes):
+    """Return what is said of each attribute, by name and in order, but for its description."""
+    said = [{name: value for name, value in a.items() if name != "description"} for a in attributes]
+    return [a | {"subAttributes": characteristics(a.get("subAttributes", []))} for a in said]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(standard.USER, User), (standard.GROUP, Group), (standard.ENTERPRISE, EnterpriseUser)],
+)
+def test_another_library_knows_the_same_standard(ours, theirs):
+    judge = theirs.to_schema().model_dump(mode="json", exclude_none=True)
+
+    assert ours["id"] == judge["id"]
+    assert characteristics(ours["attributes"]) == characteristics(judge["attributes"])
+
+
+def test_every_attribute_of_the_standard_is_described():
+    for schema in (standard.USER, standard.GROUP, standard.ENTERPRISE):
+        described = [
+            *schema["attributes"],
+            *(s for a in schema["attributes"] for s in a.get("subAttributes", [])),
+        ]
+        assert all(attribute["description"].endswith(".") for attribute in described)

@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from gateway.server.runner import CannotListen, take_any_port
+from gateway.errors import CannotListen
+from gateway.server.runner import take_any_port
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gateway.build import subject_of
 from gateway.errors import ConfigError
 from gateway.guide.data import Guide, GuideRow, ProviderKind
 from gateway.guide.rows import rows_of
+from gateway.settings.compiled import subject_of
 from gateway.settings.faults import Faults
 from gateway.settings.presets import load_guide, preset_names
 from tests.support.presets import using

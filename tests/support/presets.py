@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from gateway.build import mapping_of
 from gateway.mapping.target import TargetMapping
 from gateway.scim.paths import place, put, read, take
 from gateway.settings import load_settings
+from gateway.settings.compiled import mapping_of
 from gateway.targets.registry import CONNECTORS
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"

@@ -226,6 +226,7 @@ BOUNDS: Final[tuple[tuple[str, str], ...]] = (
     ("elements that a PATCH looks at, in one list", f"{elements.MAX_LOOKS:,}"),
     ("characters of a filter or path", f"{grammar.MAX_LENGTH:,}"),
     ("comparisons in a filter", f"{grammar.MAX_TERMS:,}"),
+    ("brackets within brackets, in a filter or path", f"{grammar.MAX_DEPTH:,}"),
     ("resources on a page, whatever `page_size` says", f"{request.MAX_COUNT:,}"),
 )
 

@@ -5,9 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-import structlog
-
 from gateway.flow.target_port import Broken, Denied, Silent, TargetError, Throttled, Unreachable
+from gateway.log import get_logger
 from gateway.targets.address import TargetFinding
 from gateway.targets.scim import abilities
 from gateway.targets.scim.abilities import Abilities, Lack, Patch
@@ -23,7 +22,7 @@ PROMISES: Final = {  # what the service says of PATCH -> what a check says of it
 DIFFERS: Final = "`patch` in the configuration says otherwise: leave it out, unless you know better"
 _OTHER: Final = {Patch.WHOLE: Patch.NONE, Patch.NONE: Patch.WHOLE}
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Discovered:

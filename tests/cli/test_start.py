@@ -1,0 +1,89 @@
+"""A process brings no library, and no part of the gateway, that its command has no use for."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Prints on standard error what `main` has imported by its end; what measures the tests is there before.
+PROGRAM = """
+import atexit, json, sys
+sys.path.insert(0, sys.argv[1])
+before = set(sys.modules)
+atexit.register(lambda: print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr))
+from gateway.cli import main
+raise SystemExit(main(sys.argv[2:]))
+"""
+JUDGES = ("email_validator", "lark", "scim2_models")  # of the tests alone
+SELDOM = ("langcodes", "pycountry", "pygments", "re2")  # where a rule or a person asks for them
+SERVER = ("aiohttp", "gateway.app", "gateway.server", "prometheus_client", "uvloop")
+JOURNAL = ("aiosqlite", "gateway.journal", "sqlite3")
+
+
+def started(folder, *arguments):
+    """Start a command of the gateway, whose imports are told at the end."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(ROOT), *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def imported(process, status):
+    """Return what was imported, once the process has ended with this status."""
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == status, told
+    return json.loads(told.splitlines()[-1])
+
+
+def superfluous(modules, unwanted):
+    """Return the modules that are unwanted, or lie in a package that is."""
+    return [module for module in modules if any(f"{module}.".startswith(f"{name}.") for name in unwanted)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "unwanted"),
+    [
+        pytest.param(
+            ["--help"],
+            0,
+            [*SERVER, *JOURNAL, "gateway.settings", "phonenumbers", "pydantic", "rich", "structlog"],
+            id="--help",
+        ),
+        pytest.param(["check"], 0, [*SERVER, *JOURNAL, "asyncio", "rich", "structlog"], id="check"),
+        pytest.param(
+            ["explain", "phonebook", "person.json"],
+            0,
+            [*SERVER, *JOURNAL, "asyncio", "rich", "structlog"],
+            id="explain",
+        ),
+        pytest.param(["status"], 1, [*SERVER, "gateway.flow.change", "gateway.admin.alerts"], id="status"),
+    ],
+)
+@pytest.mark.usefixtures("journal")
+def test_a_command_imports_only_what_it_needs(folder, arguments, status, unwanted):
+    (folder / "person.json").write_text('{"userName": "ann@example.com", "active": true}')
+
+    modules = imported(started(folder, *arguments), status)
+
+    assert "gateway.cli.commands" in modules
+    assert superfluous(modules, [*JUDGES, *SELDOM, *unwanted]) == []
+
+
+def test_a_gateway_that_listens_has_imported_only_what_it_needs(folder):
+    with started(folder, "serve") as process:
+        while not (line := process.stdout.readline()).startswith("listening"):
+            assert line, process.stderr.read()
+        process.send_signal(signal.SIGTERM)
+        modules = imported(process, 0)
+
+    assert "gateway.app" in modules
+    others = [f"gateway.cli.{name}" for name in ("audit", "check", "demo", "explain", "reconcile", "status")]
+    assert superfluous(modules, [*JUDGES, *SELDOM, *others, "gateway.targets.ldap.connector", "rich"]) == []
