@@ -23,6 +23,7 @@ Migration = tuple[int, str]  # schema version, SQL script
 BATCH: Final = 256  # functions in one transaction
 QUEUE: Final = 4096  # functions waiting for one
 READS: Final = 64  # functions on one snapshot
+SOON: Final = 0.25  # seconds until what nobody waits for is written for itself
 BUSY_MS: Final = 5000
 
 WRITER: Final = (
@@ -161,6 +162,8 @@ class Database:
         self._waiting: deque[_Job] = deque()
         self._urgent = 0  # how many of these cannot wait
         self._closing = False
+        self._pressed = 0  # how many, from the first on, are written now though they could wait
+        self._soon: asyncio.TimerHandle | None = None  # when that begins by itself
         self._asked: deque[_Job] = deque()
         self._draining: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -223,12 +226,19 @@ class Database:
         return await future
 
     def later(self, work: Work[Any], after: After | None = None) -> None:
-        """Write with the next function that cannot wait, or at close; nobody waits for it."""
+        """Write with the next function that cannot wait, or soon; nobody waits for it."""
         if self._closing:
             raise self._told(StoreUnavailable("closed"))
         self._enqueue(_Job(work, None, after))
         if len(self._waiting) >= BATCH:
             self._wake()
+        elif self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(SOON, self._press)
+
+    async def flush(self) -> None:
+        """Write all that waits: for somebody who is about to read it."""
+        if self._waiting:
+            await asyncio.shield(self._press())
 
     async def read(self, work: Work[T]) -> T:
         """Run a function on one snapshot of the file; raises `StoreUnavailable`."""
@@ -255,6 +265,8 @@ class Database:
         if self._over == "closed":
             return
         self._closing = True
+        if self._soon is not None:
+            self._soon.cancel()
         await self._wake()
         self._over = "closed"
         try:
@@ -276,6 +288,10 @@ class Database:
         if self._over is not None:
             raise self._told(StoreUnavailable(self._over))
 
+    def _press(self) -> asyncio.Task[None]:
+        self._soon, self._pressed = None, len(self._waiting)
+        return self._wake()
+
     def _wake(self) -> asyncio.Task[None]:
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain())
@@ -284,13 +300,18 @@ class Database:
     async def _drain(self) -> None:
         """Write batch after batch: while one is being committed, the next fills itself."""
         try:
-            while self._urgent or len(self._waiting) >= BATCH or (self._closing and self._waiting):
+            while self._is_due():
                 batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
                 self._urgent -= sum(job.future is not None for job in batch)
+                self._pressed = max(0, self._pressed - len(batch))
                 self.batches, self.writes = self.batches + 1, self.writes + len(batch)
                 await self._served(self._writer, self._commit, batch)
         finally:
             self._draining = None
+
+    def _is_due(self) -> bool:
+        waiting = len(self._waiting)
+        return bool(self._urgent or self._pressed or waiting >= BATCH or (self._closing and waiting))
 
     async def _answer(self) -> None:
         """Read for all who wait, on one snapshot, and then for those who have come meanwhile."""

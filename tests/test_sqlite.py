@@ -5,13 +5,14 @@ import sqlite3
 import stat
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway import sqlite
 from gateway.sqlite import (
     BATCH,
     QUEUE,
@@ -110,6 +111,33 @@ class Gate:
 
     def open(self) -> None:
         self._go.set()
+
+
+async def test_what_nobody_waits_for_is_written_by_itself_soon(database, monkeypatch):
+    monkeypatch.setattr(sqlite, "SOON", 0.0)
+    written = asyncio.Event()
+
+    database.later(partial(add, "later"), lambda result: written.set())
+    await asyncio.wait_for(written.wait(), 10)
+
+    assert await database.read(notes) == ["later"]
+
+
+async def test_what_cannot_be_written_is_tried_once_for_each_time_it_is_asked_for(database):
+    tries = []
+
+    def fail(connection):
+        tries.append(connection)
+        raise ValueError("no")
+
+    def again(result):
+        with suppress(StoreUnavailable):  # closed by now
+            database.later(fail, again)
+
+    database.later(fail, again)
+    await database.flush()
+
+    assert len(tries) == 1
 
 
 async def test_what_was_written_is_read_back_and_survives_reopening(opened):

@@ -96,6 +96,7 @@ class Change:
     event: str = ""  # its name in the trail where it is not user.replace and the like
     members: tuple[Edit, ...] = ()  # what is asked of a group's members
     if_match: tuple[str, ...] = ()  # the versions it is meant for; none: any
+    keys: frozenset[Key] | None = None  # the names that its body says, where they were found on the way
 
     @property
     def mapping(self) -> TargetMapping:
@@ -144,18 +145,20 @@ class Services:
 
 def keys_of(document: Mapping[str, object], kind: ResourceType = ResourceType.USER) -> frozenset[Key]:
     """Return the names a document is known by, apart from its id."""
-    name, external = identity(document, kind)
-    keys = []
-    if name:
-        keys.append(Key("name", name))
-    if external:
-        keys.append(Key("external", external))
-    return frozenset(keys)
+    return named_keys(*identity(document, kind))
+
+
+def named_keys(name: str | None, external_id: str | None) -> frozenset[Key]:
+    """Return the keys of a folded userName or displayName and an externalId, where there are such."""
+    named = (("name", name), ("external", external_id))
+    return frozenset([Key(kind, value) for kind, value in named if value])
 
 
 def keys_of_change(change: Change) -> frozenset[Key]:
     """Return the names that a request says itself: those of its document, and its id."""
-    keys = keys_of(change.body, change.type) if change.operation != "patch" else frozenset()
+    keys = change.keys
+    if keys is None:
+        keys = keys_of(change.body, change.type) if change.operation != "patch" else frozenset()
     return keys if change.id is None else keys | {Key("id", change.id)}
 
 

@@ -53,16 +53,24 @@ class SqliteTrail:
         self, before: int | None, count: int, since: str | None, until: str | None
     ) -> tuple[Mapping[str, Any], ...]:
         """Return up to `count` events with seq < `before`, newest first, personal values in place."""
+        await self._flush()
         return await self._database.read(lambda connection: page(connection, before, count, since, until))
 
     async def find(self, question: AuditQuery) -> Batch:
         """Look at the next events of a question, those of months that have left the journal included."""
+        await self._flush()
         return await self._database.read(lambda connection: find(connection, self._path, question))
 
     async def head(self) -> tuple[int, str]:
         """Return the newest seq and hash; (0, "") for an empty trail."""
+        await self._flush()
         head = await self._database.read(read_head)
         return head.seq, head.hash
+
+    async def _flush(self) -> None:
+        """Let nobody read the trail without what was told before."""
+        if self._is_queued:
+            await self._database.flush()
 
     def _write_waiting(self) -> None:
         """Write with the next batch all that wait by then, in order; where that fails, with a later one."""

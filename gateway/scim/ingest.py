@@ -25,11 +25,11 @@ class Document:
     """What a create or a replace asks for: checked, with the standard's names, without what is empty."""
 
     attributes: dict[str, Any]
-    password: str | None = field(repr=False)
-    members: tuple[Edit, ...]  # of a group
-    name: str  # the userName or displayName, folded
-    external_id: str | None
-    active: bool | None  # what it says of a person; None: nothing
+    password: str | None = field(default=None, repr=False)
+    members: tuple[Edit, ...] = ()  # of a group
+    name: str = ""  # the userName or displayName, folded
+    external_id: str | None = None
+    active: bool | None = None  # what it says of a person; None: nothing
 
 
 def ingest(body: bytes, kind: str, dialect: Dialect, *, replaces: bool = False) -> Document:

@@ -2,11 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import unquote
 
 from aiohttp import StreamReader, web
@@ -16,11 +15,11 @@ from gateway.flow.model import Target
 from gateway.flow.read import ReadQuery
 from gateway.flow.target_port import ResourceType
 from gateway.scim.dialects import Dialect
-from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, check, take_password
 from gateway.scim.filters import Sort, parse_sort
 from gateway.scim.grammar import parse_filter
+from gateway.scim.ingest import Document, ingest
 from gateway.scim.jsontext import parse_json
-from gateway.scim.members import Edit, take_member_operations, take_members
+from gateway.scim.members import take_member_operations
 from gateway.scim.messages import EVERYTHING, Projection, projection
 from gateway.scim.names import get
 
@@ -70,8 +69,8 @@ def parse_endpoint(raw_path: str) -> Endpoint:
     return Endpoint(parts[1], name or "", id, is_search)
 
 
-async def read_body(request: web.Request, limit: int = MAX_BODY) -> dict[str, Any]:
-    """Return the JSON object of a change, within its limits of size (bytes), time and depth."""
+async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
+    """Return the body of a request, within its limits of size (bytes) and time."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("a request body may not be compressed")
     content = request.content
@@ -88,7 +87,12 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> dict[str, An
         raise InvalidSyntax("the request body broke off") from error
     if len(body) > limit:
         raise TooLarge(f"the body is larger than {limit} bytes")
-    return parse_json(body, refuse_duplicates=True)
+    return body
+
+
+async def read_search(request: web.Request) -> dict[str, Any]:
+    """Return the JSON object of a search request; raises the GatewayError that refuses it."""
+    return parse_json(await read_body(request), refuse_duplicates=True)
 
 
 async def _read_rest(content: StreamReader, limit: int) -> bytes:
@@ -141,62 +145,21 @@ def printable(text: str | None, most: int = 200) -> str:
     return "".join(character for character in clean if character.isprintable())[:most]
 
 
-class ChangeBody(NamedTuple):
-    """What a change asks for: a document or a PATCH message, and what must not stay in it."""
-
-    body: dict[str, Any]
-    password: str | None
-    members: tuple[Edit, ...]
-
-
-async def read_change(
-    request: web.Request, dialect: Dialect, kind: ResourceType, operation: str
-) -> ChangeBody:
-    """Return what a change asks for; raises the GatewayError that refuses its body."""
-    body, password = await _READERS[operation](request, dialect, kind)
-    if kind is ResourceType.USER:
-        return ChangeBody(body, password, ())
-    rest, members = _SPLITTERS[operation](body)
-    return ChangeBody(rest, password, members)
-
-
-Body = tuple[dict[str, Any], str | None]
 LIMITS: Final = {ResourceType.USER: MAX_BODY, ResourceType.GROUP: MAX_GROUP_BODY}  # bytes
 
 
-async def _document(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
-    body = canonical(dialect.document(await read_body(request, LIMITS[kind]), kind), kind)
-    check(body, kind)
-    return take_password(body)
-
-
-async def _replacement(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
-    sent = dialect.document(await read_body(request, LIMITS[kind]), kind)
-    body = canonical(sent, kind, keep=ABSENT_IS_UNCHANGED)
-    check({name: value for name, value in body.items() if value is not None}, kind)
-    return take_password(body)
-
-
-async def _patch(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
-    return dialect.patch(await read_body(request, LIMITS[kind]), kind), None
-
-
-async def _nothing(request: web.Request, dialect: Dialect, kind: ResourceType) -> Body:
-    return {}, None
-
-
-_SPLITTERS: Final[Mapping[str, Callable[[dict[str, Any]], tuple[dict[str, Any], tuple[Edit, ...]]]]] = {
-    "create": partial(take_members, replaces=False),
-    "replace": partial(take_members, replaces=True),
-    "patch": take_member_operations,
-    "delete": lambda body: (body, ()),
-}
-_READERS: Final[Mapping[str, Callable[[web.Request, Dialect, ResourceType], Awaitable[Body]]]] = {
-    "create": _document,
-    "replace": _replacement,
-    "patch": _patch,
-    "delete": _nothing,
-}
+async def read_change(request: web.Request, dialect: Dialect, kind: ResourceType, operation: str) -> Document:
+    """Return what a change asks for, of a PATCH its message; raises the GatewayError that refuses its body."""
+    if operation == "delete":
+        return Document({})
+    body = await read_body(request, LIMITS[kind])
+    if operation != "patch":
+        return ingest(body, kind, dialect, replaces=operation == "replace")
+    message = dialect.patch(parse_json(body, refuse_duplicates=True), kind)
+    if kind is ResourceType.USER:
+        return Document(message)
+    rest, edits = take_member_operations(message)
+    return Document(rest, members=edits)
 
 
 MAX_COUNT: Final = 1000

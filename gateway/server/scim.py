@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.errors import Forbidden, GatewayError, MethodNotAllowed, NotFound
 from gateway.flow.change import Changes
 from gateway.flow.change_event import Attempted
-from gateway.flow.model import Caller, Change, Services, Target
+from gateway.flow.model import Caller, Change, Services, Target, named_keys
 from gateway.flow.read import Reads, query_all
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.log import correlation_id
@@ -31,8 +31,8 @@ from gateway.server.request import (
     parse_read_query,
     parse_search,
     printable,
-    read_body,
     read_change,
+    read_search,
 )
 from gateway.server.response import (
     CORRELATION_ID,
@@ -144,7 +144,7 @@ class ScimApi:
         endpoint = request.endpoint
         kind = TYPES.get(endpoint.name)
         if operation == "search":
-            return await self._query(request, kind, parse_search(await read_body(request.http)))
+            return await self._query(request, kind, parse_search(await read_search(request.http)))
         if kind is None and endpoint.name:
             return await self._discover(request)
         if kind is None or operation == "query":
@@ -210,7 +210,7 @@ class ScimApi:
         return None
 
     async def _read_change(self, request: ScimRequest, kind: ResourceType, operation: str) -> Change:
-        body, password, members = await read_change(request.http, request.provider.dialect, kind, operation)
+        document = await read_change(request.http, request.provider.dialect, kind, operation)
         return Change(
             operation,
             kind,
@@ -218,9 +218,10 @@ class ScimApi:
             request.caller,
             correlation_id.get(),
             request.endpoint.id,
-            body,
-            password,
-            members=members,
+            document.attributes,
+            document.password,
+            members=document.members,
+            keys=named_keys(document.name, document.external_id),
             if_match=request.meant() if request.endpoint.id is not None else (),
         )
 
