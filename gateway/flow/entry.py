@@ -7,8 +7,9 @@ from typing import Any
 from gateway.flow.journal_port import Link, Resource, State
 from gateway.flow.model import Policy, Situation, is_same_name
 from gateway.flow.target_port import Attributes, ResourceType, Update
+from gateway.mapping.program import Mapped
 from gateway.mapping.rules import covers
-from gateway.mapping.target import Mapped, TargetMapping
+from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import Difference, compare, overlay
 from gateway.scim.documents import take_password, truth
 from gateway.scim.names import NAMES, get

@@ -22,7 +22,8 @@ from gateway.flow.locks import KeyedLocks
 from gateway.flow.members import NOBODYS, Members
 from gateway.flow.services import Alarm, Meter, Unmetered, log_alert
 from gateway.flow.target_port import Attributes, Connector, Paused, ResourceType, Update
-from gateway.mapping.target import Mapped, TargetMapping
+from gateway.mapping.program import Mapped
+from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import Difference
 from gateway.scim.documents import fold, identity
 from gateway.scim.members import Edit

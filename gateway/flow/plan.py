@@ -18,8 +18,8 @@ from gateway.flow.model import (
     keys_of_resource,
 )
 from gateway.flow.target_port import Attributes, ResourceType, Update
+from gateway.mapping.program import Mapped
 from gateway.mapping.specs import Unusable
-from gateway.mapping.target import Mapped
 from gateway.scim.difference import Difference, compare
 from gateway.scim.documents import is_active, replacement, take_password, truth, without_read_only
 from gateway.scim.names import NAMES, get

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from gateway.mapping.leaves import SERVER_OWNED
+from gateway.mapping.program import SERVER_OWNED
 from gateway.mapping.rules import ABSENT, Rule
 from gateway.mapping.specs import Person, Unusable
 from gateway.mapping.target import TargetMapping

@@ -11,6 +11,7 @@ from gateway.mapping.text import trim
 
 MAX_DEPTH: Final = 8  # of lists, objects and JSON texts in one another
 PRIMARY: Final = (True, "true", "True")  # as providers write it
+_JSON_BEGINS: Final = re.compile(r'[\[{"]')
 _LITERALS: Final[Mapping[str, tuple[Any, Any]]] = {"boolean": (True, False), "string": ("true", "false")}
 
 
@@ -83,6 +84,8 @@ def _splitter(on: str) -> Any:
     separator = re.compile(f"[{re.escape(on)}]")
 
     def parts(value: Any) -> list[str]:
+        if isinstance(value, str) and not _JSON_BEGINS.search(value):
+            return list(dict.fromkeys(part for part in map(trim, separator.split(value)) if part))
         return list(dict.fromkeys(_texts(value, separator, MAX_DEPTH)))
 
     return parts
@@ -110,7 +113,7 @@ def _texts(value: Any, separator: re.Pattern[str], depth: int) -> Iterator[str]:
 
 def _inner(text: str, separator: re.Pattern[str]) -> list[Any]:
     """Return what a text holds: what its JSON says, else its parts; the text alone where it is neither."""
-    if text[:1] in ("[", "{", '"'):
+    if _JSON_BEGINS.match(text):
         try:
             return [orjson.loads(text)]
         except orjson.JSONDecodeError:

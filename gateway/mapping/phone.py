@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
@@ -41,6 +41,14 @@ _FLOAT: Final = re.compile(r"(\+?\d{6,15})\.0{1,2}")  # a spreadsheet's number
 _DIALLED: Final = re.compile(r"\+?[\d\s().\[\]/-]+")
 _VANITY: Final = re.compile(r"\+?\d(?=(?:[^A-Za-z]*[A-Za-z]){3})[\dA-Za-z\s().-]+")
 _SPELLED: Final = (PhoneNumberType.TOLL_FREE, PhoneNumberType.SHARED_COST)  # where words are advertised
+
+_PLAIN_LENGTH: Final = 40  # characters; the longest number has 15 digits
+_SEPARATORS: Final = str.maketrans("", "", " -.()")
+_DECIMALS: Final = (".0", ".00")  # a spreadsheet's number
+_KINDS: Final = (  # of valid numbers, in libphonenumber's words, the usual ones first
+    *("mobile", "fixed_line", "toll_free", "shared_cost", "premium_rate", "voip"),
+    *("personal_number", "pager", "uan", "voicemail"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +82,100 @@ def phone(options: Options, offices: Offices) -> Transform:
     write = _FORMS[options["format"]]
     extend = _EXTENSIONS[options["extension"]]
     mark = _MARKS.get(options["format"], "x")
+    first = _E164_FROM.get(options["format"])  # of a plain number; where the country does not matter
 
     def apply(value: Any, person: Person) -> str:
+        if first is not None and (plain := plain_e164(text_of(value))):
+            return plain[first:]
         number = parse_phone(text_of(value), person.region)
         return extend(write(number, person.region), mark, number.extension)
 
     return Transform("phone", each(apply))
+
+
+def plain_e164(text: str) -> str | None:
+    """Return the E.164 form of a valid number that is plainly an international one, without an extension.
+
+    It is what `parse_phone` gives, at a tenth of the cost by the same patterns; None where that has to say.
+    """
+    if not text.startswith("+") or len(text) > _PLAIN_LENGTH or text.endswith(_DECIMALS):
+        return None
+    digits = text[1:].translate(_SEPARATORS)
+    if not (digits.isascii() and digits.isdecimal()):
+        return None
+    for size in (1, 2, 3):  # no country code begins another
+        if (plan := _plan(digits[:size])) is not None:
+            return f"+{digits}" if plan.has(digits[size:]) else None
+    return None
+
+
+class _Numbers(NamedTuple):
+    """Numbers of one pattern and, where they are listed, certain lengths."""
+
+    lengths: frozenset[int]
+    pattern: re.Pattern[str]
+
+    def has(self, national: str) -> bool:
+        return (not self.lengths or len(national) in self.lengths) and self.pattern.fullmatch(
+            national
+        ) is not None
+
+
+class _Region(NamedTuple):
+    """The numbers of one region; those that begin with `leading` are no other region's."""
+
+    leading: re.Pattern[str] | None
+    all: _Numbers
+    kinds: tuple[_Numbers, ...]
+
+    def has(self, national: str) -> bool:
+        return self.all.has(national) and any(kind.has(national) for kind in self.kinds)
+
+
+class _Plan(NamedTuple):
+    """The numbers of one country code."""
+
+    trunk: re.Pattern[str] | None  # what is dialled before a number at home
+    regions: tuple[_Region, ...]
+
+    def has(self, national: str) -> bool:
+        """Say whether a number is certainly valid as it stands."""
+        found = None if self.trunk is None else self.trunk.match(national)
+        if found is not None and (found.end() or found.lastindex):
+            return False  # some of it may have to go
+        for region in self.regions:
+            if region.leading is None or len(self.regions) == 1:
+                if region.has(national):
+                    return True
+            elif region.leading.match(national):
+                return region.has(national)
+        return False
+
+
+@lru_cache(maxsize=2048)
+def _plan(code: str) -> _Plan | None:
+    """Compile the numbers of a country code; None where that is none."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code)) if code[0] != "0" else None
+    if regions is None:
+        return None
+    metadata: Any = phonenumbers.PhoneMetadata
+    known = [metadata.metadata_for_region_or_calling_code(int(code), region) for region in regions]
+    trunk = known[0].national_prefix_for_parsing
+    return _Plan(re.compile(trunk) if trunk else None, tuple(_region(one) for one in known))
+
+
+def _region(known: Any) -> _Region:
+    leading = known.leading_digits
+    descriptions = [getattr(known, kind) for kind in _KINDS]
+    return _Region(
+        None if leading is None else re.compile(leading),
+        _numbers(known.general_desc),
+        tuple(_numbers(one) for one in descriptions if one is not None and one.national_number_pattern),
+    )
+
+
+def _numbers(known: Any) -> _Numbers:
+    return _Numbers(frozenset(known.possible_length), re.compile(known.national_number_pattern or "(?!)"))
 
 
 def _clean(text: str) -> str:
@@ -198,6 +294,7 @@ _FORMS: Final[Mapping[str, Callable[[PhoneNumber, str | None], str]]] = {
     "national": _national,
     "digits": _digits,
 }
+_E164_FROM: Final[Mapping[str, int]] = {"e164": 0, "e164_digits": 1}  # where E.164 begins in these forms
 _MARKS: Final = {"e164": ";ext=", "rfc3966": ";ext=", "national": " x"}
 _EXTENSIONS: Final[Mapping[str, Callable[[str, str, str | None], str]]] = {
     "drop": lambda text, mark, extension: text,

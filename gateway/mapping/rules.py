@@ -1,7 +1,7 @@
 """A rule of a target's mapping, forward and backward, and which rule a difference belongs to. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
@@ -48,7 +48,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A compiled rule (DESIGN section 5)."""
+    """A rule as it was read: its paths and transforms compiled."""
 
     to: Place
     sources: tuple[Place, ...]
@@ -58,10 +58,11 @@ class Rule:
     on_invalid: OnInvalid
     label: str  # its origin and target path: dialpad@1:title
 
-    @property
-    def in_place(self) -> bool:
-        """Where source and target are one path, every element is handled by itself."""
-        return len(self.sources) == 1 and _same_place(self.sources[0], self.to)
+    in_place: bool = field(init=False)  # source and target are one path: every element is handled by itself
+
+    def __post_init__(self) -> None:
+        in_place = len(self.sources) == 1 and _same_place(self.sources[0], self.to)
+        object.__setattr__(self, "in_place", in_place)
 
     @property
     def is_sole(self) -> bool:
@@ -82,7 +83,7 @@ class Rule:
             before, value = value, transform.apply(value, person)
             if steps is not None:
                 steps.append(TransformStep(self.to.text, source, transform.name, before, value))
-            if value in ABSENT:
+            if not value and value in ABSENT:
                 return None
         return value
 
@@ -261,7 +262,9 @@ def covers(where: Place, difference: Difference) -> bool:
         steps = steps[1:]
     if not steps:
         return True
-    return _is(steps[0], where.attribute) and _covers_rest(where, steps[1:], difference)
+    if not _is(steps[0], where.attribute):
+        return False
+    return (where.where is None and where.sub is None) or _covers_rest(where, steps[1:], difference)
 
 
 def _covers_rest(where: Place, rest: tuple[Step, ...], difference: Difference) -> bool:
@@ -282,4 +285,4 @@ def _picks(where: Place, selector: Selector, element: Difference | None) -> bool
 
 
 def _is(step: Any, name: str) -> bool:
-    return isinstance(step, str) and step.casefold() == name.casefold()
+    return step == name or (isinstance(step, str) and step.casefold() == name.casefold())

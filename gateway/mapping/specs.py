@@ -5,15 +5,29 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
 from math import isfinite
+from types import MappingProxyType
 from typing import Any, Final
 
 
-@dataclass(frozen=True, slots=True)
 class Person:
     """What a transform may know besides the value: the resource as the provider sent it, and its country."""
 
-    original: Mapping[str, Any] = field(default_factory=dict)
-    region: str | None = None  # ISO 3166 alpha-2, for national phone numbers
+    __slots__ = ("_region", "original")
+
+    def __init__(
+        self,
+        original: Mapping[str, Any] = MappingProxyType({}),
+        region: str | Callable[[], str | None] | None = None,
+    ) -> None:
+        self.original = original
+        self._region = region
+
+    @property
+    def region(self) -> str | None:
+        """ISO 3166 alpha-2, for national phone numbers; looked for when it is first asked for."""
+        if callable(self._region):
+            self._region = self._region()
+        return self._region
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +206,8 @@ def each(change: Apply) -> Apply:
     """Return `change` made on every item; items that become absent leave the list."""
 
     def apply(value: Any, person: Person) -> Any:
+        if isinstance(value, str):
+            return change(value, person)
         if not isinstance(value, list):
             return _change_item(change, value, person)
         changed = [_change_item(change, item, person) for item in value if item not in ABSENT]

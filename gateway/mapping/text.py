@@ -43,7 +43,7 @@ def strip_spaces(text: str) -> str:
 
 def trim(text: str) -> str:
     """Take away the same at both ends."""
-    return _EDGES.sub("", text)
+    return text.strip() if text.isascii() else _EDGES.sub("", text)
 
 
 def nfkc(text: str) -> str:

@@ -81,10 +81,13 @@ def path_text(steps: Sequence[Step]) -> str:
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
     """Return what must be done to `before` to have `after`, in a stable order."""
+    if before == after:
+        return ()
     return tuple(
         difference
-        for difference in _compare_objects((), before, after)
-        if difference.steps[0] not in NOT_COMPARED
+        for name, old, new in _changed(before, after)
+        if name not in NOT_COMPARED
+        for difference in _compare_values((name,), old, new)
     )
 
 
@@ -99,16 +102,22 @@ def overlay(base: Mapping[str, Any], differences: Iterable[Difference]) -> dict[
 def _compare_objects(
     prefix: tuple[Step, ...], before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> Iterator[Difference]:
+    for name, old, new in _changed(before, after):
+        yield from _compare_values((*prefix, name), old, new)
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield each name whose values differ, with both."""
     for name in dict.fromkeys((*before, *after)):
         old, new = before.get(name), after.get(name)
         if old != new:
-            yield from _compare_values((*prefix, name), old, new)
+            yield name, old, new
 
 
 def _compare_values(steps: tuple[Step, ...], old: Any, new: Any) -> Iterator[Difference]:
     if _is_object(old) and _is_object(new) and (old or new):
         yield from _compare_objects(steps, old or {}, new or {})
-    elif (by := _element_key(old, new)) is not None:
+    elif (by := key_of_elements(*(value for value in (old, new) if value is not None))) is not None:
         yield from _compare_elements(steps, by, old or [], new or [])
     else:
         yield Difference(steps, old, new)
@@ -127,19 +136,24 @@ def _compare_elements(
             yield Difference(here, olds.get(key), news.get(key))
 
 
-def _element_key(old: Any, new: Any) -> str | None:
-    """Return the sub-attribute that names the elements of both lists, or None where none does."""
-    lists = [value for value in (old, new) if value is not None]
-    if not lists or not all(isinstance(value, list) for value in lists):
-        return None
-    return next(
-        (name for name in ("type", "value") if all(_is_named_by(name, value) for value in lists)), None
-    )
+def key_of_elements(*lists: Any) -> str | None:
+    """Return the sub-attribute that names the elements of all these lists, or None where none does."""
+    for name in ("type", "value"):
+        if all(_is_named_by(name, elements) for elements in lists):
+            return name
+    return None
 
 
-def _is_named_by(name: str, elements: Sequence[Any]) -> bool:
-    keys = [element.get(name) if isinstance(element, dict) else None for element in elements]
-    return all(isinstance(key, str) for key in keys) and len({_folded(key) for key in keys}) == len(keys)
+def _is_named_by(name: str, elements: Any) -> bool:
+    if not isinstance(elements, list):
+        return False
+    keys = set()
+    for element in elements:
+        key = element.get(name) if isinstance(element, dict) else None
+        if not isinstance(key, str):
+            return False
+        keys.add(_folded(key))
+    return len(keys) == len(elements)
 
 
 def _is_object(value: Any) -> bool:

@@ -262,4 +262,4 @@ def is_active(document: Mapping[str, Any]) -> bool:
 def schemas_of(document: Mapping[str, Any], kind: str = "User") -> list[str]:
     """Return the `schemas` a document needs: the core's, then the extensions it holds, in its order."""
     core = CORE_URNS[kind]
-    return [core, *(key for key in document if is_urn(key) and key != core and document[key])]
+    return [core, *(key for key in document if ":" in key and is_urn(key) and key != core and document[key])]

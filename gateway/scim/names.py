@@ -151,7 +151,7 @@ def is_standard(urn: str | None, attribute: str, sub: str | None = None) -> bool
 
 def is_urn(name: str) -> bool:
     """Say whether a name is a URN (RFC 8141: urn:namespace:name), as the keys of extensions are."""
-    return _URN.fullmatch(name) is not None
+    return ":" in name and _URN.fullmatch(name) is not None
 
 
 _URN: Final = re.compile(r"urn:[^:]+:.*[^:]", re.DOTALL | re.IGNORECASE)

@@ -69,7 +69,7 @@ def select(document: Mapping[str, Any], where: Place) -> Iterator[tuple[int | No
     for holder in holders(document, where):
         key = key_of(holder, where.attribute)
         if key is not None and holder[key] is not None:
-            yield from _select_in(holder[key], where)
+            yield from select_in(holder[key], where)
 
 
 def holders(document: Mapping[str, Any], where: Place) -> Iterator[Mapping[str, Any]]:
@@ -162,7 +162,7 @@ def _with(holder: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
     return {**holder, key: value}
 
 
-def _select_in(value: Any, where: Place) -> Iterator[tuple[int | None, Any]]:
+def select_in(value: Any, where: Place) -> Iterator[tuple[int | None, Any]]:
     if isinstance(value, list) and (where.where is not None or where.sub is not None):
         for index, element in enumerate(value):
             if where.where is not None and not is_match(element, where.where):
@@ -186,10 +186,10 @@ def _sub_of(value: Any, sub: str | None) -> Any:
 
 
 def _same(left: Any, right: Any) -> bool:
-    return bool(_comparable(left) == _comparable(right))
+    return bool(comparable(left) == comparable(right))
 
 
-def _comparable(value: Any) -> Any:
+def comparable(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value.casefold() if isinstance(value, str) else value

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from gateway.errors import NotFound
 from gateway.flow.model import Target
-from gateway.mapping.target import ALWAYS_SHOWN, TargetMapping, Unlisted
+from gateway.mapping.program import Unlisted
+from gateway.mapping.target import ALWAYS_SHOWN, TargetMapping
 from gateway.scim.messages import list_response
 from gateway.scim.names import CORE_GROUP, CORE_URNS, CORE_USER, STANDARD_URNS, is_standard
 from gateway.scim.paths import ANYWHERE, Place

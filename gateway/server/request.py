@@ -149,7 +149,7 @@ LIMITS: Final = {ResourceType.USER: MAX_BODY, ResourceType.GROUP: MAX_GROUP_BODY
 
 
 async def read_change(request: web.Request, dialect: Dialect, kind: ResourceType, operation: str) -> Document:
-    """Return what a change asks for, of a PATCH its message; raises the GatewayError that refuses its body."""
+    """Return what a change asks for, of a PATCH its message; raises the GatewayError that refuses it."""
     if operation == "delete":
         return Document({})
     body = await read_body(request, LIMITS[kind])

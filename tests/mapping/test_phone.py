@@ -4,11 +4,13 @@ import json
 import os
 from pathlib import Path
 
+import phonenumbers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumberFormat
 
-from gateway.mapping.phone import parse_phone
+from gateway.mapping.phone import parse_phone, plain_e164
 from gateway.mapping.specs import Person, Unusable
 from gateway.mapping.transforms import compile_transform
 
@@ -42,6 +44,79 @@ def test_a_directorys_number_comes_out_as_expected(row):
     expected = None if row["e164"] is None else (row["e164"], row["extension"])
 
     assert read(row["input"], row["region"]) == expected
+
+
+@pytest.mark.parametrize("row", rows())
+def test_a_directorys_number_that_is_read_at_once_comes_out_as_expected(row):
+    assert plain_e164(row["input"]) in (None, row["e164"])
+
+
+def numbers_of(region):
+    """Return a number of each kind that a region has, as it is written abroad."""
+    kinds = [kind for kind in range(11) if phonenumbers.example_number_for_type(region, kind)]
+    numbers = [phonenumbers.example_number_for_type(region, kind) for kind in kinds]
+    return [phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL) for number in numbers]
+
+
+EXAMPLES = [number for region in sorted(phonenumbers.SUPPORTED_REGIONS) for number in numbers_of(region)]
+EXAMPLES += [
+    "+800 1234 5678",
+    "+870 773 111 632",
+    "+39 02 1234 5678",
+    "+54 9 11 2345 6789",
+    "+1 876 523 0123",
+]
+
+
+TYPED = (*"0123456789", *" -.()+/x#;,", "", "", ".0")
+
+
+@st.composite
+def international(draw):
+    """Draw a number of some country, with some of its characters changed, put in or left out."""
+    text = draw(st.sampled_from(EXAMPLES))
+    for _ in range(draw(st.integers(0, 3))):
+        at, width = draw(st.integers(0, len(text))), draw(st.integers(0, 1))
+        text = text[:at] + draw(st.sampled_from(TYPED)) + text[at + width :]
+    return text
+
+
+@given(international(), st.sampled_from([None, "GB", "US", "JP", "IT", "AR"]))
+@settings(max_examples=500)
+def test_what_is_read_at_once_is_what_libphonenumber_reads(text, region):
+    plain = plain_e164(text)
+
+    if plain is not None:
+        assert read(text, region) == (plain, None)
+
+
+def test_most_numbers_as_they_are_written_abroad_are_read_at_once():
+    at_once = [text for text in EXAMPLES if plain_e164(text)]
+
+    assert len(at_once) > 0.9 * len(EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("020 7946 0018", id="a national one"),
+        pytest.param("+44 (0)20 7946 0018", id="what is dialled at home"),
+        pytest.param("+1 1 202 555 0123", id="the same in America"),
+        pytest.param("+44 20 7946 0018 x12", id="an extension"),
+        pytest.param("+44 20 7946 0018/19", id="two numbers"),
+        pytest.param("+3758107177017", id="what may have to go, though it looks valid"),
+        pytest.param("+4930123456.0", id="a spreadsheet's"),
+        pytest.param("+0442079460018", id="no country"),
+        pytest.param("+999 1234 5678", id="no country yet"),
+        pytest.param("+44 20 7946 001", id="too short"),
+        pytest.param("\uff0b44 20 7946 0018", id="a wide plus"),
+        pytest.param("+44 20 7946 \u0660018", id="digits of another script"),
+        pytest.param("+", id="nothing but the plus"),
+        pytest.param("+44 20 7946 0018" + " " * 40, id="long"),
+    ],
+)
+def test_what_has_to_be_looked_at_closely_is_left_to_libphonenumber(text):
+    assert plain_e164(text) is None
 
 
 LONDON, TOKYO = "+442079460018", "+81332249999"

@@ -12,6 +12,7 @@ from gateway.scim.paths import place
 
 WORK = 'phoneNumbers[type eq "work"].value'
 OFFICE = compile_transform({"name": "map", "table": {"LDN": "London", "PAR": "Paris"}}, {})
+SPLIT = compile_transform("split", {})
 LOWER = compile_transform("lower", {})
 
 
@@ -137,3 +138,24 @@ def test_only_what_is_named_is_remembered_where_the_rest_is_forgotten(original: 
 
     found = {"phoneNumbers": [{"type": "work", "value": "1"}]} if kept else {}
     assert remembered == {"userName": "a"} | found
+
+
+@pytest.mark.parametrize(
+    ("rules", "entry", "expected"),
+    [
+        pytest.param([("title", [], [OFFICE])], {"title": "Paris"}, {"title": "PAR"}, id="in its words"),
+        pytest.param([("title", [], [OFFICE])], {"TITLE": "Paris"}, {"title": "PAR"}, id="in any case"),
+        pytest.param([("title", [], [OFFICE])], {"title": ""}, {}, id="nothing"),
+        pytest.param(
+            [("tags", ["roles"], []), ("roles", [], [SPLIT])],
+            {"tags": ["p"], "roles": ["a", "b"]},
+            {"roles": ["a", "b"]},
+            id="a list that another rule has given its shape",
+        ),
+        pytest.param([("roles", [], [SPLIT])], {"roles": ["a", "b"]}, {"roles": "a,b"}, id="a list alone"),
+    ],
+)
+def test_an_entry_is_undone_rule_by_rule(
+    rules: list[Any], entry: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert mapping(*rules).reverse({"id": "t1", **entry}) == expected

@@ -1,0 +1,305 @@
+"""A target's rules made ready for one walk over a resource, attribute by attribute. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Final
+
+from gateway.mapping.compiled_rule import CompiledRule, FoundAttribute, MappingState
+from gateway.mapping.places import CORE, CompiledPlace, Leaf, compile_place, has_objects, leaves_of, path_of
+from gateway.mapping.rules import ABSENT, Problem, Rule, TransformStep
+from gateway.mapping.specs import Person
+from gateway.scim.documents import is_active, schemas_of
+from gateway.scim.names import COMPANIONS, resource
+from gateway.scim.paths import ANYWHERE, Place, select
+
+ALWAYS_SENT: Final = frozenset({"userName", "externalId", "active"})
+SERVER_OWNED: Final = frozenset({"schemas", "id", "meta", "groups", "password"})
+
+
+class Unlisted(StrEnum):
+    """What becomes of what no rule names."""
+
+    SEND = "send"
+    HOLD = "hold"  # kept and returned, never sent
+    DROP = "drop"  # forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What a resource becomes on a target, and all there is to say about it."""
+
+    form: dict[str, Any]
+    held: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    kept: tuple[Place, ...] = ()  # invalid on somebody inactive: the target keeps what it has
+
+
+@dataclass(frozen=True, slots=True)
+class _Handler:
+    """What becomes of one attribute: sent as it is, left out, or handed to the rules that name it."""
+
+    sends: bool  # all that no rule names
+    places: tuple[CompiledPlace, ...] = ()  # what rules name
+    as_is: tuple[CompiledPlace, ...] = ()  # what the target requires: sent although no rule names it
+    values: frozenset[str] | None = None  # the sub-attributes that rules read, folded; None: all
+    is_hidden: bool = False  # the server's own: a rule may read it, and nobody misses it
+    name: str = field(init=False)  # as rules spell it, "" where they do not agree
+    is_whole: bool = field(init=False)  # rules name all of it
+    is_split: bool = field(init=False)  # it has to be looked at value by value, or by rules
+
+    def __post_init__(self) -> None:
+        spellings = {where.place.attribute for where in self.places}
+        object.__setattr__(self, "name", spellings.pop() if len(spellings) == 1 else "")
+        object.__setattr__(self, "is_whole", any(where.is_whole for where in self.places))
+        object.__setattr__(self, "is_split", bool(self.places or self.as_is))
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The attributes of the core, or of an extension."""
+
+    exact: Mapping[str, _Handler]  # saves folding the names that are most usual
+    folded: Mapping[str, _Handler]
+    other: _Handler
+
+
+class Program:
+    """What the rules whose condition holds make of a resource."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        unlisted: Unlisted,
+        require: Sequence[Sequence[Place]] = (),
+        kind: str = "User",
+    ) -> None:
+        self._rules = rules
+        self._compiled = [CompiledRule(rule) for rule in rules]
+        self._unlisted = unlisted
+        self._require = require
+        self._kind = kind
+        tables = _Tables(rules, unlisted, require)
+        self._is_odd = tables.has_spellings
+        self._core = tables.core(kind)
+        self._elsewhere = tables.level(ANYWHERE)
+        self._extensions = {urn: tables.level(urn) for urn in tables.urns}
+
+    def forward(self, person: Person, steps: list[TransformStep] | None = None) -> Mapped:
+        """Return the target's form of a resource; `steps` collects every transform at work."""
+        state = MappingState(person, is_active(person.original), steps, is_odd=self._is_odd)
+        self._walk(state, self._core, None, person.original)
+        for rule in self._compiled:
+            rule.run(state)
+        form = _finished(state)
+        for rule, value in state.late:
+            form = rule.write(form, value, is_odd=state.is_odd)
+        if state.active:
+            self._check_required(form, state.problems)
+        unsent = tuple([path_of(urn, name, *leaf[:2], leaf.element) for urn, name, leaf in state.unsent])
+        held, dropped = (unsent, ()) if self._unlisted is Unlisted.HOLD else ((), unsent)
+        return Mapped(
+            {"schemas": schemas_of(form, self._kind), **form},
+            held,
+            tuple(dict.fromkeys((*dropped, *state.dropped, *_left(state)))),
+            tuple(state.problems),
+            tuple(state.kept),
+        )
+
+    def known(self, original: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the rules name of a resource, and what is sent as it is."""
+        state = MappingState(Person(original))
+        self._knowing._walk(state, self._knowing._core, None, original)
+        return _finished(state)
+
+    @cached_property
+    def _knowing(self) -> "Program":
+        """The program without rules that sends as it is what these rules name."""
+        named = [where for rule in self._rules for where in (*rule.sources, rule.to)]
+        return Program((), Unlisted.DROP, (named, *self._require), self._kind)
+
+    def _walk(
+        self, state: MappingState, level: _Level, urn: str | None, attributes: Mapping[str, Any]
+    ) -> None:
+        """Put what no rule names where it belongs, and note what rules name."""
+        exact, folded, other = level.exact, level.folded, level.other
+        holder = state.form if urn is None else state.form.setdefault(urn, {})
+        for name, value in attributes.items():
+            handler = exact.get(name)
+            if handler is None:
+                if urn is None and ":" in name and isinstance(value, dict):
+                    self._walk(state, self._extensions.get(name.casefold(), self._elsewhere), name, value)
+                    continue
+                handler = folded.get(name.casefold(), other)
+            if handler.is_split:
+                folded_urn = CORE if urn is None else urn.casefold()
+                _note(state, handler, FoundAttribute(urn, name, value, folded_urn))
+            elif handler.sends:
+                if value.__class__ is str:
+                    holder[name] = value
+                else:
+                    _send_whole(holder, name, value)
+            elif not handler.is_hidden:
+                state.unsent.extend((urn, name, leaf) for leaf in leaves_of(value))
+        if urn is not None and not holder:
+            del state.form[urn]
+
+    def _check_required(self, form: Mapping[str, Any], problems: list[Problem]) -> None:
+        missing = [group for group in self._require if not any(_is_filled(form, where) for where in group)]
+        refused = {problem.path.casefold() for problem in problems} if missing else ()
+        for group in missing:
+            if not any(where.text.casefold() in refused for where in group):
+                names = " or ".join(where.text for where in group)
+                problems.append(Problem(names, "require", "is required by the target"))
+
+
+class _Tables:
+    """Makes the tables of a program."""
+
+    def __init__(self, rules: Sequence[Rule], unlisted: Unlisted, require: Sequence[Sequence[Place]]) -> None:
+        self._named = [compile_place(where) for rule in rules for where in (*rule.sources, rule.to)]
+        self._required = [compile_place(where) for group in require for where in group]
+        self._other = _Handler(sends=unlisted is Unlisted.SEND)
+        self.urns = {where.level for where in (*self._named, *self._required)} - {CORE, ANYWHERE}
+
+    @property
+    def has_spellings(self) -> bool:
+        """Say whether rules spell a name in two ways."""
+        folded = {where.attribute for where in self._named}
+        return len(folded) < len({where.place.attribute for where in self._named})
+
+    def level(self, level: str) -> _Level:
+        """Return the table of an extension; ANYWHERE stands for each that no rule names."""
+        keys = {where.attribute for where in (*self._named, *self._required)}
+        handlers = {key: self._handler(level, key) for key in keys}
+        exact = {handler.name: handler for handler in handlers.values() if handler.name}
+        return _Level(exact, handlers, self._other)
+
+    def core(self, kind: str) -> _Level:
+        """Return the table of the core level of a resource type."""
+        level = self.level(CORE)
+        usual = [known.name for known in resource(kind).sub.values() if ":" not in known.name]
+        exact = {name: level.folded.get(name.casefold(), self._other) for name in usual} | dict(level.exact)
+        for name in ALWAYS_SENT:
+            handler = level.folded.get(name.casefold(), self._other)
+            exact[name] = replace(handler, sends=True, as_is=())
+        for name in SERVER_OWNED:
+            handler = level.folded.get(name.casefold(), self._other)
+            exact[name] = replace(handler, sends=False, as_is=(), is_hidden=True)
+        return replace(level, exact=exact)
+
+    def _handler(self, level: str, attribute: str) -> _Handler:
+        everywhere = [where for where in self._named if where.attribute == attribute]
+        places = [where for where in everywhere if where.level in (level, ANYWHERE)]
+        needed = [where for where in self._required if where.attribute == attribute]
+        as_is = [where for where in needed if where.level in (level, ANYWHERE)]
+        sends = self._other.sends or any(where.is_whole for where in as_is)
+        subs = [where.sub for where in everywhere]
+        values = None if None in subs else frozenset(sub for sub in subs if sub is not None)
+        return _Handler(sends, tuple(places), () if sends else tuple(as_is), values)
+
+
+def _note(state: MappingState, handler: _Handler, found: FoundAttribute) -> None:
+    """Note an attribute that rules name, and send of it what they do not name."""
+    state.found.append(found)
+    if handler.places:
+        if found.name != handler.name:
+            state.is_odd = True
+        state.named.setdefault(handler.places[0].attribute, []).append(found)
+    if handler.is_whole and not handler.is_hidden:
+        return
+    found.named = []
+    for leaf in () if handler.is_hidden else leaves_of(found.value):
+        if not any(where.names(leaf.sub, leaf.element) for where in handler.places):
+            _send_leaf(state, handler, found, leaf)
+        elif leaf.value not in ABSENT and _is_value(handler, leaf.sub):
+            found.named.append(leaf)
+
+
+def _send_leaf(state: MappingState, handler: _Handler, found: FoundAttribute, leaf: Leaf) -> None:
+    """Send one value that no rule names, where such are sent."""
+    at, sub, value, element = leaf
+    if not (handler.sends or any(where.names(sub, element) for where in handler.as_is)):
+        state.unsent.append((found.urn, found.name, leaf))
+    elif at is not None:
+        found.send(state.form, at, sub, value)
+    else:
+        holder = state.form if found.urn is None else state.form[found.urn]
+        if sub is None:
+            holder[found.name] = value
+        else:
+            holder.setdefault(found.name, {})[sub] = value
+
+
+def _is_value(handler: _Handler, sub: str | None) -> bool:
+    """Say whether a named value is more than what says which element it belongs to."""
+    return handler.values is None or sub is None or (sub or "value").casefold() in handler.values
+
+
+def _send_whole(holder: dict[str, Any], name: str, value: Any) -> None:
+    """Send all of an attribute but objects without anything in them."""
+    if has_objects(value):
+        if filled := [element for element in value if element != {}]:
+            holder[name] = filled
+    elif value != {}:
+        holder[name] = value
+
+
+def _finished(state: MappingState) -> dict[str, Any]:
+    """Return the form with its elements; one that lost all but what says which one it was is left out."""
+    form = state.form
+    for found in state.found:
+        if not found.sent:
+            continue
+        holder = form if found.urn is None else form[found.urn]
+        if kept := _elements(found):
+            holder[found.name] = kept
+        else:
+            del holder[found.name]
+            if found.urn is not None and not holder:
+                del form[found.urn]
+    return form
+
+
+def _elements(found: FoundAttribute) -> list[Any]:
+    elements: dict[int, Any] = {}
+    for (at, sub), value in found.sent.items():
+        if sub is None:
+            elements[at] = dict(value) if isinstance(value, dict) else value
+        else:
+            elements.setdefault(at, {})[sub] = value
+    are_objects = has_objects(found.value)
+    return [
+        elements[at]
+        for at in sorted(elements)
+        if not (are_objects and _is_bare(elements[at], found.value[at]))
+    ]
+
+
+def _is_bare(element: Any, original: Any) -> bool:
+    """Say whether an element only says which one it is, and once was more."""
+    if not isinstance(element, dict) or not element.keys() <= COMPANIONS:
+        return False
+    return not isinstance(original, dict) or not original.keys() <= COMPANIONS
+
+
+def _left(state: MappingState) -> list[str]:
+    """Return the paths of what rules name and none took; first those of attributes that none has touched."""
+    left: dict[str, list[str]] = {}
+    for found in state.found:
+        named = found.named
+        if named is None:
+            named = [leaf for leaf in leaves_of(found.value) if leaf.value not in ABSENT]
+        if named:
+            paths = [found.path(leaf.at, leaf.sub, leaf.element) for leaf in named]
+            left.setdefault(found.name.casefold(), []).extend(paths)
+    untouched = [key for key in left if key not in state.touched]
+    return [path for key in (*untouched, *state.touched) for path in left.get(key, ())]
+
+
+def _is_filled(form: Mapping[str, Any], where: Place) -> bool:
+    if where.urn is None and where.where is None and where.sub is None and where.attribute in form:
+        return form[where.attribute] not in ABSENT
+    return any(value not in ABSENT for _, value in select(form, where))
