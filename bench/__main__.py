@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import FrameType
@@ -44,7 +45,17 @@ def main(argv: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, stopped)
     signal.signal(signal.SIGALRM, stopped)
     signal.alarm(asked.limit)
-    plan = planned(asked)
+    with tempfile.TemporaryDirectory(prefix="bench-kept-") as name:
+        run = measure(asked, planned(asked, asked.kept or Path(name)))
+    if asked.quick:
+        sys.stdout.write(render([run]))
+    else:
+        write_page(asked.label)
+    return 0
+
+
+def measure(asked: argparse.Namespace, plan: Plan) -> Run:
+    """Measure the sections; unless it is quick, what is measured is kept at once."""
     run: Run = {"label": asked.label, "machine": machine(plan.build), "sections": {}}
     for name in asked.only:
         rows = run["sections"].setdefault(name, [])
@@ -53,11 +64,7 @@ def main(argv: Sequence[str]) -> int:
             rows.append(row)
             if not asked.quick:
                 save_run(RUNS / f"{asked.label}.json", run)
-    if asked.quick:
-        sys.stdout.write(render([run]))
-    else:
-        write_page(asked.label)
-    return 0
+    return run
 
 
 def parsed(argv: Sequence[str]) -> argparse.Namespace:
@@ -79,6 +86,7 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     add("--events", type=int, default=1_000_000, help="events of a large trail")
     add("--people", type=int, default=1_000_000, help="people of a large journal")
     add("--imports", type=int, default=100_000, help="people that are imported")
+    add("--stored", type=int, default=2_000, help="creates by which the bytes of one are measured")
     add("--kept", type=Path, help="folder that keeps filled journals for the next time")
     add("--root", type=Path, default=HOME, help="checkout of the gateway that is measured")
     add("--python", default=sys.executable, help="Python that runs it")
@@ -87,7 +95,7 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def planned(asked: argparse.Namespace) -> Plan:
+def planned(asked: argparse.Namespace, kept: Path) -> Plan:
     """Return what the command line asks for."""
     return Plan(
         build=Build(asked.python, asked.root.resolve()),
@@ -95,11 +103,11 @@ def planned(asked: argparse.Namespace) -> Plan:
         targets=asked.target,
         cases=asked.case,
         connections=asked.connections,
-        starts=asked.rounds,
         events=asked.events,
         people=asked.people,
         imports=asked.imports,
-        kept=asked.kept,
+        stored=asked.stored,
+        kept=kept,
     )
 
 

@@ -16,6 +16,7 @@ Ask = Callable[
 SMALL: Final = 50  # members
 LARGE: Final = 50_000
 SPARE: Final = 10_000  # people in no group yet
+PEOPLE: Final = LARGE + SPARE
 GROWTH: Final = 25  # members that a small group gains before another one is taken
 
 

@@ -8,6 +8,7 @@ USER: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 PATCH: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+ROLES: Final = ("admin", "general")
 
 Document = dict[str, Any]
 
@@ -37,10 +38,25 @@ def person(number: int, title: str = "Agent") -> Document:
         "locale": "en-US",
         "licenseType": "Talk",
         "officeName": "LDN",
-        "roles": "admin, general",
+        "roles": ", ".join(ROLES),
         "groups": [],
         "active": True,
         ENTERPRISE: {"department": "Sales", "employeeNumber": str(number)},
+    }
+
+
+def original(number: int) -> Document:
+    """Return a person as the gateway keeps them."""
+    return {name: value for name, value in person(number).items() if value != []}
+
+
+def sent(number: int) -> Document:
+    """Return a person as the configuration of a bench makes them for a target."""
+    return original(number) | {
+        "phoneNumbers": [{"value": phone(number).replace(" ", ""), "type": "work"}],
+        "licenseType": "dialpad_talk",
+        "officeName": "London",
+        "roles": [{"value": role} for role in ROLES],
     }
 
 

@@ -51,6 +51,38 @@ SECTIONS: Final[Mapping[str, Section]] = {
         {"what": "command"},
         {"wall_ms": "ms", "cpu_ms": "CPU ms", "memory_mib": "MiB"},
     ),
+    "storage": Section(
+        "Bytes of a create",
+        "By how much the journal (and the directory, where the target is one) grows, once its log is emptied;"
+        " and what the process hands to the disk in all, which is more because whole pages are written.",
+        {"target": "target", "connections": "connections"},
+        {"journal_b": "journal", "directory_b": "directory", "written_b": "written"},
+    ),
+    "flush": Section(
+        "A disk whose flush takes 5 ms",
+        "Creates onto a `scim` target that keeps nothing on a disk, so all that waits is the journal.",
+        {"connections": "connections"},
+        {name: COST[name] for name in ("gateway_rate", "gateway_p50", "gateway_p99", "gateway_us")},
+    ),
+    "growth": Section(
+        "Creates on a journal that holds something",
+        "At 16 connections, onto a `scim` target. Ready: start-up on a journal of the first release, with"
+        " what it takes to bring that up to date.",
+        {"events": "events", "people": "people"},
+        {**COST, "ready_ms": "ready ms", "memory_mib": "MiB"},
+    ),
+    "import": Section(
+        "A first import",
+        "At 16 connections, onto `embedded`: each line is a tenth, with the highest memory that was seen.",
+        {"imported": "people so far"},
+        {"memory_mib": "MiB", **COST, "journal_mib": "journal MiB"},
+    ),
+    "trail": Section(
+        "Questions to the trail",
+        "Up to 100 events; over HTTP from a gateway that idles, and `audit query` from start to end.",
+        {"events": "events", "question": "question"},
+        {"found": "found", "http_ms": "HTTP ms", "query_ms": "`audit query` ms"},
+    ),
 }
 NOTHING: Final = "–"
 NUMBER: Final = "---:"

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from bench.people import dumps, person
@@ -18,7 +18,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def startup(build: Build, rounds: int) -> list[dict[str, Any]]:
+def startup(build: Build, rounds: int) -> Iterator[dict[str, Any]]:
     """Measure `serve` until it is ready, and commands beside it."""
     with make_world("scim", build, {"": ""}) as world:
         (world.folder / "person.json").write_bytes(dumps(person(1)))
@@ -30,13 +30,10 @@ def startup(build: Build, rounds: int) -> list[dict[str, Any]]:
             memory.append(world.gateway.memory())
             if number < rounds - 1:
                 world.stop()
-        serve = {
-            "what": "serve",
-            "wall_ms": middle(ready),
-            "cpu_ms": middle(cpu),
-            "memory_mib": middle(memory),
-        }
-        return [serve, *(command(world, name, rounds) for name in COMMANDS)]
+        serve = {"wall_ms": middle(ready), "cpu_ms": middle(cpu), "memory_mib": middle(memory)}
+        yield {"what": "serve", **serve}
+        for name in COMMANDS:
+            yield command(world, name, rounds)
 
 
 def command(world: World, name: str, rounds: int) -> dict[str, Any]:

@@ -54,7 +54,9 @@ WHERE: Final[Mapping[str, str]] = {
 }
 PATCHES: Final = {("scim", "groups"): "patch = true\n"}
 KINDS: Final = tuple(WHERE)
-ASIDE: Final = 100_000_000  # the first person of those who go past the gateway
+FIRST: Final = 10_000_000  # the number of a person; those before are in filled journals
+ASIDE: Final = 500_000_000  # likewise of those who go past the gateway
+BLOCK: Final = 1_000_000  # numbers for one load
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class World:
     port: int
     stub: int  # its port
     started: list[Process] = field(default_factory=list)  # the gateway
-    people: int = 0  # made so far
+    people: int = FIRST
 
     @property
     def config(self) -> Path:
@@ -158,7 +160,7 @@ class World:
     def load(self, case: str, connections: int) -> Load:
         """Start who sends to the gateway."""
         base = f"/scim/{self.target(CASES[case].variant)}/v2"
-        self.people += 1_000_000
+        self.people += BLOCK
         return Load(self.processes, Job(self.port, base, PROVIDER, case, connections, self.people))
 
     def target(self, variant: str) -> str:
@@ -214,5 +216,5 @@ class Bare:
 
     def load(self, case: str, connections: int) -> Load:
         """Start who sends to it."""
-        self.people += 1_000_000
+        self.people += BLOCK
         return Load(self.processes, Job(self.port, "/bare", PROVIDER, case, connections, self.people))
