@@ -17,7 +17,8 @@ SMALL: Final = 50  # members
 LARGE: Final = 50_000
 SPARE: Final = 10_000  # people in no group yet
 PEOPLE: Final = LARGE + SPARE
-GROWTH: Final = 25  # members that a small group gains before another one is taken
+GROWTH: Final = 25  # members that a small group gains at most
+APART: Final = 64  # small groups at least: no two connections change one at the same time
 
 
 @dataclass
@@ -105,14 +106,17 @@ def join(id: str, number: int) -> Request:
 
 
 class JoinSmall(Script):
-    """One more member of a group of 50; after some it is another group's turn."""
+    """One more member of a group of 50: of one group after the other, so that none grows much."""
 
     async def ready(self, ask: Ask, count: int) -> None:
-        groups = [await make_group(ask, next(self.numbers), SMALL) for _ in range(-(-count // GROWTH))]
-        self.left = [(id, SMALL + n) for id in groups for n in range(GROWTH)]
+        left = self.shared.setdefault("left", [])
+        if len(left) < count:
+            wanted = max(-(-count // GROWTH), APART)
+            groups = [await make_group(ask, next(self.numbers), SMALL) for _ in range(wanted)]
+            left += [(id, SMALL + n) for n in range(-(-count // wanted)) for id in groups]
 
     def next(self) -> Request:
-        return join(*self.left.pop())
+        return join(*self.shared["left"].pop())
 
 
 class JoinLarge(Script):

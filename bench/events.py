@@ -6,13 +6,14 @@ journal can be filled without the gateway.
 
 import hashlib
 import hmac
-import json
 import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+import orjson
 
 from bench.people import ENTERPRISE, ROLES, member_id, sent, user_name
 
@@ -126,7 +127,7 @@ def role_path(role: str) -> str:
 
 def dumps(value: Any) -> str:
     """Return the one JSON form of a value."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def template() -> str:

@@ -3,7 +3,6 @@
 It is written in the form of the first release; a newer gateway brings it up to date when it opens the file.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from bench.events import Trail, rows, stamp
-from bench.people import member_id, original, sent, user_name
+from bench.people import dumps, member_id, original, sent, user_name
 
 T = TypeVar("T")
 JOURNAL: Final = ("journal/schema/sqlite", 4)  # folder of its schema, version of the first release
@@ -83,7 +82,7 @@ def fill_directory(file: Path, root: Path, people: int, now: datetime) -> None:
 
 def resource(target: str, number: int, moment: str) -> tuple[Any, ...]:
     """Return the row of a person."""
-    body = json.dumps(original(number), separators=(",", ":"))
+    body = dumps(original(number)).decode()
     id, name = member_id(number), user_name(number)
     return (number + 1, target, id, body, name, original(number)["externalId"], moment, moment)
 
@@ -91,14 +90,14 @@ def resource(target: str, number: int, moment: str) -> tuple[Any, ...]:
 def link(target: str, number: int) -> tuple[Any, ...]:
     """Return the row of what a target has of a person."""
     body, id = sent(number), member_id(number)
-    texts = [json.dumps(one, separators=(",", ":")) for one in (body, {"id": id, **body})]
+    texts = [dumps(one).decode() for one in (body, {"id": id, **body})]
     return (number + 1, target, id, *texts)
 
 
 def entry(number: int, moment: str) -> tuple[Any, ...]:
     """Return the row of a person in a directory."""
     body, id = sent(number), member_id(number)
-    text = json.dumps({**body, "id": id, "meta": {"resourceType": "User"}}, separators=(",", ":"))
+    text = dumps({**body, "id": id, "meta": {"resourceType": "User"}}).decode()
     return (number + 1, id, user_name(number), body["externalId"], text, moment, moment)
 
 

@@ -1,8 +1,9 @@
 """The people and groups that a bench sends: no two people have a name or number in common. Pure."""
 
-import json
 from collections.abc import Iterable
 from typing import Any, Final
+
+import orjson
 
 USER: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -77,4 +78,4 @@ def member_id(number: int) -> str:
 
 def dumps(document: Document) -> bytes:
     """Return a document as it goes over the wire."""
-    return json.dumps(document, separators=(",", ":")).encode()
+    return orjson.dumps(document)
