@@ -11,7 +11,6 @@ import aiohttp
 from aiohttp import web
 
 from bench.loop import run
-from bench.processes import free_port
 
 JSON: Final = "application/scim+json"
 
@@ -36,9 +35,8 @@ async def main(target: str) -> None:
         application.router.add_route("*", "/{path:.*}", pass_on)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
-        port = free_port()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        print(port, flush=True)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        print(runner.addresses[0][1], flush=True)
         await asyncio.Event().wait()
 
 

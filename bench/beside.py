@@ -19,7 +19,6 @@ class Pace:
 
     rounds: int = 5
     seconds: float = 1.0  # of one side in one round, as far as the case allows
-    first: int = FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Side:
         self._load = load
         self._most = most
         self.rounds: list[Round] = []
-        first = self._round(pace.first)
+        first = self._round(FIRST)
         self.count = self._fitting(first.rate * pace.seconds * WARM)
         self.count = self._fitting(self._round(self.count).rate * pace.seconds)
 

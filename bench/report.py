@@ -54,7 +54,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "storage": Section(
         "Bytes of a create",
         "By how much the journal (and the directory, where the target is one) grows, once its log is emptied;"
-        " and what the process hands to the disk in all, which is more because whole pages are written.",
+        " and what the process writes in all, its log included: more, because whole pages are written.",
         {"target": "target", "connections": "connections"},
         {"journal_b": "journal", "directory_b": "directory", "written_b": "written"},
     ),

@@ -12,7 +12,7 @@ from bench.plan import Plan
 from bench.startup import startup
 from bench.storage import flushed, stored
 from bench.trail import asked
-from bench.world import World, bare, make_world
+from bench.world import Bare, World, make_world
 
 Row = dict[str, Any]
 
@@ -23,7 +23,8 @@ def cases(plan: Plan) -> Iterator[Row]:
     groups = [case for case in plan.cases if CASES[case].variant == "groups"]
     for kind in plan.targets:
         for some in filter(None, (alone, groups)):
-            with make_world(kind, plan.build) as world, bare(world) as other:
+            with make_world(kind, plan.build) as world:
+                other = Bare(world)
                 if some is groups:
                     put_people(world, plan)
                 world.serve()

@@ -89,7 +89,7 @@ class Load:
     def __init__(self, processes: Processes, job: Job) -> None:
         self._job = job
         self._processes = processes
-        self.process = processes.helper("load", json.dumps(asdict(job)))
+        self._process = processes.helper("load", json.dumps(asdict(job)))
         self._read()
 
     def ready(self, count: int) -> None:
@@ -107,17 +107,17 @@ class Load:
 
     def end(self) -> None:
         """End it."""
-        self._processes.end(self.process)
+        self._processes.end(self._process)
 
     def _ask(self, what: Mapping[str, int]) -> dict[str, Any]:
-        stdin = self.process.popen.stdin
+        stdin = self._process.popen.stdin
         assert stdin is not None
         stdin.write(json.dumps(what) + "\n")
         stdin.flush()
         return self._read()
 
     def _read(self) -> dict[str, Any]:
-        stdout = self.process.popen.stdout
+        stdout = self._process.popen.stdout
         assert stdout is not None
         line = stdout.readline()
         if not line:
@@ -198,23 +198,16 @@ def configuration(world: World, variants: Mapping[str, str]) -> str:
     return "".join(texts)
 
 
-@contextmanager
-def bare(world: World) -> Iterator["Bare"]:
-    """Start the pass-through before the same service."""
-    process = world.processes.helper("bare", f"http://127.0.0.1:{world.stub}")
-    yield Bare(process, said_port(process), world.processes)
-
-
-@dataclass
 class Bare:
-    """The pass-through."""
+    """The pass-through before the same service as a gateway's."""
 
-    process: Process
-    port: int
-    processes: Processes
-    people: int = ASIDE
+    def __init__(self, world: World) -> None:
+        self.process = world.processes.helper("bare", f"http://127.0.0.1:{world.stub}")
+        self._port = said_port(self.process)
+        self._processes = world.processes
+        self._people = ASIDE
 
     def load(self, case: str, connections: int) -> Load:
         """Start who sends to it."""
-        self.people += BLOCK
-        return Load(self.processes, Job(self.port, "/bare", PROVIDER, case, connections, self.people))
+        self._people += BLOCK
+        return Load(self._processes, Job(self._port, "/bare", PROVIDER, case, connections, self._people))
