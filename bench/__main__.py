@@ -1,6 +1,7 @@
 """Command line of the bench: measures sections, then writes a run and the page."""
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from bench.plan import Plan
 from bench.processes import HOME
 from bench.report import Row, Run, load_run, render, save_run
 from bench.sections import SECTIONS
+from bench.stats import rounded
 from bench.world import KINDS, Build
 
 RUNS: Final = HOME / "bench" / "runs"
@@ -56,8 +58,9 @@ def main(argv: Sequence[str]) -> int:
 
 def measure(asked: argparse.Namespace, plan: Plan) -> Run:
     """Measure the sections; unless it is quick, what is measured is kept at once."""
-    run: Run = {"label": asked.label, "machine": machine(plan.build), "sections": {}}
+    run: Run = {"label": asked.label, "machine": machine(plan.build), "loads": {}, "sections": {}}
     for name in asked.only:
+        run["loads"][name] = rounded(os.getloadavg()[0])
         rows = run["sections"].setdefault(name, [])
         for row in SECTIONS[name](plan):
             say(name, row)

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from bench.stats import rounded
 from bench.world import Build
 
 ASKED: Final = (
@@ -15,7 +14,7 @@ ASKED: Final = (
 )
 
 
-def machine(build: Build) -> dict[str, str | float]:
+def machine(build: Build) -> dict[str, str | int]:
     """Return the machine as the run found it, and the versions that the gateway runs on."""
     words = [build.python, "-c", ASKED]
     said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, cwd=build.root)
@@ -23,7 +22,6 @@ def machine(build: Build) -> dict[str, str | float]:
     kib = int(Path("/proc/meminfo").read_text().split("MemTotal:")[1].split()[0])
     return {
         "cores": len(os.sched_getaffinity(0)),
-        "load before": rounded(os.getloadavg()[0]),
         "memory GiB": round(kib / 1024**2),
         "kernel": platform.release().partition("-")[0],
         "Python": python,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from bench.cases import CASES
 
 Row = dict[str, Any]
-Run = dict[str, Any]  # label, machine, settings, sections: {name: [row]}
+Run = dict[str, Any]  # label, machine, sections with their rows, and the machine's load before each
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,9 @@ def render(runs: Sequence[Run]) -> str:
     for name, section in SECTIONS.items():
         tables = [run["sections"].get(name, []) for run in runs]
         if any(tables):
-            parts += ["", f"## {section.title}", "", section.about, "", *table(section, tables)]
+            loads = [run.get("loads", {}).get(name) for run in runs]
+            about = f"{section.about} Load of the machine before: {cell(loads)}."
+            parts += ["", f"## {section.title}", "", about, "", *table(section, tables)]
     return "\n".join(parts) + "\n"
 
 
@@ -154,7 +156,7 @@ def merged(old: Run, new: Run) -> Run:
     for name, rows in new["sections"].items():
         known = {name_of(SECTIONS[name], row): row for row in sections.get(name, ())}
         sections[name] = list((known | {name_of(SECTIONS[name], row): row for row in rows}).values())
-    return {**new, "sections": sections}
+    return {**new, "loads": old.get("loads", {}) | new["loads"], "sections": sections}
 
 
 def load_run(file: Path) -> Run:

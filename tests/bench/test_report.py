@@ -10,7 +10,7 @@ GET = {"target": "scim", "case": "get", "connections": 16, "ratio": 0.3, "gatewa
 
 
 def run(label, *rows):
-    return {"label": label, "machine": MACHINE, "sections": {"cases": list(rows)}}
+    return {"label": label, "machine": MACHINE, "loads": {"cases": 0.2}, "sections": {"cases": list(rows)}}
 
 
 def table_of(page):
@@ -38,6 +38,12 @@ def test_a_section_that_nobody_measured_is_left_out():
 
 def test_each_machine_is_told_with_its_run():
     assert "| before | 2 | 3.11.7 |" in render([run("before", CREATE), run("after", CREATE)])
+
+
+def test_how_busy_the_machine_was_is_told_where_that_is_known():
+    unknown = {**run("before", CREATE), "loads": {}}
+
+    assert "Load of the machine before: – → 0.2." in render([unknown, run("after", CREATE)])
 
 
 def test_what_is_measured_again_takes_the_place_of_what_was():
