@@ -23,6 +23,7 @@ from bench.world import KINDS, Build
 RUNS: Final = HOME / "bench" / "runs"
 PAGE: Final = HOME / "bench" / "results.md"
 BEFORE: Final = "before"  # the run that the page shows first
+AFTER: Final = "after"
 FULL: Final = {
     "only": tuple(SECTIONS),
     "case": tuple(CASES),
@@ -76,11 +77,8 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="a few cases in under a minute, printed and not kept")
     add("--only", type=words(SECTIONS), help=f"sections: {', '.join(SECTIONS)}")
-    add(
-        "--label",
-        default="after",
-        help="name of the run; what it measures replaces the same rows of that name",
-    )
+    add("--label", default=AFTER, help="name of the run; the same rows of that name are replaced")
+    add("--page", dest="only", action="store_const", const=(), help="measure nothing, make the page again")
     add("--target", type=words(KINDS), help=f"targets: {', '.join(KINDS)}")
     add("--case", type=words(CASES), help=f"requests: {', '.join(CASES)}")
     add("--connections", type=numbers, help="such as 1,16,64")
@@ -140,8 +138,8 @@ def say(section: str, row: Row) -> None:
 
 
 def write_page(label: str) -> None:
-    """Make the page of the run before and this one."""
-    labels = dict.fromkeys((BEFORE, label))
+    """Make the page of the run before and of this one, or of the one after it."""
+    labels = (BEFORE, AFTER if label == BEFORE else label)
     runs = [run for name in labels if (run := load_run(RUNS / f"{name}.json"))]
     PAGE.write_text(render(runs))
 
