@@ -13,10 +13,9 @@ from typing import Final, NoReturn
 from bench.beside import Pace
 from bench.cases import CASES, QUICK_CASES
 from bench.machine import machine
-from bench.plan import Plan
 from bench.processes import HOME
 from bench.report import Row, Run, load_run, render, save_run
-from bench.sections import SECTIONS
+from bench.sections import SECTIONS, Plan
 from bench.stats import rounded
 from bench.world import KINDS, Build
 

@@ -10,7 +10,7 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
-from bench.loop import run
+from bench.processes import run
 
 JSON: Final = "application/scim+json"
 

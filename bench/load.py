@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from bench.cases import CASES, Request, Script
-from bench.loop import run
+from bench.processes import run
 from bench.wire import Buffer, Message, request, status_of
 
 EXAMPLES: Final = 3  # of answers that are none, as they are told

@@ -1,5 +1,6 @@
 """Processes that a bench starts: few, each ended by its id, and what the system says of them."""
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -8,12 +9,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 HOME: Final = Path(__file__).resolve().parents[1]
 MOST: Final = 8  # processes at one time
@@ -142,3 +143,15 @@ def wait_until_healthy(process: Process, port: int, timeout: float = 600.0) -> f
             raise RuntimeError(f"the gateway ended with status {process.popen.returncode}")
         time.sleep(0.005)
     raise RuntimeError("the gateway is not healthy")
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a helper until it ends, on the event loop that the gateway has, too: uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        runner = asyncio.Runner()
+    else:
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    with suppress(KeyboardInterrupt), runner:
+        runner.run(main)

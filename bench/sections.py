@@ -1,20 +1,37 @@
 """Everything that can be measured, by name, in the order of the page."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
-from bench.beside import beside
+from bench.beside import Pace, beside
 from bench.cases import CASES, PEOPLE
 from bench.fill import Filling, fill_directory
 from bench.growth import growth, imported, put_journal
-from bench.plan import Plan
 from bench.startup import startup
 from bench.storage import flushed, stored
 from bench.trail import asked
-from bench.world import Bare, World, make_world
+from bench.world import Bare, Build, World, make_world
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The amounts of every section."""
+
+    build: Build
+    pace: Pace
+    targets: Sequence[str]
+    cases: Sequence[str]
+    connections: Sequence[int]
+    events: int  # in a large trail
+    people: int  # in a large journal
+    imports: int
+    stored: int  # creates by which the bytes of one are measured
+    kept: Path  # the folder of filled journals
 
 
 def cases(plan: Plan) -> Iterator[Row]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 from urllib.parse import parse_qs, unquote
 
-from bench.loop import run
+from bench.processes import run
 from bench.wire import Buffer, answer
 
 LIST: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
