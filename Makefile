@@ -7,13 +7,14 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-versio
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(LOCK_FLAGS)
 
 LDAP ?=
+BENCH ?=
 WITH_LDAP := $(if $(LDAP),$(VENV)/.ldap)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup dev run demo test faults lint lock docs clean
+.PHONY: help setup dev run demo test faults bench bench-quick lint lock docs clean
 
 help: ## list the commands
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 18
 
 setup: $(VENV)/.run $(WITH_LDAP) ## make .venv with what the gateway runs on (LDAP=1: for LDAP directories, too)
 
@@ -31,6 +32,7 @@ lint: dev ## check format, style, import contracts and types
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy gateway
 	$(BIN)/mypy gateway.py
+	$(BIN)/mypy bench
 	$(BIN)/mypy -p tools
 
 test: lint ## run everything: lint, then the tests with coverage
@@ -38,6 +40,12 @@ test: lint ## run everything: lint, then the tests with coverage
 
 faults: dev ## kill the gateway 220 times, pull its plug 56 times, fail its disk at every write
 	FAULTS=1 $(BIN)/python -m pytest -s tests/faults tests/targets/ldap/test_faults.py tests/targets/ldap/test_first_import.py
+
+bench: dev ## measure everything beside a bare pass-through: about 25 minutes, to bench/results.md
+	$(BIN)/python -m bench $(BENCH)
+
+bench-quick: dev ## measure the most frequent requests and the start in less than a minute
+	@$(BIN)/python -m bench --quick $(BENCH)
 
 lock: $(VENV)/.made ## resolve the lock files again (LOCK_FLAGS=--upgrade for newer versions)
 	$(INSTALL) uv
@@ -52,7 +60,7 @@ docs: setup ## make again what docs/ says of keys, transforms and presets
 clean: ## remove .venv and all that the tools leave; never var/
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
-	find gateway tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bench gateway tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is made last, so that what was interrupted is done again and what is done is not.
 $(VENV)/.made:
