@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from gateway.scim.difference import Line
 from gateway.mapping.rules import covers, make_rule
 from gateway.mapping.target import TargetMapping
-from gateway.scim.difference import Difference, compare
+from gateway.scim.difference import Difference, Line, compare
 from gateway.scim.names import ENTERPRISE_USER
 from tests.properties.test_mapping import documents, mappings
 

@@ -46,10 +46,13 @@ class InlineDatabase:
         self.bracket: Any = None
         self.salt = read_salt(self._connection)
 
-    async def write(self, work: Work, after: After | None = None) -> Any:
+    async def flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         for job in waiting:
             self._written(*job)
+
+    async def write(self, work: Work, after: After | None = None) -> Any:
+        await self.flush()
         return self.run(work, after)
 
     def run(self, work: Work, after: After | None = None) -> Any:
