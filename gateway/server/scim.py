@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
@@ -35,12 +35,14 @@ from gateway.server.request import (
     read_change,
 )
 from gateway.server.response import (
-    CORRELATION_ID,
     SUMMARY,
+    ResourceAnswer,
+    Sent,
     Summary,
     answer,
     not_modified,
     resource_answer,
+    send,
 )
 
 TYPES: Final = {"Users": ResourceType.USER, "Groups": ResourceType.GROUP}
@@ -165,8 +167,8 @@ class ScimApi:
         shown = parse_projection(request.query)
         document = await self._reads.get(request.target, kind, id, members=shown.shows("members"))
         if is_known(request.tags("If-None-Match"), document["meta"]["version"]):
-            return await self._delivered(request, kind, not_modified(document), document)
-        return await self._delivered(request, kind, resource_answer(200, document, shown), document)
+            return await self._deliver(request, kind, not_modified(document), document["id"])
+        return await self._deliver(request, kind, resource_answer(200, document, shown), document["id"])
 
     async def _query(
         self, request: ScimRequest, kind: ResourceType | None, query: Parameters
@@ -192,9 +194,9 @@ class ScimApi:
         reply = await self._changes.handle(change)
         document = reply.document or await self._read_back(request, change, shown)
         if document is None:
-            return await self._delivered(request, kind, answer(reply.status, None), None)
+            return await self._deliver(request, kind, ResourceAnswer(reply.status, {}), None)
         status = reply.status if reply.document else 200
-        return await self._delivered(request, kind, resource_answer(status, document, shown), document)
+        return await self._deliver(request, kind, resource_answer(status, document, shown), document["id"])
 
     async def _read_back(self, request: ScimRequest, change: Change, shown: Projection) -> Attributes | None:
         """Return a resource whose PATCH is answered briefly, where it says which attributes it wants.
@@ -224,24 +226,18 @@ class ScimApi:
             if_match=request.meant() if request.endpoint.id is not None else (),
         )
 
-    async def _delivered(
-        self,
-        request: ScimRequest,
-        kind: ResourceType,
-        response: web.Response,
-        document: Mapping[str, Any] | None,
+    async def _deliver(
+        self, request: ScimRequest, kind: ResourceType, answer: ResourceAnswer, id: str | None
     ) -> web.StreamResponse:
         """Send the answer, and note that the provider knows the id once it is out."""
-        response.headers[CORRELATION_ID] = correlation_id.get()
         try:
-            await response.prepare(request.http)
-            await response.write_eof()
+            sent = await send(request.http, answer)
         except ConnectionError:  # hung up: what was done stays done, and the answer was not delivered
-            return response
+            return Sent(answer.status, keep_alive=False)
         transport = request.http.transport
-        if document is not None and transport is not None and not transport.is_closing():
-            await self._services.resources.note_replied(request.target.name, kind, document["id"])
-        return response
+        if id is not None and transport is not None and not transport.is_closing():
+            await self._services.resources.note_replied(request.target.name, kind, id)
+        return sent
 
 
 def caller_of(
