@@ -276,7 +276,7 @@ def allowed(endpoint: Endpoint) -> Mapping[str, str]:
         return OPERATIONS[endpoint.id is not None]
     if endpoint.name and endpoint.name not in SERVED:
         raise NotFound(f"no such path; under /v2 are {', '.join(sorted(SERVED))}")
-    return dict.fromkeys(READS, "query")
+    return dict.fromkeys(READS, "read" if endpoint.name else "query")
 
 
 def _operation(method: str, endpoint: Endpoint) -> str:
