@@ -44,7 +44,7 @@ from gateway.log import get_logger
 from gateway.metrics import Metrics
 from gateway.server.admin import Administration, Runs, administration
 from gateway.server.audit import AuditApi, Auditors, AuditReads, GuidePage
-from gateway.server.auth import Credentials
+from gateway.server.auth import Authentication, Credentials
 from gateway.server.monitoring import Health, MetricsPage
 from gateway.server.refusals import Refusals
 from gateway.server.request import MAX_GROUP_BODY
@@ -249,16 +249,10 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
     await credentials.refresh()
     providers = providers_of(settings)
     changes = Changes(services, recovery)
-    api = ScimApi(
-        targets,
-        providers,
-        credentials.current,
-        services,
-        changes,
-        Reads(services, recovery),
-        settings.server.trusted_proxies,
-    )
-    auditors = Auditors(credentials.current, Refusals(services), settings.server.trusted_proxies)
+    authentication = Authentication(credentials.current, Refusals(services), settings.server.trusted_proxies)
+    reads = Reads(services, recovery)
+    api = ScimApi(targets, providers, authentication, services.resources, changes, reads)
+    auditors = Auditors(authentication)
     guides = GuidePage({name: subject_of(settings, settings.targets[name]) for name in targets}, auditors)
     health = Health({"journal": journal.health})
     boundary = Boundary(oversight.metrics.answered)

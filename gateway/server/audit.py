@@ -26,10 +26,8 @@ from gateway.flow.model import Caller, Services
 from gateway.guide.data import ProviderKind, Subject
 from gateway.guide.page import guide
 from gateway.log import correlation_id, get_logger
-from gateway.server.auth import Credential, authenticate
-from gateway.server.refusals import RateLimited, Refusals
-from gateway.server.request import Networks
-from gateway.server.scim import caller_of
+from gateway.server.auth import Authentication, Credential
+from gateway.server.refusals import RateLimited
 
 NEEDED: Final = (
     "{reason}. Only auditors read this: with `Authorization: Bearer TOKEN`, the token of an "
@@ -39,11 +37,9 @@ NEEDED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Auditors:
-    """Lets auditors in; whom it refuses, the trail remembers."""
+    """Lets auditors in, and nobody else."""
 
-    credentials: Callable[[], Mapping[bytes, Credential]]
-    refusals: Refusals
-    proxies: Networks = ()
+    authentication: Authentication
 
     async def auditor_of(self, request: web.Request) -> Caller:
         """Return whose token a request shows; raises Unauthorized, and Forbidden for a provider's."""
@@ -54,13 +50,15 @@ class Auditors:
                 reason = f"this token of {credential.kind} {credential.name} is no auditor's"
                 raise Forbidden(NEEDED.format(reason=reason))
         except GatewayError as error:
-            await self.refusals.remember(caller_of(request, self.proxies, credential), None, error)
+            await self.authentication.refusals.remember(
+                self.authentication.caller(request, credential), None, error
+            )
             raise
-        return caller_of(request, self.proxies, credential)
+        return self.authentication.caller(request, credential)
 
     def _signed_in(self, request: web.Request) -> Credential:
         try:
-            return authenticate(request.headers.getall("Authorization", []), self.credentials())
+            return self.authentication.credential(request)
         except Unauthorized as error:
             raise Unauthorized(NEEDED.format(reason=error.detail)) from error
 

@@ -7,8 +7,13 @@ import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from aiohttp import web
+
 from gateway.admin.acts import Token
 from gateway.errors import InvalidSyntax, Unauthorized
+from gateway.flow.model import Caller
+from gateway.server.refusals import Refusals
+from gateway.server.request import Networks, client_address, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,30 @@ def _basic(encoded: bytes) -> list[bytes]:
 
 
 _FORMS: dict[bytes, Callable[[bytes], list[bytes]]] = {b"bearer": lambda token: [token], b"basic": _basic}
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """Says who asks, and has the trail remember whom it refuses."""
+
+    credentials: Callable[[], Mapping[bytes, Credential]]  # that open something now, by their digests
+    refusals: Refusals
+    proxies: Networks = ()
+
+    def credential(self, request: web.Request) -> Credential:
+        """Return whose token a request shows; raises Unauthorized or InvalidSyntax."""
+        return authenticate(request.headers.getall("Authorization", []), self.credentials())
+
+    def caller(
+        self, request: web.Request, credential: Credential | None = None, busy_status: int = 503
+    ) -> Caller:
+        """Return who asks: whose token it is, or somebody unknown."""
+        forwarded = request.headers.getall("X-Forwarded-For", [])
+        address = client_address(request.remote or "", forwarded, self.proxies)
+        agent = printable(request.headers.get("User-Agent"))
+        if credential is None:
+            return Caller("", ip=address, user_agent=agent, kind="unknown")
+        return Caller(credential.name, credential.token, address, agent, busy_status, credential.kind)
 
 
 class Credentials:

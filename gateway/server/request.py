@@ -58,15 +58,17 @@ def parse_endpoint(raw_path: str) -> Endpoint:
     Doubled and trailing slashes are forgiven. Raises NotFound. The path is taken apart before it is decoded,
     so an id may hold `%2F`.
     """
-    parts = [unquote(part) for part in raw_path.partition("?")[0].split("/") if part]
+    parts = [part for part in raw_path.partition("?")[0].split("/") if part]
+    if "%" in raw_path:
+        parts = [unquote(part) for part in parts]
     if len(parts) not in (3, 4, 5) or parts[0] != "scim" or parts[2] != "v2":
         raise NotFound("no such path: the base URL ends in /scim/{target}/v2")
-    if any("\0" in part for part in parts):
+    if "\0" in "".join(parts):
         raise NotFound("no such path: it contains a NUL character")
-    steps = parts[3:]
-    is_search = steps[-1:] == [SEARCH] and "".join(steps[:-1]) in SEARCHED
-    name, id, *_ = [*(steps[:-1] if is_search else steps), None, None]
-    return Endpoint(parts[1], name or "", id, is_search)
+    _, target, _, *steps = parts
+    if steps and steps[-1] == SEARCH and "".join(steps[:-1]) in SEARCHED:
+        return Endpoint(target, "".join(steps[:-1]), None, is_search=True)
+    return Endpoint(target, steps[0] if steps else "", steps[1] if len(steps) == 2 else None)
 
 
 async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:

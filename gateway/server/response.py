@@ -5,11 +5,16 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-from uuid import uuid4
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from secrets import token_hex
+from typing import Any, Final, NamedTuple
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.typedefs import Middleware
+from multidict import CIMultiDict
 
 from gateway.errors import Busy, GatewayError, MethodNotAllowed, NotFound, TooLarge
 from gateway.log import correlation_id, get_logger
@@ -18,6 +23,7 @@ from gateway.scim.messages import Projection, error_body
 
 SCIM_JSON: Final = "application/scim+json"
 LONGEST_WAIT: Final = 3600  # seconds that a provider is told to stay away, whatever a target says
+BARE: Final = (204, 304)  # statuses without a body, and without its length
 CORRELATION_ID: Final = "X-Correlation-Id"
 ANY_PATH: Final = "/{path}"  # the route of what is not known to be one of our paths
 
@@ -34,15 +40,69 @@ def answer(status: int, document: Any, headers: Mapping[str, str] | None = None)
     return web.Response(status=status, body=dump(document), content_type=SCIM_JSON, headers=headers)
 
 
-def resource_answer(status: int, document: dict[str, Any], shown: Projection) -> web.Response:
+class ResourceAnswer(NamedTuple):
+    """What is answered of one resource; its body is left out where HTTP has none."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = b""
+
+
+def resource_answer(status: int, document: dict[str, Any], shown: Projection) -> ResourceAnswer:
     """Return a resource, or what is shown of it, with its address and version (RFC 7644 section 3.14)."""
     meta = document["meta"]
-    return answer(status, shown.of(document), {"Location": meta["location"], "ETag": meta["version"]})
+    headers = {"Content-Type": SCIM_JSON, "Location": meta["location"], "ETag": meta["version"]}
+    return ResourceAnswer(status, headers, dump(shown.of(document)))
 
 
-def not_modified(document: dict[str, Any]) -> web.Response:
+def not_modified(document: dict[str, Any]) -> ResourceAnswer:
     """Return the answer to who has this version already."""
-    return web.Response(status=304, headers={"ETag": document["meta"]["version"]})
+    return ResourceAnswer(304, {"ETag": document["meta"]["version"]})
+
+
+class Sent(web.StreamResponse):
+    """An answer that is out, or that nobody waits for any more: the server has nothing to send."""
+
+    prepared = True
+    status = 0
+    keep_alive: bool | None = None
+
+    def __init__(self, status: int, keep_alive: bool) -> None:
+        self.status = status
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Send no header."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send no body."""
+
+
+async def send(request: web.Request, answer: ResourceAnswer) -> Sent:
+    """Send an answer at once; raises ConnectionError where who asked has gone.
+
+    A `web.Response` would do the same in three times the time.
+    """
+    status, headers, body = answer
+    version, is_alive = request.version, request.keep_alive
+    if status not in BARE:
+        headers["Content-Length"] = str(len(body))
+    headers |= {
+        CORRELATION_ID: correlation_id.get(),
+        "Date": _date(int(time.time())),
+        "Server": SERVER_SOFTWARE,
+    }
+    if is_alive is not (version >= HttpVersion11):  # what its version takes for granted
+        headers["Connection"] = "keep-alive" if is_alive else "close"
+    line = f"HTTP/{version.major}.{version.minor} {status} {HTTPStatus(status).phrase}"
+    await request.writer.write_headers(line, CIMultiDict(headers))
+    await request.writer.write_eof(b"" if status in BARE or request.method == "HEAD" else body)
+    return Sent(status, is_alive)
+
+
+@lru_cache(maxsize=1)
+def _date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def error_answer(error: GatewayError, correlation_id: str, busy_status: int = 503) -> web.Response:
@@ -86,7 +146,7 @@ class Boundary:
     async def answer(self, request: web.Request, handler: Handler, route: str) -> web.StreamResponse:
         """Have a request handled; it is logged with the route, unless the handler knows a better one."""
         begun = self._clock()
-        name = uuid4().hex
+        name = token_hex(16)
         correlation_id.set(name)  # for this request alone: aiohttp gives each a task of its own
         summary = request[SUMMARY] = Summary(route)
         try:

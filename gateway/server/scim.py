@@ -1,46 +1,45 @@
 """`/scim/{target}/v2/…`: every SCIM request of a provider."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
 from gateway.errors import Forbidden, GatewayError, MethodNotAllowed, NotFound
 from gateway.flow.change import Changes
 from gateway.flow.change_event import Attempted
-from gateway.flow.model import Caller, Change, Services, Target, named_keys
+from gateway.flow.journal_port import Resources
+from gateway.flow.model import Caller, Change, Target, named_keys
 from gateway.flow.read import Reads, query_all
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.log import correlation_id
 from gateway.scim.dialects import Dialect
 from gateway.scim.messages import Projection, is_known, list_response, parse_tags
-from gateway.server.auth import Credential, authenticate
+from gateway.server.auth import Authentication, Credential
 from gateway.server.discovery import discovery_document
-from gateway.server.refusals import Refusals
 from gateway.server.request import (
     SERVED,
     Endpoint,
-    Networks,
     Parameters,
-    client_address,
     parse_endpoint,
     parse_projection,
     parse_query,
     parse_read_query,
     parse_search,
-    printable,
     read_change,
     read_search,
 )
 from gateway.server.response import (
-    CORRELATION_ID,
     SUMMARY,
+    ResourceAnswer,
+    Sent,
     Summary,
     answer,
     not_modified,
     resource_answer,
+    send,
 )
 
 TYPES: Final = {"Users": ResourceType.USER, "Groups": ResourceType.GROUP}
@@ -87,27 +86,24 @@ class ScimApi:
         self,
         targets: Mapping[str, Target],
         providers: Mapping[str, Provider],
-        credentials: Callable[[], Mapping[bytes, Credential]],
-        services: Services,
+        authentication: Authentication,
+        resources: Resources,
         changes: Changes,
         reads: Reads,
-        proxies: Networks = (),
     ) -> None:
         self._targets = targets
         self._providers = providers
-        self._credentials = credentials
-        self._services = services
+        self._authentication = authentication
+        self._resources = resources
         self._changes = changes
         self._reads = reads
-        self._proxies = proxies
-        self._refusals = Refusals(services)
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
         """Answer one SCIM request; raises a GatewayError for what it refuses."""
         summary = http[SUMMARY]
         credential = target = None
         try:
-            credential = authenticate(http.headers.getall("Authorization", []), self._credentials())
+            credential = self._authentication.credential(http)
             summary.provider = credential.name
             endpoint = parse_endpoint(http.rel_url.raw_path)
             target = self._target(endpoint)
@@ -115,7 +111,8 @@ class ScimApi:
             operation = _operation(http.method, endpoint)
         except GatewayError as error:
             _name(summary, http)
-            await self._refusals.remember(caller_of(http, self._proxies, credential), target, error)
+            caller = self._authentication.caller(http, credential)
+            await self._authentication.refusals.remember(caller, target, error)
             raise
         summary.target, summary.operation = target.name, counted(endpoint, http.method)
         return await self._answered(request, operation)
@@ -135,7 +132,7 @@ class ScimApi:
             raise Forbidden(f"this token of {credential.kind} {credential.name} does not open {target.name}")
         provider = self._providers[credential.name]
         summary.busy_status = target.busy_status or provider.busy_status
-        caller = caller_of(http, self._proxies, credential, summary.busy_status)
+        caller = self._authentication.caller(http, credential, summary.busy_status)
         return ScimRequest(
             http, endpoint, target, provider, caller, parse_query(http.rel_url.raw_query_string)
         )
@@ -165,8 +162,8 @@ class ScimApi:
         shown = parse_projection(request.query)
         document = await self._reads.get(request.target, kind, id, members=shown.shows("members"))
         if is_known(request.tags("If-None-Match"), document["meta"]["version"]):
-            return await self._delivered(request, kind, not_modified(document), document)
-        return await self._delivered(request, kind, resource_answer(200, document, shown), document)
+            return await self._deliver(request, kind, not_modified(document), document["id"])
+        return await self._deliver(request, kind, resource_answer(200, document, shown), document["id"])
 
     async def _query(
         self, request: ScimRequest, kind: ResourceType | None, query: Parameters
@@ -187,14 +184,14 @@ class ScimApi:
             change = await self._read_change(request, kind, operation)
         except GatewayError as error:
             attempted = Attempted(kind, operation, request.endpoint.id)
-            await self._refusals.remember(request.caller, request.target, error, attempted)
+            await self._authentication.refusals.remember(request.caller, request.target, error, attempted)
             raise
         reply = await self._changes.handle(change)
         document = reply.document or await self._read_back(request, change, shown)
         if document is None:
-            return await self._delivered(request, kind, answer(reply.status, None), None)
+            return await self._deliver(request, kind, ResourceAnswer(reply.status, {}), None)
         status = reply.status if reply.document else 200
-        return await self._delivered(request, kind, resource_answer(status, document, shown), document)
+        return await self._deliver(request, kind, resource_answer(status, document, shown), document["id"])
 
     async def _read_back(self, request: ScimRequest, change: Change, shown: Projection) -> Attributes | None:
         """Return a resource whose PATCH is answered briefly, where it says which attributes it wants.
@@ -225,36 +222,18 @@ class ScimApi:
             if_match=request.meant() if request.endpoint.id is not None else (),
         )
 
-    async def _delivered(
-        self,
-        request: ScimRequest,
-        kind: ResourceType,
-        response: web.Response,
-        document: Mapping[str, Any] | None,
+    async def _deliver(
+        self, request: ScimRequest, kind: ResourceType, answer: ResourceAnswer, id: str | None
     ) -> web.StreamResponse:
         """Send the answer, and note that the provider knows the id once it is out."""
-        response.headers[CORRELATION_ID] = correlation_id.get()
         try:
-            await response.prepare(request.http)
-            await response.write_eof()
+            sent = await send(request.http, answer)
         except ConnectionError:  # hung up: what was done stays done, and the answer was not delivered
-            return response
+            return Sent(answer.status, keep_alive=False)
         transport = request.http.transport
-        if document is not None and transport is not None and not transport.is_closing():
-            await self._services.resources.note_replied(request.target.name, kind, document["id"])
-        return response
-
-
-def caller_of(
-    http: web.Request, proxies: Networks, credential: Credential | None = None, busy_status: int = 503
-) -> Caller:
-    """Return who asks: whose token it is, or somebody unknown."""
-    forwarded = http.headers.getall("X-Forwarded-For", [])
-    address = client_address(http.remote or "", forwarded, proxies)
-    agent = printable(http.headers.get("User-Agent"))
-    if credential is None:
-        return Caller("", ip=address, user_agent=agent, kind="unknown")
-    return Caller(credential.name, credential.token, address, agent, busy_status, credential.kind)
+        if id is not None and transport is not None and not transport.is_closing():
+            await self._resources.note_replied(request.target.name, kind, id)
+        return sent
 
 
 def counted(endpoint: Endpoint, method: str) -> str:
@@ -281,7 +260,7 @@ def allowed(endpoint: Endpoint) -> Mapping[str, str]:
         return OPERATIONS[endpoint.id is not None]
     if endpoint.name and endpoint.name not in SERVED:
         raise NotFound(f"no such path; under /v2 are {', '.join(sorted(SERVED))}")
-    return dict.fromkeys(READS, "query")
+    return dict.fromkeys(READS, "read" if endpoint.name else "query")
 
 
 def _operation(method: str, endpoint: Endpoint) -> str:

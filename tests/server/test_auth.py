@@ -168,6 +168,26 @@ async def test_an_issued_token_opens_its_providers_targets_until_it_ends(token: 
     assert list(live.current().values()) == [found] * count
 
 
+async def test_each_token_ends_at_its_own_moment_though_nobody_reads_them_again() -> None:
+    moments = [NOW.replace("00:00:00", f"00:00:0{second}") for second in range(4)]
+    tokens = [
+        replace(ISSUED, id=f"tok_{n}", sha256=f"{n}{n}" * 32, expires=moments[n] if n else None)
+        for n in (3, 1, 0, 2)
+    ]
+    now = [moments[0]]
+
+    async def load() -> list[Token]:
+        return tokens
+
+    live = Credentials((), {"okta": frozenset({"phonebook"})}, load, lambda: now[0])
+    await live.refresh()
+
+    seen = []
+    for now[0] in moments:
+        seen.append("".join(sorted(credential.token[-1] for credential in live.current().values())))
+    assert seen == ["0123", "023", "03", "0"]
+
+
 @pytest.mark.parametrize(
     ("headers", "error"), [(["a", "b"], InvalidSyntax), ([], Unauthorized), (["a"], Unauthorized)], ids=str
 )
