@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 import aiosqlite
 
@@ -22,6 +22,7 @@ Migration = tuple[int, str]  # schema version, SQL script
 
 BATCH: Final = 256  # functions in one transaction
 QUEUE: Final = 4096  # functions waiting for one
+READS: Final = 64  # functions on one snapshot
 BUSY_MS: Final = 5000
 
 WRITER: Final = (
@@ -105,14 +106,27 @@ def read_only(path: Path) -> sqlite3.Connection:
     return connection
 
 
+class JobResult(NamedTuple):
+    """What became of one function."""
+
+    value: Any = None
+    error: Exception | None = None
+
+
+After = Callable[[JobResult], None]
+
+
 class _Job(NamedTuple):
-    """A function that waits to be written, and whoever waits for it."""
+    """A function that waits for its thread, and whoever waits for it."""
 
     work: Work[Any]
-    future: asyncio.Future[Any]
+    future: asyncio.Future[Any] | None  # None: nobody waits
+    after: After | None = None
 
-    def resolve(self, result: "_Result") -> None:
-        if self.future.done():  # its caller was cancelled; what it wrote stays
+    def resolve(self, result: JobResult) -> None:
+        if self.after is not None:
+            self.after(result)
+        if self.future is None or self.future.done():  # its caller was cancelled; what it wrote stays
             return
         if result.error is not None:
             self.future.set_exception(result.error)
@@ -120,26 +134,39 @@ class _Job(NamedTuple):
             self.future.set_result(result.value)
 
 
-class _Result(NamedTuple):
-    """What became of one function."""
+class Bracket(Protocol):
+    """What is done around the functions of each transaction; where it fails, the transaction does."""
 
-    value: Any = None
-    error: Exception | None = None
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """Do what comes before the first of them; what an earlier transaction left is void."""
+
+    def end(self, connection: sqlite3.Connection) -> None:
+        """Do what comes after the last of them."""
 
 
 class Database:
     """An open file. `write` is durable when it returns; `read` sees all that was written before it."""
 
     def __init__(
-        self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, on_fatal: Callable[[str], None]
+        self,
+        writer: aiosqlite.Connection,
+        reader: aiosqlite.Connection,
+        on_fatal: Callable[[str], None],
+        told: Callable[["StoreUnavailable"], Exception],
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._on_fatal = on_fatal
+        self._told = told
         self._waiting: deque[_Job] = deque()
+        self._urgent = 0  # how many of these cannot wait
+        self._closing = False
+        self._asked: deque[_Job] = deque()
         self._draining: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
         self._over: str | None = None  # why nothing can be done any more
         self._failure: str | None = None
+        self.bracket: Bracket | None = None
         self.batches = 0  # transactions begun so far
         self.writes = 0  # functions in these
 
@@ -150,24 +177,27 @@ class Database:
         durability: Durability,
         on_fatal: Callable[[str], None],
         migrations: Sequence[Migration] = (),
+        told: Callable[["StoreUnavailable"], Exception] = lambda error: error,
     ) -> "Database":
         """Open or create the file and bring its schema up to date; raises `StoreUnavailable`.
 
         `on_fatal` is called on the writing thread, before any caller hears of it, and does not raise.
+        `told` makes of a `StoreUnavailable` what is raised in its place, here too.
         """
-        _make_file(path)
-        async with AsyncExitStack() as opened:
-            try:
+        try:
+            _make_file(path)
+            async with AsyncExitStack() as opened:
                 writer = await opened.enter_async_context(aiosqlite.connect(path, **OPTIONS))
                 await _hop(writer, _set_up, durability, migrations)
                 reader = await opened.enter_async_context(
                     aiosqlite.connect(_reading(path), uri=True, **OPTIONS)
                 )
                 await _hop(reader, _pragmas, READER)
-            except sqlite3.Error as error:
-                raise _judged(error) from error
-            opened.pop_all()
-        return cls(writer, reader, on_fatal)
+                opened.pop_all()
+        except (sqlite3.Error, StoreUnavailable) as error:
+            judged = _judged(error)
+            raise told(judged) if isinstance(judged, StoreUnavailable) else judged from error
+        return cls(writer, reader, on_fatal, told)
 
     @property
     def failure(self) -> str | None:
@@ -179,33 +209,35 @@ class Database:
         """How many functions wait to be written."""
         return len(self._waiting)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], after: After | None = None) -> T:
         """Run a function in a transaction and return its result once that is durable.
 
         The function may run twice, so it changes nothing but the database. What it raises undoes only its
-        own writes. Raises `StoreUnavailable`. A caller that is cancelled does not stop its write.
+        own writes. Raises `StoreUnavailable`. A caller that is cancelled does not stop its write: `after` is
+        told what became of it, on the event loop and before the caller, cancelled or not.
         """
-        future = self._enqueue(work)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._enqueue(_Job(work, future, after))
+        self._urgent += 1
         self._wake()
         return await future
 
-    def later(self, work: Work[T]) -> asyncio.Future[T]:
-        """Write with the next function that cannot wait, or at close; raises as `write` does."""
-        future = self._enqueue(work)
+    def later(self, work: Work[Any], after: After | None = None) -> None:
+        """Write with the next function that cannot wait, or at close; nobody waits for it."""
+        if self._closing:
+            raise self._told(StoreUnavailable("closed"))
+        self._enqueue(_Job(work, None, after))
         if len(self._waiting) >= BATCH:
             self._wake()
-        return future
 
     async def read(self, work: Work[T]) -> T:
         """Run a function on one snapshot of the file; raises `StoreUnavailable`."""
         self._refuse_when_over()
-        try:
-            return await _hop(self._reader, _snapshot, work)
-        except sqlite3.Error as error:
-            cause = _judged(error)
-            if isinstance(cause, StoreUnavailable) and cause.fatal:
-                self._note(cause)
-            raise cause from error
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._asked.append(_Job(work, future))
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._answer())
+        return await future
 
     async def rewrite(self) -> bool:
         """Write the file anew, so that nothing is left of what was deleted; writes wait meanwhile.
@@ -213,32 +245,36 @@ class Database:
         False where somebody reads, so that the log beside it could not be emptied. Raises `StoreUnavailable`.
         """
         self._refuse_when_over()
-        return await _hop(self._writer, self._rewritten)
+        try:
+            return await _hop(self._writer, self._rewritten)
+        except StoreUnavailable as error:
+            raise self._told(error) from error
 
     async def close(self) -> None:
         """Write what waits, checkpoint, and end both threads."""
         if self._over == "closed":
             return
+        self._closing = True
         await self._wake()
         self._over = "closed"
         try:
+            if self._reading is not None:
+                await self._reading
             await self._reader.close()
         finally:
             with suppress(sqlite3.Error):  # the WAL still has everything
                 await _hop(self._writer, _checkpoint)
             await self._writer.close()
 
-    def _enqueue(self, work: Work[T]) -> "asyncio.Future[T]":
+    def _enqueue(self, job: _Job) -> None:
         self._refuse_when_over()
         if len(self._waiting) >= QUEUE:
-            raise QueueFull
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Job(work, future))
-        return future
+            raise self._told(QueueFull())
+        self._waiting.append(job)
 
     def _refuse_when_over(self) -> None:
         if self._over is not None:
-            raise StoreUnavailable(self._over)
+            raise self._told(StoreUnavailable(self._over))
 
     def _wake(self) -> asyncio.Task[None]:
         if self._draining is None:
@@ -248,44 +284,88 @@ class Database:
     async def _drain(self) -> None:
         """Write batch after batch: while one is being committed, the next fills itself."""
         try:
-            while self._waiting:
+            while self._urgent or len(self._waiting) >= BATCH or (self._closing and self._waiting):
                 batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                self._urgent -= sum(job.future is not None for job in batch)
                 self.batches, self.writes = self.batches + 1, self.writes + len(batch)
-                results = await self._written([job.work for job in batch])
-                for job, result in zip(batch, results, strict=True):
-                    job.resolve(result)
+                await self._served(self._writer, self._commit, batch)
         finally:
             self._draining = None
 
-    async def _written(self, works: Sequence[Work[Any]]) -> list[_Result]:
-        """Run functions on the writing thread; whatever becomes of that, every caller gets an answer."""
+    async def _answer(self) -> None:
+        """Read for all who wait, on one snapshot, and then for those who have come meanwhile."""
         try:
-            return await _hop(self._writer, self._commit, works)
-        except Exception as error:  # noqa: BLE001 - a thread that is gone must leave nobody waiting
-            reason = f"the writing thread failed: {type(error).__name__}"
-            return [_Result(error=StoreUnavailable(reason)) for _ in works]
+            while self._asked:
+                batch = [self._asked.popleft() for _ in range(min(READS, len(self._asked)))]
+                await self._served(self._reader, self._look_up, batch)
+        finally:
+            self._reading = None
 
-    def _commit(self, connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[_Result]:
+    async def _served(
+        self,
+        connection: aiosqlite.Connection,
+        serve: Callable[[sqlite3.Connection, Sequence[Work[Any]]], list[JobResult]],
+        batch: Sequence[_Job],
+    ) -> None:
+        """Run functions on their thread; whatever becomes of that, every caller gets an answer."""
+        works = [job.work for job in batch]
+        try:
+            results = await _hop(connection, serve, works)
+        except Exception as error:  # noqa: BLE001 - a thread that is gone must leave nobody waiting
+            results = self._refused(works, f"the thread of the file failed: {type(error).__name__}")
+        for job, result in zip(batch, results, strict=True):
+            job.resolve(result)
+
+    def _refused(self, works: Sequence[Work[Any]], reason: str, fatal: bool = False) -> list[JobResult]:
+        return [JobResult(error=self._told(StoreUnavailable(reason, fatal))) for _ in works]
+
+    def _commit(self, connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[JobResult]:
         """Run functions as one transaction; where one of them fails, each as its own."""
         if self._over is not None:
-            return [_Result(error=StoreUnavailable(self._over)) for _ in works]
+            return self._refused(works, self._over)
         try:
-            values = _transaction(connection, works)
+            values = _transaction(connection, works, self.bracket)
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of the function
             return self._failed(connection, works, error)
         self._failure = None
-        return [_Result(value) for value in values]
+        return [JobResult(value) for value in values]
 
     def _failed(
         self, connection: sqlite3.Connection, works: Sequence[Work[Any]], error: Exception
-    ) -> list[_Result]:
+    ) -> list[JobResult]:
         cause = _judged(error)
         if isinstance(cause, StoreUnavailable):
             self._note(cause)
-            return [_Result(error=StoreUnavailable(cause.reason, cause.fatal)) for _ in works]
+            return self._refused(works, cause.reason, cause.fatal)
         if len(works) == 1:
-            return [_Result(error=error)]
+            return [JobResult(error=error)]
         return [result for work in works for result in self._commit(connection, [work])]
+
+    def _look_up(self, connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[JobResult]:
+        """Run functions on one snapshot, each with its own result or error."""
+        try:
+            connection.execute("BEGIN")
+            return [self._looked_up(connection, work) for work in works]
+        except sqlite3.Error as error:
+            return [JobResult(error=self._misread(error)) for _ in works]
+        finally:
+            _roll_back(connection)
+
+    def _looked_up(self, connection: sqlite3.Connection, work: Work[Any]) -> JobResult:
+        try:
+            return JobResult(work(connection))
+        except sqlite3.Error as error:
+            return JobResult(error=self._misread(error))
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller of the function
+            return JobResult(error=error)
+
+    def _misread(self, error: sqlite3.Error) -> Exception:
+        cause = _judged(error)
+        if not isinstance(cause, StoreUnavailable):
+            return cause
+        if cause.fatal:
+            self._note(cause)
+        return self._told(cause)
 
     def _rewritten(self, connection: sqlite3.Connection) -> bool:
         try:
@@ -369,22 +449,20 @@ def _version(connection: sqlite3.Connection) -> int:
     return version
 
 
-def _transaction(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
+def _transaction(
+    connection: sqlite3.Connection, works: Sequence[Work[Any]], bracket: Bracket | None
+) -> list[Any]:
     connection.execute("BEGIN IMMEDIATE")
     try:
+        if bracket is not None:
+            bracket.begin(connection)
         values = [work(connection) for work in works]
+        if bracket is not None:
+            bracket.end(connection)
         connection.execute("COMMIT")
     finally:
         _roll_back(connection)
     return values
-
-
-def _snapshot(connection: sqlite3.Connection, work: Work[T]) -> T:
-    connection.execute("BEGIN")
-    try:
-        return work(connection)
-    finally:
-        _roll_back(connection)
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

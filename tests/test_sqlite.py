@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from gateway.sqlite import BATCH, QUEUE, Database, QueueFull, StoreUnavailable, load_migrations, read_only
+from gateway.sqlite import (
+    BATCH,
+    QUEUE,
+    Database,
+    JobResult,
+    QueueFull,
+    StoreUnavailable,
+    load_migrations,
+    read_only,
+)
 
 MIGRATIONS = ((1, "CREATE TABLE note (text TEXT UNIQUE NOT NULL);"),)
 Opener = Callable[..., AbstractAsyncContextManager[Database]]
@@ -69,9 +78,9 @@ def failing(code: int) -> Callable[[sqlite3.Connection], None]:
     return work
 
 
-def hops_of(database: Database) -> list[Any]:
-    """Count how often the writing thread is asked for something."""
-    writer, hops = database._writer, []
+def hops_of(database: Database, thread: str = "_writer") -> list[Any]:
+    """Count how often a thread is asked for something."""
+    writer, hops = getattr(database, thread), []
     execute = writer._execute
 
     def counted(fn: Callable[..., Any], *arguments: Any, **options: Any) -> Coroutine[Any, Any, Any]:
@@ -206,29 +215,50 @@ async def test_a_cancelled_caller_does_not_stop_its_write(database):
 async def test_a_full_queue_refuses(database):
     gate = Gate()
     held = await gate.held(database)
-    waiting = [database.later(partial(add, str(n))) for n in range(QUEUE)]
+    for n in range(QUEUE):
+        database.later(partial(add, str(n)))
 
-    with pytest.raises(QueueFull):
-        await database.write(notes)
+    for refused in (database.write, partial(asyncio.to_thread, database.later)):
+        with pytest.raises(QueueFull):
+            await refused(notes)
     gate.open()
-    await asyncio.gather(held, *waiting)
-    assert len(await database.read(notes)) == QUEUE
+    await held
+    await database.write(partial(add, "next"))
+    assert len(await database.read(notes)) == QUEUE + 1
 
 
 async def test_what_can_wait_goes_with_the_next_write(database):
     hops = hops_of(database)
 
-    waiting = database.later(partial(add, "later"))
+    results = []
+    database.later(partial(add, "later"), results.append)
     await asyncio.sleep(0)
-    assert not waiting.done()
+    assert (results, hops) == ([], [])
     await database.write(partial(add, "now"))
-    assert (await waiting, len(hops)) == ("later", 1)
+    assert (results, len(hops)) == ([JobResult("later")], 1)
+    assert await database.read(notes) == ["later", "now"]
+
+
+async def test_what_can_wait_makes_no_batch_of_its_own(database):
+    hops, gate, results = hops_of(database), Gate(), []
+    held = await gate.held(database)
+    database.later(partial(add, "later"), results.append)
+    gate.open()
+    await held
+
+    assert (results, len(hops)) == ([], 1)
+    await database.write(partial(add, "now"))
+    assert len(hops) == 2
+    assert await database.read(notes) == ["later", "now"]
 
 
 async def test_what_can_wait_does_not_wait_for_ever(database):
-    waiting = [database.later(partial(add, str(n))) for n in range(BATCH)]
+    written = asyncio.Event()
+    for n in range(BATCH):
+        database.later(partial(add, str(n)), lambda result: written.set())
 
-    assert len(await asyncio.gather(*waiting)) == BATCH
+    await asyncio.wait_for(written.wait(), 5)
+    assert len(await database.read(notes)) == BATCH
 
 
 async def test_what_can_wait_is_written_at_close(opened):
@@ -237,6 +267,31 @@ async def test_what_can_wait_is_written_at_close(opened):
 
     async with opened() as database:
         assert await database.read(notes) == ["later"]
+
+
+async def test_what_is_asked_for_at_once_is_read_in_one_hop_and_each_caller_gets_its_own(database):
+    await database.write(partial(add, "a"))
+    hops = hops_of(database, "_reader")
+
+    asked = [notes, lambda connection: {}["a"], sql("SELECT * FROM absent"), partial(add, "b"), notes]
+    found = await asyncio.gather(*(database.read(work) for work in asked), return_exceptions=True)
+    assert [type(result).__name__ for result in found] == [
+        "list",
+        "KeyError",
+        "OperationalError",
+        "StoreUnavailable",
+        "list",
+    ]
+    assert (found[0], found[4], len(hops)) == (["a"], ["a"], 1)
+
+
+async def test_a_cancelled_reader_is_in_nobodys_way(database):
+    waiting = [asyncio.create_task(database.read(notes)) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result).__name__ for result in found] == ["CancelledError", "list", "list"]
 
 
 async def test_reading_sees_one_state_and_cannot_write(database):
@@ -293,7 +348,9 @@ async def test_a_fault_of_the_disk_is_named_and_a_fatal_one_is_told(database, fa
 
 
 async def test_after_a_fatal_fault_nothing_is_written_any_more(database, fatal):
-    waiting = [database.later(partial(add, str(n))) for n in range(BATCH - 1)]
+    waiting: list[JobResult] = []
+    for n in range(BATCH - 1):
+        database.later(partial(add, str(n)), waiting.append)
     writes = (
         database.write(failing(sqlite3.SQLITE_IOERR)),
         database.write(notes),
@@ -303,7 +360,7 @@ async def test_after_a_fatal_fault_nothing_is_written_any_more(database, fatal):
     assert [type(error) for error in refused] == [StoreUnavailable] * 2
     with pytest.raises(StoreUnavailable, match="disk failed"):
         await database.write(partial(add, "a"))
-    assert {type(job.exception()) for job in waiting} == {StoreUnavailable}
+    assert {type(result.error) for result in waiting} == {StoreUnavailable}
     assert len(fatal) == 1
 
 

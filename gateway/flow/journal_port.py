@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gateway.audit.event import Event
 from gateway.flow.target_port import Attributes, ResourceType
@@ -55,8 +55,7 @@ class Resource:
     links: Mapping[str, Link] = field(default_factory=dict)  # by target name
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One name a resource is known by.
 
     Kinds: id, name (folded userName), external (externalId), and, to find inactive people, email (folded).
@@ -134,6 +133,15 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """What stands under the keys of a change; where nothing does, the operation that was recorded for it."""
+
+    operation: Operation | None = None  # None: something stands there, or there was no intent
+    resources: tuple[Resource, ...] = ()
+    unsettled: tuple[Operation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """How an operation stands from now on; `attempts` None leaves their number."""
 
@@ -151,6 +159,7 @@ class Settlement:
     event: Event
     resource: Resource | None = None  # to be stored, with its links; None: nothing learnt
     members: MemberRows | None = None
+    is_new: bool = False  # the resource gets an id that none may have had before
 
 
 class Operations(Protocol):
@@ -159,13 +168,24 @@ class Operations(Protocol):
     Raises `JournalUnavailable` where it cannot write: then nothing may be sent.
     """
 
+    async def begin(
+        self, base: str, kind: ResourceType, keys: Sequence[Key], intent: Intent | None = None
+    ) -> Begun:
+        """Return what stands under the keys: resources, and operations that are not settled.
+
+        Where nothing does, the intent, whose keys are among these, is recorded durably at the same time.
+        Tombstones are found by id, inactive people by e-mail.
+        """
+
     async def claim(self, intent: Intent) -> Operation:
         """Record the intent durably under all its keys; raises `KeysTaken` while another holds one."""
 
     async def settle(self, operation: Operation | None, settlement: Settlement) -> None:
         """Close the operation and store resource, links and event in one transaction.
 
-        None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over.
+        None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over,
+        `IdTaken` where the id of a new resource was used before, `Uniqueness` where its name is taken: then
+        nothing is stored, and the operation is as it was.
         """
 
     async def mark(self, operation: Operation, mark: Transition, event: Event | None = None) -> Operation:
@@ -237,6 +257,12 @@ class Trail(Protocol):
     async def append(self, events: Sequence[Event]) -> None:
         """Add events durably, in order."""
 
+    def later(self, event: Event) -> None:
+        """Add an event with what is written next, or at the close; nobody waits for it.
+
+        Raises `JournalUnavailable` while nothing can be written.
+        """
+
     async def page(
         self, before: int | None, count: int, since: str | None, until: str | None
     ) -> tuple[Mapping[str, Any], ...]:
@@ -252,3 +278,7 @@ class KeysTaken(Exception):
 
 class StaleFence(Exception):
     """The operation was taken over; what this owner knows is no longer the truth."""
+
+
+class IdTaken(Exception):
+    """A resource has, or once had, the id that a new one was to get."""

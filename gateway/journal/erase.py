@@ -30,7 +30,7 @@ from gateway.journal.archive import (
     span_of,
 )
 from gateway.journal.events import Appender
-from gateway.journal.store import Clock, Store, answered, archives_of, open_archive
+from gateway.journal.store import Clock, answered, archives_of, open_archive
 from gateway.scim.documents import fold
 from gateway.sqlite import Database, read_only
 
@@ -59,7 +59,8 @@ PEOPLE: Final = """
 UNSETTLED: Final = """
     SELECT base FROM op
     WHERE state <> 'closed' AND type = 'User'
-      AND (id IN (SELECT op FROM op_key WHERE key = :key)
+      AND (EXISTS (SELECT 1 FROM json_each(keys) AS key
+                   WHERE key.value ->> 0 = 'name' AND key.value ->> 1 = :name)
            OR base || ' ' || resource IN (SELECT value FROM json_each(:ids)))"""
 
 Id = tuple[str, str]  # target, our id
@@ -175,7 +176,7 @@ def _remove_originals(
     connection: sqlite3.Connection, traces: Traces
 ) -> tuple[tuple[str, ...], tuple[Kept, ...]]:
     """Remove the person's originals; who is active, or whose change is not settled, keeps theirs."""
-    asked = {"name": traces.name, "key": f"name:{traces.name}", "ids": traces.own}
+    asked = {"name": traces.name, "ids": traces.own}
     unsettled = {base for (base,) in connection.execute(UNSETTLED, asked)}
     kept = dict.fromkeys(unsettled, "a change is not settled there")
     originals: list[str] = []
@@ -227,7 +228,6 @@ class Retention:
     path: Path
     salt: bytes = field(repr=False)
     database: Database
-    store: Store
     appender: Appender
     clock: Clock
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -236,7 +236,9 @@ class Retention:
         """Remove a person's values everywhere, and record the event; raises `JournalUnavailable`."""
         async with self._alone:
             traces = await asyncio.to_thread(find, self.path, name, self.salt)
-            erased = await self.store.write(lambda connection: erase(connection, traces, self.appender, tell))
+            erased = await self.database.write(
+                partial(erase, traces=traces, appender=self.appender, tell=tell)
+            )
             try:
                 return replace(erased, is_done=await self._finish())
             except JournalUnavailable:  # as on a full disk: the rest is done at the next try
@@ -253,7 +255,7 @@ class Retention:
             await self._finish()
             moved: list[str] = []
             before = self.clock() - timedelta(seconds=retention)
-            while month := await self.store.read(partial(oldest_month, before=before)):
+            while month := await self.database.read(partial(oldest_month, before=before)):
                 await self._move(month)
                 moved.append(month.name)
             return tuple(moved)
@@ -272,22 +274,21 @@ class Retention:
         await asyncio.to_thread(archive_month, self.path, month, self.salt)
         last = month.last.seq
         for end in range(month.before.seq + BATCH, last + BATCH, BATCH):
-            await self.store.write(partial(remove_until, seq=min(end, last)))
+            await self.database.write(partial(remove_until, seq=min(end, last)))
 
     async def _finish(self) -> bool:
         """Take what was erased out of the archives, and out of what the journal's file has freed.
 
         False where somebody reads, so that its log cannot be emptied yet.
         """
-        parts: list[Part] = [{"seq": seq, "n": n} for seq, n in await self.store.read(_pending)]
+        parts: list[Part] = [{"seq": seq, "n": n} for seq, n in await self.database.read(_pending)]
         if not parts:
             return True
         await asyncio.to_thread(erase_archived, self.path, [part for part in parts if part["seq"]])
-        await self.store.write(lambda connection: connection.execute(ARCHIVES_DONE).rowcount)
-        with answered():
-            if not await self.database.rewrite():
-                return False
-        await self.store.write(lambda connection: connection.execute(ALL_DONE).rowcount)
+        await self.database.write(lambda connection: connection.execute(ARCHIVES_DONE).rowcount)
+        if not await self.database.rewrite():
+            return False
+        await self.database.write(lambda connection: connection.execute(ALL_DONE).rowcount)
         return True
 
 

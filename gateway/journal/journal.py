@@ -1,6 +1,7 @@
 """The journal in one SQLite file."""
 
 import os
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from gateway.admin.status import Counts, WriterStats
 from gateway.audit.event import Event
 from gateway.audit.masking import NO_MASKING, Masking
 from gateway.audit.query import AuditQuery, Batch
+from gateway.errors import JournalUnavailable
 from gateway.journal.erase import Retention
 from gateway.journal.events import Appender, page, read_head, read_salt
 from gateway.journal.members import SqliteMemberships
@@ -21,36 +23,67 @@ from gateway.journal.reader import counts
 from gateway.journal.resources import SqliteResources
 from gateway.journal.search import find
 from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
-from gateway.journal.store import Clock, JournalLock, Random, Store, answered
-from gateway.sqlite import Database, Durability, StoreUnavailable, load_migrations
+from gateway.journal.store import Clock, JournalLock, Random, answered, unavailable
+from gateway.sqlite import Database, Durability, JobResult, load_migrations
 
 
 class SqliteTrail:
     """The audit trail: seq without gaps, each event chained to the one before it."""
 
-    def __init__(self, store: Store, path: Path, appender: Appender) -> None:
-        self._store = store
+    def __init__(self, database: Database, path: Path, appender: Appender) -> None:
+        self._database = database
         self._path = path
         self._appender = appender
+        self._waiting: list[Event] = []  # for the next batch
+        self._is_queued = False
 
     async def append(self, events: Sequence[Event]) -> None:
         """Add events durably, in order."""
-        await self._store.write(lambda connection: self._appender.write(connection, events))
+        await self._database.write(lambda connection: self._appender.write(connection, events))
+
+    def later(self, event: Event) -> None:
+        """Add an event with what is written next, or at the close; raises `JournalUnavailable`."""
+        if (failure := self._database.failure) is not None:
+            raise JournalUnavailable(f"the journal cannot be used now: {failure}")
+        if not self._is_queued:
+            self._write_waiting()
+        self._waiting.append(event)
 
     async def page(
         self, before: int | None, count: int, since: str | None, until: str | None
     ) -> tuple[Mapping[str, Any], ...]:
         """Return up to `count` events with seq < `before`, newest first, personal values in place."""
-        return await self._store.read(lambda connection: page(connection, before, count, since, until))
+        return await self._database.read(lambda connection: page(connection, before, count, since, until))
 
     async def find(self, question: AuditQuery) -> Batch:
         """Look at the next events of a question, those of months that have left the journal included."""
-        return await self._store.read(lambda connection: find(connection, self._path, question))
+        return await self._database.read(lambda connection: find(connection, self._path, question))
 
     async def head(self) -> tuple[int, str]:
         """Return the newest seq and hash; (0, "") for an empty trail."""
-        head = await self._store.read(read_head)
+        head = await self._database.read(read_head)
         return head.seq, head.hash
+
+    def _write_waiting(self) -> None:
+        """Write with the next batch all that wait by then, in order; where that fails, with a later one."""
+        written = 0
+
+        def work(connection: sqlite3.Connection) -> None:
+            nonlocal written
+            events = tuple(self._waiting)
+            self._appender.write(connection, events)
+            written = len(events)
+
+        def done(result: JobResult) -> None:
+            self._is_queued = False
+            if result.error is None:
+                del self._waiting[:written]
+            if self._waiting:  # those that came meanwhile, or that could not be written
+                with suppress(JournalUnavailable):
+                    self._write_waiting()
+
+        self._database.later(work, done)
+        self._is_queued = True
 
 
 LEASE: Final = 90.0  # seconds
@@ -95,31 +128,25 @@ class SqliteJournal:
         async with AsyncExitStack() as opened:
             with answered():
                 lock = JournalLock(path)
-                opened.callback(lock.release)
-                database = await Database.open(path, durability, on_fatal, load_migrations(SCHEMA))
-                opened.push_async_callback(database.close)
+            opened.callback(lock.release)
+            database = await Database.open(path, durability, on_fatal, load_migrations(SCHEMA), unavailable)
+            opened.push_async_callback(database.close)
             own = Owner(owner, timedelta(seconds=lease))
-            store = Store(database)
-            salt = await store.read(read_salt)
+            salt = await database.read(read_salt)
             appender = Appender(salt, clock, random, maskings)
-            retention = Retention(path, salt, database, store, appender, clock)
+            retention = Retention(path, salt, database, appender, clock)
             journal = await cls._over(retention, lock, own)
             opened.pop_all()
         return journal
 
     @classmethod
     async def _over(cls, retention: Retention, lock: JournalLock, owner: Owner) -> "SqliteJournal":
-        database, store, appender, clock = (
-            retention.database,
-            retention.store,
-            retention.appender,
-            retention.clock,
-        )
-        operations = SqliteOperations(store, appender, clock, owner)
+        database, appender, clock = retention.database, retention.appender, retention.clock
+        resources, trail = SqliteResources(database), SqliteTrail(database, retention.path, appender)
+        operations = SqliteOperations(database, resources, appender, clock, owner)
         await operations.orphan()
-        resources, trail = SqliteResources(store, database), SqliteTrail(store, retention.path, appender)
-        memberships, tokens = SqliteMemberships(store), SqliteTokens(store, clock)
-        removals, pauses = SqliteRemovals(store), SqlitePauses(store, appender)
+        memberships, tokens = SqliteMemberships(database), SqliteTokens(database, clock)
+        removals, pauses = SqliteRemovals(database), SqlitePauses(database, appender)
         return cls(
             operations, resources, memberships, trail, tokens, removals, database, lock, pauses, retention
         )
@@ -128,14 +155,13 @@ class SqliteJournal:
         """Return why the journal cannot be written, None where it can; after a failure it is tried."""
         if self.database.failure is None:
             return None
-        with suppress(StoreUnavailable):
+        with suppress(JournalUnavailable):
             await self.database.write(lambda connection: connection.execute(PROBE).rowcount)
         return self.database.failure
 
     async def counts(self) -> Counts:
         """Return what the journal holds, counted; raises `JournalUnavailable`."""
-        with answered():
-            return await self.database.read(counts)
+        return await self.database.read(counts)
 
     def writer_stats(self) -> WriterStats:
         """Return how writing goes."""

@@ -9,7 +9,7 @@ import orjson
 
 from gateway.flow.journal_port import MemberRow, MemberRows, Resource, State
 from gateway.flow.target_port import ResourceType
-from gateway.journal.store import Store
+from gateway.sqlite import Database
 
 MOST: Final = 500  # parameters of one statement
 
@@ -30,6 +30,7 @@ MOVED: Final = f"""
     UPDATE member SET delivered = 0, due = ? WHERE member = ? AND target = ? AND {OF_BASE}
     AND ? IS NOT (SELECT l.target_id FROM link AS l JOIN resource AS r ON r.key = l.resource
                   WHERE l.target = ? AND r.base = ? AND r.type = ? AND r.id = ?)"""  # noqa: S608
+ARRIVED: Final = f"UPDATE member SET delivered = 0, due = 1 WHERE member = ? AND target = ? AND {OF_BASE}"  # noqa: S608
 TARGET_IDS: Final = """
     SELECT r.id, iif(r.state = 'deleted', NULL, l.target_id)
     FROM resource AS r LEFT JOIN link AS l ON l.resource = r.key AND l.target = ?
@@ -50,12 +51,12 @@ DUE: Final = """
 class SqliteMemberships:
     """Who is in which group."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def rows(self, base: str, group: str, target: str) -> Mapping[str, MemberRow]:
         """Return a group's members by id, in the order they came."""
-        return await self._store.read(lambda connection: _rows(connection, (base, group, target)))
+        return await self._database.read(lambda connection: _rows(connection, (base, group, target)))
 
     async def target_ids(self, base: str, target: str, ids: Sequence[str]) -> Mapping[str, str | None]:
         """Return the entries of our resources on a target: None for one without, nothing for one unknown."""
@@ -67,7 +68,7 @@ class SqliteMemberships:
 
     async def due(self, base: str, target: str, count: int) -> Mapping[str, tuple[str, ...]]:
         """Return up to `count` members who are not delivered and could be, by group."""
-        pairs = await self._store.read(lambda file: file.execute(DUE, (target, base, count)).fetchall())
+        pairs = await self._database.read(lambda file: file.execute(DUE, (target, base, count)).fetchall())
         groups: dict[str, list[str]] = {}
         for group, member in pairs:
             groups.setdefault(group, []).append(member)
@@ -77,7 +78,7 @@ class SqliteMemberships:
         def work(connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
             return [pair for some in _chunks(ids) for pair in _some(connection, sql, before, some)]
 
-        return await self._store.read(work) if ids else []
+        return await self._database.read(work) if ids else []
 
 
 def keep_members(resource: Resource, members: MemberRows) -> Callable[[sqlite3.Connection], None]:
@@ -117,6 +118,14 @@ def note_moves(connection: sqlite3.Connection, resource: Resource) -> None:
     for link in resource.links.values():
         moved = (link.target_id is not None, resource.id, link.target, resource.base)
         connection.execute(MOVED, (*moved, link.target_id, link.target, *own))
+
+
+def note_arrival(
+    connection: sqlite3.Connection, resource: Resource, target: str, target_id: str | None
+) -> None:
+    """Note that groups which named a new resource before it was known must be told of its entry."""
+    if target_id is not None:
+        connection.execute(ARRIVED, (resource.id, target, resource.base))
 
 
 def leave_groups(connection: sqlite3.Connection, resource: Resource) -> None:

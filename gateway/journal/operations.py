@@ -1,21 +1,23 @@
 """Operations in SQLite: recorded before they are sent, settled with all they changed in one transaction."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from gateway.audit.chain import stamp
 from gateway.audit.event import Event
 from gateway.flow.journal_port import (
+    Begun,
     Intent,
     Key,
     KeysTaken,
     Operation,
     OperationState,
+    Resource,
     Settlement,
     StaleFence,
     State,
@@ -24,20 +26,18 @@ from gateway.flow.journal_port import (
 from gateway.flow.target_port import ResourceType
 from gateway.journal.events import Appender
 from gateway.journal.members import keep_members
-from gateway.journal.resources import ResourceRow, dumps
-from gateway.journal.store import Clock, Store
+from gateway.journal.resources import ResourceRow, SqliteResources, dumps, load
+from gateway.journal.store import Clock
 from gateway.scim.members import Delta
+from gateway.sqlite import After, Database, JobResult
 
-OVER: Final = ""  # a lease that is over: earlier than any time
+NOBODY: Final[Mapping[tuple[str, str], "Holder"]] = {}
 
 ADD: Final = """
     INSERT INTO op (id, base, target, type, operation, resource, target_id, correlation_id, becomes,
                     removes, keys, wanted, original, members, state, fence, owner, lease_until, attempts,
                     opened)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', 1, ?, ?, 1, ?)"""
-REMOVE: Final = "DELETE FROM op WHERE id = ?"
-HOLD: Final = "INSERT OR IGNORE INTO op_key (key, target, type, op) VALUES (?, ?, ?, ?)"
-FREE: Final = "DELETE FROM op_key WHERE key = ? AND target = ? AND type = ? AND op = ?"
 CLOSE: Final = """
     UPDATE op SET state = 'closed', outcome = ?, closed = ?,
         keys = NULL, wanted = NULL, original = NULL, members = NULL, reason = NULL
@@ -57,7 +57,8 @@ EVERYWHERE: Final = """
            correlation_id, removes, fence, state, attempts, opened, due, reason, members
     FROM op WHERE state <> 'closed'"""
 UNSETTLED: Final = EVERYWHERE + " AND base = ?"
-HOLDING: Final = UNSETTLED + " AND id IN (SELECT op FROM op_key WHERE key IN ({keys}))"  # noqa: S608 - question marks
+NAMED: Final = EVERYWHERE + " AND id IN ({ids}) ORDER BY rowid"
+HELD: Final = "SELECT id, base, target, type, keys FROM op WHERE state <> 'closed'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,38 +69,130 @@ class Owner:
     lease: timedelta
 
 
+class Holder(NamedTuple):
+    """The operation that holds a key on a target, for one type of resource."""
+
+    op_id: str
+    base: str
+
+
+class HeldKeys:
+    """The keys of unsettled operations, in memory: nobody else writes the journal while it is open."""
+
+    def __init__(self) -> None:
+        self._holders: dict[Key, dict[tuple[str, str], Holder]] = {}  # key -> target and type
+
+    def find(self, base: str | None, kind: str | None, keys: Iterable[Key]) -> list[str]:
+        """Return the operations of a base, or of all, that hold one of the keys, for one type or for any."""
+        found = [
+            holder.op_id
+            for key in keys
+            for (_, type), holder in self._holders.get(key, NOBODY).items()
+            if base in (None, holder.base) and kind in (None, type)
+        ]
+        return list(dict.fromkeys(found))
+
+    def blocking(self, intent: Intent) -> list[str]:
+        """Return the other operations that hold a key of the intent."""
+        place = (intent.target, intent.type)
+        holders = [self._holders.get(key, NOBODY).get(place) for key in intent.keys]
+        return list(dict.fromkeys(h.op_id for h in holders if h is not None and h.op_id != intent.op_id))
+
+    def take(self, op_id: str, base: str, place: tuple[str, str], keys: Iterable[Key]) -> list[Key]:
+        """Let an operation hold the keys that nobody does, and return these."""
+        taken = []
+        for key in keys:
+            holders = self._holders.setdefault(key, {})
+            if place not in holders:
+                holders[place] = Holder(op_id, base)
+                taken.append(key)
+        return taken
+
+    def free(self, op_id: str, place: tuple[str, str], keys: Iterable[Key]) -> None:
+        """Let go what an operation holds of these."""
+        for key in keys:
+            holders = self._holders.get(key, {})
+            if (holder := holders.get(place)) is not None and holder.op_id == op_id:
+                del holders[place]
+                if not holders:
+                    del self._holders[key]
+
+
 class SqliteOperations:
     """Remembers every change before it is sent, and what became of it."""
 
-    def __init__(self, store: Store, appender: Appender, clock: Clock, owner: Owner) -> None:
-        self._store = store
+    def __init__(
+        self, database: Database, resources: SqliteResources, appender: Appender, clock: Clock, owner: Owner
+    ) -> None:
+        self._database = database
+        self._resources = resources
         self._appender = appender
         self._clock = clock
         self._owner = owner
+        self._held = HeldKeys()
+
+    async def begin(
+        self, base: str, kind: ResourceType, keys: Sequence[Key], intent: Intent | None = None
+    ) -> Begun:
+        """Return what stands under the keys; where nothing does, the intent is recorded durably."""
+        held = self._held.find(base, kind, keys)
+        if intent is None or held or (held := self._held.blocking(intent)):
+            return await self._standing(base, kind, keys, held)
+        add, opened = self._adding(intent)
+
+        def work(connection: sqlite3.Connection) -> tuple[Resource, ...]:
+            known = load(connection, base, kind, keys)
+            if not known:
+                add(connection)
+            return known
+
+        if known := await self._database.write(work, self._taking(intent)):
+            return Begun(None, self._resources.noted(known))
+        return Begun(Operation(intent, 1, OperationState.OPEN, 1, opened))
 
     async def claim(self, intent: Intent) -> Operation:
         """Record the intent durably under all its keys; raises `KeysTaken` while another holds one."""
+        if self._held.blocking(intent):
+            raise KeysTaken
+        add, opened = self._adding(intent)
+        await self._database.write(add, self._taking(intent))
+        return Operation(intent, 1, OperationState.OPEN, 1, opened)
+
+    def _adding(self, intent: Intent) -> tuple[Callable[[sqlite3.Connection], None], str]:
+        """Return what records the intent, and when that is."""
         opened, lease = self._times()
         row = (*_row(intent), self._owner.name, lease, opened)
-        places = [(*place, intent.op_id) for place in _places(intent)]
 
-        def work(connection: sqlite3.Connection) -> bool:
+        def add(connection: sqlite3.Connection) -> None:
             connection.execute(ADD, row)
-            if not places or connection.executemany(HOLD, places).rowcount == len(places):
-                return True
-            connection.executemany(FREE, places)
-            connection.execute(REMOVE, (intent.op_id,))
-            return False
 
-        if not await self._store.write(work):
-            raise KeysTaken
-        return Operation(intent, 1, OperationState.OPEN, 1, opened)
+        return add, opened
+
+    def _taking(self, intent: Intent) -> After:
+        """Take the intent's keys at once; return what lets them go where it was not recorded."""
+        place = (intent.target, intent.type)
+        taken = self._held.take(intent.op_id, intent.base, place, intent.keys)
+
+        def done(result: JobResult) -> None:
+            if result.error is not None or result.value:
+                self._held.free(intent.op_id, place, taken)
+
+        return done
+
+    async def _standing(
+        self, base: str, kind: ResourceType, keys: Sequence[Key], held: Sequence[str]
+    ) -> Begun:
+        def work(connection: sqlite3.Connection) -> tuple[tuple[Resource, ...], list[Any]]:
+            return load(connection, base, kind, keys), _named(connection, held)
+
+        known, rows = await self._database.read(work)
+        return Begun(None, self._resources.noted(known), tuple(_operation(row) for row in rows))
 
     async def settle(self, operation: Operation | None, settlement: Settlement) -> None:
         """Close the operation and store resource, links and event in one transaction.
 
         None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over,
-        `Uniqueness` where another resource has the name.
+        `IdTaken` where the id of a new resource was used before, `Uniqueness` where another has the name.
         """
         record = None if settlement.resource is None else ResourceRow.of(settlement.resource)
         members = _member_writer(settlement)
@@ -108,14 +201,21 @@ class SqliteOperations:
         def work(connection: sqlite3.Connection) -> bool:
             if operation is not None and not _close(connection, operation, settlement.outcome, closed):
                 return False
-            if record is not None:
+            if record is not None and settlement.is_new:
+                record.add(connection)
+            elif record is not None:
                 record.write(connection)
             if members is not None:
                 members(connection)
             self._appender.write(connection, [settlement.event])
             return True
 
-        if not await self._store.write(work):
+        def done(result: JobResult) -> None:
+            if operation is not None and result.value:
+                intent = operation.intent
+                self._held.free(intent.op_id, (intent.target, intent.type), intent.keys)
+
+        if not await self._database.write(work, done):
             raise StaleFence
 
     async def mark(self, operation: Operation, mark: Transition, event: Event | None = None) -> Operation:
@@ -131,7 +231,7 @@ class SqliteOperations:
             self._appender.write(connection, events)
             return True
 
-        if not await self._store.write(work):
+        if not await self._database.write(work):
             raise StaleFence
         return marked(operation, mark)
 
@@ -140,10 +240,15 @@ class SqliteOperations:
 
         Without a base, and without keys: all of every base.
         """
-        sql = HOLDING.format(keys=", ".join("?" * len(keys))) if keys else UNSETTLED if base else EVERYWHERE
-        parameters = ((base,) if base else ()) + tuple(_text(key) for key in keys)
-        rows = await self._store.read(lambda connection: connection.execute(sql, parameters).fetchall())
-        return tuple(_operation(row) for row in rows)
+        if keys and not (held := self._held.find(base, None, keys)):
+            return ()
+
+        def work(connection: sqlite3.Connection) -> list[Any]:
+            if keys:
+                return _named(connection, held)
+            return connection.execute(*((UNSETTLED, (base,)) if base else (EVERYWHERE,))).fetchall()
+
+        return tuple(_operation(row) for row in await self._database.read(work))
 
     async def take_over(self, operation: Operation) -> Operation:
         """Become the owner of another's unsettled operation, with the next fence.
@@ -158,13 +263,17 @@ class SqliteOperations:
                 return None
             return KeysTaken if connection.execute(IS_AT, at).fetchone() else StaleFence
 
-        if refusal := await self._store.write(work):
+        if refusal := await self._database.write(work):
             raise refusal
         return taken(operation)
 
     async def orphan(self) -> None:
-        """Doubt every operation that an earlier run left open: for the start, under the journal's lock."""
-        await self._store.write(lambda connection: connection.execute(ORPHAN).rowcount)
+        """Doubt what an earlier run left open, and hold its keys: for the start, under the journal's lock."""
+        await self._database.write(lambda connection: connection.execute(ORPHAN).rowcount)
+        for op_id, base, target, type, keys in await self._database.read(
+            lambda connection: connection.execute(HELD).fetchall()
+        ):
+            self._held.take(op_id, base, (target, type), _keys(keys))
 
     def _times(self) -> tuple[str, str]:
         now = self._clock()
@@ -178,7 +287,7 @@ def _member_writer(settlement: Settlement) -> Callable[[sqlite3.Connection], Non
 
 def _row(intent: Intent) -> tuple[Any, ...]:
     i = intent
-    keys = dumps([[key.kind, key.value] for key in i.keys])
+    keys = dumps([list(key) for key in i.keys])
     what = (i.op_id, i.base, i.target, i.type, i.operation, i.resource_id, i.target_id, i.correlation_id)
     members = dumps(i.members) if i.members else None
     return (*what, i.state, i.removes, keys, dumps(i.wanted), dumps(i.original), members)
@@ -187,8 +296,7 @@ def _row(intent: Intent) -> tuple[Any, ...]:
 def _operation(row: Sequence[Any]) -> Operation:
     op_id, base, target, type, operation, keys, resource, target_id, wanted, original, becomes, cid = row[:12]
     removes, fence, state, attempts, opened, due, reason, members = row[12:]
-    held = tuple(Key(kind, value) for kind, value in orjson.loads(keys))
-    what = (op_id, base, target, ResourceType(type), operation, held, resource, target_id)
+    what = (op_id, base, target, ResourceType(type), operation, _keys(keys), resource, target_id)
     documents = (orjson.loads(wanted), orjson.loads(original))
     delta = _delta(orjson.loads(members)) if members else Delta()
     intent = Intent(*what, *documents, State(becomes), cid, bool(removes), delta)
@@ -211,18 +319,16 @@ def taken(operation: Operation) -> Operation:
     return replace(operation, fence=fence, attempts=attempts, standing=OperationState.DOUBT)
 
 
-def _places(intent: Intent) -> list[tuple[str, str, str]]:
-    texts = dict.fromkeys(_text(key) for key in intent.keys)
-    return [(text, intent.target, intent.type) for text in texts]
+def _keys(text: str) -> tuple[Key, ...]:
+    return tuple(Key(kind, value) for kind, value in orjson.loads(text))
 
 
-def _text(key: Key) -> str:
-    return f"{key.kind}:{key.value}"
+def _named(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Any]:
+    if not ids:
+        return []
+    return connection.execute(NAMED.format(ids=", ".join("?" * len(ids))), ids).fetchall()
 
 
 def _close(connection: sqlite3.Connection, operation: Operation, outcome: str, closed: str) -> bool:
-    intent = operation.intent
-    if not connection.execute(CLOSE, (outcome, closed, intent.op_id, operation.fence)).rowcount:
-        return False
-    connection.executemany(FREE, [(*place, intent.op_id) for place in _places(intent)])
-    return True
+    at = (operation.intent.op_id, operation.fence)
+    return bool(connection.execute(CLOSE, (outcome, closed, *at)).rowcount)

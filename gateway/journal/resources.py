@@ -4,21 +4,20 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
 import orjson
 
-from gateway.errors import Uniqueness
-from gateway.flow.journal_port import Key, Link, Resource, State
+from gateway.errors import JournalUnavailable, Uniqueness
+from gateway.flow.journal_port import IdTaken, Key, Link, Resource, State
 from gateway.flow.target_port import ResourceType
-from gateway.journal.members import leave_groups, note_moves
-from gateway.journal.store import Store
+from gateway.journal.members import leave_groups, note_arrival, note_moves
 from gateway.scim.documents import fold
 from gateway.scim.names import NAMES
-from gateway.sqlite import Database, StoreUnavailable
+from gateway.sqlite import Database, JobResult
 
 BY: Final = {  # kind of key -> the resources it finds
     "id": "SELECT key FROM resource WHERE base = ? AND type = ? AND id = ?",
@@ -41,19 +40,25 @@ WITH_LINKS: Final = """
            l.target, l.target_id, l.sent, l.seen
     FROM resource AS r LEFT JOIN link AS l ON l.resource = r.key
     WHERE r.key IN ({keys}) ORDER BY r.id, r.key"""
-STORE: Final = """
+FEW: Final = 8  # keys that are looked for in one statement
+ADD: Final = """
     INSERT INTO resource
         (base, type, id, original, name_folded, external_id, state, created, modified, replied)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+IS_USED: Final = "SELECT 1 FROM resource WHERE base = ? AND type = ? AND id = ?"
+STORE: Final = f"""{ADD}
     ON CONFLICT (base, type, id) DO UPDATE SET
         original = excluded.original, name_folded = excluded.name_folded, external_id = excluded.external_id,
         state = excluded.state, created = excluded.created, modified = excluded.modified,
         replied = excluded.replied"""
+ADD_LINK: Final = """
+    INSERT INTO link (resource, target, type, target_id, sent, seen) VALUES (?, ?, ?, ?, ?, ?)"""
 STORE_LINK: Final = """
     INSERT INTO link (resource, target, type, target_id, sent, seen)
     SELECT key, ?, type, ?, ?, ? FROM resource WHERE base = ? AND type = ? AND id = ?
     ON CONFLICT (resource, target) DO UPDATE SET
         target_id = excluded.target_id, sent = excluded.sent, seen = excluded.seen"""
+ADD_EMAIL: Final = "INSERT INTO email (resource, folded) VALUES (?, ?)"
 FORGET_EMAILS: Final = """
     DELETE FROM email
     WHERE resource = (SELECT key FROM resource WHERE base = ? AND type = ? AND id = ?)"""
@@ -71,8 +76,8 @@ class ResourceRow:
     """A resource ready to be written. Links it does not name stay as they are."""
 
     row: tuple[Any, ...]
-    links: tuple[tuple[Any, ...], ...]
-    emails: tuple[tuple[Any, ...], ...]
+    links: tuple[tuple[Any, ...], ...]  # target, target id, sent, seen
+    emails: tuple[str, ...]
     resource: Resource
 
     @classmethod
@@ -81,37 +86,51 @@ class ResourceRow:
         r = resource
         row = (r.base, r.type, r.id, dumps(r.original), folded_name(r), r.original.get("externalId"))
         links = tuple(
-            (link.target, link.target_id, dumps(link.sent), dumps(link.seen), r.base, r.type, r.id)
-            for link in r.links.values()
+            (link.target, link.target_id, dumps(link.sent), dumps(link.seen)) for link in r.links.values()
         )
-        emails = tuple((address, r.base, r.type, r.id) for address in folded_emails(r))
-        return cls((*row, r.state, r.created, r.modified, r.replied), links, emails, r)
+        return cls((*row, r.state, r.created, r.modified, r.replied), links, folded_emails(r), r)
+
+    def add(self, connection: sqlite3.Connection) -> None:
+        """Store a new resource and its links; raises `IdTaken`, `Uniqueness` where another has the name."""
+        try:
+            key = connection.execute(ADD, self.row).lastrowid
+        except sqlite3.IntegrityError as error:
+            if connection.execute(IS_USED, self.row[:3]).fetchone():
+                raise IdTaken from error
+            raise _name_taken() from error
+        type = self.resource.type
+        for target, target_id, sent, seen in self.links:
+            connection.execute(ADD_LINK, (key, target, type, target_id, sent, seen))
+            note_arrival(connection, self.resource, target, target_id)
+        for address in self.emails:
+            connection.execute(ADD_EMAIL, (key, address))
+        leave_groups(connection, self.resource)
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Store the resource and its links; raises `Uniqueness` where another has the name."""
+        own = self.row[:3]
         try:
             connection.execute(STORE, self.row)
         except sqlite3.IntegrityError as error:
-            raise Uniqueness("another resource has this name already") from error
+            raise _name_taken() from error
         note_moves(connection, self.resource)
-        connection.executemany(STORE_LINK, self.links)
+        connection.executemany(STORE_LINK, [(*link, *own) for link in self.links])
         leave_groups(connection, self.resource)
-        connection.execute(FORGET_EMAILS, self.row[:3])
-        connection.executemany(STORE_EMAIL, self.emails)
+        connection.execute(FORGET_EMAILS, own)
+        connection.executemany(STORE_EMAIL, [(address, *own) for address in self.emails])
 
 
 class SqliteResources:
     """Originals and links."""
 
-    def __init__(self, store: Store, database: Database) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._replied: set[Identity] = set()  # not on disk yet
+        self._replied: dict[Identity, None] = {}  # not on disk yet
+        self._is_queued = False  # for the next batch
 
     async def find(self, base: str, type: ResourceType, keys: Sequence[Key]) -> tuple[Resource, ...]:
         """Return the resources known by any of the keys, tombstones by id only."""
-        asked = [(BY[key.kind], (base, type, key.value)) for key in keys]
-        return await self._load(asked)
+        return self.noted(await self._database.read(lambda connection: load(connection, base, type, keys)))
 
     async def page(self, base: str, type: ResourceType, after: str, count: int) -> tuple[Resource, ...]:
         """Return up to `count` resources in order of id, after the id `after`, without tombstones."""
@@ -130,22 +149,41 @@ class SqliteResources:
 
         Where it is lost, the answer is only given once more.
         """
-        identity = (base, type, id)
-        self._replied.add(identity)
-        with suppress(StoreUnavailable):
-            written = self._database.later(lambda connection: connection.execute(NOTE_REPLIED, identity))
-            written.add_done_callback(partial(self._noted, identity))
+        self._replied[base, type, id] = None
+        if not self._is_queued:
+            self._write_replied()
 
-    def _noted(self, identity: Identity, written: Any) -> None:
-        if not written.cancelled() and written.exception() is None:
-            self._replied.discard(identity)
-
-    async def _load(self, asked: Iterable[tuple[str, tuple[Any, ...]]]) -> tuple[Resource, ...]:
-        found = await self._store.read(lambda connection: _load(connection, asked))
+    def noted(self, found: Sequence[Resource]) -> tuple[Resource, ...]:
+        """Return what was read, with what is not on disk yet of answers delivered."""
+        if not self._replied:
+            return tuple(found)
         return tuple(
             replace(resource, replied=True) if _identity(resource) in self._replied else resource
             for resource in found
         )
+
+    def _write_replied(self) -> None:
+        """Write with the next batch all that wait by then, however many they are."""
+        written: list[Identity] = []
+
+        def work(connection: sqlite3.Connection) -> None:
+            written[:] = list(self._replied)
+            connection.executemany(NOTE_REPLIED, written)
+
+        def done(result: JobResult) -> None:
+            self._is_queued = False
+            if result.error is None:
+                for identity in written:
+                    self._replied.pop(identity, None)
+            if self._replied:  # those that came meanwhile, or that could not be written
+                self._write_replied()
+
+        with suppress(JournalUnavailable):
+            self._database.later(work, done)
+            self._is_queued = True
+
+    async def _load(self, asked: Iterable[tuple[str, tuple[Any, ...]]]) -> tuple[Resource, ...]:
+        return self.noted(await self._database.read(lambda connection: _load(connection, asked)))
 
 
 def folded_name(resource: Resource) -> str | None:
@@ -168,6 +206,26 @@ def dumps(value: Any) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
 
 
+def load(
+    connection: sqlite3.Connection, base: str, type: ResourceType, keys: Sequence[Key]
+) -> tuple[Resource, ...]:
+    """Return the resources known by any of the keys, tombstones by id only."""
+    if not keys or len(keys) > FEW:
+        return _load(connection, [(BY[key.kind], (base, type, key.value)) for key in keys])
+    by_kind = sorted(keys)  # so that there are few statements
+    asked = [part for key in by_kind for part in (base, type, key.value)]
+    return tuple(_grouped(connection.execute(_finding(tuple(key.kind for key in by_kind)), asked)))
+
+
+@lru_cache(maxsize=256)
+def _finding(kinds: tuple[str, ...]) -> str:
+    return WITH_LINKS.format(keys=" UNION ALL ".join(BY[kind] for kind in kinds))
+
+
+def _name_taken() -> Uniqueness:
+    return Uniqueness("another resource has this name already")
+
+
 def _identity(resource: Resource) -> Identity:
     return resource.base, resource.type, resource.id
 
@@ -182,9 +240,12 @@ def _load(
 def _resources(connection: sqlite3.Connection, keys: Sequence[int]) -> Iterator[Resource]:
     for start in range(0, len(keys), MOST):
         some = keys[start : start + MOST]
-        rows = connection.execute(WITH_LINKS.format(keys=", ".join("?" * len(some))), some)
-        for _, group in groupby(rows, key=itemgetter(0)):
-            yield _resource(list(group))
+        yield from _grouped(connection.execute(WITH_LINKS.format(keys=", ".join("?" * len(some))), some))
+
+
+def _grouped(rows: Iterable[tuple[Any, ...]]) -> Iterator[Resource]:
+    for _, group in groupby(rows, key=itemgetter(0)):
+        yield _resource(list(group))
 
 
 def _resource(rows: Sequence[tuple[Any, ...]]) -> Resource:

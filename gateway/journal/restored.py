@@ -13,7 +13,6 @@ import orjson
 from gateway.audit.chain import Head
 from gateway.errors import JournalUnavailable
 from gateway.journal.events import read_head
-from gateway.journal.store import Store
 from gateway.sqlite import Database
 
 NOTED: Final = "INSERT OR REPLACE INTO meta VALUES ('restored', ?)"
@@ -26,12 +25,12 @@ class RestoreCheck:
     """Notes the newest event in `<journal>.head`, and tells at the start whether the journal still has it."""
 
     path: Path
-    store: Store
+    database: Database
     noted: Head | None = None
 
     @classmethod
     def beside(cls, journal: Path, database: Database) -> "RestoreCheck":
-        return cls(journal.with_name(f"{journal.name}.head"), Store(database))
+        return cls(journal.with_name(f"{journal.name}.head"), database)
 
     async def check(self, now: str) -> tuple[str | None, bool]:
         """Return when the journal was found to be restored, None for never, and whether that is now.
@@ -39,16 +38,16 @@ class RestoreCheck:
         Raises `JournalUnavailable`.
         """
         said = self._read()
-        is_new = said is not None and await self.store.read(_lacks(*said))
+        is_new = said is not None and await self.database.read(_lacks(*said))
         if is_new:
-            await self.store.write(lambda connection: connection.execute(NOTED, (now,)).rowcount)
-        since = await self.store.read(lambda connection: connection.execute(RESTORED).fetchone())
+            await self.database.write(lambda connection: connection.execute(NOTED, (now,)).rowcount)
+        since = await self.database.read(lambda connection: connection.execute(RESTORED).fetchone())
         return (since[0] if since else None), is_new
 
     async def note(self) -> None:
         """Write down how far the journal has come; where that cannot be done, the older note stays."""
         with suppress(JournalUnavailable, OSError):
-            head = await self.store.read(read_head)
+            head = await self.database.read(read_head)
             if head != self.noted:
                 _replace(self.path, orjson.dumps({"seq": head.seq, "hash": head.hash}))
                 self.noted = head

@@ -8,7 +8,8 @@ from gateway.admin.acts import Token
 from gateway.audit.chain import stamp
 from gateway.audit.event import Event
 from gateway.journal.events import Appender
-from gateway.journal.store import Clock, Store
+from gateway.journal.store import Clock
+from gateway.sqlite import Database
 
 ADD: Final = "INSERT INTO token (id, provider, sha256, created, expires, revoked) VALUES (?, ?, ?, ?, ?, ?)"
 LIST: Final = "SELECT id, provider, sha256, created, expires, revoked FROM token ORDER BY created, id"
@@ -18,19 +19,19 @@ REVOKE: Final = "UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL"
 class SqliteTokens:
     """The tokens in the journal, beside those in the configuration."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
         self._clock = clock
 
     async def add(self, token: Token) -> None:
         """Let the token in from now on."""
         t = token
         row = (t.id, t.provider, t.sha256, t.created, t.expires, t.revoked)
-        await self._store.write(lambda connection: connection.execute(ADD, row).rowcount)
+        await self._database.write(lambda connection: connection.execute(ADD, row).rowcount)
 
     async def list(self) -> tuple[Token, ...]:
         """Return all tokens, the oldest first, those that are over too."""
-        return await self._store.read(list_tokens)
+        return await self._database.read(list_tokens)
 
     async def active(self) -> tuple[Token, ...]:
         """Return the tokens that are neither expired nor revoked."""
@@ -40,8 +41,7 @@ class SqliteTokens:
     async def revoke(self, id: str) -> bool:
         """End a token; False where there is none, or it is revoked already."""
         now = stamp(self._clock())
-        changed = await self._store.write(lambda connection: connection.execute(REVOKE, (now, id)).rowcount)
-        return changed == 1
+        return await self._database.write(lambda file: file.execute(REVOKE, (now, id)).rowcount) == 1
 
 
 def list_tokens(connection: sqlite3.Connection) -> tuple[Token, ...]:
@@ -57,13 +57,13 @@ REMOVE_PAUSE: Final = "DELETE FROM pause WHERE target = ?"
 class SqlitePauses:
     """Which targets are paused; each act is kept together with its event."""
 
-    def __init__(self, store: Store, appender: Appender) -> None:
-        self._store = store
+    def __init__(self, database: Database, appender: Appender) -> None:
+        self._database = database
         self._appender = appender
 
     async def read(self) -> Mapping[str, str]:
         """Return since when each paused target is paused (RFC 3339, UTC)."""
-        return await self._store.read(read_pauses)
+        return await self._database.read(read_pauses)
 
     async def note(self, target: str, since: str | None, event: Event) -> None:
         """Keep a pause, or None for no longer one, and its event; raises `JournalUnavailable`."""
@@ -75,7 +75,7 @@ class SqlitePauses:
                 connection.execute(ADD_PAUSE, (target, since))
             self._appender.write(connection, [event])
 
-        await self._store.write(work)
+        await self._database.write(work)
 
 
 def read_pauses(connection: sqlite3.Connection) -> dict[str, str]:
@@ -100,8 +100,8 @@ RELEASE: Final = """
 class SqliteRemovals:
     """Removals counted over the operations; the brake in a table of its own."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def count(self, target: str, since: str) -> int:
         """Return how many people were removed since then, those under way included."""
@@ -110,17 +110,17 @@ class SqliteRemovals:
             found: int = connection.execute(COUNT_REMOVALS, {"target": target, "since": since}).fetchone()[0]
             return found
 
-        return await self._store.read(work)
+        return await self._database.read(work)
 
     async def brake(self, target: str) -> tuple[str | None, str | None]:
         """Return since when the brake holds, None where it does not, and when it was last released."""
-        row = await self._store.read(lambda connection: connection.execute(BRAKE, (target,)).fetchone())
+        row = await self._database.read(lambda connection: connection.execute(BRAKE, (target,)).fetchone())
         return row or (None, None)
 
     async def trip(self, target: str, at: str) -> None:
         """Hold from now on."""
-        await self._store.write(lambda connection: connection.execute(TRIP, (target, at)).rowcount)
+        await self._database.write(lambda connection: connection.execute(TRIP, (target, at)).rowcount)
 
     async def release(self, target: str, at: str) -> None:
         """Hold no longer; what is counted begins anew."""
-        await self._store.write(lambda connection: connection.execute(RELEASE, (target, at)).rowcount)
+        await self._database.write(lambda connection: connection.execute(RELEASE, (target, at)).rowcount)

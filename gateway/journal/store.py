@@ -1,4 +1,4 @@
-"""What the journal's ports stand on: the database, its lock, its key, and the files it is kept in."""
+"""What the journal's ports stand on: its lock, its key, and the files it is kept in."""
 
 import fcntl
 import os
@@ -9,42 +9,29 @@ from contextlib import contextmanager
 from datetime import datetime
 from glob import escape
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
 from gateway.errors import JournalUnavailable
-from gateway.sqlite import Database, StoreUnavailable, read_only
+from gateway.sqlite import StoreUnavailable, read_only
 
-T = TypeVar("T")
 Clock = Callable[[], datetime]  # aware, UTC
 Random = Callable[[int], bytes]  # so many bytes
 
 
-class Store:
-    """Writes and reads; raises `JournalUnavailable` where that cannot be done now."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run the function in a transaction and return once it is durable."""
-        with answered():
-            return await self._database.write(work)
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run the function on one snapshot."""
-        with answered():
-            return await self._database.read(work)
+def unavailable(error: StoreUnavailable) -> JournalUnavailable:
+    """Return what the caller of an unusable database is told."""
+    return JournalUnavailable(f"the journal cannot be used now: {error.reason}")
 
 
 @contextmanager
 def answered() -> Iterator[None]:
-    """Turn an unusable database into what its caller is told."""
+    """Turn an unusable file into what its caller is told."""
     try:
         yield
     except StoreUnavailable as error:
-        raise JournalUnavailable(f"the journal cannot be used now: {error.reason}") from error
+        raise unavailable(error) from error
 
 
 class JournalLocked(Exception):

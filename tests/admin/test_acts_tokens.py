@@ -6,19 +6,19 @@ from itertools import count
 import pytest
 
 from gateway.admin.acts import Token, TokenDesk
-from tests.support.memory_journal import MemoryJournal
+from tests.support.inline import InlineJournal
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TOKEN = Token("tok_1", "okta", "ab" * 32, "2026-02-01T00:00:00.000000Z")
 
 
 @pytest.fixture
-def journal() -> MemoryJournal:
-    return MemoryJournal(lambda: NOW)
+def journal() -> InlineJournal:
+    return InlineJournal(lambda: NOW)
 
 
 @pytest.fixture
-def desk(journal: MemoryJournal) -> TokenDesk:
+def desk(journal: InlineJournal) -> TokenDesk:
     ids = count(1)
     return TokenDesk(journal.tokens, journal.trail, lambda: f"e{next(ids)}")
 

@@ -188,7 +188,7 @@ async def test_an_entry_made_anew_by_hand_is_adopted_again(gateway) -> None:
 
 async def test_somebody_active_who_never_came_to_the_target_is_missing(gateway) -> None:
     known = (await gateway.services.resources.page("phonebook", USER, "", 9))[0]
-    gateway.journal.resources.store(replace(known, id="n1", original=BOB, links={}))
+    gateway.journal.store(replace(known, id="n1", original=BOB, links={}))
 
     (finding,), end = await reconciled(gateway, repair=True)
 

@@ -86,7 +86,7 @@ async def test_a_target_that_cannot_be_read_ends_the_run_and_nobody_is_called_mi
 
 async def test_a_target_that_goes_away_between_ends_the_run(shaky) -> None:
     for n in range(40):
-        know(shaky, f"t{n}", {"userName": f"b{n}", "active": True})
+        know(shaky, f"t{n}", {"userName": f"c{n}", "active": True})
         shaky.fake.entries[f"t{n}"] = shaky.fake.entries[f"t{n}"] | {"title": "Boss"}
     shaky.fake.get_trouble = Denied("no", 401)
     shaky.fake.calls.clear()
@@ -142,7 +142,7 @@ def know(gateway: House, id: str, original: dict[str, Any]) -> None:
     entry = gateway.fake.entries[id] = original | {"id": id}
     link = Link("phonebook", id, gateway.target.mapping.forward(original).form, entry)
     resource = Resource("phonebook", USER, id, original, State.ACTIVE, "", "", True, {"phonebook": link})
-    gateway.journal.resources.store(resource)
+    gateway.journal.store(resource)
 
 
 async def test_a_thousand_people_are_compared_a_page_at_a_time(house) -> None:

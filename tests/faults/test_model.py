@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from gateway.mapping.target import TargetMapping
-from tests.support.inline import ForgetfulJournal, InlineJournal
 from tests.support.world import FAULTS, Client, Process, World
 
 ANN: dict[str, Any] = {
@@ -113,11 +112,10 @@ POLICIES = [
 
 
 async def played(
-    script: Script, world: World, looks: bool, by_patch: bool, policy: dict[str, Any], *, on_sqlite: bool
+    script: Script, world: World, looks: bool, by_patch: bool, policy: dict[str, Any]
 ) -> list[str]:
     """Play a script; return what is wrong in the end."""
-    journal = InlineJournal if on_sqlite else ForgetfulJournal
-    process = Process(world, TargetMapping(), journal, unique_names=world.unique, **policy)
+    process = Process(world, TargetMapping(), unique_names=world.unique, **policy)
     client = Client(process, looks, by_patch)
     wanted = await script(client, world)
     await world.sleep(120)  # whatever is still on its way arrives
@@ -153,7 +151,7 @@ async def test_no_single_fault_loses_or_doubles_anything(
     script: Script, unique: bool, looks: bool, by_patch: bool, policy: dict[str, Any]
 ) -> None:
     quiet = World(unique, by_patch)
-    play = partial(played, script, on_sqlite=looks and by_patch)
+    play = partial(played, script)
     assert await play(quiet, looks, by_patch, policy) == []
 
     bad = {}
@@ -174,7 +172,7 @@ async def test_several_faults_at_once_lose_and_double_nothing(seed: int) -> None
         looks, by_patch = chance.random() < 0.5, chance.random() < 0.5
         policy = {"on_deactivate": chance.choice(["send", "delete"])}
 
-        problems = await played(script, world, looks, by_patch, policy, on_sqlite=seed % 2 == 0)
+        problems = await played(script, world, looks, by_patch, policy)
 
         assert problems == [], (script.__name__, looks, by_patch, policy, world.happened)
 

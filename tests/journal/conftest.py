@@ -12,7 +12,7 @@ from gateway.audit.event import Event, Personal
 from gateway.flow.journal_port import Intent, Key, Link, Outcome, Resource, State
 from gateway.flow.target_port import ResourceType
 from gateway.journal.journal import SqliteJournal
-from tests.support.memory_journal import MemoryJournal
+from tests.support.inline import InlineJournal
 
 USER = ResourceType.USER
 
@@ -62,9 +62,9 @@ async def sqlite(reopen: Callable[[], Awaitable[SqliteJournal]]) -> SqliteJourna
     return await reopen()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["inline", "sqlite"])
 def journal(request: pytest.FixtureRequest, clock: Clock) -> Any:
-    return MemoryJournal(clock) if request.param == "memory" else request.getfixturevalue("sqlite")
+    return InlineJournal(clock) if request.param == "inline" else request.getfixturevalue("sqlite")
 
 
 @pytest.fixture

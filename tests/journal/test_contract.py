@@ -8,6 +8,8 @@ import pytest
 from gateway.audit.event import Event, Personal
 from gateway.errors import Uniqueness
 from gateway.flow.journal_port import (
+    Begun,
+    IdTaken,
     Key,
     KeysTaken,
     Link,
@@ -365,6 +367,142 @@ async def test_any_text_is_kept_as_it_is(journal, intent, store, resource, event
     (found,) = await journal.resources.find("cx", USER, [Key("external", text)])
     assert await journal.resources.read("cx", USER, "cx", [text]) == {text: found}
     assert (await journal.trail.page(None, 1, None, None))[0]["target"]["user_name"] == text
+
+
+BOB = Key("name", "bob")
+
+
+async def test_where_nothing_stands_an_intent_is_recorded(journal, intent):
+    made = intent(keys=(NAME, EXTERNAL))
+
+    begun = await journal.operations.begin("cx", USER, made.keys, made)
+    assert (begun.resources, begun.unsettled) == ((), ())
+    assert (begun.operation.intent, begun.operation.standing) == (made, OperationState.OPEN)
+    assert await journal.operations.open("cx", [EXTERNAL]) == (begun.operation,)
+
+
+async def test_where_a_resource_stands_nothing_is_recorded_and_nothing_held(journal, store, intent, resource):
+    known = resource(external="x-1", links={"cx": "t-1"})
+    await store(known, resource("id-2", "Bob"))
+
+    begun = await journal.operations.begin("cx", USER, (NAME, EXTERNAL), intent(keys=(NAME, EXTERNAL)))
+    assert begun == Begun(None, (known,))
+    assert await journal.operations.open("cx", []) == ()
+    await journal.operations.claim(intent("op-2"))
+
+
+async def test_where_an_operation_stands_it_is_told_and_nothing_is_recorded(journal, store, intent, resource):
+    await store(resource())
+    doubted = await journal.operations.mark(await journal.operations.claim(intent()), DOUBT)
+
+    begun = await journal.operations.begin("cx", USER, (BOB, NAME), intent("op-2", keys=(BOB, NAME)))
+    assert (begun.operation, begun.unsettled) == (None, (doubted,))
+    assert [known.id for known in begun.resources] == ["id-1"]
+    assert await journal.operations.open("cx", []) == (doubted,)
+    assert (await journal.operations.claim(intent("op-3", "bob"))).fence == 1
+
+
+async def test_an_intent_is_not_recorded_whose_key_another_base_holds_on_the_target(journal, intent):
+    held = await journal.operations.claim(intent(base="route"))
+
+    begun = await journal.operations.begin("cx", USER, (NAME,), intent("op-2"))
+    assert begun == Begun(None, (), (held,))
+
+
+@pytest.mark.parametrize(
+    ("base", "kind", "keys"),
+    [
+        pytest.param("dialpad", USER, (NAME,), id="another base"),
+        pytest.param("cx", GROUP, (NAME,), id="another type"),
+        pytest.param("cx", USER, (BOB,), id="another name"),
+        pytest.param("cx", USER, (), id="no key"),
+    ],
+)
+async def test_without_an_intent_a_question_records_nothing(
+    journal, store, intent, resource, base, kind, keys
+):
+    await store(resource())
+    operation = await journal.operations.claim(intent())
+
+    assert await journal.operations.begin(base, kind, keys) == Begun()
+    begun = await journal.operations.begin("cx", USER, (NAME, ID, BOB))
+    assert (begun.operation, begun.unsettled) == (None, (operation,))
+    assert [known.id for known in begun.resources] == ["id-1"]
+
+
+async def test_many_keys_are_asked_for_at_once(journal, store, resource):
+    people = [resource(f"id-{n:02}", f"P{n}") for n in range(30)]
+    await store(*people)
+
+    for count in (1, 5, 30):
+        begun = await journal.operations.begin("cx", USER, [Key("name", f"p{n}") for n in range(count)])
+        assert begun.resources == tuple(people[:count])
+
+
+async def test_of_many_who_begin_with_a_key_one_is_recorded(journal, intent):
+    intents = [intent(f"op-{n}", "ann", f"only-{n}") for n in range(50)]
+    begun = await asyncio.gather(*(journal.operations.begin("cx", USER, made.keys, made) for made in intents))
+
+    assert [result.operation is None for result in begun].count(False) == 1
+    assert len(await journal.operations.open("cx", [])) == 1
+
+
+async def test_an_answer_that_was_delivered_is_known_to_who_begins(journal, store, intent, resource):
+    await store(resource())
+    await journal.resources.note_replied("cx", USER, "id-1")
+
+    for made in (None, intent()):
+        begun = await journal.operations.begin("cx", USER, (NAME,), made)
+        assert [known.replied for known in begun.resources] == [True]
+
+
+@pytest.mark.parametrize("state", State)
+async def test_the_id_of_a_new_resource_must_never_have_been_used(
+    journal, store, intent, event, resource, state
+):
+    await store(resource("id-1", "Bob", state=state))
+    operation = await journal.operations.claim(intent())
+    made = Settlement(Outcome.APPLIED, event("e-9"), resource(links={"cx": "id-1"}), is_new=True)
+
+    with pytest.raises(IdTaken):
+        await journal.operations.settle(operation, made)
+    assert await journal.operations.open("cx", [NAME]) == (operation,)
+    assert (await journal.trail.head())[0] == 1
+    spare = replace(made.resource, id="id-9")
+    await journal.operations.settle(operation, replace(made, resource=spare))
+    assert await journal.resources.find("cx", USER, [NAME]) == (spare,)
+    assert await journal.operations.open("cx", [NAME]) == ()
+
+
+async def test_the_name_of_a_new_resource_must_be_free(journal, store, event, resource):
+    await store(resource())
+
+    made = Settlement(Outcome.APPLIED, event("e-9"), resource("id-2", "ANN"), is_new=True)
+    with pytest.raises(Uniqueness):
+        await journal.operations.settle(None, made)
+    assert await journal.resources.find("cx", USER, [Key("id", "id-2")]) == ()
+
+
+async def test_a_new_resource_is_stored_with_its_links_and_found_as_any_other(journal, event, resource):
+    made = resource(external="x-1", state=State.INACTIVE, links={"cx": "t-1", "dialpad": None})
+    made.original["emails"] = [{"value": "Ann@X.test"}]
+    await journal.operations.settle(None, Settlement(Outcome.APPLIED, event(), made, is_new=True))
+
+    for key in (NAME, EXTERNAL, ID, Key("email", "ann@x.test")):
+        assert await journal.resources.find("cx", USER, [key]) == (made,)
+    assert await journal.resources.read("cx", USER, "cx", ["t-1"]) == {"t-1": made}
+
+
+async def test_keys_are_held_on_while_a_settlement_is_refused(journal, intent, event):
+    old = await journal.operations.claim(intent())
+    new = await journal.operations.take_over(old)
+
+    with pytest.raises(StaleFence):
+        await journal.operations.settle(old, Settlement(Outcome.APPLIED, event()))
+    with pytest.raises(KeysTaken):
+        await journal.operations.claim(intent("op-2"))
+    await journal.operations.settle(new, Settlement(Outcome.APPLIED, event()))
+    await journal.operations.claim(intent("op-2"))
 
 
 # --- marks and removals

@@ -44,6 +44,18 @@ async def test_events_given_together_are_added_together(journal, event):
     assert await journal.trail.page(None, 9, None, None) == ()
 
 
+async def test_an_event_that_nobody_waits_for_is_added_with_the_next_in_order(journal, event):
+    journal.trail.later(event("e-1"))
+    journal.trail.later(event("e-2"))
+    assert await journal.trail.head() == (0, "")
+
+    await journal.trail.append([event("e-3")])
+    journal.trail.later(event("e-4"))
+    await journal.trail.append([event("e-5")])
+    told = await journal.trail.page(None, 9, None, None)
+    assert [line["id"] for line in told] == ["e-5", "e-4", "e-3", "e-2", "e-1"]
+
+
 async def test_time_in_the_trail_never_goes_back(journal, event, clock):
     for seconds in (0, -86400, 86400, 1):
         clock.turn(seconds)
@@ -90,8 +102,8 @@ async def test_a_token_is_active_until_it_expires_or_is_revoked(journal, clock):
     assert [token.revoked for token in await journal.tokens.list()] == [None, "2026-12-22T01:04:09.000000Z"]
 
 
-async def test_a_new_journal_is_well_and_closes(journal):
-    assert await journal.health() is None
+async def test_a_new_journal_is_well_and_closes(sqlite):
+    assert await sqlite.health() is None
 
-    await journal.close()
-    await journal.close()
+    await sqlite.close()
+    await sqlite.close()

@@ -1,4 +1,4 @@
-"""A gateway's flow on a memory journal and a target that does as it is told."""
+"""A gateway's flow on a journal in memory and a target that does as it is told."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, fold, take_pa
 from gateway.scim.grammar import parse_filter
 from gateway.scim.members import take_member_operations, take_members
 from gateway.scim.predicate import predicate
-from tests.support.memory_journal import MemoryJournal
+from tests.support.inline import InlineJournal
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
 
@@ -129,7 +129,7 @@ class House:
 
     fake: FakeTarget
     target: Target
-    journal: MemoryJournal
+    journal: InlineJournal
     services: Services
     slept: list[float]
     clock: list[float]
@@ -190,10 +190,10 @@ def utc(seconds: float) -> datetime:
 
 
 def make_house(mapping: TargetMapping | None = None, fake: FakeTarget | None = None, **policy: Any) -> House:
-    """Return a flow on a memory journal before one target; `policy` is how the target is treated."""
+    """Return a flow on a journal in memory before one target; `policy` is how the target is treated."""
     fake = fake or FakeTarget()
     slept, clock = [], [0.0]
-    journal = MemoryJournal(lambda: utc(clock[0]))
+    journal = InlineJournal(lambda: utc(clock[0]))
     ids = count(1)
 
     async def sleep(seconds: float) -> None:

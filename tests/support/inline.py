@@ -1,57 +1,91 @@
 """The SQLite journal's own statements, run where they are called: on a virtual clock no thread may wait."""
 
-import asyncio
 import sqlite3
+import weakref
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from gateway.flow.journal_port import Resource
 from gateway.journal.events import Appender, read_salt
 from gateway.journal.journal import SCHEMA, SqliteTrail
 from gateway.journal.members import SqliteMemberships
 from gateway.journal.operations import Owner, SqliteOperations
-from gateway.journal.resources import SqliteResources
-from gateway.journal.state import SqliteRemovals
-from gateway.journal.store import Clock, Store
-from gateway.sqlite import load_migrations
-from tests.support.memory_journal import MemoryJournal
+from gateway.journal.resources import ResourceRow, SqliteResources
+from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
+from gateway.journal.store import Clock
+from gateway.sqlite import After, JobResult, load_migrations
+
+Work = Callable[[sqlite3.Connection], Any]
+
+
+@cache
+def empty_journal() -> bytes:
+    """Return the file of a journal in which nothing has happened yet."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for _, script in load_migrations(SCHEMA):
+            connection.executescript(script)
+        return connection.serialize()
 
 
 class InlineDatabase:
     """A `Database` without a thread: each function is its own transaction, in memory."""
 
+    failure = None
+
     def __init__(self) -> None:
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
-        for _, script in load_migrations(SCHEMA):
-            self._connection.executescript(script)
+        # whichever thread collects it closes it
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._connection.deserialize(empty_journal())
+        weakref.finalize(self, self._connection.close)
+        self._waiting: list[tuple[Work, After | None]] = []
+        self.bracket: Any = None
         self.salt = read_salt(self._connection)
 
-    async def write(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            value = work(self._connection)
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
-        return value
+    async def write(self, work: Work, after: After | None = None) -> Any:
+        waiting, self._waiting = self._waiting, []
+        for job in waiting:
+            self._written(*job)
+        return self.run(work, after)
 
-    async def read(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+    def run(self, work: Work, after: After | None = None) -> Any:
+        """Run a function in a transaction."""
+        result = self._written(work, after)
+        if result.error is not None:
+            raise result.error
+        return result.value
+
+    async def read(self, work: Work) -> Any:
         return work(self._connection)
 
-    def later(self, work: Callable[[sqlite3.Connection], Any]) -> "asyncio.Future[Any]":
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        done.set_result(work(self._connection))
-        return done
+    def later(self, work: Work, after: After | None = None) -> None:
+        self._waiting.append((work, after))
 
+    def forget(self) -> None:
+        """Lose what was to be written with the next function."""
+        self._waiting = []
 
-class ForgetfulJournal(MemoryJournal):
-    """The double of the journal; another process finds it as it was."""
-
-    async def restart(self) -> None:
-        """Nothing was in memory only."""
+    def _written(self, work: Work, after: After | None) -> JobResult:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            if self.bracket is not None:
+                self.bracket.begin(self._connection)
+            result = JobResult(work(self._connection))
+            if self.bracket is not None:
+                self.bracket.end(self._connection)
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            self._connection.execute("ROLLBACK")
+            if not isinstance(error, Exception):
+                raise
+            result = JobResult(error=error)
+        if after is not None:
+            after(result)
+        return result
 
 
 class InlineJournal:
@@ -59,20 +93,29 @@ class InlineJournal:
 
     def __init__(self, clock: Clock) -> None:
         self._database: Any = InlineDatabase()
-        self._store, self._clock = Store(self._database), clock
+        self._clock = clock
         self._appender = Appender(self._database.salt, clock, bytes)
         self._runs = count(1)
         self._open()
 
     def _open(self) -> None:
         owner = Owner(f"run {next(self._runs)}", timedelta(seconds=90))
-        self.operations = SqliteOperations(self._store, self._appender, self._clock, owner)
-        self.resources = SqliteResources(self._store, self._database)
-        self.memberships = SqliteMemberships(self._store)
-        self.removals = SqliteRemovals(self._store)
-        self.trail = SqliteTrail(self._store, Path(), self._appender)
+        database, appender, clock = self._database, self._appender, self._clock
+        self.resources = SqliteResources(database)
+        self.operations = SqliteOperations(database, self.resources, appender, clock, owner)
+        self.memberships = SqliteMemberships(database)
+        self.removals = SqliteRemovals(database)
+        self.trail = SqliteTrail(database, Path(), appender)
+        self.tokens = SqliteTokens(database, clock)
+        self.pauses = SqlitePauses(database, appender)
+
+    def store(self, resource: Resource) -> None:
+        """Have a resource as if a change had made it, without an event."""
+        record = ResourceRow.of(resource)
+        self._database.run(record.write)
 
     async def restart(self) -> None:
         """Forget what was in memory only, and doubt what was left open."""
+        self._database.forget()
         self._open()
         await self.operations.orphan()

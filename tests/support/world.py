@@ -4,7 +4,7 @@ One fault a run, at any of the points where something can fail; the same run wit
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
@@ -15,7 +15,7 @@ from gateway.audit.chain import stamp
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.entry_cache import EntryCache
-from gateway.flow.journal_port import Intent, Operation, Settlement
+from gateway.flow.journal_port import Begun, Intent, Key, Operation, Settlement
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change, Policy, Reply, Services, Target
 from gateway.flow.read import ReadQuery, Reads
@@ -187,6 +187,16 @@ class WorldOperations:
         self._world = world
         self._inner = inner
 
+    async def begin(
+        self, base: str, kind: ResourceType, keys: Sequence[Key], intent: Intent | None = None
+    ) -> Begun:
+        if intent is None:
+            begun: Begun = await self._inner.begin(base, kind, keys)
+            return begun
+        begun = await self._written("claim", lambda: self._inner.begin(base, kind, keys, intent))
+        self._world.claimed += begun.operation is not None
+        return begun
+
     async def claim(self, intent: Intent) -> Operation:
         operation: Operation = await self._written("claim", lambda: self._inner.claim(intent))
         self._world.claimed += 1
@@ -204,7 +214,7 @@ class WorldOperations:
             raise Crash
         done = await write()
         if fault == "crash after":
-            self._world.claimed += point == "claim"
+            self._world.claimed += point == "claim" and getattr(done, "operation", done) is not None
             raise Crash
         return done
 
@@ -219,11 +229,10 @@ class Process:
         self,
         world: World,
         mapping: TargetMapping,
-        journal: Callable[[Callable[[], datetime]], Any] = InlineJournal,
         **policy: Any,
     ) -> None:
         self.world = world
-        self.journal = journal(world.utc)
+        self.journal = InlineJournal(world.utc)
         self._policy = Policy(**{"settle": SETTLE, **policy})
         self.target = Target("phonebook", WorldTarget(world), mapping, self._policy, "http://gw/v2")
         self._start()
