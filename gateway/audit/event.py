@@ -2,9 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.users import acting
+
+
+class Line(NamedTuple):
+    """What changes in one place at a target. Both values are personal; None where there is none."""
+
+    path: str
+    before: Any
+    after: Any
+    rule: str | None = None  # which made it
+    personal_path: bool = False  # the path picks an element by its value, and so holds one
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,10 +22,12 @@ class Event:
     """One line of the audit trail (DESIGN section 9), before it has a seq and a hash.
 
     `fields` is the event without personal values; a value in it that is personal is given as `Personal`.
+    `lines` come first in its `diff`.
     """
 
     id: str
     fields: Mapping[str, Any]
+    lines: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
