@@ -1,45 +1,63 @@
-"""Events as links of a hash chain: personal values apart, their salted digests in the chain. Pure.
+"""Events as links of a hash chain: personal values apart, one digest of them all in the chain. Pure.
 
-The hash of an event covers the hash before it and the event without personal values, so whoever changes,
-removes or swaps events breaks it, and erasing a value does not.
+The hash of an event covers the hash before it, the event's place and names, and its body. In the body a
+personal value is a number, and one digest covers the digests of all of them, each made with a salt. So
+whoever changes, removes or swaps events breaks the chain; of a value that is erased, its digest stays.
+Events of older releases have a digest for each value in their bodies: `old_form`.
 """
 
 import hashlib
 import hmac
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from gateway.audit.event import Event, Personal
+from gateway.scim.difference import Line
 
-MARK: Final = "#"  # {"#": digest} stands where a personal value was
-PLACE: Final = re.compile(r'\{"#":"([0-9a-f]{64})"\}')  # in JSON; within a string its quotes would be escaped
-SALT: Final = 16  # bytes
-OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+MARK: Final = "#"  # {"#": 3} stands where the personal value of that number was; alone: the digest of all
+PLACE: Final = re.compile(r'\{"#":(\d+)\}')  # in JSON; within a string its quotes would be escaped
+SALT: Final = 18  # bytes
+TEXT: Final = 24  # characters that they are as base64
+NOTHING: Final = "[]"  # the personal values of an event that has none
+SORTED: Final = orjson.OPT_SORT_KEYS
+OPTIONS: Final = SORTED | orjson.OPT_PASSTHROUGH_DATACLASS
 FIRST: Final = ("id", "seq", "published", "event", "outcome", "actor", "client", "target", "diff")
 INDEXED: Final = {  # column of the trail -> where in the event
-    "event": ("event",),
+    "event": ("event", None),
     "target": ("target", "name"),
     "result": ("outcome", "result"),
-    "correlation_id": ("correlation_id",),
+    "correlation_id": ("correlation_id", None),
     "actor": ("actor", "name"),
 }
+APART: Final = ("event", "correlation_id")  # fields that stand in their column alone
+OWN: Final = frozenset({"id", "seq", "published"})  # of the chain, whatever an event says
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A personal value as it is kept: what its digest is made of."""
+class Value(NamedTuple):
+    """A personal value as it is kept: with its salt; erased: only its digest."""
 
-    salt: bytes
-    json: str
+    salt: str | None
+    content: Any  # the value, or the digest
+
+    @property
+    def shown(self) -> str | None:
+        """The value as JSON; None where it was erased."""
+        return None if self.salt is None else canonical(self.content)
+
+    @property
+    def digest(self) -> bytes:
+        """What the digest of the event's values is made of."""
+        if self.salt is None:
+            return bytes.fromhex(self.content)
+        return hashlib.sha256(orjson.dumps([self.salt, self.content], option=SORTED)).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The newest event: what the next one follows."""
 
     seq: int = 0
@@ -47,13 +65,26 @@ class Head:
     published: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """An event in its place: `body` is what the hash covers, byte for byte; its values in order."""
+class EventDraft(NamedTuple):
+    """An event that has yet to get its place: its body, and its personal values as they are kept."""
 
-    head: Head
+    id: str
+    indexed: tuple[str | None, ...]  # in the order of `INDEXED`
     body: str
-    values: tuple[Value, ...]
+    personal: str
+
+
+class Stored(NamedTuple):
+    """An event as it is kept."""
+
+    seq: int
+    id: str
+    published: str
+    event: str | None
+    correlation_id: str | None
+    body: str
+    personal: str
+    hash: str
 
 
 def canonical(value: Any) -> str:
@@ -61,53 +92,127 @@ def canonical(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def digest(salt: bytes, json: str) -> str:
-    """Return the digest that stands for a personal value."""
-    return hashlib.sha256(salt + json.encode()).hexdigest()
-
-
-def hash_of(previous: str, body: str) -> str:
+def hash_of(previous: str, text: str) -> str:
     """Return the hash of an event that follows the one with hash `previous`."""
-    return hashlib.sha256(b"\x00" + bytes.fromhex(previous) + body.encode()).hexdigest()
+    return hashlib.sha256(b"\x00" + bytes.fromhex(previous) + text.encode()).hexdigest()
 
 
-def seal(event: Event, head: Head, now: datetime, random: Callable[[int], bytes]) -> Sealed:
-    """Give an event its place after `head`, its personal values apart.
+def heading(seq: int, id: str, published: str, event: str | None, correlation_id: str | None) -> str:
+    """Return what the hash of an event covers before its body."""
+    return orjson.dumps([seq, id, published, event, correlation_id]).decode()
+
+
+def draft(event: Event, random: Callable[[int], bytes]) -> EventDraft:
+    """Make an event ready for its place, its personal values apart.
 
     Raises TypeError where it cannot be written as JSON, ValueError where it looks as if it had digests.
     """
-    values: list[Value] = []
+    values: list[Any] = []
+    lines = [_numbered(line, values) for line in event.lines]
+    in_lines = len(values)
 
-    def apart(value: Any) -> dict[str, str]:
+    def marked(value: Any) -> dict[str, int]:
         if not isinstance(value, Personal):
             raise TypeError(f"an event cannot hold a {type(value).__name__}")
-        kept = Value(random(SALT), canonical(value.value))
-        values.append(kept)
-        return {MARK: digest(kept.salt, kept.json)}
+        values.append(value.value)
+        return {MARK: len(values) - 1}
 
-    published = next_published(head.published, now)
-    public = {**event.fields, "id": event.id, "seq": head.seq + 1, "published": published}
-    body = orjson.dumps(public, default=apart, option=OPTIONS).decode()
-    if len(digests(body)) != len(values):
+    indexed = columns(event.fields)
+    left = {name: value for name, value in event.fields.items() if name not in OWN}
+    for name in APART:
+        if isinstance(left.get(name), str):
+            del left[name]
+    body = orjson.dumps(left, default=marked, option=OPTIONS)
+    if body.count(b'"#":') != len(values) - in_lines:
         raise ValueError(f"an event may not have a field named {MARK}")
-    return Sealed(Head(head.seq + 1, hash_of(head.hash, body), published), body, tuple(values))
+    if not values and not lines:
+        return EventDraft(event.id, indexed, body.decode(), NOTHING)
+    made, personal = _salted(values, random)
+    mark = orjson.dumps({MARK: [made, lines] if lines else made})
+    joint = b"," if left else b""
+    return EventDraft(event.id, indexed, b"".join((mark[:-1], joint, body[1:])).decode(), personal)
 
 
-def digests(body: str) -> list[str]:
-    """Return the digests in an event's body, in the order of its values."""
-    return PLACE.findall(body)
+def _numbered(line: Line, values: list[Any]) -> list[Any]:
+    """Return a line with numbers for its personal values, which are added to `values`."""
+    path, before, after, rule, personal_path = line
+    parts: list[Any] = [path, None, None, rule]
+    if personal_path:
+        parts[0] = len(values)
+        values.append(path)
+    if before is not None:
+        parts[1] = len(values)
+        values.append(before)
+    if after is not None:
+        parts[2] = len(values)
+        values.append(after)
+    return parts
 
 
-def join(body: str, values: Sequence[str | None], previous: str, hash: str) -> dict[str, Any]:
-    """Return the event for reading: values (JSON texts) back in place, null where they were erased."""
-    left = iter(values)
-    full: dict[str, Any] = orjson.loads(PLACE.sub(lambda _: next(left, None) or "null", body))
-    return {name: full[name] for name in FIRST if name in full} | full | {"prev": previous, "hash": hash}
+def _salted(values: Sequence[Any], random: Callable[[int], bytes]) -> tuple[str, str]:
+    """Return the digest of personal values, and how they are kept."""
+    salts = b64encode(random(SALT * len(values))).decode()
+    dumps, sha256 = orjson.dumps, hashlib.sha256
+    kept = [
+        dumps([salts[at * TEXT : (at + 1) * TEXT], value], option=SORTED) for at, value in enumerate(values)
+    ]
+    made = sha256(b"".join([sha256(pair).digest() for pair in kept])).hexdigest()
+    return made, f"[{b','.join(kept).decode()}]"
+
+
+def place(draft: EventDraft, head: Head, now: datetime) -> Head:
+    """Return the place of an event after `head`."""
+    seq, published = head.seq + 1, next_published(head.published, now)
+    event, _, _, correlation_id, _ = draft.indexed
+    covered = heading(seq, draft.id, published, event, correlation_id) + draft.body
+    return Head(seq, hash_of(head.hash, covered), published)
+
+
+def values_of(personal: str) -> list[Value]:
+    """Return the personal values of an event, in order of their numbers; raises ValueError, TypeError."""
+    return [Value(None, kept) if isinstance(kept, str) else Value(*kept) for kept in orjson.loads(personal)]
+
+
+def without(personal: str, number: int | None) -> str:
+    """Return the personal values of an event without one of them, or any where `number` is None."""
+    values = enumerate(values_of(personal))
+    kept = [Value(None, value.digest.hex()) if number in (None, at) else value for at, value in values]
+    return canonical([value.content if value.salt is None else list(value) for value in kept])
+
+
+def digest_of(values: Sequence[Value]) -> str:
+    """Return the digest that stands for all personal values of an event."""
+    return hashlib.sha256(b"".join(value.digest for value in values)).hexdigest()
+
+
+def join(stored: Stored, previous: str) -> dict[str, Any]:
+    """Return the event for reading: personal values back in place, null where they were erased."""
+    shown = [value.shown or "null" for value in values_of(stored.personal)]
+    full: dict[str, Any] = orjson.loads(PLACE.sub(lambda found: shown[int(found[1])], stored.body))
+    if isinstance(mark := full.pop(MARK, None), list):
+        full["diff"] = [*(_line(line, shown) for line in mark[1]), *full.get("diff", ())]
+    for name in APART:
+        if (value := getattr(stored, name)) is not None:
+            full[name] = value
+    own = {"id": stored.id, "seq": stored.seq, "published": stored.published}
+    return in_order(full | own, previous, stored.hash)
+
+
+def in_order(full: Mapping[str, Any], previous: str, hash: str) -> dict[str, Any]:
+    """Return an event with its fields in the order in which it is shown."""
+    ordered = {name: full[name] for name in (*FIRST, *sorted(full)) if name in full}
+    return ordered | {"prev": previous, "hash": hash}
 
 
 def columns(public: Mapping[str, Any]) -> tuple[str | None, ...]:
     """Return what the trail is indexed by, in the order of `INDEXED`; None where absent."""
-    return tuple(_at(public, path) for path in INDEXED.values())
+    found: list[str | None] = []
+    for name, inner in INDEXED.values():
+        value = public.get(name)
+        if inner is not None:
+            value = value.get(inner) if isinstance(value, dict) else None
+        found.append(value if isinstance(value, str) else None)
+    return tuple(found)
 
 
 def subject(key: bytes, name: str) -> str:
@@ -117,7 +222,9 @@ def subject(key: bytes, name: str) -> str:
 
 def stamp(moment: datetime) -> str:
     """Return a moment as RFC 3339 in UTC with microseconds, always of one length."""
-    return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
 
 
 def stamp_of(text: str) -> str:
@@ -134,7 +241,12 @@ def next_published(previous: str, now: datetime) -> str:
     return stamp(datetime.fromisoformat(previous) + timedelta(microseconds=1))
 
 
-def _at(public: Any, path: Sequence[str]) -> str | None:
-    for name in path:
-        public = public.get(name) if isinstance(public, Mapping) else None
-    return public if isinstance(public, str) else None
+def _line(line: Sequence[Any], shown: Sequence[str]) -> dict[str, Any]:
+    path, before, after, rule = line
+    return {
+        "after": None if after is None else orjson.loads(shown[after]),
+        "before": None if before is None else orjson.loads(shown[before]),
+        "op": "add" if before is None else "remove" if after is None else "replace",
+        "path": orjson.loads(shown[path]) if isinstance(path, int) else path,
+        "rule": rule,
+    }

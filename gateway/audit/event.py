@@ -13,11 +13,12 @@ class Event:
     """One line of the audit trail (DESIGN section 9), before it has a seq and a hash.
 
     `fields` is the event without personal values; a value in it that is personal is given as `Personal`.
+    `lines` come first in its `diff`.
     """
 
     id: str
     fields: Mapping[str, Any]
-    lines: tuple[Line, ...] = ()  # of `diff`, before those that are in `fields`
+    lines: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +33,6 @@ class Remark(Personal):
     """A sentence kept apart as well: a target may have quoted in it what these documents hold."""
 
     quotes: tuple[Any, ...] = ()
-
-
-def expanded(event: Event) -> Event:
-    """Return the event with its lines in its fields."""
-    lines = [
-        {
-            "path": Personal(line.path) if line.personal_path else line.path,
-            "op": line.op,
-            "before": None if line.before is None else Personal(line.before),
-            "after": None if line.after is None else Personal(line.after),
-            "rule": line.rule,
-        }
-        for line in event.lines
-    ]
-    fields = {name: lines + value if name == "diff" else value for name, value in event.fields.items()}
-    return Event(event.id, fields)
 
 
 NOTHING: Final[Mapping[str, Any]] = {"name": None, "type": None, "id": None, "user_name": None}

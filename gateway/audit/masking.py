@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.audit.event import Event, Personal, Remark
+from gateway.scim.difference import Line
 
 LABELS: Final = frozenset({"type"})  # says which of several values it is, not whose
 MASK: Final = "***"
@@ -50,7 +51,17 @@ def masked_event(event: Event, masking: Masking, subject: str | None) -> Event:
     """Return the event with every personal value covered, its level, and by what `history` finds it."""
     fields = {name: _masked_value(value, name, masking.mask) for name, value in event.fields.items()}
     known = {"subject": Personal(subject)} if subject is not None else {}
-    return replace(event, fields={**fields, "level": masking.level, **known})
+    lines = tuple(_masked_line(line, masking.mask) for line in event.lines)
+    return replace(event, fields={**fields, "level": masking.level, **known}, lines=lines)
+
+
+def _masked_line(line: Line, mask: Mask) -> Line:
+    path = _masked_path(line.path, mask) if line.personal_path else line.path
+    return line._replace(path=path, before=_covered(line.before, mask), after=_covered(line.after, mask))
+
+
+def _masked_path(path: str, mask: Mask) -> str:
+    return _LITERALS.sub(lambda found: mask(found[0]), path)
 
 
 def _masked_value(value: Any, name: str, mask: Mask) -> Any:
@@ -58,7 +69,7 @@ def _masked_value(value: Any, name: str, mask: Mask) -> Any:
     if isinstance(value, Remark):
         return Personal(_quoted(value, mask))
     if isinstance(value, Personal) and name == "path":
-        return Personal(_LITERALS.sub(lambda found: mask(found[0]), value.value))
+        return Personal(_masked_path(value.value, mask))
     if isinstance(value, Personal):
         return Personal(_covered(value.value, mask))
     if isinstance(value, Mapping):

@@ -14,7 +14,7 @@ from typing import Final
 
 from gateway.audit.chain import Head, stamp
 from gateway.errors import JournalUnavailable
-from gateway.journal.events import READ_HEAD, changed_part, rows
+from gateway.journal.events import READ_HEAD, changed_part, first_from, is_old_file, rows
 from gateway.journal.store import open_archive, unreadable
 from gateway.journal.verify import READ_BASE
 
@@ -25,8 +25,10 @@ ATTACH: Final = "ATTACH ? AS journal"
 TABLES: Final = """
     SELECT sql FROM journal.sqlite_schema WHERE tbl_name IN ('event', 'event_value') AND sql IS NOT NULL
     ORDER BY type DESC"""  # tables before their indexes
+ADD_PERSONAL: Final = "ALTER TABLE main.event ADD COLUMN personal TEXT"  # to a file of an older release
 IS_MADE: Final = "SELECT 1 FROM main.sqlite_schema LIMIT 1"
-SPAN: Final = "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM event"
+SPAN: Final = """
+    SELECT coalesce((SELECT min(seq) FROM event), 0), coalesce((SELECT max(seq) FROM event), 0)"""
 STRANGER: Final = "SELECT seq FROM event WHERE substr(published, 1, 7) <> ? LIMIT 1"
 COPY: Final = (
     "INSERT INTO main.event SELECT * FROM journal.event WHERE seq BETWEEN ? AND ?",
@@ -130,6 +132,8 @@ def _fill(archive: sqlite3.Connection, journal: Path, month: Month) -> None:
     if archive.execute(IS_MADE).fetchone() is None:
         for (sql,) in archive.execute(TABLES).fetchall():
             archive.execute(sql)
+    elif is_old_file(archive):
+        archive.execute(ADD_PERSONAL)
     first = max(month.before.seq, archive.execute(SPAN).fetchone()[1]) + 1
     for start in range(first, month.last.seq + 1, PAGE):
         for sql in COPY:
@@ -161,8 +165,7 @@ def _sync(path: Path) -> None:
 BATCH: Final = 250  # events removed in one transaction: nobody waits long for it
 
 PUBLISHED: Final = "SELECT published FROM event WHERE seq = ?"
-LAST_BEFORE: Final = """
-    SELECT seq, hash, published FROM event WHERE published < ? ORDER BY published DESC LIMIT 1"""
+LAST_BEFORE: Final = "SELECT seq, hash, published FROM event WHERE seq < ? ORDER BY seq DESC LIMIT 1"
 HASH: Final = "SELECT hash FROM event WHERE seq = ?"
 REMOVE: Final = ("DELETE FROM event_value WHERE seq <= ?", "DELETE FROM event WHERE seq <= ?")
 MOVE_BASE: Final = "UPDATE trail_base SET seq = ?, hash = ?"
@@ -174,7 +177,7 @@ def oldest_month(connection: sqlite3.Connection, before: datetime) -> Month | No
     first = connection.execute(PUBLISHED, (base.seq + 1,)).fetchone()
     if first is None or (end := _end(first[0])) > stamp(before):
         return None
-    last = Head(*connection.execute(LAST_BEFORE, (end,)).fetchone())
+    last = Head(*connection.execute(LAST_BEFORE, (first_from(connection, end),)).fetchone())
     if last.seq >= connection.execute(READ_HEAD).fetchone()[0]:
         return None
     return Month(first[0][:7], base, last)

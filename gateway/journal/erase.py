@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 
 from gateway.admin.acts import Erased, Kept
-from gateway.audit.chain import subject
+from gateway.audit.chain import stamp, subject, values_of, without
 from gateway.audit.event import Event
 from gateway.errors import JournalUnavailable
 from gateway.journal.archive import (
@@ -28,7 +28,8 @@ from gateway.journal.archive import (
     rewriting,
     span_of,
 )
-from gateway.journal.events import Appender
+from gateway.journal.events import Appender, is_old_file
+from gateway.journal.state import FORGET_REMOVALS
 from gateway.journal.store import Clock, answered, archives_of, open_archive
 from gateway.log import get_logger
 from gateway.scim.documents import fold
@@ -43,12 +44,16 @@ OF_IDS: Final = """
     WHERE target = ? AND subject IS NOT NULL AND json_extract(body, '$.target.type') = 'User'
       AND json_extract(body, '$.target.id') IN (SELECT value FROM json_each(?)) ORDER BY seq"""
 NAMING: Final = """
+    SELECT seq, personal FROM event
+    WHERE tells(personal) AND subject IS NOT ?"""  # a group may have the same name
+NAMING_OLD: Final = """
     SELECT v.seq, v.n FROM event_value AS v JOIN event AS e ON e.seq = v.seq
-    WHERE tells(v.value) AND e.subject IS NOT ?"""  # a group may have the same name
-FORGET: Final = (  # what an event says of somebody: one value, or with n null all, and by what it is found
-    """UPDATE event_value SET salt = NULL, value = NULL WHERE seq = :seq AND coalesce(:n, n) = n""",
-    """UPDATE event SET subject = NULL WHERE seq = :seq AND :n IS NULL""",
-)
+    WHERE tells(v.value) AND e.subject IS NOT ?"""
+FORGET_SUBJECT: Final = "UPDATE event SET subject = NULL WHERE seq = :seq AND :n IS NULL"
+PERSONAL: Final = "SELECT personal FROM event WHERE seq = ? AND personal IS NOT NULL"
+FORGET: Final = "UPDATE event SET personal = ? WHERE seq = ?"
+FORGET_OLD: Final = """
+    UPDATE event_value SET salt = NULL, value = NULL WHERE seq = :seq AND coalesce(:n, n) = n"""
 LATER: Final = "INSERT INTO erasing VALUES (:seq, :n)"
 REWRITE: Final = "INSERT INTO erasing VALUES (0, NULL)"
 PEOPLE: Final = """
@@ -58,9 +63,10 @@ PEOPLE: Final = """
     ORDER BY base, key"""
 UNSETTLED: Final = """
     SELECT base FROM op
-    WHERE state <> 'closed' AND type = 'User'
-      AND (EXISTS (SELECT 1 FROM json_each(keys) AS key
-                   WHERE key.value ->> 0 = 'name' AND key.value ->> 1 = :name)
+    WHERE type = 'User'
+      AND (EXISTS (SELECT 1 FROM json_each(intent, '$.keys') AS key
+                   WHERE json_extract(key.value, '$[0]') = 'name'
+                     AND json_extract(key.value, '$[1]') = :name)
            OR base || ' ' || resource IN (SELECT value FROM json_each(:ids)))"""
 
 Id = tuple[str, str]  # target, our id
@@ -164,12 +170,18 @@ def _naming(connection: sqlite3.Connection, name: str, known: str) -> Iterator[t
         return text in folded or quoted in folded
 
     connection.create_function("tells", 1, tells, deterministic=True)
-    yield from connection.execute(NAMING, (known,))
+    yield from connection.execute(NAMING_OLD, (known,))
+    for seq, personal in () if is_old_file(connection) else connection.execute(NAMING, (known,)):
+        yield from ((seq, n) for n, value in enumerate(values_of(personal)) if tells(value.shown))
 
 
 def _forget(connection: sqlite3.Connection, parts: Sequence[Part]) -> None:
-    for sql in FORGET:
-        connection.executemany(sql, parts)
+    """Remove values from events: one, or with `n` None all, and then by what the event is found too."""
+    connection.executemany(FORGET_OLD, parts)
+    connection.executemany(FORGET_SUBJECT, parts)
+    for part in () if is_old_file(connection) else parts:
+        if row := connection.execute(PERSONAL, (part["seq"],)).fetchone():
+            connection.execute(FORGET, (without(row[0], part["n"]), part["seq"]))
 
 
 def _remove_originals(
@@ -255,6 +267,7 @@ class Retention:
             await self._finish()
             moved: list[str] = []
             before = self.clock() - timedelta(seconds=retention)
+            await self.database.write(lambda file: file.execute(FORGET_REMOVALS, (stamp(before),)).rowcount)
             while month := await self.database.read(partial(oldest_month, before=before)):
                 await self._move(month)
                 moved.append(month.name)

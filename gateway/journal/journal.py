@@ -16,7 +16,7 @@ from gateway.audit.masking import NO_MASKING, Masking
 from gateway.audit.query import AuditQuery, Batch
 from gateway.errors import JournalUnavailable
 from gateway.journal.erase import Retention
-from gateway.journal.events import Appender, page, read_head, read_salt
+from gateway.journal.events import Appender, Drafted, page, read_head, read_salt
 from gateway.journal.members import SqliteMemberships
 from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.reader import counts
@@ -34,20 +34,22 @@ class SqliteTrail:
         self._database = database
         self._path = path
         self._appender = appender
-        self._waiting: list[Event] = []  # for the next batch
+        self._waiting: list[Drafted] = []  # for the next batch
         self._is_queued = False
 
     async def append(self, events: Sequence[Event]) -> None:
         """Add events durably, in order."""
-        await self._database.write(lambda connection: self._appender.write(connection, events))
+        made = [self._appender.drafted(event) for event in events]
+        await self._database.write(lambda connection: self._appender.add(connection, made))
 
     def later(self, event: Event) -> None:
         """Add an event with what is written next, or at the close; raises `JournalUnavailable`."""
         if (failure := self._database.failure) is not None:
             raise JournalUnavailable(f"the journal cannot be used now: {failure}")
+        made = self._appender.drafted(event)
         if not self._is_queued:
             self._write_waiting()
-        self._waiting.append(event)
+        self._waiting.append(made)
 
     async def page(
         self, before: int | None, count: int, since: str | None, until: str | None
@@ -79,7 +81,7 @@ class SqliteTrail:
         def work(connection: sqlite3.Connection) -> None:
             nonlocal written
             events = tuple(self._waiting)
-            self._appender.write(connection, events)
+            self._appender.add(connection, events)
             written = len(events)
 
         def done(result: JobResult) -> None:
@@ -141,7 +143,7 @@ class SqliteJournal:
             opened.push_async_callback(database.close)
             own = Owner(owner, timedelta(seconds=lease))
             salt = await database.read(read_salt)
-            appender = Appender(salt, clock, random, maskings)
+            database.bracket = appender = Appender(salt, clock, random, maskings)
             retention = Retention(path, salt, database, appender, clock)
             journal = await cls._over(retention, lock, own)
             opened.pop_all()

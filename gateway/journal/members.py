@@ -39,10 +39,16 @@ NOW: Final = """
     SELECT r.id, r.state = 'deleted', l.target_id
     FROM resource AS r LEFT JOIN link AS l ON l.resource = r.key AND l.target = ?
     WHERE r.base = ? AND r.type IN ('User', 'Group') AND r.id IN ({marks})"""
-OWNERS: Final = """
+OWNERS: Final = (  # by an id that is not ours, and by one that is
+    """
     SELECT l.target_id, r.id FROM link AS l JOIN resource AS r ON r.key = l.resource
     WHERE l.target = ? AND r.base = ? AND l.type IN ('User', 'Group') AND r.state <> 'deleted'
-    AND l.target_id IN ({marks})"""
+    AND l.own = 0 AND l.target_id IN ({marks})""",
+    """
+    SELECT r.id, r.id FROM resource AS r JOIN link AS l ON l.resource = r.key
+    WHERE l.target = ? AND r.base = ? AND r.type IN ('User', 'Group') AND r.state <> 'deleted'
+    AND l.own = 1 AND r.id IN ({marks})""",
+)
 DUE: Final = """
     SELECT r.id, m.member FROM member AS m JOIN resource AS r ON r.key = m."group"
     WHERE m.target = ? AND m.due = 1 AND r.base = ? ORDER BY m."group" LIMIT ?"""
@@ -60,7 +66,7 @@ class SqliteMemberships:
 
     async def target_ids(self, base: str, target: str, ids: Sequence[str]) -> Mapping[str, str | None]:
         """Return the entries of our resources on a target: None for one without, nothing for one unknown."""
-        return dict(await self._pairs(TARGET_IDS, (target, base), ids))
+        return dict(await self._pairs((TARGET_IDS,), (target, base), ids))
 
     async def owners(self, base: str, target: str, target_ids: Sequence[str]) -> Mapping[str, str]:
         """Return our ids by those of a target."""
@@ -74,9 +80,16 @@ class SqliteMemberships:
             groups.setdefault(group, []).append(member)
         return {group: tuple(members) for group, members in groups.items()}
 
-    async def _pairs(self, sql: str, before: tuple[str, ...], ids: Sequence[str]) -> list[tuple[Any, Any]]:
+    async def _pairs(
+        self, asked: Sequence[str], before: tuple[str, ...], ids: Sequence[str]
+    ) -> list[tuple[Any, Any]]:
         def work(connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
-            return [pair for some in _chunks(ids) for pair in _some(connection, sql, before, some)]
+            return [
+                pair
+                for some in _chunks(ids)
+                for sql in asked
+                for pair in _some(connection, sql, before, some)
+            ]
 
         return await self._database.read(work) if ids else []
 

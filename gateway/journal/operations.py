@@ -17,6 +17,7 @@ from gateway.flow.journal_port import (
     KeysTaken,
     Operation,
     OperationState,
+    Outcome,
     Resource,
     Settlement,
     StaleFence,
@@ -33,32 +34,28 @@ from gateway.sqlite import After, Database, JobResult
 
 NOBODY: Final[Mapping[tuple[str, str], "Holder"]] = {}
 
+DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.REPLAYED)
+
 ADD: Final = """
-    INSERT INTO op (id, base, target, type, operation, resource, target_id, correlation_id, becomes,
-                    removes, keys, wanted, original, members, state, fence, owner, lease_until, attempts,
-                    opened)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', 1, ?, ?, 1, ?)"""
-CLOSE: Final = """
-    UPDATE op SET state = 'closed', outcome = ?, closed = ?,
-        keys = NULL, wanted = NULL, original = NULL, members = NULL, reason = NULL
-    WHERE id = ? AND fence = ? AND state <> 'closed'"""
+    INSERT INTO op (id, base, target, type, operation, resource, correlation_id, removes, intent, state,
+                    fence, owner, lease_until, attempts, opened)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', 1, ?, ?, 1, ?)"""
+REMOVE: Final = "DELETE FROM op WHERE id = ? AND fence = ?"
+REMEMBER: Final = "INSERT INTO removal (target, resource, opened, closed) VALUES (?, ?, ?, ?)"
 MARK: Final = """
-    UPDATE op SET state = ?, reason = ?, due = ?, attempts = ?, lease_until = ''
-    WHERE id = ? AND fence = ? AND state <> 'closed'"""
+    UPDATE op SET state = ?, reason = ?, due = ?, attempts = ?, lease_until = '' WHERE id = ? AND fence = ?"""
 TAKE: Final = """
     UPDATE op SET owner = ?, lease_until = ?, fence = fence + 1, attempts = attempts + 1, state = 'doubt'
-    WHERE id = ? AND fence = ? AND state <> 'closed' AND (owner = ? OR lease_until <= ?)"""
-IS_AT: Final = "SELECT 1 FROM op WHERE id = ? AND fence = ? AND state <> 'closed'"
-ORPHAN: Final = """
-    UPDATE op SET state = iif(state = 'open', 'doubt', state), lease_until = '', due = ''
-    WHERE state <> 'closed'"""
+    WHERE id = ? AND fence = ? AND (owner = ? OR lease_until <= ?)"""
+IS_AT: Final = "SELECT 1 FROM op WHERE id = ? AND fence = ?"
+ORPHAN: Final = "UPDATE op SET state = iif(state = 'open', 'doubt', state), lease_until = '', due = ''"
 EVERYWHERE: Final = """
-    SELECT id, base, target, type, operation, keys, resource, target_id, wanted, original, becomes,
-           correlation_id, removes, fence, state, attempts, opened, due, reason, members
-    FROM op WHERE state <> 'closed'"""
-UNSETTLED: Final = EVERYWHERE + " AND base = ?"
-NAMED: Final = EVERYWHERE + " AND id IN ({ids}) ORDER BY rowid"
-HELD: Final = "SELECT id, base, target, type, keys FROM op WHERE state <> 'closed'"
+    SELECT id, base, target, type, operation, resource, correlation_id, removes, intent,
+           fence, state, attempts, opened, due, reason
+    FROM op"""
+UNSETTLED: Final = f"{EVERYWHERE} WHERE base = ? ORDER BY rowid"
+NAMED: Final = f"{EVERYWHERE} WHERE id IN ({{ids}}) ORDER BY rowid"
+HELD: Final = "SELECT id, base, target, type, json_extract(intent, '$.keys') FROM op"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +194,7 @@ class SqliteOperations:
         record = None if settlement.resource is None else ResourceRow.of(settlement.resource)
         members = _member_writer(settlement)
         closed = stamp(self._clock())
+        event = self._appender.drafted(settlement.event)
 
         def work(connection: sqlite3.Connection) -> bool:
             if operation is not None and not _close(connection, operation, settlement.outcome, closed):
@@ -207,7 +205,7 @@ class SqliteOperations:
                 record.write(connection)
             if members is not None:
                 members(connection)
-            self._appender.write(connection, [settlement.event])
+            self._appender.add(connection, [event])
             return True
 
         def done(result: JobResult) -> None:
@@ -220,7 +218,7 @@ class SqliteOperations:
 
     async def mark(self, operation: Operation, mark: Transition, event: Event | None = None) -> Operation:
         """Record how an operation stands that cannot be settled now; raises `StaleFence`."""
-        events = [] if event is None else [event]
+        events = [] if event is None else [self._appender.drafted(event)]
         attempts = operation.attempts if mark.attempts is None else mark.attempts
         at = (operation.intent.op_id, operation.fence)
 
@@ -228,7 +226,7 @@ class SqliteOperations:
             row = (mark.standing, mark.reason, mark.due, attempts, *at)
             if not connection.execute(MARK, row).rowcount:
                 return False
-            self._appender.write(connection, events)
+            self._appender.add(connection, events)
             return True
 
         if not await self._database.write(work):
@@ -246,7 +244,9 @@ class SqliteOperations:
         def work(connection: sqlite3.Connection) -> list[Any]:
             if keys:
                 return _named(connection, held)
-            return connection.execute(*((UNSETTLED, (base,)) if base else (EVERYWHERE,))).fetchall()
+            if base is None:
+                return connection.execute(f"{EVERYWHERE} ORDER BY rowid").fetchall()
+            return connection.execute(UNSETTLED, (base,)).fetchall()
 
         return tuple(_operation(row) for row in await self._database.read(work))
 
@@ -273,7 +273,7 @@ class SqliteOperations:
         for op_id, base, target, type, keys in await self._database.read(
             lambda connection: connection.execute(HELD).fetchall()
         ):
-            self._held.take(op_id, base, (target, type), _keys(keys))
+            self._held.take(op_id, base, (target, type), _keys(orjson.loads(keys)))
 
     def _times(self) -> tuple[str, str]:
         now = self._clock()
@@ -287,19 +287,38 @@ def _member_writer(settlement: Settlement) -> Callable[[sqlite3.Connection], Non
 
 def _row(intent: Intent) -> tuple[Any, ...]:
     i = intent
-    keys = dumps([list(key) for key in i.keys])
-    what = (i.op_id, i.base, i.target, i.type, i.operation, i.resource_id, i.target_id, i.correlation_id)
-    members = dumps(i.members) if i.members else None
-    return (*what, i.state, i.removes, keys, dumps(i.wanted), dumps(i.original), members)
+    said = {
+        "keys": [list(key) for key in i.keys],
+        "target_id": i.target_id,
+        "wanted": i.wanted,
+        "original": i.original,
+        "state": i.state,
+        "members": i.members if i.members else None,
+    }
+    what = (i.op_id, i.base, i.target, i.type, i.operation, i.resource_id, i.correlation_id, i.removes)
+    return (*what, dumps(said))
 
 
 def _operation(row: Sequence[Any]) -> Operation:
-    op_id, base, target, type, operation, keys, resource, target_id, wanted, original, becomes, cid = row[:12]
-    removes, fence, state, attempts, opened, due, reason, members = row[12:]
-    what = (op_id, base, target, ResourceType(type), operation, _keys(keys), resource, target_id)
-    documents = (orjson.loads(wanted), orjson.loads(original))
-    delta = _delta(orjson.loads(members)) if members else Delta()
-    intent = Intent(*what, *documents, State(becomes), cid, bool(removes), delta)
+    op_id, base, target, type, operation, resource, correlation_id, removes, text = row[:9]
+    fence, state, attempts, opened, due, reason = row[9:]
+    said = orjson.loads(text)
+    intent = Intent(
+        op_id=op_id,
+        base=base,
+        target=target,
+        type=ResourceType(type),
+        operation=operation,
+        keys=_keys(said["keys"]),
+        resource_id=resource,
+        target_id=said["target_id"],
+        wanted=said["wanted"],
+        original=said["original"],
+        state=State(said["state"]),
+        correlation_id=correlation_id,
+        removes=bool(removes),
+        members=_delta(said["members"]) if said["members"] else Delta(),
+    )
     return Operation(intent, fence, OperationState(state), attempts, opened, due, reason)
 
 
@@ -319,8 +338,8 @@ def taken(operation: Operation) -> Operation:
     return replace(operation, fence=fence, attempts=attempts, standing=OperationState.DOUBT)
 
 
-def _keys(text: str) -> tuple[Key, ...]:
-    return tuple(Key(kind, value) for kind, value in orjson.loads(text))
+def _keys(said: Iterable[Sequence[str]]) -> tuple[Key, ...]:
+    return tuple(Key(kind, value) for kind, value in said)
 
 
 def _named(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Any]:
@@ -329,6 +348,11 @@ def _named(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Any]:
     return connection.execute(NAMED.format(ids=", ".join("?" * len(ids))), ids).fetchall()
 
 
-def _close(connection: sqlite3.Connection, operation: Operation, outcome: str, closed: str) -> bool:
-    at = (operation.intent.op_id, operation.fence)
-    return bool(connection.execute(CLOSE, (outcome, closed, *at)).rowcount)
+def _close(connection: sqlite3.Connection, operation: Operation, outcome: Outcome, closed: str) -> bool:
+    intent = operation.intent
+    if not connection.execute(REMOVE, (intent.op_id, operation.fence)).rowcount:
+        return False
+    if intent.removes and outcome in DONE:
+        who = intent.resource_id or intent.op_id
+        connection.execute(REMEMBER, (intent.target, who, operation.opened, closed))
+    return True

@@ -29,9 +29,10 @@ BRAKES: Final = """
     FROM brake WHERE tripped IS NOT NULL AND target = coalesce(:target, target) ORDER BY tripped"""
 UNSETTLED: Final = """
     SELECT id, target, operation,
-           coalesce(json_extract(original, '$.userName'), json_extract(original, '$.displayName')),
+           coalesce(json_extract(intent, '$.original.userName'),
+                    json_extract(intent, '$.original.displayName')),
            state, attempts, opened, nullif(due, ''), reason, correlation_id
-    FROM op WHERE state <> 'closed' AND target = coalesce(:target, target) ORDER BY opened, id"""
+    FROM op WHERE target = coalesce(:target, target) ORDER BY opened, id"""
 UNACKNOWLEDGED: Final = """
     SELECT id, base, 'create',
            coalesce(json_extract(original, '$.userName'), json_extract(original, '$.displayName')),
@@ -178,9 +179,7 @@ def reading(path: Path) -> Iterator[Reader]:
         raise JournalUnavailable(f"the journal {path} cannot be read: {error}") from error
 
 
-COUNT_UNSETTLED: Final = (
-    "SELECT target, state, count(*) FROM op WHERE state <> 'closed' GROUP BY target, state"
-)
+COUNT_UNSETTLED: Final = "SELECT target, state, count(*) FROM op GROUP BY target, state"
 BRAKED: Final = "SELECT target, tripped FROM brake WHERE tripped IS NOT NULL"
 SIZE: Final = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 

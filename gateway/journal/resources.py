@@ -13,7 +13,7 @@ import orjson
 
 from gateway.errors import JournalUnavailable, Uniqueness
 from gateway.flow.journal_port import IdTaken, Key, Link, Resource, State
-from gateway.flow.target_port import ResourceType
+from gateway.flow.target_port import Attributes, ResourceType
 from gateway.journal.members import leave_groups, note_arrival, note_moves
 from gateway.scim.documents import fold
 from gateway.scim.names import NAMES
@@ -32,14 +32,23 @@ BY: Final = {  # kind of key -> the resources it finds
 AFTER: Final = """
     SELECT key FROM resource WHERE base = ? AND type = ? AND id > ? AND state <> 'deleted'
     ORDER BY id LIMIT ?"""
-LINKED: Final = """
+LINKED: Final = (  # by an id that is not ours, and by one that is
+    """
     SELECT l.resource FROM link AS l JOIN resource AS r ON r.key = l.resource
-    WHERE l.target = ? AND l.type = ? AND l.target_id = ? AND r.base = ? AND r.state <> 'deleted'"""
+    WHERE l.target = ? AND l.type = ? AND l.target_id = ? AND l.own = 0
+      AND r.base = ? AND r.state <> 'deleted'""",
+    """
+    SELECT r.key FROM resource AS r JOIN link AS l ON l.resource = r.key
+    WHERE l.target = ? AND r.type = ? AND r.id = ? AND l.own = 1
+      AND r.base = ? AND r.state <> 'deleted'""",
+)
 WITH_LINKS: Final = """
     SELECT r.key, r.base, r.type, r.id, r.original, r.state, r.created, r.modified, r.replied,
            l.target, l.target_id, l.sent, l.seen
     FROM resource AS r LEFT JOIN link AS l ON l.resource = r.key
-    WHERE r.key IN ({keys}) ORDER BY r.id, r.key"""
+    WHERE r.key IN ({}) ORDER BY r.id, r.key"""
+IS_KNOWN: Final = "SELECT {}"  # whether any of the keys is known: of a newcomer none is
+PARTS: Final = {WITH_LINKS: ("", " UNION ALL ", ""), IS_KNOWN: ("EXISTS (", ") OR EXISTS (", ")")}
 FEW: Final = 8  # keys that are looked for in one statement
 ADD: Final = """
     INSERT INTO resource
@@ -52,12 +61,12 @@ STORE: Final = f"""{ADD}
         state = excluded.state, created = excluded.created, modified = excluded.modified,
         replied = excluded.replied"""
 ADD_LINK: Final = """
-    INSERT INTO link (resource, target, type, target_id, sent, seen) VALUES (?, ?, ?, ?, ?, ?)"""
+    INSERT INTO link (resource, type, target, target_id, own, sent, seen) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 STORE_LINK: Final = """
-    INSERT INTO link (resource, target, type, target_id, sent, seen)
-    SELECT key, ?, type, ?, ?, ? FROM resource WHERE base = ? AND type = ? AND id = ?
+    INSERT INTO link (resource, type, target, target_id, own, sent, seen)
+    SELECT key, type, ?, ?, ?, ?, ? FROM resource WHERE base = ? AND type = ? AND id = ?
     ON CONFLICT (resource, target) DO UPDATE SET
-        target_id = excluded.target_id, sent = excluded.sent, seen = excluded.seen"""
+        target_id = excluded.target_id, own = excluded.own, sent = excluded.sent, seen = excluded.seen"""
 ADD_EMAIL: Final = "INSERT INTO email (resource, folded) VALUES (?, ?)"
 FORGET_EMAILS: Final = """
     DELETE FROM email
@@ -76,7 +85,7 @@ class ResourceRow:
     """A resource ready to be written. Links it does not name stay as they are."""
 
     row: tuple[Any, ...]
-    links: tuple[tuple[Any, ...], ...]  # target, target id, sent, seen
+    links: tuple[tuple[Any, ...], ...]  # target, target id, whether that is ours, sent, seen
     emails: tuple[str, ...]
     resource: Resource
 
@@ -86,7 +95,8 @@ class ResourceRow:
         r = resource
         row = (r.base, r.type, r.id, dumps(r.original), folded_name(r), r.original.get("externalId"))
         links = tuple(
-            (link.target, link.target_id, dumps(link.sent), dumps(link.seen)) for link in r.links.values()
+            (link.target, link.target_id, link.target_id == r.id, dumps(link.sent), _seen_text(link))
+            for link in r.links.values()
         )
         return cls((*row, r.state, r.created, r.modified, r.replied), links, folded_emails(r), r)
 
@@ -98,16 +108,12 @@ class ResourceRow:
             if connection.execute(IS_USED, self.row[:3]).fetchone():
                 raise IdTaken from error
             raise _name_taken() from error
-        type = self.resource.type
-        for target, target_id, sent, seen in self.links:
-            connection.execute(ADD_LINK, (key, target, type, target_id, sent, seen))
-            note_arrival(connection, self.resource, target, target_id)
+        for link in self.links:
+            connection.execute(ADD_LINK, (key, self.resource.type, *link))
+            note_arrival(connection, self.resource, *link[:2])
         for address in self.emails:
             connection.execute(ADD_EMAIL, (key, address))
         leave_groups(connection, self.resource)
-
-    def exists(self, connection: sqlite3.Connection) -> bool:
-        return connection.execute(BY["id"], self.row[:3]).fetchone() is not None
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Store the resource and its links; raises `Uniqueness` where another has the name."""
@@ -143,7 +149,8 @@ class SqliteResources:
         self, base: str, type: ResourceType, target: str, target_ids: Sequence[str]
     ) -> Mapping[str, Resource]:
         """Return the resources linked to these entries of a target, by target id, without tombstones."""
-        found = await self._load([(LINKED, (target, type, target_id, base)) for target_id in target_ids])
+        asked = [(sql, (target, type, target_id, base)) for target_id in target_ids for sql in LINKED]
+        found = await self._load(asked)
         by_target_id = {resource.links[target].target_id: resource for resource in found}
         return {id: resource for id, resource in by_target_id.items() if id is not None}
 
@@ -213,16 +220,20 @@ def load(
     connection: sqlite3.Connection, base: str, type: ResourceType, keys: Sequence[Key]
 ) -> tuple[Resource, ...]:
     """Return the resources known by any of the keys, tombstones by id only."""
-    if not keys or len(keys) > FEW:
+    if len(keys) > FEW:
         return _load(connection, [(BY[key.kind], (base, type, key.value)) for key in keys])
     by_kind = sorted(keys)  # so that there are few statements
+    kinds = tuple([key.kind for key in by_kind])
     asked = [part for key in by_kind for part in (base, type, key.value)]
-    return tuple(_grouped(connection.execute(_finding(tuple(key.kind for key in by_kind)), asked)))
+    if not kinds or not connection.execute(_statement(IS_KNOWN, kinds), asked).fetchone()[0]:
+        return ()
+    return tuple(_grouped(connection.execute(_statement(WITH_LINKS, kinds), asked)))
 
 
 @lru_cache(maxsize=256)
-def _finding(kinds: tuple[str, ...]) -> str:
-    return WITH_LINKS.format(keys=" UNION ALL ".join(BY[kind] for kind in kinds))
+def _statement(sql: str, kinds: tuple[str, ...]) -> str:
+    before, joint, behind = PARTS[sql]
+    return sql.format(before + joint.join(BY[kind] for kind in kinds) + behind)
 
 
 def _name_taken() -> Uniqueness:
@@ -243,7 +254,7 @@ def _load(
 def _resources(connection: sqlite3.Connection, keys: Sequence[int]) -> Iterator[Resource]:
     for start in range(0, len(keys), MOST):
         some = keys[start : start + MOST]
-        yield from _grouped(connection.execute(WITH_LINKS.format(keys=", ".join("?" * len(some))), some))
+        yield from _grouped(connection.execute(WITH_LINKS.format(", ".join("?" * len(some))), some))
 
 
 def _grouped(rows: Iterable[tuple[Any, ...]]) -> Iterator[Resource]:
@@ -260,4 +271,28 @@ def _resource(rows: Sequence[tuple[Any, ...]]) -> Resource:
 
 
 def _link(target: str, target_id: str | None, sent: str, seen: str | None) -> Link:
-    return Link(target, target_id, orjson.loads(sent), None if seen is None else orjson.loads(seen))
+    form = orjson.loads(sent)
+    return Link(target, target_id, form, None if seen is None else _seen(form, orjson.loads(seen)))
+
+
+def _seen_text(link: Link) -> str | None:
+    """Return what a target showed: what differs from what was sent, and which names of that are not there."""
+    sent, seen = link.sent, link.seen
+    if seen is None:
+        return None
+    other = {name: value for name, value in seen.items() if name not in sent or not _same(sent[name], value)}
+    return dumps([other, [name for name in sent if name not in seen]])
+
+
+def _seen(sent: Attributes, said: dict[str, Any] | tuple[Attributes, list[str]]) -> Attributes:
+    if isinstance(said, dict):  # whole, as older releases kept it
+        return said
+    other, absent = said
+    return {name: value for name, value in sent.items() if name not in absent} | other
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Say whether two values are the same in JSON, where 1 and true are not."""
+    if isinstance(one, str) or one != other:
+        return bool(one == other)
+    return orjson.dumps(one) == orjson.dumps(other)

@@ -19,7 +19,7 @@ from typing import Any, Final
 from gateway.audit.chain import stamp, stamp_of, subject
 from gateway.audit.masking import MASK
 from gateway.audit.query import AuditQuery, Batch, predicate_of
-from gateway.journal.events import load_events, read_salt
+from gateway.journal.events import first_from, load_events, read_salt
 from gateway.journal.store import archives_of, open_archive
 from gateway.scim.documents import fold
 from gateway.scim.grammar import (
@@ -48,8 +48,6 @@ COLUMNS: Final[Mapping[str, str]] = {  # field -> column; they hold names and id
 }
 DOWN: Final = "SELECT seq FROM event WHERE {} = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
 UP: Final = "SELECT seq FROM event WHERE {} = ? AND seq >= ? ORDER BY seq LIMIT 1"
-FIRST_FROM: Final = "SELECT seq FROM event WHERE published >= ? ORDER BY published LIMIT 1"
-FIRST_AFTER: Final = "SELECT seq FROM event WHERE published > ? ORDER BY published LIMIT 1"
 BOUNDS: Final[Mapping[CompareOperator, Callable[[int, int], tuple[int, int]]]] = {
     # the first seq that is not less than the literal, the first that is more -> between which it holds
     CompareOperator.eq: lambda first, beyond: (first, beyond - 1),
@@ -72,9 +70,9 @@ class Seeker:
         """Return the seek of a question from one seq to another, both included."""
         seeks = [self._between(low, high)]
         if question.since is not None:
-            seeks.append(self._between(self._first(FIRST_FROM, stamp_of(question.since)), NEWEST))
+            seeks.append(self._between(self._from(stamp_of(question.since)), NEWEST))
         if question.until is not None:
-            seeks.append(self._between(1, self._first(FIRST_FROM, stamp_of(question.until)) - 1))
+            seeks.append(self._between(1, self._from(stamp_of(question.until)) - 1))
         if question.name is not None:
             seeks.append(self._about(question.name))
         if question.filter is not None and (narrower := self._filter(question.filter)) is not None:
@@ -132,9 +130,8 @@ class Seeker:
 
         return seek
 
-    def _first(self, sql: str, published: str) -> int:
-        row = self.connection.execute(sql, (published,)).fetchone()
-        return row[0] if row else NEWEST
+    def _from(self, published: str, *, beyond: bool = False) -> int:
+        return first_from(self.connection, published, beyond=beyond)
 
     def _number(self, value: Any) -> tuple[int, int] | None:
         """Return the first seq from a number on, and the first after it."""
@@ -151,7 +148,7 @@ class Seeker:
             return None
         if not published:
             return None
-        return self._first(FIRST_FROM, published), self._first(FIRST_AFTER, published)
+        return self._from(published), self._from(published, beyond=True)
 
 
 PLACES: Final[Mapping[str, Callable[[Seeker, Any], tuple[int, int] | None]]] = {

@@ -67,13 +67,14 @@ class SqlitePauses:
 
     async def note(self, target: str, since: str | None, event: Event) -> None:
         """Keep a pause, or None for no longer one, and its event; raises `JournalUnavailable`."""
+        made = self._appender.drafted(event)
 
         def work(connection: sqlite3.Connection) -> None:
             if since is None:
                 connection.execute(REMOVE_PAUSE, (target,))
             else:
                 connection.execute(ADD_PAUSE, (target, since))
-            self._appender.write(connection, [event])
+            self._appender.add(connection, [made])
 
         await self._database.write(work)
 
@@ -84,10 +85,12 @@ def read_pauses(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 COUNT_REMOVALS: Final = """
-    SELECT count(DISTINCT coalesce(nullif(resource, ''), id)) FROM op
-    WHERE target = :target AND removes = 1
-      AND (state IN ('open', 'doubt', 'pending')
-           OR (closed >= :since AND opened >= :since AND outcome IN ('applied', 'adopted', 'replayed')))"""
+    SELECT count(*) FROM (
+        SELECT coalesce(nullif(resource, ''), id) FROM op
+        WHERE target = :target AND removes = 1 AND state IN ('open', 'doubt', 'pending')
+        UNION SELECT resource FROM removal
+        WHERE target = :target AND closed >= :since AND opened >= :since)"""
+FORGET_REMOVALS: Final = "DELETE FROM removal WHERE closed < ?"
 BRAKE: Final = "SELECT tripped, released FROM brake WHERE target = ?"
 TRIP: Final = """
     INSERT INTO brake (target, tripped) VALUES (?, ?)

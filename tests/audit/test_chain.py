@@ -1,15 +1,29 @@
 """Events as links of a chain: any event comes back as it was, and no personal value stands in its body."""
 
+import os
 import time
 from datetime import UTC, datetime, timedelta, timezone
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.audit.chain import Head, canonical, digests, join, next_published, seal, stamp, stamp_of
+from gateway.audit.chain import (
+    Head,
+    Stored,
+    canonical,
+    digest_of,
+    draft,
+    join,
+    next_published,
+    place,
+    stamp,
+    stamp_of,
+    values_of,
+    without,
+)
 from gateway.audit.event import Event, Personal
+from gateway.scim.difference import Line
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=5).filter(lambda name: name != "#")
@@ -31,54 +45,177 @@ def revealed(value):
     return [revealed(inner) for inner in value] if isinstance(value, list) else value
 
 
-@given(
-    fields=st.dictionaries(NAMES, FIELDS, max_size=5),
-    taken=st.just({"id", "seq", "published", "prev", "hash"}),
-)
-def test_an_event_comes_back_as_it_was(fields, taken):
-    sealed = seal(Event("e-1", fields), Head(), NOW, bytes)
+PATHS = st.sampled_from(["title", "name.givenName", 'emails[value eq "ann@x.test"].type'])
+LINES = st.builds(Line, PATHS, VALUES, VALUES, st.none() | st.just("dialpad@1:title"), st.booleans())
+OWN = {"id", "seq", "published", "prev", "hash"}
 
-    told = join(sealed.body, [value.json for value in sealed.values], "", sealed.head.hash)
-    expected = {name: value for name, value in revealed(fields).items() if name not in taken}
-    assert {name: value for name, value in told.items() if name not in taken} == expected
-    assert len(sealed.values) == len(digests(sealed.body))
+
+FIRST = Head()
+
+
+def sealed(event, head=FIRST, random=bytes):
+    """Return an event as it is kept, first in the trail unless said otherwise."""
+    made = draft(event, random)
+    own = place(made, head, NOW)
+    name, correlation_id = made.indexed[0], made.indexed[3]
+    kept = (own.seq, made.id, own.published, name, correlation_id, made.body, made.personal, own.hash)
+    return Stored(*kept)
+
+
+def told(event):
+    return join(sealed(event), "")
+
+
+@given(fields=st.dictionaries(NAMES, FIELDS, max_size=5), event=st.sampled_from(["x", None, 7]))
+def test_an_event_comes_back_as_it_was(fields, event):
+    shown = told(Event("e-1", {**fields, "event": event, "correlation_id": event}))
+
+    expected = revealed({**fields, "event": event, "correlation_id": event})
+    assert {name: value for name, value in shown.items() if name not in OWN} == {
+        name: value for name, value in expected.items() if name not in OWN
+    }
+
+
+def shown_line(line):
+    """Return a line as readers have always seen it."""
+    op = "add" if line.before is None else "remove" if line.after is None else "replace"
+    return {"path": line.path, "op": op, "before": line.before, "after": line.after, "rule": line.rule}
+
+
+@given(lines=st.lists(LINES, max_size=4), more=st.lists(st.fixed_dictionaries({"path": NAMES}), max_size=2))
+def test_lines_are_read_as_they_were_when_they_were_fields(lines, more):
+    event = Event("e-1", {"event": "user.create", "diff": more}, tuple(lines))
+
+    assert told(event)["diff"] == [*(shown_line(line) for line in lines), *more]
+    personal = [
+        {
+            **shown_line(line),
+            "path": Personal(line.path) if line.personal_path else line.path,
+            "before": None if line.before is None else Personal(line.before),
+            "after": None if line.after is None else Personal(line.after),
+        }
+        for line in lines
+    ]
+    before = told(Event("e-1", {"event": "user.create", "diff": [*personal, *more]}))
+    assert [list(line) for line in told(event)["diff"][: len(lines)]] == [
+        list(line) for line in before["diff"][: len(lines)]
+    ]
+    assert told(event)["diff"] == before["diff"]
+
+
+def test_an_event_without_lines_has_the_diff_that_it_says_or_none():
+    assert told(Event("e-1", {"diff": []}))["diff"] == []
+    assert "diff" not in told(Event("e-1", {}))
+
+
+def test_fields_are_shown_in_one_order():
+    names = ["timing", "held", "diff", "target", "correlation_id", "attempts", "outcome"]
+    fields = dict.fromkeys(names, "x")
+    event = Event("e-1", {**fields, "correlation_id": "c", "event": "x", "diff": []})
+
+    assert list(told(event)) == [
+        *("id", "seq", "published", "event", "outcome", "target", "diff"),
+        *("attempts", "correlation_id", "held", "timing", "prev", "hash"),
+    ]
 
 
 def test_an_event_is_not_changed_by_its_sealing():
     fields = {"target": {"user_name": Personal("Ann")}, "diff": ({"after": Personal(1)},)}
 
-    seal(Event("e-1", fields), Head(), NOW, bytes)
+    sealed(Event("e-1", fields, (Line("title", None, "Agent"),)))
     assert fields == {"target": {"user_name": Personal("Ann")}, "diff": ({"after": Personal(1)},)}
 
 
-def test_each_value_has_its_own_salt():
-    salts = iter([b"1" * 16, b"2" * 16])
-    event = Event("e-1", {"a": Personal("Ann"), "b": Personal("Ann")})
+def test_no_personal_value_stands_in_the_body():
+    path = 'emails[value eq "ann@x.test"].type'
+    lines = (Line("title", "Agent", "Boss", "dialpad@1:title"), Line(path, None, "work", None, True))
+    kept = sealed(Event("e-1", {"a": Personal("Ann"), "diff": [{"after": Personal("Zoe")}]}, lines))
 
-    one, two = digests(seal(event, Head(), NOW, lambda size: next(salts)).body)
-    assert one != two
+    assert not any(word in kept.body for word in ("Ann", "Zoe", "Agent", "Boss", "ann@", '"work"'))
+    assert "dialpad@1:title" in kept.body
+    assert {value.content for value in values_of(kept.personal)} == {
+        *("Agent", "Boss", path, "work", "Ann", "Zoe")
+    }
+
+
+def test_each_value_has_its_own_salt():
+    event = Event("e-1", {"a": Personal("Ann"), "b": Personal("Ann")}, (Line("c", "Ann", "Ann"),))
+
+    salts = [value.salt for value in values_of(sealed(event, random=os.urandom).personal)]
+    assert (len(set(salts)), {len(salt) for salt in salts}) == (4, {24})
+
+
+def test_the_digest_depends_on_every_value_and_salt_and_stays_when_values_are_erased():
+    event = Event("e-1", {"a": Personal("Ann")}, (Line("title", "Agent", {"b": 1, "a": 2.5}),))
+    kept = sealed(event, random=os.urandom)
+    made = digest_of(values_of(kept.personal))
+    assert made in kept.body
+
+    for number in (0, 1, 2, None):
+        left = without(kept.personal, number)
+        assert digest_of(values_of(left)) == made
+        assert without(left, number) == left
+        erased = [value.salt is None for value in values_of(left)]
+        assert erased == [number in (None, at) for at in range(3)]
+    for at in range(3):
+        values = values_of(kept.personal)
+        for other in ({"salt": "x" * 24}, {"content": "other"}):
+            values[at] = values_of(kept.personal)[at]._replace(**other)
+            assert digest_of(values) != made
+
+
+@given(values=st.lists(VALUES, max_size=5), number=st.none() | st.integers(0, 5))
+def test_what_is_not_erased_stays_byte_for_byte(values, number):
+    kept = sealed(
+        Event("e-1", {f"f{n}": Personal(value) for n, value in enumerate(values)}), random=os.urandom
+    )
+
+    assert without(kept.personal, 9) == kept.personal
+    left = values_of(without(kept.personal, number))
+    for at, (value, before) in enumerate(zip(left, values_of(kept.personal), strict=True)):
+        assert value.shown == (None if number in (None, at) else before.shown)
+
+
+def test_a_value_that_was_erased_reads_as_null():
+    event = Event("e-1", {"a": Personal("Ann"), "b": Personal("Zoe")}, (Line("title", "Agent", "Boss"),))
+    kept = sealed(event)
+
+    shown = join(kept._replace(personal=without(without(kept.personal, 1), 2)), "")
+    assert (shown["a"], shown["b"]) == (None, "Zoe")
+    assert shown["diff"] == [shown_line(Line("title", "Agent", "Boss")) | {"after": None}]
 
 
 def test_text_that_looks_like_a_digest_stays_text():
-    text = '{"#":"' + "0" * 64 + '"}'
-    sealed = seal(Event("e-1", {"reason": text, "a": Personal(text)}), Head(), NOW, bytes)
+    text = '{"#":3} {"#":"' + "0" * 64 + '"}'
+    shown = told(Event("e-1", {"reason": text, "a": Personal(text)}, (Line(text, text, None),)))
 
-    told = join(sealed.body, [value.json for value in sealed.values], "", "")
-    assert (told["reason"], told["a"]) == (text, text)
+    assert (shown["reason"], shown["a"], shown["diff"][0]["path"]) == (text, text, text)
+    assert shown["diff"][0]["before"] == text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"#": 1}, {"a": {"#": 0}}, {"a": [{"#": "0" * 64}], "b": Personal("x")}, {"a": {"#": Personal("x")}}],
+)
+def test_an_event_may_not_look_as_if_it_had_digests(fields):
+    with pytest.raises(ValueError, match="#"):
+        draft(Event("e-1", fields), bytes)
 
 
 @pytest.mark.parametrize("name", ["seq", "published", "id"])
 def test_an_event_cannot_say_its_own_place(name):
-    sealed = seal(Event("e-1", {name: "forged"}), Head(), NOW, bytes)
+    assert (
+        told(Event("e-1", {name: "forged"}))[name] == {"seq": 1, "published": stamp(NOW), "id": "e-1"}[name]
+    )
 
-    assert orjson.loads(sealed.body)[name] == {"seq": 1, "published": stamp(NOW), "id": "e-1"}[name]
 
-
-def test_a_hash_depends_on_the_one_before_it():
+def test_a_hash_depends_on_the_one_before_it_and_on_all_that_is_kept():
     heads = [Head(0, previous, "") for previous in ("", "00" * 32, "01" * 32)]
+    assert len({sealed(Event("e-1", {}), head).hash for head in heads}) == 3
 
-    hashes = {seal(Event("e-1", {}), head, NOW, bytes).head.hash for head in heads}
-    assert len(hashes) == 3
+    changed = [{}, {"event": "x"}, {"correlation_id": "x"}, {"a": "x"}, {"a": Personal("x")}]
+    hashes = {sealed(Event(id, fields)).hash for fields in changed for id in ("e-1", "e-2")}
+    assert len(hashes) == 10
 
 
 @pytest.mark.parametrize(

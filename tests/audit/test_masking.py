@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.audit.event import Event, Personal, Remark
 from gateway.audit.masking import Masking, hashing, masked, masked_event
+from gateway.scim.difference import Line
 
 KEY = b"k" * 32
 MASKED, HASHED = Masking("masked", masked), Masking("hashed", hashing(KEY))
@@ -84,6 +85,32 @@ def test_a_path_that_picks_by_value_stays_readable():
     event = masked_event(Event("e-1", {"diff": [{"path": Personal(path)}]}), MASKED, None)
 
     assert event.fields["diff"][0]["path"] == Personal('emails[value eq "a***@example.com (19)"].type')
+
+
+@pytest.mark.parametrize("masking", [MASKED, HASHED], ids=lambda masking: masking.level)
+@pytest.mark.parametrize(
+    "line",
+    [
+        Line("title", None, "Agent", "dialpad@1:title"),
+        Line("active", True, None),
+        Line(
+            'emails[type eq "work"]', {"type": "work", "value": "ann.lee@example.com"}, {"value": [7, None]}
+        ),
+        Line('emails[value eq "ann.lee@example.com"].type', "work", "home", None, True),
+    ],
+)
+def test_a_line_is_masked_as_it_was_when_it_was_a_field(masking, line):
+    path = Personal(line.path) if line.personal_path else line.path
+    personal = [None if value is None else Personal(value) for value in (line.before, line.after)]
+    field = {"path": path, "before": personal[0], "after": personal[1], "rule": line.rule}
+
+    event = masked_event(Event("e-1", {"diff": [field]}, (line,)), masking, None)
+    (shown,), (expected,) = event.lines, event.fields["diff"]
+    assert shown.path == (expected["path"].value if line.personal_path else expected["path"])
+    assert [shown.before, shown.after] == [
+        value and value.value for value in (expected["before"], expected["after"])
+    ]
+    assert (shown.rule, shown.personal_path) == (line.rule, line.personal_path)
 
 
 @pytest.mark.parametrize(

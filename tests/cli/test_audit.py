@@ -186,7 +186,7 @@ def change(path, *statements):
         pytest.param(
             "UPDATE event SET body = replace(body, 'rejected', 'applied') WHERE seq = 3",
             11,
-            "changed at event 3: the text or the hash of event 3 was changed",
+            "changed at event 3: the text or the hash, number, id or time of event 3 was changed",
             id="changed",
         ),
         pytest.param(

@@ -39,7 +39,7 @@ def gateway(journal, monkeypatch):
 
 def values(path):
     with closing(sqlite3.connect(path)) as connection:
-        return str(connection.execute("SELECT value FROM event_value").fetchall())
+        return str(connection.execute("SELECT personal FROM event").fetchall())
 
 
 def test_a_person_is_erased_where_no_gateway_runs(run, journal):

@@ -232,10 +232,13 @@ def test_refusals_are_read_page_by_page_and_none_is_left_out(run, remember, monk
 def test_whoever_was_erased_is_not_listed(run, remember, folder) -> None:
     import sqlite3
 
+    from gateway.audit.chain import without
+
     remember(REFUSED)
     connection = sqlite3.connect(folder / "var" / "gateway.db")
     with connection:
-        connection.execute("UPDATE event_value SET salt = NULL, value = NULL")
+        connection.create_function("bare", 1, lambda personal: without(personal, None))
+        connection.execute("UPDATE event SET personal = bare(personal)")
     connection.close()
 
     assert rows(run, "cx") == []

@@ -13,6 +13,7 @@ from gateway.flow.journal_port import Intent, Key, Link, Outcome, Resource, Stat
 from gateway.flow.target_port import ResourceType
 from gateway.journal.journal import SqliteJournal
 from tests.support.inline import InlineJournal
+from tests.support.old_events import write_as_before
 
 USER = ResourceType.USER
 
@@ -33,6 +34,14 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(params=["new", "old"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have the trail written as it is now, or as releases before schema 5 did."""
+    if request.param == "old":
+        write_as_before(monkeypatch)
+    return str(request.param)
 
 
 @pytest.fixture

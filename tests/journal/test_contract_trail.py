@@ -56,6 +56,15 @@ async def test_an_event_that_nobody_waits_for_is_added_in_order_and_seen_by_who_
     assert [line["id"] for line in told] == ["e-5", "e-4", "e-3", "e-2", "e-1"]
 
 
+@pytest.mark.parametrize("bad", [Event("bad", {"reason": object()}), Event("bad", {"a": {"#": "0" * 64}})])
+async def test_an_event_that_cannot_be_written_is_refused_where_nobody_waits_too(journal, event, bad):
+    with pytest.raises((TypeError, ValueError)):
+        journal.trail.later(bad)
+
+    await journal.trail.append([event("e-1")])
+    assert (await journal.trail.head())[0] == 1
+
+
 async def test_time_in_the_trail_never_goes_back(journal, event, clock):
     for seconds in (0, -86400, 86400, 1):
         clock.turn(seconds)

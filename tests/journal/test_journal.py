@@ -223,9 +223,8 @@ async def test_a_settled_operation_names_nobody(sqlite, intent, event, path):
     await sqlite.operations.settle(operation, Settlement(Outcome.APPLIED, event()))
 
     with closing(read_only(path)) as connection:
-        row = connection.execute("SELECT state, outcome, keys, wanted, original FROM op").fetchone()
+        assert connection.execute("SELECT count(*) FROM op").fetchone() == (0,)
         body = connection.execute("SELECT body FROM event").fetchone()[0]
-    assert row == ("closed", "applied", None, None, None)
     assert "Ann" not in body
     assert "Ag€nt" not in body
 
@@ -353,7 +352,6 @@ async def test_a_token_is_known_once(sqlite):
         ),
         pytest.param("SELECT * FROM event WHERE subject = ?", "event_subject", id="person"),
         pytest.param("SELECT * FROM event WHERE id = ?", "event_id", id="event id"),
-        pytest.param("SELECT * FROM event WHERE published >= ?", "event_published", id="time"),
         pytest.param("SELECT * FROM event WHERE event = ?", "event_event", id="event type"),
         pytest.param("SELECT * FROM event WHERE target = ? ORDER BY seq DESC", "event_target", id="target"),
         pytest.param("SELECT * FROM event WHERE result = ? ORDER BY seq DESC", "event_result", id="result"),

@@ -1,6 +1,7 @@
 """Questions that an index answers: the same cost in any trail, and never an answer less."""
 
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ from hypothesis import strategies as st
 
 from gateway.audit.event import Event, Personal
 from gateway.audit.query import AuditQuery, named, parse_event_filter, predicate_of
-from gateway.journal.events import load_events
-from gateway.journal.search import COLUMNS, DOWN, FIRST_AFTER, FIRST_FROM, UP, find
-from tests.support.trails import RARE, append, empty_trail, long_trail, seqs
+from gateway.journal.events import first_from, load_events
+from gateway.journal.search import COLUMNS, DOWN, UP, find
+from tests.support.trails import RARE, STARTED, append, empty_trail, long_trail, seqs
 
 NOWHERE = Path("nowhere")
 SHORT, LONG = 1_000, 100_000
@@ -103,11 +104,32 @@ def test_a_seek_is_one_step_in_an_index(trails, column, sql):
     assert column == "id" or place in step
 
 
-@pytest.mark.parametrize("sql", [FIRST_FROM, FIRST_AFTER])
-def test_a_time_is_found_in_its_index(trails, sql):
-    plan = trails[0].execute(f"EXPLAIN QUERY PLAN {sql}", ("x",)).fetchall()
+@pytest.mark.parametrize("beyond", [False, True])
+@pytest.mark.parametrize("seconds", [-5, 1, 2, 500, 999, 1000, 1001, 5000])
+def test_a_time_is_found_by_halves(trails, seconds, beyond):
+    asked = f"{STARTED + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.000000Z"
 
-    assert [row[3] for row in plan] == ["SEARCH event USING COVERING INDEX event_published (published>?)"]
+    expected = min(max(seconds + beyond, 1), SHORT + 1)
+    assert first_from(trails[0], asked, beyond=beyond) == expected
+    steps: list[int] = []
+    for trail in trails:
+        trail.set_progress_handler(lambda: steps.append(1), 1)
+        first_from(trail, asked, beyond=beyond)
+        trail.set_progress_handler(None, 1)
+    assert len(steps) < 1500
+
+
+@pytest.mark.parametrize("missing", [[1], [4], [8], [2, 3, 4, 5], [7, 8]])
+def test_a_time_is_found_where_events_are_missing(missing):
+    with closing(empty_trail()) as connection:
+        append(connection, [Event(f"e-{n}", {"event": "x"}) for n in range(8)])
+        for seq in missing:
+            connection.execute("DELETE FROM event WHERE seq = ?", (seq,))
+        left = dict(connection.execute("SELECT seq, published FROM event"))
+
+        for time in (f"{STARTED + timedelta(days=n):%Y-%m-%d}" for n in range(-1, 10)):
+            found = first_from(connection, f"{time}T00:00:00.000000Z")
+            assert {seq for seq in left if seq >= found} == {seq for seq in left if left[seq] >= time}
 
 
 @pytest.mark.parametrize(

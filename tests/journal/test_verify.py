@@ -1,13 +1,14 @@
 """The trail judged: whatever was done to a row of any of its files is found, and named."""
 
 import hashlib
+import json
 import sqlite3
 from contextlib import closing
 
 import orjson
 import pytest
 
-from gateway.audit.chain import hash_of
+from gateway.audit.chain import hash_of, without
 from gateway.audit.event import Event
 from gateway.journal.archive import archive_of
 from gateway.journal.verify import TrailState, Verdict, verify
@@ -16,13 +17,14 @@ from tests.support.trails import empty_trail
 
 
 @pytest.fixture
-async def trail(sqlite, event, path):
+async def trail(sqlite, event, path, form):
     """A trail of five events, and how to tamper with it."""
     await sqlite.trail.append([event(f"e-{n}") for n in range(1, 5)])
     await sqlite.trail.append([Event("e-5", {"event": "config.loaded"})])
 
     def tamper(*statements):
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.create_function("bare", 1, bare)
             for statement in statements:
                 assert connection.execute(statement).rowcount or statement.startswith("PRAGMA")
         return verdict()
@@ -44,19 +46,35 @@ async def test_an_empty_trail_is_whole(sqlite, path):
 
 
 DAY = 86400
-ERASED = (
-    "UPDATE event_value SET value = NULL, salt = NULL WHERE seq = 2",
-    "UPDATE event SET subject = NULL WHERE seq = 2",
-)
+ERASED = {
+    "new": ("UPDATE event SET subject = NULL, personal = bare(personal) WHERE seq = 2",),
+    "old": (
+        "UPDATE event_value SET value = NULL, salt = NULL WHERE seq = 2",
+        "UPDATE event SET subject = NULL WHERE seq = 2",
+    ),
+}
 VALUE = "INSERT INTO event_value VALUES ({}, 0, x'00', '1')"
 INSERTED = """
     INSERT INTO event SELECT {}, 'e', published, event, target, result, correlation_id, actor, subject,
-                             body, hash
+                             body, hash, personal
     FROM event WHERE seq = {}"""
 FORGED = """
     UPDATE event SET body = replace(body, '201', '200'),
-        hash = sealed((SELECT hash FROM event WHERE seq = 3), replace(body, '201', '200'))
+        hash = sealed((SELECT hash FROM event WHERE seq = 3), personal,
+                      json_array(seq, id, published, event, correlation_id), replace(body, '201', '200'))
     WHERE seq = 4"""
+
+
+def sealed(previous, personal, own, body):
+    """Return the hash that an event gets from who knows how."""
+    return hash_of(previous, body if personal is None else own + body)
+
+
+def bare(personal):
+    """Return personal values without themselves, as an erasure leaves them."""
+    return without(personal, None)
+
+
 HIDDEN = (
     "PRAGMA writable_schema = ON",
     "UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', 'NULL') WHERE name = 'event_target'",
@@ -66,6 +84,80 @@ SWAP = (
     "UPDATE event SET seq = 2 WHERE seq = 3",
     "UPDATE event SET seq = 3 WHERE seq = 99",
 )
+
+
+OLD = [
+    pytest.param(
+        ["UPDATE event_value SET value = '\"Bob\"' WHERE seq = 2"], "changed", 2, "value", id="value"
+    ),
+    pytest.param(["UPDATE event_value SET salt = 'text' WHERE seq = 2"], "changed", 2, "value", id="salt"),
+    pytest.param(
+        ["UPDATE event_value SET salt = NULL WHERE seq = 2"], "changed", 2, "value", id="salt alone erased"
+    ),
+    pytest.param(
+        ["UPDATE event_value SET value = NULL WHERE seq = 2"], "changed", 2, "value", id="value alone erased"
+    ),
+    pytest.param(
+        ["DELETE FROM event_value WHERE seq = 2 AND n = 1"], "changed", 2, "value", id="value row missing"
+    ),
+    pytest.param(
+        ["DELETE FROM event_value WHERE seq = 4"], "changed", 4, "value", id="all value rows missing"
+    ),
+    pytest.param(["UPDATE event SET personal = '[]' WHERE seq = 4"], "changed", 4, "text", id="made new"),
+]
+PERSONAL = "UPDATE event SET personal = {} WHERE seq = 2"
+NEW = [
+    pytest.param([PERSONAL.format("replace(personal, 'Ann', 'Bob')")], "changed", 2, "value", id="value"),
+    pytest.param(
+        [PERSONAL.format("json_set(personal, '$[0][0]', 'text')")], "changed", 2, "value", id="salt"
+    ),
+    pytest.param(
+        [PERSONAL.format("json_set(personal, '$[0][0]', NULL)")],
+        "changed",
+        2,
+        "value",
+        id="salt alone erased",
+    ),
+    pytest.param(
+        [PERSONAL.format("json_set(personal, '$[0][1]', NULL)")],
+        "changed",
+        2,
+        "value",
+        id="value alone erased",
+    ),
+    pytest.param(
+        [PERSONAL.format("json_set(personal, '$[0]', 'no digest')")], "changed", 2, "value", id="no digest"
+    ),
+    pytest.param([PERSONAL.format("json_remove(personal, '$[1]')")], "changed", 2, "value", id="one missing"),
+    pytest.param([PERSONAL.format("'[]'")], "changed", 2, "value", id="all missing"),
+    pytest.param(
+        [PERSONAL.format("json_insert(personal, '$[#]', json('[\"x\",1]'))")],
+        "changed",
+        2,
+        "value",
+        id="one added",
+    ),
+    pytest.param(
+        [
+            PERSONAL.format(
+                "json_array(json(json_extract(personal, '$[1]')), json(json_extract(personal, '$[0]')))"
+            )
+        ],
+        "changed",
+        2,
+        "value",
+        id="swapped values",
+    ),
+    *(
+        pytest.param([PERSONAL.format(f"'{text}'")], "changed", 2, "value", id=f"no list: {text}")
+        for text in ("no JSON", "{}", "7", "[7]", "[[1]]", "[[1,2,3]]", "[null]", '["zz"]')
+    ),
+    pytest.param(["UPDATE event SET personal = NULL WHERE seq = 2"], "changed", 2, "text", id="made old"),
+    pytest.param(["UPDATE event SET event = 'x' WHERE seq = 4"], "changed", 4, "hash", id="event"),
+    pytest.param(
+        ["UPDATE event SET correlation_id = x'00' WHERE seq = 4"], "changed", 4, "hash", id="no text at all"
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -96,25 +188,6 @@ SWAP = (
             ["UPDATE event SET subject = NULL WHERE seq = 4"], "changed", 4, "subject", id="subject"
         ),
         pytest.param(
-            ["UPDATE event_value SET value = '\"Bob\"' WHERE seq = 2"], "changed", 2, "value", id="value"
-        ),
-        pytest.param(
-            ["UPDATE event_value SET salt = 'text' WHERE seq = 2"], "changed", 2, "value", id="salt"
-        ),
-        pytest.param(
-            ["UPDATE event_value SET salt = NULL WHERE seq = 2"],
-            "changed",
-            2,
-            "value",
-            id="salt alone erased",
-        ),
-        pytest.param(
-            ["DELETE FROM event_value WHERE seq = 2 AND n = 1"], "changed", 2, "value", id="value row missing"
-        ),
-        pytest.param(
-            ["DELETE FROM event_value WHERE seq = 4"], "changed", 4, "value", id="all value rows missing"
-        ),
-        pytest.param(
             ["INSERT INTO event_value VALUES (5, 0, x'00', '1')"], "changed", 5, "value", id="value row added"
         ),
         pytest.param(["DELETE FROM meta WHERE name = 'salt'"], "changed", 1, "subject", id="key of subjects"),
@@ -129,14 +202,6 @@ SWAP = (
         pytest.param(["UPDATE trail_base SET seq = 2"], "gap", 1, "1 to 2", id="base set forward"),
         pytest.param(["UPDATE trail_base SET hash = 'x'"], "changed", 0, "begins", id="hash of the base"),
         pytest.param(["DELETE FROM trail_base"], "changed", 0, "begins", id="base deleted"),
-        pytest.param(ERASED, "changed", 2, "without an erasure", id="erased in silence"),
-        pytest.param(
-            ["UPDATE event_value SET value = NULL WHERE seq = 2"],
-            "changed",
-            2,
-            "value",
-            id="value alone erased",
-        ),
         pytest.param(
             ["UPDATE event SET subject = 'x' WHERE seq = 5"], "changed", 5, "subject", id="subject of nobody"
         ),
@@ -161,6 +226,31 @@ async def test_tampering_is_found_and_located(trail, statements, state, seq, wor
 
     assert (verdict.state, verdict.seq) == (state, seq)
     assert word in verdict.reason
+
+
+@pytest.mark.parametrize("form", ["old"], indirect=True)
+@pytest.mark.parametrize(("statements", "state", "seq", "word"), OLD)
+async def test_tampering_with_an_event_of_an_older_release_is_found(trail, statements, state, seq, word):
+    verdict = trail(*statements)
+
+    assert (verdict.state, verdict.seq) == (state, seq)
+    assert word in verdict.reason
+
+
+@pytest.mark.parametrize("form", ["new"], indirect=True)
+@pytest.mark.parametrize(("statements", "state", "seq", "word"), NEW)
+async def test_tampering_with_an_event_of_this_release_is_found(trail, statements, state, seq, word):
+    verdict = trail(*statements)
+
+    assert (verdict.state, verdict.seq) == (state, seq)
+    assert word in verdict.reason
+
+
+async def test_values_that_were_erased_in_silence_are_found(trail, form):
+    verdict = trail(*ERASED[form])
+
+    assert (verdict.state, verdict.seq) == (TrailState.CHANGED, 2)
+    assert "without an erasure" in verdict.reason
 
 
 @pytest.mark.parametrize("words", [b"\xa0REATE TABLE event", b"CREATE TABLE \xa0vent)"])
@@ -195,7 +285,8 @@ async def test_values_of_removed_events_do_not_hide_what_follows(trail):
     assert trail(deleted).seq == 1
 
 
-async def test_the_hash_can_be_recomputed_by_hand(trail, path):
+@pytest.mark.parametrize("form", ["old"], indirect=True)
+async def test_the_hash_of_an_older_release_can_be_recomputed_by_hand(trail, path):
     with closing(read_only(path)) as connection:
         rows = connection.execute("SELECT body, hash FROM event ORDER BY seq").fetchall()
         values = connection.execute("SELECT salt, value FROM event_value WHERE seq = 1 ORDER BY n").fetchall()
@@ -207,6 +298,24 @@ async def test_the_hash_can_be_recomputed_by_hand(trail, path):
     diff, target = (orjson.loads(rows[0][0])[name] for name in ("diff", "target"))
     digests = [hashlib.sha256(salt + value.encode()).hexdigest() for salt, value in values]
     assert [diff[0]["after"]["#"], target["user_name"]["#"]] == digests
+
+
+@pytest.mark.parametrize("form", ["new"], indirect=True)
+async def test_the_hash_can_be_recomputed_by_hand(trail, path):
+    with closing(read_only(path)) as connection:
+        rows = connection.execute(
+            "SELECT seq, id, published, event, correlation_id, body, hash, personal FROM event ORDER BY seq"
+        ).fetchall()
+
+    previous = b""
+    for *own, body, hash, _ in rows:
+        head = json.dumps(own, separators=(",", ":"))
+        previous = hashlib.sha256(b"\x00" + previous + (head + body).encode()).digest()
+        assert previous.hex() == hash
+    kept = json.loads(rows[0][-1])
+    texts = [json.dumps(pair, separators=(",", ":"), ensure_ascii=False, sort_keys=True) for pair in kept]
+    made = b"".join(hashlib.sha256(text.encode()).digest() for text in texts)
+    assert json.loads(rows[0][5])["#"] == hashlib.sha256(made).hexdigest()
 
 
 @pytest.fixture
@@ -229,7 +338,7 @@ def tampered(path, month, *statements):
     archive = archive_of(path, month)
     archive.chmod(0o600)
     with closing(sqlite3.connect(archive, isolation_level=None)) as connection:
-        connection.create_function("sealed", 2, hash_of)
+        connection.create_function("sealed", 4, sealed)
         for statement in statements:
             assert connection.execute(statement).rowcount > 0
 
@@ -271,7 +380,12 @@ async def test_an_archive_under_the_name_of_another_month_is_found(months, path)
     ("statement", "state", "seq"),
     [
         pytest.param("UPDATE event SET actor = 'x' WHERE seq = 3", "changed", 3, id="column"),
-        pytest.param("UPDATE event_value SET value = '1' WHERE seq = 3", "changed", 3, id="value"),
+        pytest.param(
+            "UPDATE event SET personal = replace(personal, 'Ann', 'Bob') WHERE seq = 3",
+            "changed",
+            3,
+            id="value",
+        ),
         pytest.param("DELETE FROM event WHERE seq = 3", "gap", 3, id="deleted"),
         pytest.param("DELETE FROM event WHERE seq >= 3", "gap", 3, id="truncated"),
         pytest.param("DELETE FROM event", "gap", 2, id="emptied"),

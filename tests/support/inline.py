@@ -97,7 +97,7 @@ class InlineJournal:
     def __init__(self, clock: Clock) -> None:
         self._database: Any = InlineDatabase()
         self._clock = clock
-        self._appender = Appender(self._database.salt, clock, bytes)
+        self._database.bracket = self._appender = Appender(self._database.salt, clock, bytes)
         self._runs = count(1)
         self._open()
 

@@ -34,7 +34,7 @@ FILL = """
             'outcome', json_object('result', iif(seq % (:count / :rare) = 1, 'rejected', 'applied')),
             'target', json_object('name', 'cx',
                 'user_name', iif(seq % (:count / :rare) = 3, 'Ann', 'Bob'))),
-        'hash-' || seq
+        'hash-' || seq, NULL
     FROM number"""
 
 
@@ -60,7 +60,9 @@ def append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
     days = count(connection.execute("SELECT seq FROM trail_head").fetchone()[0])
     appender = Appender(read_salt(connection), lambda: STARTED + timedelta(days=next(days)), os.urandom)
     connection.execute("BEGIN")
+    appender.begin(connection)
     appender.write(connection, events)
+    appender.end(connection)
     connection.execute("COMMIT")
 
 
