@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Final, NoReturn
-from uuid import uuid4
 
 from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
 from gateway.admin.operations import OperationDesk
@@ -16,6 +15,7 @@ from gateway.audit.masking import Mask, Masking, hashing, masked
 from gateway.flow.entry_cache import EntryCache
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Services, Target
+from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import load_key
 from gateway.log import get_logger
@@ -207,11 +207,6 @@ def utc() -> datetime:
 def now() -> str:
     """Return the time as RFC 3339, in UTC."""
     return utc().isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def new_id() -> str:
-    """Return a name that nothing else has."""
-    return str(uuid4())
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
 from aiohttp import HttpVersion11, web
@@ -17,6 +16,7 @@ from aiohttp.typedefs import Middleware
 from multidict import CIMultiDict
 
 from gateway.errors import Busy, GatewayError, MethodNotAllowed, NotFound, TooLarge
+from gateway.ids import new_id
 from gateway.log import correlation_id, get_logger
 from gateway.scim.jsontext import dump
 from gateway.scim.messages import Projection, error_body
@@ -146,7 +146,7 @@ class Boundary:
     async def answer(self, request: web.Request, handler: Handler, route: str) -> web.StreamResponse:
         """Have a request handled; it is logged with the route, unless the handler knows a better one."""
         begun = self._clock()
-        name = token_hex(16)
+        name = new_id()
         correlation_id.set(name)  # for this request alone: aiohttp gives each a task of its own
         summary = request[SUMMARY] = Summary(route)
         try:

@@ -7,12 +7,12 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
 
 from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import CannotListen, GatewayError, InvalidSyntax
+from gateway.ids import new_id
 from gateway.log import get_logger
 from gateway.server.response import Handler, InternalError, error_answer
 
@@ -73,7 +73,7 @@ class _Connection(RequestHandler):
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("an answer is under way already")
-        name = uuid4().hex
+        name = new_id()
         log.info("request.unreadable", error=type(exc).__name__, correlation_id=name)
         answer = error_answer(_of(status), name)
         answer.headers["X-Correlation-Id"] = name
