@@ -22,7 +22,6 @@ from gateway.build import (
     address_of,
     credentials_of,
     end_process,
-    new_id,
     now,
     on_port,
     open_journal,
@@ -37,6 +36,7 @@ from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.services import Alert, Wakeup
 from gateway.flow.sweep import Deliveries
+from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import RestoreCheck
 from gateway.journal.store import JournalLock, answered
