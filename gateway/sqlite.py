@@ -9,9 +9,10 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import aiosqlite
 
@@ -105,6 +106,17 @@ def read_only(path: Path) -> sqlite3.Connection:
         connection.close()
         raise _judged(error) from error
     return connection
+
+
+@dataclass(frozen=True, slots=True)
+class Alike(Generic[T]):
+    """A function of the writer that others of its kind may join: `run` gets the rows of all, in order."""
+
+    run: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[T]]  # returns a result for each row
+    row: Any
+
+    def __call__(self, connection: sqlite3.Connection) -> T:
+        return self.run(connection, [self.row])[0]
 
 
 class JobResult(NamedTuple):
@@ -477,12 +489,28 @@ def _transaction(
     try:
         if bracket is not None:
             bracket.begin(connection)
-        values = [work(connection) for work in works]
+        values = _run(connection, works)
         if bracket is not None:
             bracket.end(connection)
         connection.execute("COMMIT")
     finally:
         _roll_back(connection)
+    return values
+
+
+def _run(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
+    """Run functions in order, those that are alike together behind the others."""
+    values: list[Any] = [None] * len(works)
+    alike: dict[Any, list[tuple[int, Any]]] = {}  # by what they are run by: place and row
+    for at, work in enumerate(works):
+        if isinstance(work, Alike):
+            alike.setdefault(work.run, []).append((at, work.row))
+        else:
+            values[at] = work(connection)
+    for run, placed in alike.items():
+        found = run(connection, [row for _, row in placed])
+        for (at, _), value in zip(placed, found, strict=True):
+            values[at] = value
     return values
 
 

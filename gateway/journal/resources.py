@@ -111,9 +111,13 @@ class ResourceRow:
         for link in self.links:
             connection.execute(ADD_LINK, (key, self.resource.type, *link))
             note_arrival(connection, self.resource, *link[:2])
+        self.add_emails(connection, key)
+        leave_groups(connection, self.resource)
+
+    def add_emails(self, connection: sqlite3.Connection, key: int | None) -> None:
+        """Store the addresses of a new resource whose row has this key."""
         for address in self.emails:
             connection.execute(ADD_EMAIL, (key, address))
-        leave_groups(connection, self.resource)
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Store the resource and its links; raises `Uniqueness` where another has the name."""
