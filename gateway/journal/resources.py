@@ -276,19 +276,19 @@ def _link(target: str, target_id: str | None, sent: str, seen: str | None) -> Li
     return Link(target, target_id, form, None if seen is None else _seen(form, orjson.loads(seen)))
 
 
-def _link_row(link: Link, id: str) -> tuple[Any, ...]:
-    sent = orjson.dumps(link.sent)
-    own = (link.target, link.target_id, link.target_id == id)
-    return (*own, sent.decode(), None if link.seen is None else _seen_text(link.sent, sent, link.seen))
+def _link_row(link: Link, own_id: str) -> tuple[Any, ...]:
+    sent = dumps(link.sent)
+    seen = None if link.seen is None else _seen_text(link.sent, link.seen, sent)
+    return link.target, link.target_id, link.target_id == own_id, sent, seen
 
 
-def _seen_text(sent: Attributes, text: bytes, seen: Attributes) -> str | None:
+def _seen_text(sent: Attributes, seen: Attributes, sent_text: str | None) -> str | None:
     """Return what a target showed: what differs from what was sent, and which names of that are not there."""
-    shown = {name: seen[name] for name in sent if name in seen}
-    if len(shown) == len(sent) and orjson.dumps(shown) == text:
+    both = {name: value for name, value in seen.items() if name in sent}
+    if dumps(both) == sent_text:
         return dumps([{name: value for name, value in seen.items() if name not in sent}, []])
-    other = {name: value for name, value in seen.items() if name not in sent or not _same(sent[name], value)}
-    return dumps([other, [name for name in sent if name not in seen]])
+    other = {name: value for name, value in seen.items() if name not in both or not _same(sent[name], value)}
+    return dumps([other, [name for name in sent if name not in both]])
 
 
 def _seen(sent: Attributes, said: dict[str, Any] | tuple[Attributes, list[str]]) -> Attributes:

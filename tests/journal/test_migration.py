@@ -25,7 +25,7 @@ from gateway.journal.journal import SqliteJournal
 from gateway.journal.reader import reading
 from gateway.journal.search import find
 from gateway.journal.verify import TrailState
-from gateway.sqlite import read_only
+from gateway.sqlite_file import read_only
 from tests.support.old_events import seal_as_before
 from tests.support.trails import seqs
 
@@ -316,10 +316,10 @@ async def test_a_long_journal_is_taken_up_in_seconds_and_nothing_of_it_is_lost(p
 
 
 def test_a_migration_that_is_cut_off_leaves_the_journal_as_it_was(path, made, monkeypatch):
-    from gateway import sqlite
+    from gateway import sqlite_file
 
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite, "NOTE_VERSION", "INSERT INTO nowhere VALUES (?)")
+        patch.setattr(sqlite_file, "NOTE_VERSION", "INSERT INTO nowhere VALUES (?)")
         with pytest.raises(sqlite3.OperationalError, match="nowhere"):
             asyncio.run(taken_up(path))
     with closing(read_only(path)) as connection:

@@ -1,4 +1,4 @@
-"""Makes `schema4.json.gz`: a journal of schema 4 with an archive, as SQL, and what its own release reads in it.
+"""Makes `schema4.json.gz`: a journal of schema 4 with an archive, as SQL, and what its release reads in it.
 
 Run it in a checkout of a release with that schema: python make_schema4.py FILE [EVENTS]. With a number of
 events it leaves a journal of that length in FILE instead.
