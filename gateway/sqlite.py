@@ -8,9 +8,8 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import aiosqlite
 
@@ -18,20 +17,22 @@ from gateway.sqlite_file import (
     BUSY_MS,
     OPTIONS,
     READER,
+    Bracket,
     Durability,
     Migration,
     StoreUnavailable,
+    Work,
+    checkpoint,
     judged,
     make_file,
     reading_uri,
     roll_back,
     run_pragmas,
     set_up,
+    transaction,
 )
 
 T = TypeVar("T")
-
-Work = Callable[[sqlite3.Connection], T]
 
 BATCH: Final = 256  # functions in one transaction
 
@@ -55,17 +56,6 @@ class QueueFull(StoreUnavailable):
 
     def __init__(self) -> None:
         super().__init__("too many writes are waiting")
-
-
-@dataclass(frozen=True, slots=True)
-class Alike(Generic[T]):
-    """A function of the writer that others of its kind may join: `run` gets the rows of all, in order."""
-
-    run: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[T]]  # returns a result for each row
-    row: Any
-
-    def __call__(self, connection: sqlite3.Connection) -> T:
-        return self.run(connection, [self.row])[0]
 
 
 class JobResult(NamedTuple):
@@ -94,16 +84,6 @@ class _Job(NamedTuple):
             self.future.set_exception(result.error)
         else:
             self.future.set_result(result.value)
-
-
-class Bracket(Protocol):
-    """What is done around the functions of each transaction; where it fails, the transaction does."""
-
-    def begin(self, connection: sqlite3.Connection) -> None:
-        """Do what comes before the first of them; what an earlier transaction left is void."""
-
-    def end(self, connection: sqlite3.Connection) -> None:
-        """Do what comes after the last of them."""
 
 
 class Database:
@@ -236,7 +216,7 @@ class Database:
             await self._reader.close()
         finally:
             with suppress(sqlite3.Error):  # the WAL still has everything
-                await _hop(self._writer, _checkpoint)
+                await _hop(self._writer, checkpoint)
             await self._writer.close()
 
     def _enqueue(self, job: _Job) -> None:
@@ -306,7 +286,7 @@ class Database:
         if self._over is not None:
             return self._refused(works, self._over)
         try:
-            values = _transaction(connection, works, self.bracket)
+            values = transaction(connection, works, self.bracket)
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of the function
             return self._failed(connection, works, error)
         self._failure = None
@@ -352,7 +332,7 @@ class Database:
     def _rewritten(self, connection: sqlite3.Connection) -> bool:
         try:
             run_pragmas(connection, REWRITING)
-            is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            is_busy, _, _ = connection.execute("PRAGMA walcheckpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
             cause = judged(error)
             if isinstance(cause, StoreUnavailable):
@@ -373,39 +353,3 @@ async def _hop(connection: aiosqlite.Connection, work: Callable[..., T], *argume
     """Run a whole function in one hop on the connection's thread; only here aiosqlite's inside is used."""
     result: T = await connection._execute(work, connection._conn, *arguments)  # type: ignore[no-untyped-call]
     return result
-
-
-def _transaction(
-    connection: sqlite3.Connection, works: Sequence[Work[Any]], bracket: Bracket | None
-) -> list[Any]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if bracket is not None:
-            bracket.begin(connection)
-        values = _run(connection, works)
-        if bracket is not None:
-            bracket.end(connection)
-        connection.execute("COMMIT")
-    finally:
-        roll_back(connection)
-    return values
-
-
-def _run(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
-    """Run functions in order, those that are alike together behind the others."""
-    values: list[Any] = [None] * len(works)
-    alike: dict[Any, list[tuple[int, Any]]] = {}  # by what they are run by: place and row
-    for at, work in enumerate(works):
-        if isinstance(work, Alike):
-            alike.setdefault(work.run, []).append((at, work.row))
-        else:
-            values[at] = work(connection)
-    for run, placed in alike.items():
-        found = run(connection, [row for _, row in placed])
-        for (at, _), value in zip(placed, found, strict=True):
-            values[at] = value
-    return values
-
-
-def _checkpoint(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

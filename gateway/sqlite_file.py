@@ -2,10 +2,11 @@
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 Durability = Literal["full", "normal"]
 
@@ -51,6 +52,10 @@ REASONS: Final = {  # SQLite result code -> what an administrator reads
 }
 
 FATAL: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
 
 
 class StoreUnavailable(Exception):
@@ -145,3 +150,62 @@ def _version(connection: sqlite3.Connection) -> int:
 def roll_back(connection: sqlite3.Connection) -> None:
     if connection.in_transaction:
         connection.execute("ROLLBACK")
+
+
+@dataclass(frozen=True, slots=True)
+class Alike(Generic[T]):
+    """A function of the writer that others of its kind may join: `run` gets the rows of all, in order."""
+
+    run: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[T]]  # returns a result for each row
+    row: Any
+
+    def __call__(self, connection: sqlite3.Connection) -> T:
+        return self.run(connection, [self.row])[0]
+
+
+class Bracket(Protocol):
+    """What is done around the functions of each transaction; where it fails, the transaction does."""
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """Do what comes before the first of them; what an earlier transaction left is void."""
+
+    def end(self, connection: sqlite3.Connection) -> None:
+        """Do what comes after the last of them."""
+
+
+def transaction(
+    connection: sqlite3.Connection, works: Sequence[Work[Any]], bracket: Bracket | None
+) -> list[Any]:
+    """Run functions as one transaction, and return what each of them does."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if bracket is not None:
+            bracket.begin(connection)
+        values = _run(connection, works)
+        if bracket is not None:
+            bracket.end(connection)
+        connection.execute("COMMIT")
+    finally:
+        roll_back(connection)
+    return values
+
+
+def _run(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
+    """Run functions in order, those that are alike together behind the others."""
+    values: list[Any] = [None] * len(works)
+    alike: dict[Any, list[tuple[int, Any]]] = {}  # by what they are run by: place and row
+    for at, work in enumerate(works):
+        if isinstance(work, Alike):
+            alike.setdefault(work.run, []).append((at, work.row))
+        else:
+            values[at] = work(connection)
+    for run, placed in alike.items():
+        found = run(connection, [row for _, row in placed])
+        for (at, _), value in zip(placed, found, strict=True):
+            values[at] = value
+    return values
+
+
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Bring what is in the log beside it into the file, as far as nobody reads it."""
+    connection.execute("PRAGMA walcheckpoint(PASSIVE)").fetchall()

@@ -31,7 +31,8 @@ from gateway.journal.members import keep_members
 from gateway.journal.resources import ResourceRow, SqliteResources, dumps, load
 from gateway.journal.store import Clock
 from gateway.scim.members import Delta
-from gateway.sqlite import After, Alike, Database, JobResult
+from gateway.sqlite import After, Database, JobResult
+from gateway.sqlite_file import Alike
 
 NOBODY: Final[Mapping[tuple[str, str], "Holder"]] = {}
 
