@@ -332,7 +332,7 @@ class Database:
     def _rewritten(self, connection: sqlite3.Connection) -> bool:
         try:
             run_pragmas(connection, REWRITING)
-            is_busy, _, _ = connection.execute("PRAGMA walcheckpoint(TRUNCATE)").fetchone()
+            is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
             cause = judged(error)
             if isinstance(cause, StoreUnavailable):

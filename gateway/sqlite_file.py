@@ -208,4 +208,4 @@ def _run(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any
 
 def checkpoint(connection: sqlite3.Connection) -> None:
     """Bring what is in the log beside it into the file, as far as nobody reads it."""
-    connection.execute("PRAGMA walcheckpoint(PASSIVE)").fetchall()
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
