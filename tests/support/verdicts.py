@@ -76,7 +76,7 @@ def overwritten(ledger: list[Line], acks: list[Ack]) -> Iterator[str]:
 def unaccounted(ledger: list[Line], acks: list[Ack], journal: Path) -> Iterator[str]:
     """Every write has its operation, every acknowledged change its event; file and chain are whole."""
     with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as connection:
-        operations = {cid for (cid,) in connection.execute("SELECT correlation_id FROM op")}
+        operations = {cid for (cid,) in connection.execute("SELECT correlation_id FROM recorded")}
         events = {
             cid for (cid,) in connection.execute("SELECT correlation_id FROM event WHERE result <> 'pending'")
         }
