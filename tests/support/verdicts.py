@@ -74,7 +74,7 @@ def overwritten(ledger: list[Line], acks: list[Ack]) -> Iterator[str]:
 
 
 def unaccounted(ledger: list[Line], acks: list[Ack], journal: Path) -> Iterator[str]:
-    """Every write has its operation, every acknowledged change its event; file and chain are whole."""
+    """Every write has its operation, or its event since; every acknowledged change has its event."""
     with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as connection:
         operations = {cid for (cid,) in connection.execute("SELECT correlation_id FROM op")}
         events = {
@@ -83,13 +83,16 @@ def unaccounted(ledger: list[Line], acks: list[Ack], journal: Path) -> Iterator[
         if (whole := connection.execute("PRAGMA integrity_check").fetchall()) != [("ok",)]:
             yield f"integrity: {whole}"
     for line in ledger:
-        if line["cid"] not in operations:
+        if line["cid"] not in operations | events:
             yield f"{line['entry']['externalId']}: {line['method']} {line['cid']} without an operation"
-    yield from (
-        f"{ack.external}: {ack.version} by {ack.cid} without an event"
-        for ack in acks
-        if ack.cid not in events
-    )
+    writers = defaultdict(set)  # of each state of a person
+    for line in ledger:
+        writers[line["entry"]["externalId"], line["entry"]["title"]].add(line["cid"])
+    for ack in acks:
+        wrote = writers[ack.external, f"{ack.version}"]
+        # who comes again and changes nothing has an event that nobody waits for: the change itself has one
+        if not events & ({ack.cid} if ack.cid in wrote else {ack.cid, *wrote}):
+            yield f"{ack.external}: {ack.version} by {ack.cid} without an event"
     with reading(journal) as reader:
         found = reader.verify()
         if found.state is not TrailState.WHOLE:
