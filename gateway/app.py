@@ -13,9 +13,8 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
+from gateway.admin.acts import Pauses
 from gateway.admin.alerts import Alarms, Watcher
-from gateway.admin.operations import OperationDesk
 from gateway.admin.status import JournalState, Status, target_states
 from gateway.audit.event import Event
 from gateway.build import (
@@ -172,8 +171,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         if settings.server.port == 0:
             listener = stack.enter_context(await take_any_port(settings.server.host))
             settings = on_port(settings, listener.getsockname()[1])
-        journal = await open_journal(settings)
-        stack.push_async_callback(journal.close)
+        journal = await stack.enter_async_context(open_journal(settings))
         restore_check = RestoreCheck.beside(settings.journal.path, journal.database)
         restored, is_news = await restore_check.check(now())
         stack.push_async_callback(restore_check.note)
@@ -272,13 +270,12 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
     wakeup = Wakeup()
     runs = Runs(services, changes, targets)
     admin = Administration(
-        tokens=TokenDesk(journal.tokens, journal.trail, new_id),
+        services=services,
+        tokens=journal,
+        erasures=journal.retention,
         credentials=credentials,
         providers=frozenset(providers),
-        operations=OperationDesk(services, tuple(targets)),
         runs=runs,
-        exports=ExportDesk(journal.trail, new_id),
-        erasures=ErasureDesk(journal.retention, new_id),
         pauses=oversight.pauses,
         status=oversight.status,
         wake=wakeup.wake,

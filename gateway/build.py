@@ -9,8 +9,6 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 
-from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
-from gateway.admin.operations import OperationDesk
 from gateway.audit.masking import Mask, Masking, hashing, masked
 from gateway.flow.entry_cache import EntryCache
 from gateway.flow.locks import KeyedLocks
@@ -167,11 +165,16 @@ def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, 
 log = get_logger()
 
 
-async def open_journal(settings: Settings) -> SqliteJournal:
-    """Open the journal; raises `JournalLocked` where another process has it, `JournalUnavailable`."""
+@asynccontextmanager
+async def open_journal(settings: Settings) -> AsyncIterator[SqliteJournal]:
+    """Have the journal open; raises `JournalLocked` where another process has it, `JournalUnavailable`."""
     path, durability = settings.journal.path, settings.journal.durability
     maskings = maskings_of(settings, lambda: load_key(settings.journal.key_file))
-    return await SqliteJournal.open(path, durability, utc, end_process, owner=new_id(), maskings=maskings)
+    journal = await SqliteJournal.open(path, durability, utc, end_process, new_id(), maskings=maskings)
+    try:
+        yield journal
+    finally:
+        await journal.close()
 
 
 def services_on(journal: SqliteJournal) -> Services:
@@ -207,55 +210,3 @@ def utc() -> datetime:
 def now() -> str:
     """Return the time as RFC 3339, in UTC."""
     return utc().isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-@asynccontextmanager
-async def open_desk(settings: Settings) -> AsyncIterator[TokenDesk]:
-    """Open the journal to make or end tokens while no gateway runs; raises as `open_journal` does."""
-    journal = await open_journal(settings)
-    try:
-        yield TokenDesk(journal.tokens, journal.trail, new_id)
-    finally:
-        await journal.close()
-
-
-@asynccontextmanager
-async def open_export_desk(settings: Settings) -> AsyncIterator[ExportDesk]:
-    """Open the journal to note an export while no gateway runs; raises as `open_journal` does."""
-    journal = await open_journal(settings)
-    try:
-        yield ExportDesk(journal.trail, new_id)
-    finally:
-        await journal.close()
-
-
-@asynccontextmanager
-async def open_operation_desk(settings: Settings) -> AsyncIterator[OperationDesk]:
-    """Open the journal to act on operations while no gateway runs; raises as `open_journal` does."""
-    journal = await open_journal(settings)
-    try:
-        yield OperationDesk(services_on(journal), tuple(settings.targets))
-    finally:
-        await journal.close()
-
-
-@asynccontextmanager
-async def open_erasures(settings: Settings) -> AsyncIterator[ErasureDesk]:
-    """Open the journal to erase a person while no gateway runs; raises as `open_journal` does."""
-    journal = await open_journal(settings)
-    try:
-        yield ErasureDesk(journal.retention, new_id)
-    finally:
-        await journal.close()
-
-
-@asynccontextmanager
-async def open_pauses(settings: Settings) -> AsyncIterator[Pauses]:
-    """Open the journal to pause or resume while no gateway runs; raises as `open_journal` does."""
-    journal = await open_journal(settings)
-    try:
-        pauses = Pauses(journal.pauses, now, new_id)
-        await pauses.load()
-        yield pauses
-    finally:
-        await journal.close()
