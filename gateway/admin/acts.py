@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Protocol
+from typing import Protocol
 
-from gateway.audit.event import Event, Personal, act_event
+from gateway.audit.event import ERASURE, Event, Personal, act_event
 from gateway.flow.journal_port import Trail
 
 
@@ -138,9 +138,6 @@ async def note_export(trail: Trail, export: Export, event_id: str) -> None:
     await trail.append([act_event(event_id, "export", export=taken)])
 
 
-NAME: Final = "erase"  # of its event
-
-
 @dataclass(frozen=True, slots=True)
 class Kept:
     """An original that an erasure may not touch."""
@@ -181,7 +178,7 @@ async def erase_person(erasures: Erasures, name: str, event_id: str) -> Erased:
 
     It leaves an event without their name.
     """
-    event = act_event(event_id, NAME)  # made here, where it is known who acts
+    event = act_event(event_id, ERASURE)  # made here, where it is known who acts
     return await erasures.erase(name, partial(_erasure_event, event))
 
 

@@ -8,7 +8,8 @@ from gateway.flow.journal_port import Key
 from gateway.flow.model import Services, Target
 from gateway.flow.target_port import Attributes, Contradiction, Page, Query, ResourceType
 from gateway.scim.documents import fold
-from gateway.scim.filters import Sort, rank
+from gateway.scim.filters import rank
+from gateway.scim.grammar import Sort
 from gateway.scim.names import get
 
 T = TypeVar("T")

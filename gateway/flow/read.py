@@ -19,8 +19,8 @@ from gateway.flow.resource import Members, shown, shown_entry
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
 from gateway.mapping.filters import equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold
-from gateway.scim.filters import Sort, boolean_literals, for_type
-from gateway.scim.grammar import Filter
+from gateway.scim.filters import boolean_literals, for_type
+from gateway.scim.grammar import Filter, Sort
 from gateway.scim.names import resource as schema_of
 from gateway.scim.paths import compiled
 from gateway.scim.predicate import attributes_named, predicate

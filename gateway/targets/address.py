@@ -1,8 +1,11 @@
 """Where a target is and how it is signed in to, what is said to it, and what a look at it finds. Pure."""
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
@@ -152,3 +155,26 @@ class Transport(Protocol):
 
     async def carry(self, call: Call) -> HttpReply:
         """Send the call and return its answer; raises a TargetError where no whole one came back."""
+
+
+MAX_REASON: Final = 300  # characters
+_UNREADABLE: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+
+
+def readable(text: str) -> str:
+    """Return a foreign text on one line, without control characters, shortened."""
+    line = " ".join(_UNREADABLE.sub(" ", text).split())
+    return line if len(line) <= MAX_REASON else line[: MAX_REASON - 1] + "…"
+
+
+def retry_after(reply: HttpReply, now: float) -> float | None:
+    """Return the seconds the target asks to wait: a number, or an HTTP date (RFC 9110 section 10.2.3)."""
+    text = reply.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.fromtimestamp(now, UTC)).total_seconds())

@@ -7,8 +7,7 @@ from yarl import URL
 
 from gateway.flow.target_port import Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
-from gateway.targets.address import Auth, Call, HttpReply
-from gateway.targets.scim.answers import readable
+from gateway.targets.address import Auth, Call, HttpReply, readable
 from gateway.version import VERSION
 
 MAX_BYTES: Final = 8 * 1024 * 1024  # of an answer, after decompression

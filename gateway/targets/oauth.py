@@ -14,9 +14,8 @@ import orjson
 
 from gateway.flow.target_port import Denied, Nonsense, Silent, TargetError, Throttled, Unreachable
 from gateway.log import get_logger
-from gateway.targets.address import Bearer, Call, HttpReply, OAuth2
+from gateway.targets.address import Bearer, Call, HttpReply, OAuth2, readable, retry_after
 from gateway.targets.http import HttpTransport
-from gateway.targets.scim.answers import readable, retry_after
 
 DEFAULT_LIFE: Final = (
     300.0  # seconds of a token whose answer does not say; RFC 6749 section 5.1 leaves it open

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from gateway.flow.target_port import NOBODY, Attributes, MemberUpdate, Page, Query, ResourceType
-from gateway.scim.filters import Sort, sort_value
+from gateway.scim.filters import sort_value
+from gateway.scim.grammar import Sort
 from gateway.scim.predicate import attributes_named
 from gateway.targets.embedded.filters import SORTED, looked_up, names_members, narrow, path_name
 from gateway.targets.embedded.members import change_members, forget_member, with_members

@@ -47,6 +47,12 @@ HIDDEN: Final = frozenset(  # folded attributes that are never read: secrets, an
 _TIME: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:[.,]\d+)?Z")  # RFC 4517 section 3.3.13
 
 
+Modification = tuple[int, str, list[bytes] | None]
+
+
+Attribute = tuple[str, list[bytes]]
+
+
 @dataclass(frozen=True, slots=True)
 class Raw:
     """An entry as the directory gave it."""

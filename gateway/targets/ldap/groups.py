@@ -17,9 +17,8 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.targets.ldap.dn import fitting, normal, parent_of, rdn_of, rendered, split
-from gateway.targets.ldap.entries import Raw, encoded, meta_of
+from gateway.targets.ldap.entries import Attribute, Raw, encoded, meta_of
 from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
-from gateway.targets.ldap.inactive import Attribute
 from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.memberships import (
     FIRST_NUMBER,

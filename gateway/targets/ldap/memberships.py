@@ -11,9 +11,8 @@ from ldap import MOD_ADD, MOD_DELETE
 
 from gateway.flow.target_port import Attributes, Conflict, Denied, Missing, Refused, TargetError, Unreachable
 from gateway.targets.ldap.dn import normal
-from gateway.targets.ldap.entries import Raw, short_name
+from gateway.targets.ldap.entries import Modification, Raw, short_name
 from gateway.targets.ldap.filters import both, equal
-from gateway.targets.ldap.inactive import Modification
 from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.paging import chunks
 from gateway.targets.ldap.session import Session, in_doubt

@@ -19,10 +19,10 @@ from gateway.flow.target_port import (
 from gateway.scim.documents import fold, is_active
 from gateway.targets.ldap import entries
 from gateway.targets.ldap.dn import fitting, is_dn, parent_of, rdn_of, split
-from gateway.targets.ldap.entries import Raw, Written, encoded, meta_of, plain_attributes
+from gateway.targets.ldap.entries import Modification, Raw, Written, encoded, meta_of, plain_attributes
 from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
 from gateway.targets.ldap.groups import Groups
-from gateway.targets.ldap.inactive import Modification, habit_of
+from gateway.targets.ldap.inactive import habit_of
 from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.memberships import GroupMemberships
 from gateway.targets.ldap.naming import Naming

@@ -10,9 +10,8 @@ from ldap.controls import RequestControl
 from ldap.controls.libldap import SimplePagedResultsControl
 
 from gateway.flow.target_port import Missing, Refused, Silent, TargetError, Unreachable
-from gateway.targets.ldap.entries import Raw
+from gateway.targets.ldap.entries import Attribute, Modification, Raw
 from gateway.targets.ldap.filters import EVERYBODY
-from gateway.targets.ldap.inactive import Attribute, Modification
 from gateway.targets.ldap.results import BROKEN_LINE, code_of, error_of
 from gateway.targets.ldap.sign_in import SignIn, connected
 

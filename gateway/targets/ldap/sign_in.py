@@ -13,10 +13,9 @@ from urllib.parse import urlsplit
 import ldap
 
 from gateway.flow.target_port import Unreachable
-from gateway.targets.address import Basic, External
+from gateway.targets.address import Basic, External, readable
 from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.results import unreachable
-from gateway.targets.scim.answers import readable
 
 CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later than that is none
 PORTS: Final = {"ldap": 389, "ldaps": 636}
