@@ -20,8 +20,7 @@ from gateway.log import get_logger
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.paths import place
 from gateway.scim.predicate import attributes_named, predicate
-from gateway.server.auth import Credential
-from gateway.server.scim import Provider
+from gateway.server.auth import Credential, Provider
 from gateway.settings import AuthSettings, Settings, TargetSettings
 from gateway.settings.compiled import mapping_of
 from gateway.targets.ldap.layout import Directory

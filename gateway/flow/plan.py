@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from gateway.errors import InvalidValue, NotFound, Uniqueness
-from gateway.flow.entry import form_on_target, is_still_active, may_adopt, update_of, view_of, with_kept
+from gateway.flow.entry import form_on_target, is_still_active, update_of, view_of, with_kept
 from gateway.flow.journal_port import Intent, Key, Outcome, Resource, State
 from gateway.flow.model import (
     Change,
@@ -16,6 +16,7 @@ from gateway.flow.model import (
     is_same_name,
     keys_of,
     keys_of_resource,
+    may_adopt,
 )
 from gateway.flow.target_port import Attributes, ResourceType, Update
 from gateway.mapping.program import Mapped

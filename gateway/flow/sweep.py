@@ -3,9 +3,8 @@
 from typing import Final
 
 from gateway.errors import Busy, GatewayError
-from gateway.flow.change import Changes
 from gateway.flow.failures import try_again_in
-from gateway.flow.model import Caller, Change, Services, Target
+from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target
 from gateway.flow.target_port import ResourceType
 from gateway.log import correlation_id, get_logger
 
@@ -18,7 +17,7 @@ log = get_logger()
 class Deliveries:
     """Looks for members who are due, and sends them; a target that cannot take them now is left in peace."""
 
-    def __init__(self, services: Services, changes: Changes) -> None:
+    def __init__(self, services: Services, changes: ChangeHandler) -> None:
         self._services = services
         self._changes = changes
         self._refused: dict[tuple[str, str], tuple[str, ...]] = {}  # by target and group: not tried again

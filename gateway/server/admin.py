@@ -24,8 +24,7 @@ from gateway.admin.resync import Resync
 from gateway.admin.runs import Lines, render_line
 from gateway.admin.status import Status
 from gateway.errors import GatewayError, InvalidValue, NotFound
-from gateway.flow.change import Changes
-from gateway.flow.model import Services, Target
+from gateway.flow.model import ChangeHandler, Services, Target
 from gateway.log import get_logger
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials
@@ -43,7 +42,7 @@ class Runs:
     """Starts them."""
 
     services: Services
-    changes: Changes
+    changes: ChangeHandler
     targets: Mapping[str, Target]
 
     def lines(self, run: str, target: str, *, option: bool) -> Lines:

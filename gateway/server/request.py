@@ -11,8 +11,7 @@ from urllib.parse import unquote
 from aiohttp import StreamReader, web
 
 from gateway.errors import Busy, InvalidSyntax, InvalidValue, NotFound, TooLarge, UnsupportedMedia
-from gateway.flow.model import Target
-from gateway.flow.read import ReadQuery
+from gateway.flow.model import ReadQuery, Target
 from gateway.flow.target_port import ResourceType
 from gateway.scim.dialects import Dialect
 from gateway.scim.filters import parse_sort

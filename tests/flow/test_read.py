@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import BadTarget, Busy, GatewayError, InvalidFilter, InvalidValue, NotFound
-from gateway.flow.read import ReadQuery, Reads
+from gateway.flow.model import ReadQuery
+from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import (
     Broken,

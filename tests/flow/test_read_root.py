@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import InvalidFilter
-from gateway.flow.read import ReadQuery, Reads, query_all
+from gateway.flow.model import ReadQuery
+from gateway.flow.read import Reads, query_all
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Page
 from gateway.mapping.rules import make_rule

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.read import ReadQuery, Reads
+from gateway.flow.model import ReadQuery
+from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Page, Query, ResourceType
 from gateway.mapping.rules import make_rule

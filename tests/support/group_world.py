@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gateway.errors import GatewayError
-from gateway.flow.model import Caller, Change, Reply
-from gateway.flow.read import ReadQuery
+from gateway.flow.model import Caller, Change, ReadQuery, Reply
 from gateway.flow.sweep import Deliveries
 from gateway.flow.target_port import Attributes, Missing, Page, Query, Refused, ResourceType, Update
 from gateway.scim.difference import overlay

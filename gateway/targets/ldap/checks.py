@@ -11,7 +11,7 @@ from gateway.targets.address import TargetFinding
 from gateway.targets.ldap.entries import OWN, Raw
 from gateway.targets.ldap.inactive import habit_of
 from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.people import listing_of
+from gateway.targets.ldap.paging import people_listing
 from gateway.targets.ldap.session import Session
 
 PAGING: Final = SimplePagedResultsControl.controlType
@@ -49,7 +49,7 @@ def _places(directory: Directory) -> Iterator[str]:
 
 def _ids(session: Session, directory: Directory) -> TargetFinding:
     """Say whether people have the id that they are known by."""
-    listing = listing_of(directory)
+    listing = people_listing(directory)
     found = next(session.pages(directory.base, directory.people, [directory.id]))
     if any(listing.id_of(raw) is None for raw in found):
         fix = "let this account read it, or name another attribute in ldap.id"

@@ -6,8 +6,8 @@ from gateway.flow.target_port import Attributes, Page, Query, Refused, ResourceT
 from gateway.targets.address import TargetFinding
 from gateway.targets.ldap.checks import checked
 from gateway.targets.ldap.groups import Groups
+from gateway.targets.ldap.paging import people_listing
 from gateway.targets.ldap.people import People
-from gateway.targets.ldap.people import listing_of as listing_of_people
 from gateway.targets.ldap.pool import LISTS, Pool
 from gateway.targets.ldap.session import undone
 from gateway.targets.ldap.sign_in import SignIn
@@ -24,7 +24,7 @@ class LdapConnector:
 
     def __init__(self, sign_in: SignIn, workers: int | None = None) -> None:
         directory = sign_in.directory
-        people = listing_of_people(directory)
+        people = people_listing(directory)
         base = directory.group_base
         self._pool = Pool(sign_in, workers)
         self._directory = directory

@@ -28,8 +28,8 @@ from gateway.targets.ldap.memberships import (
     names_of,
     part_of,
 )
-from gateway.targets.ldap.paging import Listing, asks_for_id, chunks
-from gateway.targets.ldap.session import Session
+from gateway.targets.ldap.paging import Listing, asks_for_id
+from gateway.targets.ldap.session import Session, chunks
 
 READ: Final = ("createTimestamp", "modifyTimestamp")
 

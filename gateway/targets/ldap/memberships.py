@@ -14,8 +14,7 @@ from gateway.targets.ldap.dn import normal
 from gateway.targets.ldap.entries import Modification, Raw, short_name
 from gateway.targets.ldap.filters import both, equal
 from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.paging import chunks
-from gateway.targets.ldap.session import Session, in_doubt
+from gateway.targets.ldap.session import Session, chunks, in_doubt
 
 Find = Callable[[Session, str], Raw | None]
 

@@ -11,7 +11,6 @@ from gateway.flow.target_port import (
     Page,
     Query,
     Refused,
-    ResourceType,
     TargetError,
     Unreachable,
     Update,
@@ -20,17 +19,16 @@ from gateway.scim.documents import fold, is_active
 from gateway.targets.ldap import entries
 from gateway.targets.ldap.dn import fitting, is_dn, parent_of, rdn_of, split
 from gateway.targets.ldap.entries import Modification, Raw, Written, encoded, meta_of, plain_attributes
-from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
+from gateway.targets.ldap.filters import any_of, both, equal
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.inactive import habit_of
 from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.memberships import GroupMemberships
 from gateway.targets.ldap.naming import Naming
-from gateway.targets.ldap.paging import Listing, asks_for_id
+from gateway.targets.ldap.paging import READ, Listing
 from gateway.targets.ldap.session import Session, in_doubt
 
 REFERENCES: Final = frozenset({"manager"})  # attributes that hold the DN of another person
-READ: Final = ("objectClass", "createTimestamp", "modifyTimestamp")
 
 
 class People:
@@ -194,17 +192,3 @@ class People:
         if len(found) != 1:
             raise Refused(f"{attribute}: nobody, or more than one, has this id, userName or externalId")
         return found[0].dn.encode()
-
-
-def listing_of(directory: Directory) -> Listing:
-    """Return where people are, and how they are asked for."""
-    names = directory.attributes or ("*",)
-    own = (directory.id, directory.user_name, directory.external_id, *habit_of(directory).reads)
-    words = Vocabulary(
-        {"username": directory.user_name, "externalid": directory.external_id},
-        {"active": habit_of(directory).asks, "id": asks_for_id(directory.id)},
-        loose=frozenset({"externalid"}),
-    )
-    return Listing(
-        ResourceType.USER, directory.base, directory.people, directory.id, (*names, *own, *READ), words
-    )

@@ -15,6 +15,7 @@ from gateway.targets.ldap.filters import EVERYBODY
 from gateway.targets.ldap.results import BROKEN_LINE, code_of, error_of
 from gateway.targets.ldap.sign_in import SignIn, connected
 
+AT_ONCE: Final = 100  # entries asked for in one search
 PAGE: Final = 500  # entries asked for at once; directories give 1,000 at most
 IDLE: Final = 60.0  # seconds
 LEAST: Final = 0.05  # seconds that a call has, however late it is
@@ -203,3 +204,8 @@ def undone(work: Callable[[Session], T]) -> Callable[[Session], T]:
 def in_doubt(error: TargetError) -> TargetError:
     """Return what a failure means after an earlier call of the same attempt has changed something."""
     return error if error.maybe_applied else Silent(error.reason)
+
+
+def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield values, as many at a time as one search takes."""
+    return (values[n : n + AT_ONCE] for n in range(0, len(values), AT_ONCE))

@@ -10,9 +10,9 @@ from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, parse_fi
 from gateway.targets.ldap.filters import NOBODY, Vocabulary, any_of, both, equal, escaped, translate
 from gateway.targets.ldap.inactive import HABITS
 from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.people import listing_of
+from gateway.targets.ldap.paging import people_listing
 
-WORDS = listing_of(Directory("dc=example", inactive="nsAccountLock")).words
+WORDS = people_listing(Directory("dc=example", inactive="nsAccountLock")).words
 GROUPS = Vocabulary({"displayname": "cn", "externalid": None})
 
 

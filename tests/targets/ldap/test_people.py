@@ -8,7 +8,8 @@ from gateway.scim.grammar import parse_filter
 from gateway.targets.address import Basic
 from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.people import People, listing_of
+from gateway.targets.ldap.paging import people_listing
+from gateway.targets.ldap.people import People
 from tests.support.ldap import USER, Room, room
 from tests.support.slapd import PASSWORD, READER
 
@@ -115,7 +116,7 @@ class Stubborn:
 
 def test_a_name_that_cannot_be_taken_back_leaves_the_change_in_doubt():
     directory = Directory("dc=y")
-    people = People(directory, listing_of(directory))
+    people = People(directory, people_listing(directory))
     present = {"userName": "ann", "title": "x"}
 
     with pytest.raises(Silent, match="no"):
