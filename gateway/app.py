@@ -30,11 +30,11 @@ from gateway.build import (
     utc,
 )
 from gateway.flow.change import Changes
+from gateway.flow.groups import Deliveries
 from gateway.flow.model import Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.services import Alert, Wakeup
-from gateway.flow.sweep import Deliveries
 from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import RestoreCheck

@@ -38,7 +38,7 @@ Output = Annotated[
 Formatting = Annotated[Literal["ndjson", "csv"], typer.Option("--format")]
 
 
-def export(
+def export(  # noqa: PLR0913, PLR0917 - one parameter for each option
     since: Since = None,
     until: Until = None,
     filter: Filter = None,

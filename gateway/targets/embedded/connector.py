@@ -27,9 +27,8 @@ from gateway.scim.predicate import predicate
 from gateway.sqlite import Database, StoreUnavailable, load_migrations
 from gateway.targets.address import TargetFinding
 from gateway.targets.embedded import directory
-from gateway.targets.embedded.directory import Entry, Refusal
+from gateway.targets.embedded.directory import Entry, Refusal, without_members
 from gateway.targets.embedded.filters import storable
-from gateway.targets.embedded.members import without_members
 
 T = TypeVar("T")
 

@@ -10,8 +10,7 @@ from gateway.flow.target_port import CannotFilter, Denied, Page, Query, Silent, 
 from gateway.scim.grammar import parse_filter
 from gateway.targets.address import Basic, External
 from gateway.targets.ldap import paging as rooms
-from gateway.targets.ldap.pool import WORKERS
-from gateway.targets.ldap.session import PAGE
+from gateway.targets.ldap.session import PAGE, WORKERS
 from tests.support.ldap import USER, Room, room
 from tests.support.lossy import babbling, lossy
 from tests.support.slapd import GATEWAY, PASSWORD, slapd
