@@ -18,7 +18,6 @@ from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import load_key
 from gateway.log import get_logger
 from gateway.scim.dialects import DIALECTS
-from gateway.scim.paths import place
 from gateway.scim.predicate import attributes_named, predicate
 from gateway.server.auth import Credential, Provider
 from gateway.settings import AuthSettings, Settings, TargetSettings
@@ -106,14 +105,15 @@ def _directory(target: TargetSettings) -> Directory | None:
     said = {field.name: getattr(target.ldap, field.name) for field in fields(target.ldap)}
     if target.unlisted == "send":
         return Directory(**said)
-    lists = (rule.to for rule in target.rules if any(step.name == "split" for step in rule.via))
+    lists = (rule.to.text for rule in target.rules if any(step.name == "split" for step in rule.via))
     return Directory(**said, attributes=_looked_at(target), lists=tuple(lists))
 
 
 def _looked_at(target: TargetSettings) -> tuple[str, ...]:
-    written = (place(rule.to) for rule in target.rules)
     named = attributes_named(target.protect) if target.protect is not None else ()
-    return tuple(dict.fromkeys((*(where.attribute for where in written), *(path.attr for path in named))))
+    return tuple(
+        dict.fromkeys((*(rule.to.attribute for rule in target.rules), *(path.attr for path in named)))
+    )
 
 
 def _auth(auth: AuthSettings | None) -> Auth | OAuth2 | External | None:

@@ -2,31 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from gateway.guide.data import Guide
-from gateway.mapping.specs import Office, Transform
+from gateway.mapping.rules import Rule, Unlisted
+from gateway.mapping.specs import Office
 from gateway.scim.grammar import Filter
-
-AuditLevel = Literal["full", "masked", "hashed"]
-Dialect = Literal["rfc", "okta", "entra"]
-Durability = Literal["full", "normal"]
-Unlisted = Literal["send", "hold", "drop"]
-OnInvalid = Literal["reject", "drop", "keep"]
-OnDeactivate = Literal["send", "delete"]
-OnMissing = Literal["recreate", "error"]
-ReuseName = Literal["refuse", "take"]
-AdoptKey = Literal["externalId", "userName"]
-BusyStatus = Literal[429, 503]
-Inactive = Literal["move", "nsAccountLock", "userAccountControl"]
-MadeAttribute = Literal["cn", "sn", "sAMAccountName", "password"]
-GroupClass = Literal["groupOfNames", "groupOfUniqueNames", "posixGroup", "group"]
-Network = IPv4Network | IPv6Network
-
-RETENTION: Final = 400 * 86400.0  # seconds
+from gateway.settings.fields import (
+    RETENTION,
+    AdoptKey,
+    AuditLevel,
+    BusyStatus,
+    Dialect,
+    Durability,
+    GroupClass,
+    Inactive,
+    Network,
+    OnDeactivate,
+    OnMissing,
+    ReuseName,
+)
 
 V = TypeVar("V")
 
@@ -145,20 +142,6 @@ class LdapSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleSettings:
-    """One rule, its paths in RFC notation and its transforms compiled."""
-
-    to: str
-    from_: tuple[str, ...]  # `*:name` is the core level or any extension
-    via: tuple[Transform, ...] = ()
-    when: Filter | None = None
-    default: Any = None
-    on_invalid: OnInvalid = "reject"
-    source: str = "config"  # or the preset: dialpad@1
-    path: str = ""  # where it is written: targets.dialpad.rules[0], dialpad@1.rules[0]
-
-
-@dataclass(frozen=True, slots=True)
 class PresetPin:
     """A preset and the revision of its rules."""
 
@@ -178,11 +161,11 @@ class TargetSettings:
     url: str  # web addresses without a slash at the end; sqlite: with an absolute path
     preset: PresetPin | None = None
     auth: AuthSettings | None = None
-    rules: tuple[RuleSettings, ...] = ()
+    rules: tuple[Rule, ...] = ()
     offices: Mapping[str, Office] = field(default_factory=lambda: frozen({}))
     options: Mapping[str, str] = field(default_factory=lambda: frozen({}))
     region: str | None = None
-    unlisted: Unlisted = "send"  # with a preset: hold
+    unlisted: Unlisted = Unlisted.SEND  # with a preset: hold
     require: tuple[tuple[str, ...], ...] = ()  # of each group of paths one must be present
     on_deactivate: OnDeactivate = "send"
     on_missing: OnMissing = "recreate"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.guide.data import Guide
+from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.specs import Office
 from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.fields import is_in_clear, parse_sqlite_url, parse_web_url, read_path
@@ -107,7 +108,7 @@ class TargetReader:
         """Return what is taken as written, and the defaults that depend on other keys."""
         plain = {key: value for key, value in self._keys.items() if key in PLAIN}
         if self._preset:
-            plain.setdefault("unlisted", "hold")
+            plain.setdefault("unlisted", Unlisted.HOLD)
         if "timeout" in plain:
             plain.setdefault("settle", plain["timeout"])
         if "adopt_by" in self._keys:
@@ -170,7 +171,9 @@ class TargetReader:
             self._faults.add(at(path, name), "there are options with a preset only")
         return frozen({})
 
-    def _rules(self, offices: Mapping[str, Office], options: Mapping[str, str], connector: str | None) -> Any:
+    def _rules(
+        self, offices: Mapping[str, Office], options: Mapping[str, str], connector: str | None
+    ) -> tuple[Rule, ...]:
         rules = Rules(offices, self._faults, flat=connector == "ldap")
         if self._preset is not None:
             rules.add_preset(self._preset, options)
