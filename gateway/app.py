@@ -52,7 +52,6 @@ from gateway.server.runner import Runner, listening, take_any_port
 from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import subject_of
-from gateway.targets.address import TargetFinding
 from gateway.targets.http import open_session
 from gateway.targets.registry import (
     CONNECTORS,
@@ -61,6 +60,7 @@ from gateway.targets.registry import (
     open_connector,
 )
 from gateway.targets.survey import survey
+from gateway.targets.transport import TargetFinding
 from gateway.targets.webhook import Webhook
 from gateway.version import VERSION
 

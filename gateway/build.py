@@ -5,10 +5,11 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 
+from gateway.address import TargetAddress
 from gateway.audit.masking import Mask, Masking, hashing, masked
 from gateway.flow.entry_cache import EntryCache
 from gateway.flow.locks import KeyedLocks
@@ -18,22 +19,11 @@ from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import load_key
 from gateway.log import get_logger
 from gateway.scim.dialects import DIALECTS
-from gateway.scim.predicate import attributes_named, predicate
+from gateway.scim.predicate import predicate
 from gateway.server.auth import Credential, Provider
-from gateway.settings import AuthSettings, Settings, TargetSettings
+from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import mapping_of
-from gateway.targets.ldap.layout import Directory
-from gateway.targets.registry import (
-    CONNECTORS,
-    Auth,
-    Basic,
-    Bearer,
-    External,
-    Header,
-    OAuth2,
-    OpenTarget,
-    TargetAddress,
-)
+from gateway.targets.registry import CONNECTORS, OpenTarget
 
 MASKS: Final[
     Mapping[str, Callable[[Callable[[], bytes]], Mask]]
@@ -85,48 +75,17 @@ def address_of(target: TargetSettings) -> TargetAddress:
     return TargetAddress(
         target.name,
         target.url,
-        _auth(target.auth),
+        target.auth,
         target.timeout,
         target.patch,
         target.rate,
         target.concurrency,
         target.options,
         target.groups,
-        _directory(target),
+        target.ldap,
         target.filter,
         target.totals,
     )
-
-
-def _directory(target: TargetSettings) -> Directory | None:
-    """Return where in a directory people are, and which of their attributes are looked at."""
-    if target.ldap is None:
-        return None
-    said = {field.name: getattr(target.ldap, field.name) for field in fields(target.ldap)}
-    if target.unlisted == "send":
-        return Directory(**said)
-    lists = (rule.to.text for rule in target.rules if any(step.name == "split" for step in rule.via))
-    return Directory(**said, attributes=_looked_at(target), lists=tuple(lists))
-
-
-def _looked_at(target: TargetSettings) -> tuple[str, ...]:
-    named = attributes_named(target.protect) if target.protect is not None else ()
-    return tuple(
-        dict.fromkeys((*(rule.to.attribute for rule in target.rules), *(path.attr for path in named)))
-    )
-
-
-def _auth(auth: AuthSettings | None) -> Auth | OAuth2 | External | None:
-    if auth is None:
-        return None
-    if auth.kind == "external":
-        return External(auth.cert, auth.key)
-    secret = auth.secret.reveal()
-    if auth.kind == "oauth2":
-        return OAuth2(auth.token_url, auth.user, secret, auth.scope, auth.scheme)
-    if auth.kind == "basic":
-        return Basic(auth.user, secret)
-    return Bearer(secret, auth.scheme) if auth.kind == "bearer" else Header(auth.header, secret)
 
 
 def providers_of(settings: Settings) -> dict[str, Provider]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from gateway.address import Secret
 from gateway.errors import ConfigError, Fault
 from gateway.settings.faults import Faults, at, hint, read
 from gateway.settings.fields import (
@@ -22,7 +23,6 @@ from gateway.settings.model import (
     AuditorSettings,
     JournalSettings,
     ProviderSettings,
-    Secret,
     ServerSettings,
     Settings,
     TargetSettings,

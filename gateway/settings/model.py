@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
+from gateway.address import Directory, Secret, Signing
 from gateway.guide.data import Guide
 from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.specs import Office
@@ -17,8 +18,6 @@ from gateway.settings.fields import (
     BusyStatus,
     Dialect,
     Durability,
-    GroupClass,
-    Inactive,
     Network,
     OnDeactivate,
     OnMissing,
@@ -31,21 +30,6 @@ V = TypeVar("V")
 def frozen(table: Mapping[str, V]) -> Mapping[str, V]:
     """Return a read-only copy."""
     return MappingProxyType(dict(table))
-
-
-class Secret:
-    """A value that shows itself only to who calls `reveal`."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(hidden)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,47 +85,6 @@ class AuditorSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthSettings:
-    """How calls to a target are signed.
-
-    `secret` is the token, the password, the header's value or the client's secret; `external` has none.
-    """
-
-    kind: Literal["bearer", "basic", "header", "oauth2", "external"]
-    secret: Secret
-    scheme: str = "Bearer"  # the word before a bearer token, and before one of oauth2
-    user: str = ""  # of basic; of oauth2 the client's id
-    header: str = "Authorization"
-    token_url: str = ""  # of oauth2
-    scope: str = ""  # of oauth2; "": what the client may have
-    cert: Path | None = None  # of external
-    key: Path | None = None  # of external
-
-
-@dataclass(frozen=True, slots=True)
-class LdapSettings:
-    """Where in a directory people and groups are, and its habits."""
-
-    base: str
-    dn: str = "uid={userName},{base}"
-    people: str = "(objectClass=inetOrgPerson)"
-    object_classes: tuple[str, ...] = ("top", "person", "organizationalPerson", "inetOrgPerson")
-    id: str = "entryUUID"
-    user_name: str = "uid"
-    external_id: str = "employeeNumber"
-    password: str = "userPassword"  # noqa: S105 - an attribute's name
-    makes: tuple[str, ...] = ("cn", "sn")
-    inactive: Inactive | None = None  # None: nothing says it
-    inactive_base: str | None = None
-    group_base: str | None = None  # None: there are no groups
-    group_dn: str = "cn={displayName},{group_base}"
-    group_class: GroupClass = "groupOfNames"
-    group_external_id: str | None = None
-    start_tls: bool = False
-    ca: Path | None = None  # None: what the system trusts
-
-
-@dataclass(frozen=True, slots=True)
 class PresetPin:
     """A preset and the revision of its rules."""
 
@@ -160,7 +103,7 @@ class TargetSettings:
     connector: str
     url: str  # web addresses without a slash at the end; sqlite: with an absolute path
     preset: PresetPin | None = None
-    auth: AuthSettings | None = None
+    auth: Signing | None = None
     rules: tuple[Rule, ...] = ()
     offices: Mapping[str, Office] = field(default_factory=lambda: frozen({}))
     options: Mapping[str, str] = field(default_factory=lambda: frozen({}))
@@ -189,7 +132,7 @@ class TargetSettings:
     max_removals: tuple[int, float] | None = None  # people, seconds; unless said: 50 an hour, embedded: none
     audit: AuditLevel = "full"
     guide: Guide = field(default_factory=Guide)  # what its preset tells people
-    ldap: LdapSettings | None = None  # of the connector `ldap`
+    ldap: Directory | None = None  # of the connector `ldap`
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.address import Bearer
 from gateway.mapping.rules import Rule
 from gateway.mapping.specs import Person, Unusable
 from gateway.settings import PresetPin, TargetSettings
@@ -48,7 +49,8 @@ def test_cx_wants_what_its_guide_requires(load):
         ("name.givenName", "name.familyName"),
     )
     assert (found.connector, found.on_deactivate, found.unlisted) == ("scim", "delete", "hold")
-    assert (found.auth.kind, found.auth.scheme) == ("bearer", "bearer")
+    assert isinstance(found.auth, Bearer)
+    assert found.auth.scheme == "bearer"
 
 
 def test_cx_takes_the_work_address_or_else_the_primary(load):

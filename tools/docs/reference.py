@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from pydantic.fields import FieldInfo
 
+from gateway import address
 from gateway.audit.fields import FIELDS
 from gateway.flow.services import ALERTS
 from gateway.mapping.specs import Office, OptionKind, OptionSpec, Person, TransformSpec, Unusable
@@ -40,7 +41,7 @@ TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> tabl
     "header": (tables.HeaderTable, None),
     "oauth": (tables.OAuth2Table, None),
     "external": (tables.ExternalTable, None),
-    "ldap": (target_tables.LdapTable, model.LdapSettings),
+    "ldap": (target_tables.LdapTable, address.Directory),
     "office": (target_tables.OfficeTable, None),
     "rule": (target_tables.RuleTable, None),
     "secret": (tables.SecretTable, None),

@@ -25,10 +25,10 @@ from gateway.flow.target_port import (
 from gateway.scim.documents import identity, take_password, without_read_only
 from gateway.scim.predicate import predicate
 from gateway.sqlite import Database, StoreUnavailable, load_migrations
-from gateway.targets.address import TargetFinding
 from gateway.targets.embedded import directory
 from gateway.targets.embedded.directory import Entry, Refusal, without_members
 from gateway.targets.embedded.filters import storable
+from gateway.targets.transport import TargetFinding
 
 T = TypeVar("T")
 

@@ -6,16 +6,16 @@ from typing import Final
 
 from ldap.controls.libldap import SimplePagedResultsControl
 
+from gateway.address import Directory
 from gateway.flow.target_port import Attributes, Page, Query, Refused, ResourceType, Update
-from gateway.targets.address import TargetFinding
 from gateway.targets.ldap.entries import OWN, Raw
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.inactive import habit_of
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.paging import people_listing
 from gateway.targets.ldap.people import People
 from gateway.targets.ldap.session import LISTS, Pool, Session, undone
 from gateway.targets.ldap.sign_in import SignIn
+from gateway.targets.transport import TargetFinding
 
 PAGING: Final = SimplePagedResultsControl.controlType
 KINDS: Final = {"attributeTypes": "attribute", "objectClasses": "object class"}  # of a schema

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from gateway.address import Directory
 from gateway.flow.target_port import Attributes, Refused
 from gateway.scim.names import get
 from gateway.targets.ldap.dn import Rdn
-from gateway.targets.ldap.layout import Directory
 
 OWN: Final = frozenset(  # folded names that are not attributes of the same name
     {

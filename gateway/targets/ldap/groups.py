@@ -6,6 +6,7 @@ from typing import Final
 
 from ldap import MOD_REPLACE
 
+from gateway.address import Directory
 from gateway.flow.target_port import (
     Attributes,
     Missing,
@@ -19,7 +20,6 @@ from gateway.flow.target_port import (
 from gateway.targets.ldap.dn import fitting, normal, parent_of, rdn_of, rendered, split
 from gateway.targets.ldap.entries import Attribute, Raw, encoded, meta_of
 from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.memberships import (
     FIRST_NUMBER,
     MEMBERSHIPS,

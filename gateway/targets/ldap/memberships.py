@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from ldap import MOD_ADD, MOD_DELETE
 
+from gateway.address import Directory
 from gateway.flow.target_port import Attributes, Conflict, Denied, Missing, Refused, TargetError, Unreachable
 from gateway.targets.ldap.dn import normal
 from gateway.targets.ldap.entries import Modification, Raw, short_name
 from gateway.targets.ldap.filters import both, equal
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.session import Session, chunks, in_doubt
 
 Find = Callable[[Session, str], Raw | None]

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.address import Directory
 from gateway.flow.target_port import Attributes, CannotFilter, Query, ResourceType, Silent, TargetError
 from gateway.scim.predicate import predicate
 from gateway.targets.ldap.entries import Raw, read_id, sought_id
 from gateway.targets.ldap.filters import NOBODY, Ask, LdapFilter, Vocabulary, any_of, both, equal, translate
 from gateway.targets.ldap.inactive import habit_of
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.session import PAGE, Session, chunks, in_doubt
 
 LASTS: Final = 60.0  # seconds that the order of a long list is kept after its last page was asked for

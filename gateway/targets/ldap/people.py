@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from ldap import MOD_ADD, MOD_REPLACE
 
+from gateway.address import Directory
 from gateway.flow.target_port import (
     Attributes,
     Conflict,
@@ -30,7 +31,6 @@ from gateway.targets.ldap.entries import (
 from gateway.targets.ldap.filters import any_of, both, equal
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.inactive import habit_of
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.memberships import GroupMemberships
 from gateway.targets.ldap.paging import READ, Listing
 from gateway.targets.ldap.session import Session, in_doubt

@@ -19,8 +19,8 @@ from gateway.flow.target_port import (
     Throttled,
 )
 from gateway.scim.names import CORE_GROUP, ERROR, get
-from gateway.targets.address import HttpReply, readable, retry_after
 from gateway.targets.scim.abilities import Abilities, promises
+from gateway.targets.transport import HttpReply, readable, retry_after
 
 MAX_DEPTH: Final = 32  # of JSON in JSON
 

@@ -6,12 +6,12 @@ from hashlib import md5
 
 import pytest
 
+from gateway.address import Directory
 from gateway.flow.target_port import Conflict, MemberUpdate, Page, Query, Refused, Unreachable, Update
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
 from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.groups import Groups
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.paging import people_listing
 from tests.support.ldap import GROUP, USER, Room, room
 

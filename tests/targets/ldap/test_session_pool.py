@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
+from gateway.address import Directory
 from gateway.flow.target_port import Broken, Silent, Unreachable
 from gateway.targets.ldap import session as sessions
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.session import Pool
 from gateway.targets.ldap.sign_in import SignIn
 

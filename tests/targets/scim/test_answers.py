@@ -19,7 +19,6 @@ from gateway.flow.target_port import (
     TargetError,
     Throttled,
 )
-from gateway.targets.address import HttpReply, readable, retry_after
 from gateway.targets.scim.abilities import Abilities, Patch
 from gateway.targets.scim.answers import (
     MAX_DEPTH,
@@ -30,6 +29,7 @@ from gateway.targets.scim.answers import (
     read_list,
     read_promises,
 )
+from gateway.targets.transport import HttpReply, readable, retry_after
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 ERROR = {
