@@ -4,79 +4,51 @@ Only one connection writes and checkpoints: SQLite before 3.51.3 can damage a WA
 """
 
 import asyncio
-import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import aiosqlite
 
+from gateway.sqlite_file import (
+    BUSY_MS,
+    OPTIONS,
+    READER,
+    Bracket,
+    Durability,
+    Migration,
+    StoreUnavailable,
+    Work,
+    checkpoint,
+    judged,
+    make_file,
+    reading_uri,
+    roll_back,
+    run_pragmas,
+    set_up,
+    transaction,
+)
+
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], T]
-Durability = Literal["full", "normal"]
-Migration = tuple[int, str]  # schema version, SQL script
 
 BATCH: Final = 256  # functions in one transaction
-QUEUE: Final = 4096  # functions waiting for one
-READS: Final = 64  # functions on one snapshot
-SOON: Final = 0.25  # seconds until what nobody waits for is written for itself
-BUSY_MS: Final = 5000
 
-WRITER: Final = (
-    "PRAGMA journal_mode = WAL",
-    f"PRAGMA busy_timeout = {BUSY_MS}",
-    "PRAGMA journal_size_limit = 67108864",  # a long reader grows the WAL; this shrinks it afterwards
-    "PRAGMA wal_autocheckpoint = 4000",  # pages, 16 MB: most are written many times before
-    "PRAGMA cache_size = -16384",
-    "PRAGMA temp_store = MEMORY",
-    "PRAGMA secure_delete = ON",  # what is erased leaves the file too
-)
+QUEUE: Final = 4096  # functions waiting for one
+
+READS: Final = 64  # functions on one snapshot
+
+SOON: Final = 0.25  # seconds until what nobody waits for is written for itself
+
 REWRITING: Final = (
     "PRAGMA busy_timeout = 500",  # writes wait while a reader keeps the log from being emptied
     "PRAGMA temp_store = FILE",  # the copy may be larger than memory
     "VACUUM",
 )
+
 REWRITTEN: Final = ("PRAGMA temp_store = MEMORY", f"PRAGMA busy_timeout = {BUSY_MS}")
-READER: Final = (f"PRAGMA busy_timeout = {BUSY_MS}", "PRAGMA query_only = ON")
-OPTIONS: Final[dict[str, Any]] = {"isolation_level": None, "cached_statements": 256}
-
-VERSIONS: Final = (
-    "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied TEXT NOT NULL)"
-)
-NOTE_VERSION: Final = "INSERT INTO schema_version VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))"
-
-NO_SPACE_FOR_SHM: Final = sqlite3.SQLITE_IOERR_SHMSIZE  # an I/O error by name, a full disk in truth
-REASONS: Final = {  # SQLite result code -> what an administrator reads
-    NO_SPACE_FOR_SHM: "the disk is full",
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_IOERR: "reading or writing the disk failed",
-    sqlite3.SQLITE_READONLY: "the file is read-only",
-    sqlite3.SQLITE_PERM: "the file may not be opened",
-    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
-    sqlite3.SQLITE_BUSY: "another process has locked the file",
-    sqlite3.SQLITE_LOCKED: "another process has locked the file",
-    sqlite3.SQLITE_PROTOCOL: "another process has locked the file",
-    sqlite3.SQLITE_NOMEM: "there is no memory left",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged",
-    sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
-}
-FATAL: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
-
-class StoreUnavailable(Exception):
-    """The file cannot be used now, and nothing was written; `reason` says why, for an administrator.
-
-    `fatal` means that what is on disk is not known any more, so the process must end and read it anew.
-    """
-
-    def __init__(self, reason: str, fatal: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.fatal = fatal
 
 
 class QueueFull(StoreUnavailable):
@@ -84,27 +56,6 @@ class QueueFull(StoreUnavailable):
 
     def __init__(self) -> None:
         super().__init__("too many writes are waiting")
-
-
-def load_migrations(folder: Traversable) -> tuple[Migration, ...]:
-    """Return the scripts NNN.sql of a folder as migrations, in order."""
-    scripts = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
-    return tuple(sorted((int(entry.name[:-4]), entry.read_text("utf-8")) for entry in scripts))
-
-
-def read_only(path: Path) -> sqlite3.Connection:
-    """Open the file for reading, while another process may write it; raises `StoreUnavailable`."""
-    try:
-        connection: sqlite3.Connection = sqlite3.connect(_reading(path), uri=True, **OPTIONS)
-    except sqlite3.Error as error:
-        raise _judged(error) from error
-    try:
-        _pragmas(connection, READER)
-        connection.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.Error as error:
-        connection.close()
-        raise _judged(error) from error
-    return connection
 
 
 class JobResult(NamedTuple):
@@ -135,16 +86,6 @@ class _Job(NamedTuple):
             self.future.set_result(result.value)
 
 
-class Bracket(Protocol):
-    """What is done around the functions of each transaction; where it fails, the transaction does."""
-
-    def begin(self, connection: sqlite3.Connection) -> None:
-        """Do what comes before the first of them; what an earlier transaction left is void."""
-
-    def end(self, connection: sqlite3.Connection) -> None:
-        """Do what comes after the last of them."""
-
-
 class Database:
     """An open file. `write` is durable when it returns; `read` sees all that was written before it."""
 
@@ -166,7 +107,7 @@ class Database:
         self._soon: asyncio.TimerHandle | None = None  # when that begins by itself
         self._asked: deque[_Job] = deque()
         self._draining: asyncio.Task[None] | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self.reading_uri: asyncio.Task[None] | None = None
         self._over: str | None = None  # why nothing can be done any more
         self._failure: str | None = None
         self.bracket: Bracket | None = None
@@ -188,18 +129,18 @@ class Database:
         `told` makes of a `StoreUnavailable` what is raised in its place, here too.
         """
         try:
-            _make_file(path)
+            make_file(path)
             async with AsyncExitStack() as opened:
                 writer = await opened.enter_async_context(aiosqlite.connect(path, **OPTIONS))
-                await _hop(writer, _set_up, durability, migrations)
+                await _hop(writer, set_up, durability, migrations)
                 reader = await opened.enter_async_context(
-                    aiosqlite.connect(_reading(path), uri=True, **OPTIONS)
+                    aiosqlite.connect(reading_uri(path), uri=True, **OPTIONS)
                 )
-                await _hop(reader, _pragmas, READER)
+                await _hop(reader, run_pragmas, READER)
                 opened.pop_all()
         except (sqlite3.Error, StoreUnavailable) as error:
-            judged = _judged(error)
-            raise told(judged) if isinstance(judged, StoreUnavailable) else judged from error
+            cause = judged(error)
+            raise told(cause) if isinstance(cause, StoreUnavailable) else cause from error
         return cls(writer, reader, on_fatal, told)
 
     @property
@@ -245,8 +186,8 @@ class Database:
         self._refuse_when_over()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._asked.append(_Job(work, future))
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._answer())
+        if self.reading_uri is None:
+            self.reading_uri = asyncio.create_task(self._answer())
         return await future
 
     async def rewrite(self) -> bool:
@@ -270,12 +211,12 @@ class Database:
         await self._wake()
         self._over = "closed"
         try:
-            if self._reading is not None:
-                await self._reading
+            if self.reading_uri is not None:
+                await self.reading_uri
             await self._reader.close()
         finally:
             with suppress(sqlite3.Error):  # the WAL still has everything
-                await _hop(self._writer, _checkpoint)
+                await _hop(self._writer, checkpoint)
             await self._writer.close()
 
     def _enqueue(self, job: _Job) -> None:
@@ -320,7 +261,7 @@ class Database:
                 batch = [self._asked.popleft() for _ in range(min(READS, len(self._asked)))]
                 await self._served(self._reader, self._look_up, batch)
         finally:
-            self._reading = None
+            self.reading_uri = None
 
     async def _served(
         self,
@@ -345,7 +286,7 @@ class Database:
         if self._over is not None:
             return self._refused(works, self._over)
         try:
-            values = _transaction(connection, works, self.bracket)
+            values = transaction(connection, works, self.bracket)
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of the function
             return self._failed(connection, works, error)
         self._failure = None
@@ -354,7 +295,7 @@ class Database:
     def _failed(
         self, connection: sqlite3.Connection, works: Sequence[Work[Any]], error: Exception
     ) -> list[JobResult]:
-        cause = _judged(error)
+        cause = judged(error)
         if isinstance(cause, StoreUnavailable):
             self._note(cause)
             return self._refused(works, cause.reason, cause.fatal)
@@ -370,7 +311,7 @@ class Database:
         except sqlite3.Error as error:
             return [JobResult(error=self._misread(error)) for _ in works]
         finally:
-            _roll_back(connection)
+            roll_back(connection)
 
     def _looked_up(self, connection: sqlite3.Connection, work: Work[Any]) -> JobResult:
         try:
@@ -381,7 +322,7 @@ class Database:
             return JobResult(error=error)
 
     def _misread(self, error: sqlite3.Error) -> Exception:
-        cause = _judged(error)
+        cause = judged(error)
         if not isinstance(cause, StoreUnavailable):
             return cause
         if cause.fatal:
@@ -390,15 +331,15 @@ class Database:
 
     def _rewritten(self, connection: sqlite3.Connection) -> bool:
         try:
-            _pragmas(connection, REWRITING)
+            run_pragmas(connection, REWRITING)
             is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
-            cause = _judged(error)
+            cause = judged(error)
             if isinstance(cause, StoreUnavailable):
                 self._note(cause)
             raise cause from error
         finally:
-            _pragmas(connection, REWRITTEN)
+            run_pragmas(connection, REWRITTEN)
         return not is_busy
 
     def _note(self, cause: StoreUnavailable) -> None:
@@ -412,84 +353,3 @@ async def _hop(connection: aiosqlite.Connection, work: Callable[..., T], *argume
     """Run a whole function in one hop on the connection's thread; only here aiosqlite's inside is used."""
     result: T = await connection._execute(work, connection._conn, *arguments)  # type: ignore[no-untyped-call]
     return result
-
-
-def _judged(error: Exception) -> Exception:
-    """Return what an error says about the file, or the error itself where it says nothing."""
-    code: int | None = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        return error
-    primary = code & 0xFF
-    reason = REASONS.get(code, REASONS.get(primary))
-    if reason is None:
-        return error
-    return StoreUnavailable(reason, primary in FATAL and code != NO_SPACE_FOR_SHM)
-
-
-def _make_file(path: Path) -> None:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise StoreUnavailable(f"the file cannot be opened: {error.strerror}") from error
-
-
-def _reading(path: Path) -> str:
-    return f"{path.absolute().as_uri()}?mode=ro"
-
-
-def _pragmas(connection: sqlite3.Connection, pragmas: Sequence[str]) -> None:
-    for pragma in pragmas:
-        connection.execute(pragma).fetchall()
-
-
-def _set_up(connection: sqlite3.Connection, durability: Durability, migrations: Sequence[Migration]) -> None:
-    _pragmas(connection, (*WRITER, f"PRAGMA synchronous = {durability}"))
-    _migrate(connection, migrations)
-
-
-def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
-    """Apply what the file does not have yet, all in one transaction."""
-    applied = _version(connection)
-    newest = max((version for version, _ in migrations), default=0)
-    if applied > newest:
-        raise StoreUnavailable(f"the file has schema version {applied}, this release knows {newest}")
-    missing = [(version, script) for version, script in migrations if version > applied]
-    try:
-        # executescript would commit a transaction begun before it
-        connection.executescript("\n".join(["BEGIN IMMEDIATE;", *(script for _, script in missing)]))
-        connection.executemany(NOTE_VERSION, [(version,) for version, _ in missing])
-        connection.execute("COMMIT")
-    finally:
-        _roll_back(connection)
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    connection.execute(VERSIONS)
-    version: int = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0]
-    return version
-
-
-def _transaction(
-    connection: sqlite3.Connection, works: Sequence[Work[Any]], bracket: Bracket | None
-) -> list[Any]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if bracket is not None:
-            bracket.begin(connection)
-        values = [work(connection) for work in works]
-        if bracket is not None:
-            bracket.end(connection)
-        connection.execute("COMMIT")
-    finally:
-        _roll_back(connection)
-    return values
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
-
-
-def _checkpoint(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

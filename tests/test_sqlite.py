@@ -13,16 +13,8 @@ from typing import Any
 import pytest
 
 from gateway import sqlite
-from gateway.sqlite import (
-    BATCH,
-    QUEUE,
-    Database,
-    JobResult,
-    QueueFull,
-    StoreUnavailable,
-    load_migrations,
-    read_only,
-)
+from gateway.sqlite import BATCH, QUEUE, Database, JobResult, QueueFull
+from gateway.sqlite_file import StoreUnavailable, load_migrations, read_only
 
 MIGRATIONS = ((1, "CREATE TABLE note (text TEXT UNIQUE NOT NULL);"),)
 Opener = Callable[..., AbstractAsyncContextManager[Database]]

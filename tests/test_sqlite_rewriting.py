@@ -6,7 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from gateway.sqlite import Database, StoreUnavailable, read_only
+from gateway.sqlite import Database
+from gateway.sqlite_file import StoreUnavailable, read_only
 
 MANY = 400
 

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -18,12 +18,15 @@ import orjson
 
 from gateway.audit.event import Event, Personal
 from gateway.scim.difference import Line
+from gateway.scim.names import ENTERPRISE_USER
 
 MARK: Final = "#"  # {"#": 3} stands where the personal value of that number was; alone: the digest of all
 PLACE: Final = re.compile(r'\{"#":(\d+)\}')  # in JSON; within a string its quotes would be escaped
 SALT: Final = 18  # bytes
 TEXT: Final = 24  # characters that they are as base64
 NOTHING: Final = "[]"  # the personal values of an event that has none
+ENTERPRISE: Final = f"{ENTERPRISE_USER}:"
+SHORT: Final = "@"  # stands for it in a body
 SORTED: Final = orjson.OPT_SORT_KEYS
 OPTIONS: Final = SORTED | orjson.OPT_PASSTHROUGH_DATACLASS
 FIRST: Final = ("id", "seq", "published", "event", "outcome", "actor", "client", "target", "diff")
@@ -133,19 +136,23 @@ def draft(event: Event, random: Callable[[int], bytes]) -> EventDraft:
     return EventDraft(event.id, indexed, b"".join((mark[:-1], joint, body[1:])).decode(), personal)
 
 
-def _numbered(line: Line, values: list[Any]) -> list[Any]:
-    """Return a line with numbers for its personal values, which are added to `values`."""
+def _numbered(line: Line, values: list[Any]) -> str | list[Any]:
+    """Return a line with numbers for its personal values, which are added to `values`.
+
+    What is only there afterwards, as all of a newcomer is, is its path alone, or with its rule: the number is
+    the next one.
+    """
     path, before, after, rule, personal_path = line
-    parts: list[Any] = [path, None, None, rule]
-    if personal_path:
-        parts[0] = len(values)
-        values.append(path)
-    if before is not None:
-        parts[1] = len(values)
-        values.append(before)
-    if after is not None:
-        parts[2] = len(values)
+    if before is None and after is not None and not personal_path and not path.startswith(SHORT):
         values.append(after)
+        if path.startswith(ENTERPRISE):
+            path = f"{SHORT}{path[len(ENTERPRISE) :]}"
+        return path if rule is None else [path, rule]
+    parts: list[Any] = [path, None, None, rule]
+    for at, value in enumerate((path if personal_path else None, before, after)):
+        if value is not None:
+            parts[at] = len(values)
+            values.append(value)
     return parts
 
 
@@ -190,7 +197,7 @@ def join(stored: Stored, previous: str) -> dict[str, Any]:
     shown = [value.shown or "null" for value in values_of(stored.personal)]
     full: dict[str, Any] = orjson.loads(PLACE.sub(lambda found: shown[int(found[1])], stored.body))
     if isinstance(mark := full.pop(MARK, None), list):
-        full["diff"] = [*(_line(line, shown) for line in mark[1]), *full.get("diff", ())]
+        full["diff"] = [*_lines(mark[1], shown), *full.get("diff", ())]
     for name in APART:
         if (value := getattr(stored, name)) is not None:
             full[name] = value
@@ -241,12 +248,28 @@ def next_published(previous: str, now: datetime) -> str:
     return stamp(datetime.fromisoformat(previous) + timedelta(microseconds=1))
 
 
-def _line(line: Sequence[Any], shown: Sequence[str]) -> dict[str, Any]:
-    path, before, after, rule = line
-    return {
-        "after": None if after is None else orjson.loads(shown[after]),
-        "before": None if before is None else orjson.loads(shown[before]),
-        "op": "add" if before is None else "remove" if after is None else "replace",
-        "path": orjson.loads(shown[path]) if isinstance(path, int) else path,
-        "rule": rule,
-    }
+def _lines(kept: Sequence[str | Sequence[Any]], shown: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield lines for reading; `shown` are the personal values, as JSON."""
+    number = 0
+    for line in kept:
+        parts = _parts(line, number)
+        path, before, after, rule = parts
+        number += sum(isinstance(part, int) for part in parts)
+        yield {
+            "after": None if after is None else orjson.loads(shown[after]),
+            "before": None if before is None else orjson.loads(shown[before]),
+            "op": "add" if before is None else "remove" if after is None else "replace",
+            "path": orjson.loads(shown[path]) if isinstance(path, int) else path,
+            "rule": rule,
+        }
+
+
+def _parts(line: str | Sequence[Any], number: int) -> Sequence[Any]:
+    """Return path, before, after and rule of a line; `number` is that of the next value."""
+    if isinstance(line, str):
+        return _whole(line), None, number, None
+    return (_whole(line[0]), None, number, line[1]) if len(line) == len(("path", "rule")) else line
+
+
+def _whole(path: str) -> str:
+    return f"{ENTERPRISE}{path[len(SHORT) :]}" if path.startswith(SHORT) else path

@@ -259,7 +259,7 @@ def intent_of(change: Change, situation: Situation, plan: Plan, op_id: str) -> I
         target=change.target.name,
         type=change.type,
         operation=plan.send.value,
-        keys=tuple(sorted(keys, key=lambda key: (key.kind, key.value))),
+        keys=tuple(sorted(keys)),
         resource_id=resource.id if resource else (change.id or ""),
         target_id=plan.target_id,
         wanted=plan.mapped.form,

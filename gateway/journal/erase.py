@@ -33,7 +33,8 @@ from gateway.journal.state import FORGET_REMOVALS
 from gateway.journal.store import Clock, answered, archives_of, open_archive
 from gateway.log import get_logger
 from gateway.scim.documents import fold
-from gateway.sqlite import Database, read_only
+from gateway.sqlite import Database
+from gateway.sqlite_file import read_only
 
 ABOUT: Final = """
     SELECT seq, target, json_extract(body, '$.target.id') FROM event

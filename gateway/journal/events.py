@@ -28,6 +28,7 @@ from gateway.audit.chain import (
 from gateway.audit.event import ERASURE, Event, Personal
 from gateway.audit.masking import NO_MASKING, Masking, masked_event
 from gateway.audit.old_form import digest, digests, join_old
+from gateway.journal.batches import insert
 from gateway.journal.store import Clock, Random
 from gateway.scim.documents import fold
 
@@ -94,12 +95,15 @@ class Appender:
 
     def add(self, connection: sqlite3.Connection, events: Sequence[Drafted]) -> None:
         """Add the events after the newest one, between `begin` and `end`."""
+        if not events:
+            return
+        head, rows = self._head or read_head(connection), []
         for made, about in events:
-            head = self._head or read_head(connection)
-            self._head = head = place(made, head, self._clock())
+            head = place(made, head, self._clock())
             own = (head.seq, made.id, head.published)
-            row = (*own, *made.indexed, about, made.body, head.hash, made.personal)
-            connection.execute(ADD_EVENT, row)
+            rows.append((*own, *made.indexed, about, made.body, head.hash, made.personal))
+        insert(connection, ADD_EVENT, rows)
+        self._head = head
 
     def _subject(self, event: Event) -> str | None:
         if isinstance(said := event.fields.get("subject"), str):  # about somebody without naming them

@@ -24,7 +24,8 @@ from gateway.journal.resources import SqliteResources
 from gateway.journal.search import find
 from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
 from gateway.journal.store import Clock, JournalLock, Random, answered, unavailable
-from gateway.sqlite import Database, Durability, JobResult, load_migrations
+from gateway.sqlite import Database, JobResult
+from gateway.sqlite_file import Durability, load_migrations
 
 
 class SqliteTrail:

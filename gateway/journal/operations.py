@@ -25,23 +25,19 @@ from gateway.flow.journal_port import (
     Transition,
 )
 from gateway.flow.target_port import ResourceType
+from gateway.journal.batches import Ending, Newcomer, Row, begin_all, claim_all, settle_all
 from gateway.journal.events import Appender
 from gateway.journal.members import keep_members
 from gateway.journal.resources import ResourceRow, SqliteResources, dumps, load
 from gateway.journal.store import Clock
 from gateway.scim.members import Delta
 from gateway.sqlite import After, Database, JobResult
+from gateway.sqlite_file import Alike
 
 NOBODY: Final[Mapping[tuple[str, str], "Holder"]] = {}
 
 DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.REPLAYED)
 
-ADD: Final = """
-    INSERT INTO op (id, base, target, type, operation, resource, correlation_id, removes, intent, state,
-                    fence, owner, lease_until, attempts, opened)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', 1, ?, ?, 1, ?)"""
-REMOVE: Final = "DELETE FROM op WHERE id = ? AND fence = ?"
-REMEMBER: Final = "INSERT INTO removal (target, resource, opened, closed) VALUES (?, ?, ?, ?)"
 MARK: Final = """
     UPDATE op SET state = ?, reason = ?, due = ?, attempts = ?, lease_until = '' WHERE id = ? AND fence = ?"""
 TAKE: Final = """
@@ -135,14 +131,8 @@ class SqliteOperations:
         held = self._held.find(base, kind, keys)
         if intent is None or held or (held := self._held.blocking(intent)):
             return await self._standing(base, kind, keys, held)
-        add, opened = self._adding(intent)
-
-        def work(connection: sqlite3.Connection) -> tuple[Resource, ...]:
-            known = load(connection, base, kind, keys)
-            if not known:
-                add(connection)
-            return known
-
+        row, opened = self._row(intent)
+        work = Alike(begin_all, Newcomer(base, kind, keys, row))
         if known := await self._database.write(work, self._taking(intent)):
             return Begun(None, self._resources.noted(known))
         return Begun(Operation(intent, 1, OperationState.OPEN, 1, opened))
@@ -151,19 +141,14 @@ class SqliteOperations:
         """Record the intent durably under all its keys; raises `KeysTaken` while another holds one."""
         if self._held.blocking(intent):
             raise KeysTaken
-        add, opened = self._adding(intent)
-        await self._database.write(add, self._taking(intent))
+        row, opened = self._row(intent)
+        await self._database.write(Alike(claim_all, row), self._taking(intent))
         return Operation(intent, 1, OperationState.OPEN, 1, opened)
 
-    def _adding(self, intent: Intent) -> tuple[Callable[[sqlite3.Connection], None], str]:
-        """Return what records the intent, and when that is."""
+    def _row(self, intent: Intent) -> tuple[Row, str]:
+        """Return the row that records the intent, and when that is."""
         opened, lease = self._times()
-        row = (*_row(intent), self._owner.name, lease, opened)
-
-        def add(connection: sqlite3.Connection) -> None:
-            connection.execute(ADD, row)
-
-        return add, opened
+        return (*_row(intent), self._owner.name, lease, opened), opened
 
     def _taking(self, intent: Intent) -> After:
         """Take the intent's keys at once; return what lets them go where it was not recorded."""
@@ -191,30 +176,32 @@ class SqliteOperations:
         None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over,
         `IdTaken` where the id of a new resource was used before, `Uniqueness` where another has the name.
         """
-        record = None if settlement.resource is None else ResourceRow.of(settlement.resource)
-        members = _member_writer(settlement)
-        closed = stamp(self._clock())
-        event = self._appender.drafted(settlement.event)
-
-        def work(connection: sqlite3.Connection) -> bool:
-            if operation is not None and not _close(connection, operation, settlement.outcome, closed):
-                return False
-            if record is not None and settlement.is_new:
-                record.add(connection)
-            elif record is not None:
-                record.write(connection)
-            if members is not None:
-                members(connection)
-            self._appender.add(connection, [event])
-            return True
+        ending = Ending(
+            None if operation is None else (operation.intent.op_id, operation.fence),
+            self._removal(operation, settlement.outcome),
+            None if settlement.resource is None else ResourceRow.of(settlement.resource),
+            settlement.is_new,
+            _member_writer(settlement),
+            self._appender.drafted(settlement.event),
+        )
 
         def done(result: JobResult) -> None:
             if operation is not None and result.value:
                 intent = operation.intent
                 self._held.free(intent.op_id, (intent.target, intent.type), intent.keys)
 
-        if not await self._database.write(work, done):
+        if not await self._database.write(Alike(self._settle_all, ending), done):
             raise StaleFence
+
+    def _settle_all(self, connection: sqlite3.Connection, endings: Sequence[Ending]) -> list[bool]:
+        return settle_all(connection, endings, self._appender.add)
+
+    def _removal(self, operation: Operation | None, outcome: Outcome) -> Row | None:
+        """Return the row by which the brake counts somebody who is removed now."""
+        if operation is None or not operation.intent.removes or outcome not in DONE:
+            return None
+        intent = operation.intent
+        return intent.target, intent.resource_id or intent.op_id, operation.opened, stamp(self._clock())
 
     async def mark(self, operation: Operation, mark: Transition, event: Event | None = None) -> Operation:
         """Record how an operation stands that cannot be settled now; raises `StaleFence`."""
@@ -346,13 +333,3 @@ def _named(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Any]:
     if not ids:
         return []
     return connection.execute(NAMED.format(ids=", ".join("?" * len(ids))), ids).fetchall()
-
-
-def _close(connection: sqlite3.Connection, operation: Operation, outcome: Outcome, closed: str) -> bool:
-    intent = operation.intent
-    if not connection.execute(REMOVE, (intent.op_id, operation.fence)).rowcount:
-        return False
-    if intent.removes and outcome in DONE:
-        who = intent.resource_id or intent.op_id
-        connection.execute(REMEMBER, (intent.target, who, operation.opened, closed))
-    return True

@@ -19,7 +19,7 @@ from gateway.journal.search import find
 from gateway.journal.state import list_tokens, read_pauses
 from gateway.journal.store import answered
 from gateway.journal.verify import Verdict, verify
-from gateway.sqlite import read_only
+from gateway.sqlite_file import read_only
 
 PAGE: Final = 500  # rows of one read
 

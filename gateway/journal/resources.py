@@ -94,10 +94,7 @@ class ResourceRow:
         """Do what can be done before the writer's turn."""
         r = resource
         row = (r.base, r.type, r.id, dumps(r.original), folded_name(r), r.original.get("externalId"))
-        links = tuple(
-            (link.target, link.target_id, link.target_id == r.id, dumps(link.sent), _seen_text(link))
-            for link in r.links.values()
-        )
+        links = tuple([_link_row(link, r.id) for link in r.links.values()])
         return cls((*row, r.state, r.created, r.modified, r.replied), links, folded_emails(r), r)
 
     def add(self, connection: sqlite3.Connection) -> None:
@@ -111,9 +108,13 @@ class ResourceRow:
         for link in self.links:
             connection.execute(ADD_LINK, (key, self.resource.type, *link))
             note_arrival(connection, self.resource, *link[:2])
+        self.add_emails(connection, key)
+        leave_groups(connection, self.resource)
+
+    def add_emails(self, connection: sqlite3.Connection, key: int | None) -> None:
+        """Store the addresses of a new resource whose row has this key."""
         for address in self.emails:
             connection.execute(ADD_EMAIL, (key, address))
-        leave_groups(connection, self.resource)
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Store the resource and its links; raises `Uniqueness` where another has the name."""
@@ -275,13 +276,19 @@ def _link(target: str, target_id: str | None, sent: str, seen: str | None) -> Li
     return Link(target, target_id, form, None if seen is None else _seen(form, orjson.loads(seen)))
 
 
-def _seen_text(link: Link) -> str | None:
+def _link_row(link: Link, own_id: str) -> tuple[Any, ...]:
+    sent = dumps(link.sent)
+    seen = None if link.seen is None else _seen_text(link.sent, link.seen, sent)
+    return link.target, link.target_id, link.target_id == own_id, sent, seen
+
+
+def _seen_text(sent: Attributes, seen: Attributes, sent_text: str | None) -> str | None:
     """Return what a target showed: what differs from what was sent, and which names of that are not there."""
-    sent, seen = link.sent, link.seen
-    if seen is None:
-        return None
-    other = {name: value for name, value in seen.items() if name not in sent or not _same(sent[name], value)}
-    return dumps([other, [name for name in sent if name not in seen]])
+    both = {name: value for name, value in seen.items() if name in sent}
+    if dumps(both) == sent_text:
+        return dumps([{name: value for name, value in seen.items() if name not in sent}, []])
+    other = {name: value for name, value in seen.items() if name not in both or not _same(sent[name], value)}
+    return dumps([other, [name for name in sent if name not in both]])
 
 
 def _seen(sent: Attributes, said: dict[str, Any] | tuple[Attributes, list[str]]) -> Attributes:

@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.errors import JournalUnavailable
 from gateway.log import get_logger
-from gateway.sqlite import StoreUnavailable, read_only
+from gateway.sqlite_file import StoreUnavailable, read_only
 
 Clock = Callable[[], datetime]  # aware, UTC
 Random = Callable[[int], bytes]  # so many bytes

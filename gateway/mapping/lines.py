@@ -34,7 +34,8 @@ class RuleIndex:
             elif isinstance(value, list):
                 _tell_elements(lines, name, (name,), value, rules)
             else:
-                lines.append(Line(name, None, value, _label(rules, (name,), value), False))
+                label = _label(rules, (name,), value) if rules else None
+                lines.append(Line(name, None, value, label))
         return tuple(lines)
 
 
@@ -46,14 +47,13 @@ def _tell(
     for name, inner in value.items():
         if inner is None:
             continue
-        below = (*steps, name)
         here = f"{path}{joint}{name}"
         if isinstance(inner, dict) and inner:
-            _tell(lines, here, below, inner, rules)
+            _tell(lines, here, (*steps, name), inner, rules)
         elif isinstance(inner, list):
-            _tell_elements(lines, here, below, inner, rules)
+            _tell_elements(lines, here, (*steps, name), inner, rules)
         else:
-            lines.append(Line(here, None, inner, _label(rules, below, inner), False))
+            lines.append(Line(here, None, inner, _label(rules, (*steps, name), inner) if rules else None))
 
 
 def _tell_elements(
@@ -62,7 +62,7 @@ def _tell_elements(
     """Add the lines of a list: one for each element where something names them."""
     by = key_of_elements(value)
     if by is None:
-        lines.append(Line(path, None, value, _label(rules, steps, value), False))
+        lines.append(Line(path, None, value, _label(rules, steps, value) if rules else None))
         return
     for element in value:
         key = element[by]

@@ -45,7 +45,13 @@ def revealed(value):
     return [revealed(inner) for inner in value] if isinstance(value, list) else value
 
 
-PATHS = st.sampled_from(["title", "name.givenName", 'emails[value eq "ann@x.test"].type'])
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:"
+PATHS = st.sampled_from(
+    [
+        *("title", "", "@", "@department", f"{ENTERPRISE}department", f"@{ENTERPRISE}@"),
+        'e[value eq "ann"].type',
+    ]
+)
 LINES = st.builds(Line, PATHS, VALUES, VALUES, st.none() | st.just("dialpad@1:title"), st.booleans())
 OWN = {"id", "seq", "published", "prev", "hash"}
 

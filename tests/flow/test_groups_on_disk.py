@@ -13,7 +13,8 @@ from gateway.flow.journal_port import Key, MemberRow, MemberRows
 from gateway.flow.target_port import MemberUpdate, Update
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.members import keep_members
-from gateway.sqlite import Database, load_migrations
+from gateway.sqlite import Database
+from gateway.sqlite_file import load_migrations
 from gateway.targets.embedded.connector import EmbeddedConnector
 from tests.support.house import GROUP, USER, House, make_house, utc
 

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from gateway.audit.event import Event, Personal
@@ -307,6 +308,44 @@ async def test_a_link_may_not_have_been_seen(journal, store, resource):
     await store(made)
 
     assert await journal.resources.find("cx", USER, [ID]) == (made,)
+
+
+SENT = {"userName": "Ann", "active": True, "n": 1, "emails": [{"value": "a", "primary": True}], "z": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param({**SENT, "id": "t-1", "meta": {"version": "1"}}, id="with an id"),
+        pytest.param({"id": "t-1", **dict(reversed(SENT.items()))}, id="in another order"),
+        pytest.param({"id": "t-1"}, id="nothing of it"),
+        pytest.param({}, id="nothing at all"),
+        pytest.param({**SENT, "active": 1, "n": True}, id="a number for a boolean"),
+        pytest.param(
+            {**SENT, "emails": [{"value": "a", "primary": 1}], "z": {"a": 1.0}}, id="within a value"
+        ),
+        pytest.param({**SENT, "userName": None, "n": None}, id="null for a value"),
+        pytest.param({**SENT, "z": {"b": 2, "a": 1}, "userName": "ann"}, id="other values"),
+    ],
+)
+async def test_what_a_target_showed_is_kept_to_the_letter(journal, store, resource, seen):
+    await store(replace(resource(), links={"cx": Link("cx", "t-1", SENT, seen)}))
+
+    (found,) = await journal.resources.find("cx", USER, [ID])
+    shown = found.links["cx"].seen
+    assert orjson.dumps(shown, option=orjson.OPT_SORT_KEYS) == orjson.dumps(seen, option=orjson.OPT_SORT_KEYS)
+    assert found.links["cx"].sent == SENT
+
+
+@pytest.mark.parametrize("ids", [("id-1", "t-9"), ("t-9", "id-1"), ("id-1", "id-1"), ("id-1", None)])
+async def test_an_entry_is_found_by_its_id_whether_or_not_that_is_ours(journal, store, resource, ids):
+    await store(*(resource(links={"cx": entry}) for entry in ids))
+
+    for entry in ("id-1", "t-9"):
+        found = await journal.resources.read("cx", USER, "cx", [entry])
+        owners = await journal.memberships.owners("cx", "cx", [entry])
+        is_theirs = entry == ids[-1]
+        assert (list(found), owners) == ([entry] * is_theirs, {entry: "id-1"} if is_theirs else {})
 
 
 async def test_resources_are_paged_in_order_of_id_without_tombstones(journal, store, resource):

@@ -20,7 +20,8 @@ from gateway.journal.events import load_events
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import archives_of
 from gateway.journal.verify import verify
-from gateway.sqlite import Database, read_only
+from gateway.sqlite import Database
+from gateway.sqlite_file import read_only
 from tests.support.trails import seqs as told
 
 DAY = 86400

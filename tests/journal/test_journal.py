@@ -16,7 +16,8 @@ from gateway.journal.journal import SqliteJournal
 from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.state import list_tokens
 from gateway.journal.store import JournalLocked
-from gateway.sqlite import QUEUE, StoreUnavailable, read_only
+from gateway.sqlite import QUEUE
+from gateway.sqlite_file import StoreUnavailable, read_only
 
 USER = ResourceType.USER
 DOUBT = Transition(OperationState.DOUBT)

@@ -9,7 +9,7 @@ from gateway.audit.masking import Masking, masked
 from gateway.flow.journal_port import Outcome, Settlement
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.reader import refused
-from gateway.sqlite import read_only
+from gateway.sqlite_file import read_only
 
 
 def rejected(name, event):

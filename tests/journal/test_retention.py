@@ -16,7 +16,7 @@ from gateway.journal import archive, erase
 from gateway.journal.archive import ArchiveFlawed, archive_of
 from gateway.journal.store import archives_of
 from gateway.journal.verify import verify
-from gateway.sqlite import read_only
+from gateway.sqlite_file import read_only
 from tests.support.trails import seqs as told
 
 DAY = 86400

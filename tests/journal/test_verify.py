@@ -12,7 +12,7 @@ from gateway.audit.chain import hash_of, without
 from gateway.audit.event import Event
 from gateway.journal.archive import archive_of
 from gateway.journal.verify import TrailState, Verdict, verify
-from gateway.sqlite import read_only
+from gateway.sqlite_file import read_only
 from tests.support.trails import empty_trail
 
 

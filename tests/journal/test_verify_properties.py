@@ -16,7 +16,7 @@ from gateway.audit.event import Event, Personal
 from gateway.audit.masking import Masking, masked
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.verify import TrailState, verify
-from gateway.sqlite import StoreUnavailable, read_only
+from gateway.sqlite_file import StoreUnavailable, read_only
 from tests.support.old_events import write_as_before
 
 NAMES = ("gateway.db", "gateway.db.2026-01.archive", "gateway.db.2026-02.archive")

@@ -30,7 +30,8 @@ from gateway.scim.documents import canonical
 from gateway.scim.filters import parse_sort
 from gateway.scim.grammar import parse_filter
 from gateway.scim.messages import version
-from gateway.sqlite import Database, load_migrations
+from gateway.sqlite import Database
+from gateway.sqlite_file import load_migrations
 from gateway.targets import embedded
 from gateway.targets.embedded.connector import EmbeddedConnector
 

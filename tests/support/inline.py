@@ -18,7 +18,8 @@ from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.resources import ResourceRow, SqliteResources
 from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
 from gateway.journal.store import Clock
-from gateway.sqlite import After, JobResult, load_migrations
+from gateway.sqlite import After, JobResult
+from gateway.sqlite_file import load_migrations
 
 Work = Callable[[sqlite3.Connection], Any]
 

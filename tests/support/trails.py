@@ -14,7 +14,7 @@ from gateway.audit.query import AuditQuery
 from gateway.journal.events import Appender, read_salt
 from gateway.journal.journal import SCHEMA
 from gateway.journal.search import find
-from gateway.sqlite import load_migrations
+from gateway.sqlite_file import load_migrations
 
 STARTED = datetime(2026, 3, 1, tzinfo=UTC)
 RARE = 40  # events of each rare kind in a trail of any length

@@ -24,7 +24,8 @@ from gateway.flow.target_port import (
 )
 from gateway.scim.documents import identity, take_password, without_read_only
 from gateway.scim.predicate import predicate
-from gateway.sqlite import Database, StoreUnavailable, load_migrations
+from gateway.sqlite import Database
+from gateway.sqlite_file import StoreUnavailable, load_migrations
 from gateway.targets.embedded import directory
 from gateway.targets.embedded.directory import Entry, Refusal, without_members
 from gateway.targets.embedded.filters import storable

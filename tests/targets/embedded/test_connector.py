@@ -12,7 +12,7 @@ import pytest
 
 from gateway.flow.target_port import Broken, Missing, Page, Query, Refused, ResourceType, Unreachable, Update
 from gateway.scim.grammar import parse_filter
-from gateway.sqlite import StoreUnavailable
+from gateway.sqlite_file import StoreUnavailable
 from gateway.targets.embedded.connector import EmbeddedConnector
 from gateway.targets.embedded.filters import narrow
 

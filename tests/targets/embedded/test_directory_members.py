@@ -8,7 +8,8 @@ import pytest
 
 from gateway.flow.target_port import Attributes, MemberUpdate, Query, ResourceType, Update
 from gateway.scim.grammar import parse_filter
-from gateway.sqlite import Database, load_migrations
+from gateway.sqlite import Database
+from gateway.sqlite_file import load_migrations
 from gateway.targets.embedded.connector import EmbeddedConnector
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
