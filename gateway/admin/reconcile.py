@@ -14,11 +14,10 @@ from typing import Any, Final
 
 from gateway.admin.runs import KIND, Lines, Pushed, Run, asked, everybody, push, side_by_side
 from gateway.errors import Busy, JournalUnavailable
-from gateway.flow.change import Changes
 from gateway.flow.entry import edited, unsent
 from gateway.flow.find import is_protected
 from gateway.flow.journal_port import Key, Link, Outcome, Resource, State
-from gateway.flow.model import Services, Target, keys_of, keys_of_resource
+from gateway.flow.model import ChangeHandler, Services, Target, keys_of, keys_of_resource
 from gateway.flow.paging import walk
 from gateway.flow.target_port import Attributes, Page, Query, TargetError
 from gateway.scim.difference import compare
@@ -62,7 +61,7 @@ class Reconciliation:
     """One run."""
 
     services: Services
-    changes: Changes
+    changes: ChangeHandler
     target: Target
     repair: bool = False
 

@@ -5,10 +5,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from gateway.admin.runs import Lines, Pushed, Run, everybody, push, side_by_side
-from gateway.flow.change import Changes
 from gateway.flow.entry import unsent
 from gateway.flow.journal_port import Outcome, Resource, State
-from gateway.flow.model import Services, Target
+from gateway.flow.model import ChangeHandler, Services, Target
 
 WELL = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
 
@@ -30,7 +29,7 @@ class Resync:
     """One run; `changed`: only those of whom the rules now make something else than was sent."""
 
     services: Services
-    changes: Changes
+    changes: ChangeHandler
     target: Target
     changed: bool = False
 

@@ -10,10 +10,9 @@ from typing import Any, Final, TypeVar
 
 from gateway.audit.event import Event, administrator
 from gateway.errors import Busy, GatewayError, JournalUnavailable
-from gateway.flow.change import Changes
 from gateway.flow.failures import LONGEST_PAUSE, RETRY_AFTER, Retry
 from gateway.flow.journal_port import Outcome, Resource, StaleFence
-from gateway.flow.model import Caller, Change, Services, Target
+from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target
 from gateway.flow.target_port import Denied, ResourceType, TargetError, Throttled
 from gateway.users import acting
 
@@ -143,7 +142,7 @@ class Run:
         await self.services.trail.append([Event(self.services.new_id(), fields)])
 
 
-async def push(changes: Changes, run: Run, target: Target, resource: Resource, event: str) -> Pushed:
+async def push(changes: ChangeHandler, run: Run, target: Target, resource: Resource, event: str) -> Pushed:
     """Send the original once more as a change; what it is now counts, not what `resource` was.
 
     The run notes what became of it. A target that asks to slow down is waited for.
@@ -160,7 +159,7 @@ async def push(changes: Changes, run: Run, target: Target, resource: Resource, e
     return run.pushed(pushed)
 
 
-async def _pushed(changes: Changes, change: Change) -> Pushed:
+async def _pushed(changes: ChangeHandler, change: Change) -> Pushed:
     try:
         reply = await changes.handle(change)
     except JournalUnavailable:

@@ -35,6 +35,9 @@ class Remark(Personal):
     quotes: tuple[Any, ...] = ()
 
 
+ERASURE: Final = "erase"  # the name of its event
+
+
 NOTHING: Final[Mapping[str, Any]] = {"name": None, "type": None, "id": None, "user_name": None}
 
 

@@ -38,7 +38,7 @@ Output = Annotated[
 Formatting = Annotated[Literal["ndjson", "csv"], typer.Option("--format")]
 
 
-def export(
+def export(  # noqa: PLR0913, PLR0917 - one parameter for each option
     since: Since = None,
     until: Until = None,
     filter: Filter = None,
@@ -120,10 +120,12 @@ def _note(settings: "Settings", export: "Export") -> None:
 
 
 async def _note_locally(settings: "Settings", export: "Export") -> None:
-    from gateway.build import open_export_desk
+    from gateway.admin.acts import note_export
+    from gateway.build import open_journal
+    from gateway.ids import new_id
 
-    async with open_export_desk(settings) as desk:
-        await desk.note(export)
+    async with open_journal(settings) as journal:
+        await note_export(journal.trail, export, new_id())
 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The person's userName.")]
@@ -179,7 +181,9 @@ def _read(answer: Answer) -> "Erased":
 
 
 async def _locally(settings: "Settings", name: str) -> "Erased":
-    from gateway.build import open_erasures
+    from gateway.admin.acts import erase_person
+    from gateway.build import open_journal
+    from gateway.ids import new_id
 
-    async with open_erasures(settings) as desk:
-        return await desk.erase(name)
+    async with open_journal(settings) as journal:
+        return await erase_person(journal.retention, name, new_id())

@@ -6,10 +6,9 @@ from typing import Final
 
 from gateway.audit.event import Event, Personal, Remark
 from gateway.errors import Busy, GatewayError, JournalUnavailable
-from gateway.flow.deliver import read_back
 from gateway.flow.entry import update_of
 from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, is_dead, try_again_in
-from gateway.flow.find import may_become, search_entry
+from gateway.flow.find import may_become, read_back, search_entry
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
     IdTaken,

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
 from gateway.mapping.compiled_rule import CompiledRule, FoundAttribute, MappingState
 from gateway.mapping.places import CORE, CompiledPlace, Leaf, compile_place, has_objects, leaves_of, path_of
-from gateway.mapping.rules import ABSENT, Problem, Rule, TransformStep
+from gateway.mapping.rules import ABSENT, Problem, Rule, TransformStep, Unlisted
 from gateway.mapping.specs import Person
 from gateway.scim.documents import is_active, schemas_of
 from gateway.scim.names import COMPANIONS, resource
@@ -16,14 +15,6 @@ from gateway.scim.paths import ANYWHERE, Place, select
 
 ALWAYS_SENT: Final = frozenset({"userName", "externalId", "active"})
 SERVER_OWNED: Final = frozenset({"schemas", "id", "meta", "groups", "password"})
-
-
-class Unlisted(StrEnum):
-    """What becomes of what no rule names."""
-
-    SEND = "send"
-    HOLD = "hold"  # kept and returned, never sent
-    DROP = "drop"  # forgotten
 
 
 @dataclass(frozen=True, slots=True)

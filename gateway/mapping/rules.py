@@ -9,7 +9,7 @@ from typing import Any, Final
 from gateway.mapping.specs import Person, Transform, Unusable
 from gateway.scim.difference import Difference, Selector, Step
 from gateway.scim.names import CORE_USER, is_multi_valued, is_urn, key_of
-from gateway.scim.paths import ANYWHERE, Place, Terms, is_match, place, put, select, take
+from gateway.scim.paths import ANYWHERE, Place, Terms, is_match, put, select, take
 
 MADE: Final = frozenset({"template", "constant"})  # these write the same whatever the value is
 ABSENT: Final[tuple[Any, ...]] = (None, "", [], {})
@@ -21,6 +21,14 @@ class OnInvalid(StrEnum):
     REJECT = "reject"  # the change is refused, with the reason
     DROP = "drop"  # the target is left without it
     KEEP = "keep"  # it is sent as it came
+
+
+class Unlisted(StrEnum):
+    """What becomes of what no rule names."""
+
+    SEND = "send"
+    HOLD = "hold"  # kept and returned, never sent
+    DROP = "drop"  # forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,27 +138,6 @@ class Rule:
         if found and (value := self.invert(found[0][1], known)) not in ABSENT:
             return put(document, _spot(document, at), value, many=is_many(at))
         return take(document, at)
-
-
-def make_rule(
-    to: str,
-    sources: Sequence[str] = (),
-    via: Sequence[Transform] = (),
-    when: Callable[[Mapping[str, Any]], bool] | None = None,
-    default: Any = None,
-    on_invalid: str = "reject",
-    origin: str = "config",
-) -> Rule:
-    """Compile a rule; raises InvalidPath."""
-    return Rule(
-        to=place(to),
-        sources=tuple(place(source) for source in sources or (to,)),
-        via=tuple(via),
-        when=when,
-        default=default,
-        on_invalid=OnInvalid(on_invalid),
-        label=f"{origin}:{to}",
-    )
 
 
 def is_many(where: Place) -> bool:

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from gateway.mapping.countries import region_of
 from gateway.mapping.lines import RuleIndex
-from gateway.mapping.program import ALWAYS_SENT, SERVER_OWNED, Mapped, Program, Unlisted
-from gateway.mapping.rules import ABSENT, Rule, TransformStep
+from gateway.mapping.program import ALWAYS_SENT, SERVER_OWNED, Mapped, Program
+from gateway.mapping.rules import ABSENT, Rule, TransformStep, Unlisted
 from gateway.mapping.specs import Office, Person
 from gateway.scim.difference import Difference, Line, compare, overlay
 from gateway.scim.names import STANDARD_URNS, is_standard

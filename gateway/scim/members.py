@@ -19,7 +19,6 @@ from gateway.scim.grammar import (
     parse_path,
 )
 from gateway.scim.names import CORE_GROUP, UNKNOWN, get, key_of, resource
-from gateway.scim.patch import TAKEN
 from gateway.scim.predicate import element_predicate
 
 Attributes = dict[str, Any]
@@ -28,6 +27,9 @@ Elements = Mapping[str, Attributes]  # members by their `value`
 _MEMBERS: Final = resource("Group").find("members") or UNKNOWN
 _PREFIX: Final = f"{CORE_GROUP}:".casefold()
 _OPS: Final = frozenset({"add", "replace", "remove"})
+
+TAKEN: Final[Mapping[str, Any]] = {"op": "taken"}  # this very object: an operation that was done elsewhere
+
 
 MAX_OPERATIONS: Final = 10_000  # Okta sends one for each member who goes, a thousand at once
 

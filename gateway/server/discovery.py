@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from gateway.errors import NotFound
 from gateway.flow.model import Target
-from gateway.mapping.program import Unlisted
+from gateway.mapping.rules import Unlisted
 from gateway.mapping.target import ALWAYS_SHOWN, TargetMapping
 from gateway.scim.messages import list_response
 from gateway.scim.names import CORE_GROUP, CORE_URNS, CORE_USER, STANDARD_URNS, is_standard

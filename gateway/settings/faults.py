@@ -118,7 +118,7 @@ def _reason(detail: ErrorDetails, table: type[BaseModel]) -> str:
         case "extra_forbidden":
             known = [field.alias or name for name, field in table.model_fields.items()]
             return f"unknown key{hint(str(detail['loc'][-1]), known)}"
-        case "literal_error":
+        case "literal_error" | "enum":
             expected = detail["ctx"]["expected"].replace("'", '"')
             return f"must be {expected}"
         case kind:

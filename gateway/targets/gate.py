@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from gateway.admin.alerts import Watch
 from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError, Throttled, Update
-from gateway.targets.address import OpenTarget, TargetFinding
+from gateway.targets.transport import OpenTarget, TargetFinding
 
 P = ParamSpec("P")
 T = TypeVar("T")

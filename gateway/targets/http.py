@@ -5,10 +5,10 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
+from gateway.address import Auth
 from gateway.flow.target_port import Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
-from gateway.targets.address import Auth, Call, HttpReply
-from gateway.targets.scim.answers import readable
+from gateway.targets.transport import Call, HttpReply, readable
 from gateway.version import VERSION
 
 MAX_BYTES: Final = 8 * 1024 * 1024  # of an answer, after decompression

@@ -12,11 +12,11 @@ from urllib.parse import quote_plus, urlencode
 import aiohttp
 import orjson
 
+from gateway.address import Bearer, OAuth2, Secret
 from gateway.flow.target_port import Denied, Nonsense, Silent, TargetError, Throttled, Unreachable
 from gateway.log import get_logger
-from gateway.targets.address import Bearer, Call, HttpReply, OAuth2
 from gateway.targets.http import HttpTransport
-from gateway.targets.scim.answers import readable, retry_after
+from gateway.targets.transport import Call, HttpReply, readable, retry_after
 
 DEFAULT_LIFE: Final = (
     300.0  # seconds of a token whose answer does not say; RFC 6749 section 5.1 leaves it open
@@ -169,7 +169,7 @@ class OAuthTransport:
         self._oauth2 = oauth2
         self._timeout = timeout
         self._clock = clock
-        self._client = Client(oauth2.client_id, oauth2.client_secret)
+        self._client = Client(oauth2.client_id, oauth2.client_secret.reveal())
         self._endpoint = HttpTransport(session, self._client, timeout, MAX_BYTES, "the token endpoint")
         self._held: Held | None = None
         self._fetching: asyncio.Task[Held] | None = None
@@ -206,7 +206,9 @@ class OAuthTransport:
         except TargetError as error:
             self._explain(error)
         else:
-            signing = HttpTransport(self._session, Bearer(token.value, self._oauth2.scheme), self._timeout)
+            signing = HttpTransport(
+                self._session, Bearer(Secret(token.value), self._oauth2.scheme), self._timeout
+            )
             self._held = Held(signing, self._clock() + token.seconds)
             return self._held
         finally:

@@ -8,17 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway.targets.address import (
-    Auth,
-    Basic,
-    Bearer,
-    External,
-    Header,
-    OAuth2,
-    OpenTarget,
-    TargetAddress,
-    Transport,
-)
+from gateway.address import Auth, Basic, Bearer, External, Header, OAuth2, TargetAddress
+from gateway.targets.transport import OpenTarget, Transport
 
 if TYPE_CHECKING:
     import aiohttp

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gateway.errors import GatewayError, InvalidValue, NotFound, Uniqueness
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from tests.support.house import House, make_house
+from tests.support.rules import make_rule
 
 T = TypeVar("T")
 Values = dict[str, Any]  # of the four attributes and `active`, absent ones left out

@@ -14,11 +14,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gateway import __version__
+from gateway.address import Auth, Basic, Bearer, Header, Secret
 from gateway.flow.target_port import Nonsense, Silent, TargetError, Unreachable
 from gateway.log import correlation_id
-from gateway.targets.address import Call, HttpReply
 from gateway.targets.http import HttpTransport
-from gateway.targets.registry import Auth, Basic, Bearer, Header
+from gateway.targets.transport import Call, HttpReply
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SECRET = "s3cret-s3cret"
@@ -121,10 +121,12 @@ async def test_the_url_goes_out_as_it_was_encoded(serve, session, path):
 @pytest.mark.parametrize(
     ("auth", "name", "value"),
     [
-        pytest.param(Bearer(SECRET), "Authorization", f"Bearer {SECRET}", id="bearer"),
-        pytest.param(Bearer(SECRET, "bearer"), "Authorization", f"bearer {SECRET}", id="a word of its own"),
-        pytest.param(Basic("ann", "pä:ss"), "Authorization", "Basic YW5uOnDDpDpzcw==", id="basic"),
-        pytest.param(Header("X-Api-Key", SECRET), "X-Api-Key", SECRET, id="a header"),
+        pytest.param(Bearer(Secret(SECRET)), "Authorization", f"Bearer {SECRET}", id="bearer"),
+        pytest.param(
+            Bearer(Secret(SECRET), "bearer"), "Authorization", f"bearer {SECRET}", id="a word of its own"
+        ),
+        pytest.param(Basic("ann", Secret("pä:ss")), "Authorization", "Basic YW5uOnDDpDpzcw==", id="basic"),
+        pytest.param(Header("X-Api-Key", Secret(SECRET)), "X-Api-Key", SECRET, id="a header"),
     ],
 )
 async def test_credentials_go_into_one_header(serve, session, auth: Auth, name, value):
@@ -135,12 +137,16 @@ async def test_credentials_go_into_one_header(serve, session, auth: Auth, name, 
     assert service.asked[0].headers.getall(name) == [value]
 
 
-@pytest.mark.parametrize("auth", [Bearer(SECRET), Basic("ann", SECRET), Header("X-Api-Key", SECRET)])
+@pytest.mark.parametrize(
+    "auth", [Bearer(Secret(SECRET)), Basic("ann", Secret(SECRET)), Header("X-Api-Key", Secret(SECRET))]
+)
 def test_credentials_are_never_shown(auth: Auth):
     assert SECRET not in repr(auth)
 
 
-@pytest.mark.parametrize("auth", [Bearer(SECRET), Basic("ann", SECRET), Header("X-Api-Key", SECRET)])
+@pytest.mark.parametrize(
+    "auth", [Bearer(Secret(SECRET)), Basic("ann", Secret(SECRET)), Header("X-Api-Key", Secret(SECRET))]
+)
 async def test_a_target_that_repeats_our_credentials_is_not_repeated(serve, session, auth: Auth):
     said = f'{{"detail": "unknown: {SECRET} in {auth.header()[1]}"}}'.encode()
     service = await serve(answer(401, said))
@@ -183,7 +189,7 @@ async def test_a_redirect_is_not_followed(serve, session):
     service = await serve(answer(307, b"", Location="/elsewhere"))
 
     assert (
-        await HttpTransport(session, Bearer(SECRET)).carry(service.call("POST", body=b"{}"))
+        await HttpTransport(session, Bearer(Secret(SECRET))).carry(service.call("POST", body=b"{}"))
     ).status == 307
     assert len(service.asked) == 1
 
@@ -212,7 +218,9 @@ async def test_what_breaks_after_it_was_sent_may_have_been_done_and_is_sent_once
     service = await serve(behaviour)
 
     with pytest.raises(error) as raised:
-        await HttpTransport(session, Bearer(SECRET), max_bytes=MIB).carry(service.call(method, body=b"{}"))
+        await HttpTransport(session, Bearer(Secret(SECRET)), max_bytes=MIB).carry(
+            service.call(method, body=b"{}")
+        )
 
     assert raised.value.maybe_applied
     assert SECRET not in str(raised.value)

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.address import OAuth2, Secret, TargetAddress
 from gateway.flow.target_port import Denied, Query, ResourceType, TargetError, Throttled, Unreachable
-from gateway.targets.address import Call, OAuth2, TargetAddress
 from gateway.targets.oauth import OAuthTransport
 from gateway.targets.registry import open_connector
+from gateway.targets.transport import Call
 from tests.support.authority import SECRET, Authority, Fault, refusing, token_authority
 
 FIRST, SECOND = "Bearer canary-token-1", "Bearer canary-token-2"
@@ -29,7 +30,7 @@ def clock() -> list[float]:
 
 @pytest.fixture
 def transport(authority: Authority, session, clock) -> OAuthTransport:
-    oauth2 = OAuth2(f"{authority.url}/token", "me", SECRET, "scim")
+    oauth2 = OAuth2(f"{authority.url}/token", "me", Secret(SECRET), "scim")
     return OAuthTransport(session, "cx", oauth2, timeout=5.0, clock=lambda: clock[0])
 
 
@@ -209,7 +210,7 @@ async def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut_off(authorit
 async def test_a_token_endpoint_that_is_not_there_means_that_nothing_was_sent(
     transport, authority, session, call
 ):
-    absent = OAuthTransport(session, "cx", OAuth2("http://127.0.0.1:9/token", "me", SECRET))
+    absent = OAuthTransport(session, "cx", OAuth2("http://127.0.0.1:9/token", "me", Secret(SECRET)))
 
     with pytest.raises(Unreachable, match=r"no token for targets\.cx\.auth\.oauth2: Cannot connect"):
         await absent.carry(call)
@@ -217,7 +218,7 @@ async def test_a_token_endpoint_that_is_not_there_means_that_nothing_was_sent(
 
 async def test_a_token_endpoint_that_does_not_answer_means_that_nothing_was_sent(authority, session, call):
     authority.gate.clear()
-    slow = OAuthTransport(session, "cx", OAuth2(f"{authority.url}/token", "me", SECRET), timeout=0.2)
+    slow = OAuthTransport(session, "cx", OAuth2(f"{authority.url}/token", "me", Secret(SECRET)), timeout=0.2)
 
     with pytest.raises(Unreachable, match="the token endpoint did not answer in time"):
         await slow.carry(call)
@@ -227,7 +228,7 @@ async def test_a_token_endpoint_that_does_not_answer_means_that_nothing_was_sent
 
 
 async def test_a_connector_signs_in_as_its_address_says(authority, around):
-    oauth2 = OAuth2(f"{authority.url}/token", "me", SECRET, scheme="bearer")
+    oauth2 = OAuth2(f"{authority.url}/token", "me", Secret(SECRET), scheme="bearer")
     target = await open_connector("scim", TargetAddress("cx", f"{authority.url}/scim", oauth2), around)
 
     assert (await target.query(ResourceType.USER, Query())).total == 0

@@ -9,14 +9,12 @@ from typing import Any, Final
 
 from ldap import MOD_ADD, MOD_DELETE
 
+from gateway.address import Directory
 from gateway.flow.target_port import Attributes, Conflict, Denied, Missing, Refused, TargetError, Unreachable
 from gateway.targets.ldap.dn import normal
-from gateway.targets.ldap.entries import Raw, short_name
+from gateway.targets.ldap.entries import Modification, Raw, short_name
 from gateway.targets.ldap.filters import both, equal
-from gateway.targets.ldap.inactive import Modification
-from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.paging import chunks
-from gateway.targets.ldap.session import Session, in_doubt
+from gateway.targets.ldap.session import Session, chunks, in_doubt
 
 Find = Callable[[Session, str], Raw | None]
 

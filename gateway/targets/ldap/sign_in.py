@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 
 import ldap
 
+from gateway.address import Basic, Directory, External
 from gateway.flow.target_port import Unreachable
-from gateway.targets.address import Basic, External
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.results import unreachable
-from gateway.targets.scim.answers import readable
+from gateway.targets.transport import readable
 
 CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later than that is none
 PORTS: Final = {"ldap": 389, "ldaps": 636}
@@ -80,7 +79,7 @@ def _sign_in(connection: Any, auth: Basic | External | None) -> None:
     if isinstance(auth, External):
         connection.sasl_bind_s("", "EXTERNAL", "")
     elif isinstance(auth, Basic):
-        connection.simple_bind_s(auth.user, auth.password)
+        connection.simple_bind_s(auth.user, auth.password.reveal())
     else:
         connection.simple_bind_s("", "")
 

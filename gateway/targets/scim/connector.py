@@ -17,12 +17,12 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.scim.predicate import predicate
-from gateway.targets.address import TargetFinding, Transport
 from gateway.targets.scim import answers
 from gateway.targets.scim.abilities import IGNORED, IGNORES_FILTERS, REFUSES_FILTERS, Abilities, Patch
 from gateway.targets.scim.discovered import NOT_OFFERED, PASSING, Discovered
 from gateway.targets.scim.paging import Lists
 from gateway.targets.scim.requests import Endpoints, patch_messages, with_members
+from gateway.targets.transport import TargetFinding, Transport
 
 ANYTHING: Final = Abilities()
 

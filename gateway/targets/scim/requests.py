@@ -12,7 +12,7 @@ from gateway.flow.target_port import Attributes, MemberUpdate, Missing, Query, R
 from gateway.scim.documents import without_read_only
 from gateway.scim.grammar import Filter
 from gateway.scim.names import PATCH_OP, is_urn
-from gateway.targets.address import Call
+from gateway.targets.transport import Call
 
 T = TypeVar("T")
 
