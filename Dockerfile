@@ -1,6 +1,7 @@
 # The gateway in a container: README.md says how to run it. The configuration is /app/config.toml, to be
 # mounted; what must survive is in the volume /app/var. The base is named by its tag, so that a new build has
-# Debian's latest mends; where a build must be the same again, name it by its digest (FROM python@sha256:…).
+# Debian's latest mends; where a build must be the same again, name it by its digest (FROM python@sha256:…). Its
+# Python is one of those that the tests run on, as pyproject.toml lists them.
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /source
 # python-ldap comes as source: it is built against Debian's headers here, and needs the libraries below.

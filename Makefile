@@ -1,4 +1,5 @@
-# `make` lists what there is. Everything happens in .venv, which `make clean` removes.
+# `make` lists what there is. Everything happens in .venv, which `make clean` removes. Another Python has its own
+# folder beside it: make test-short PYTHON=python3.13 VENV=.venv-3.13
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ BENCH ?=
 WITH_LDAP := $(if $(LDAP),$(VENV)/.ldap)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup dev run demo test faults bench bench-quick lint lock docs clean
+.PHONY: help setup dev run demo test test-short faults bench bench-quick lint lock docs clean
 
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -38,6 +39,9 @@ lint: dev ## check format, style, import contracts and types
 test: lint ## run everything: lint, then the tests with coverage
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
 
+test-short: dev ## run the tests without lint, coverage and what is marked long: the faults of real processes
+	$(BIN)/python -m pytest -n auto -m "not long"
+
 faults: dev ## kill the gateway 220 times, pull its plug 56 times, fail its disk at every write
 	FAULTS=1 $(BIN)/python -m pytest -s tests/faults tests/targets/ldap/test_faults.py tests/targets/ldap/test_first_import.py
 
@@ -57,8 +61,8 @@ lock: $(VENV)/.made ## resolve the lock files again (LOCK_FLAGS=--upgrade for ne
 docs: setup ## make again what docs/ says of keys, transforms and presets
 	$(BIN)/python -m tools.docs.reference
 
-clean: ## remove .venv and all that the tools leave; never var/
-	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache \
+clean: ## remove .venv, those of other Pythons and all that the tools leave; never var/
+	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
 	find bench gateway tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -204,6 +205,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
     )
     control = Runner(gateway.control, shutdown_timeout=1.0)  # a run goes on another time
     async with AsyncExitStack() as stack:
+        stack.callback(_remove, gateway.settings.journal.socket)
         for opened in (control, runner):  # ended the other way round: what providers wait for comes first
             await opened.setup()
             stack.push_async_callback(opened.cleanup)
@@ -309,14 +311,19 @@ async def _listen(gateway: Gateway, runner: web.AppRunner) -> None:
 
 
 async def _listen_for_commands(gateway: Gateway, runner: web.AppRunner) -> None:
-    path = f"{gateway.settings.journal.path}.sock"
     mask = os.umask(0o177)
     try:
-        await web.UnixSite(runner, path).start()
+        await web.UnixSite(runner, gateway.settings.journal.socket).start()
     except OSError as error:  # such as a path longer than the system's 107 bytes
         log.warning("control.unavailable", reason=error.strerror or "the path of its socket is too long")
     finally:
         os.umask(mask)
+
+
+def _remove(path: Path) -> None:
+    """Remove a socket, as Python itself does from 3.13 on."""
+    with suppress(OSError):  # such as a disk that is read-only by now; the next gateway replaces it
+        path.unlink(missing_ok=True)
 
 
 async def _sweep(gateway: Gateway, target: Target) -> None:

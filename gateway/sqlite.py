@@ -285,11 +285,13 @@ class Database:
         """Run functions as one transaction; where one of them fails, each as its own."""
         if self._over is not None:
             return self._refused(works, self._over)
+        changes = connection.total_changes
         try:
             values = transaction(connection, works, self.bracket)
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of the function
             return self._failed(connection, works, error)
-        self._failure = None
+        if connection.total_changes != changes:  # what writes nothing succeeds on a full disk, too
+            self._failure = None
         return [JobResult(value) for value in values]
 
     def _failed(

@@ -86,6 +86,14 @@ def test_what_the_project_asks_for_is_locked(line):
     assert asked.specifier.contains(locked[canonicalize_name(asked.name)].version.removeprefix("=="))
 
 
+def test_the_image_has_a_python_that_the_tests_run_on_and_the_oldest_of_them_is_the_oldest_taken():
+    proved = [line.rpartition(" :: ")[2] for line in PROJECT["project"]["classifiers"]]
+    bases = re.findall(r"^FROM python:(\d+\.\d+)-", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+    assert set(bases) <= set(proved)
+    assert PROJECT["project"]["requires-python"] == f">={proved[0]}"
+
+
 def test_no_file_names_a_folder_of_one_machine():
     if not (ROOT / ".git").exists():
         pytest.skip("only a git checkout knows which files are the project's")

@@ -348,6 +348,18 @@ async def test_a_full_disk_refuses_and_comes_back(database, fatal):
     assert (database.failure, fatal) == (None, [])
 
 
+async def test_a_transaction_that_writes_nothing_does_not_say_that_the_disk_is_well(database):
+    (pages,) = (await database.write(sql("PRAGMA page_count")))[0]
+    await database.write(sql(f"PRAGMA max_page_count = {pages}"))
+    with pytest.raises(StoreUnavailable, match="full"):
+        await database.write(partial(add, "x" * 100_000))
+
+    await database.write(notes)
+    assert database.failure == "the disk is full"
+    await database.write(partial(add, "a"))
+    assert database.failure is None
+
+
 @pytest.mark.parametrize(
     ("code", "reason", "is_fatal"),
     [

@@ -143,7 +143,7 @@ def via_gateway_or_locally(
     """
     import asyncio
 
-    socket = socket_of(settings)
+    socket = settings.journal.socket
     try:
         answer = ask(socket, request.method, request.resource, request.body, request.timeout)
     except NoGateway as absent:
@@ -153,12 +153,6 @@ def via_gateway_or_locally(
         return read(answer)
     status = ExitStatus.REFUSED if answer.status < 500 else ExitStatus.UNREACHABLE
     raise Stop(answer.detail or f"the running gateway answered {answer.status}", status)
-
-
-def socket_of(settings: "Settings") -> Path:
-    """Return where the running gateway listens for commands."""
-    path = settings.journal.path
-    return path.with_name(f"{path.name}.sock")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from gateway.cli.client import NoGateway, alone, follow, socket_of
+from gateway.cli.client import NoGateway, alone, follow
 from gateway.cli.output import (
     CONFIG,
     Column,
@@ -128,7 +128,7 @@ def _show(people: int, seconds: float) -> None:
 
 def _lines(settings: "Settings", request: RunRequest) -> Generator[Line, None, None]:
     """Yield the lines of a run: in the running gateway, or here where none runs."""
-    socket = socket_of(settings)
+    socket = settings.journal.socket
     resource = f"/targets/{request.target}/{request.run}"
     try:
         yield from follow(socket, resource, {"option": request.option})

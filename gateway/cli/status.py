@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from gateway.cli.client import NoGateway, ask, socket_of
+from gateway.cli.client import NoGateway, ask
 from gateway.cli.output import (
     CONFIG,
     Column,
@@ -78,7 +78,7 @@ def status(format: Formatting = StatusFormat.TABLE, config: Config = CONFIG) -> 
 def _asked(settings: "Settings") -> Document | None:
     """Return what the running gateway says, None where none runs."""
     try:
-        answer = ask(socket_of(settings), "GET", "/status")
+        answer = ask(settings.journal.socket, "GET", "/status")
     except NoGateway:
         return None
     if not answer.is_ok:

@@ -5,7 +5,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from glob import escape
 from pathlib import Path
@@ -102,13 +102,16 @@ def archives_of(journal: Path) -> tuple[Path, ...]:
 def open_archive(file: Path) -> sqlite3.Connection:
     """Open the file of a month for reading; raises `JournalUnavailable` with what to do where it is none."""
     try:
-        connection = read_only(file)
+        with ExitStack() as opened:
+            connection = opened.enter_context(closing(read_only(file)))
+            if connection.execute(TABLES).fetchone() == (2,):
+                opened.pop_all()
+                return connection
     except StoreUnavailable as error:
         raise unreadable(file, error.reason) from error
-    if connection.execute(TABLES).fetchone() != (2,):
-        connection.close()
-        raise unreadable(file, "the tables of the trail are not in it")
-    return connection
+    except sqlite3.Error as error:
+        raise unreadable(file, error) from error
+    raise unreadable(file, "the tables of the trail are not in it")
 
 
 def unreadable(file: Path, reason: object) -> JournalUnavailable:

@@ -65,6 +65,11 @@ class JournalSettings:
         """Where the key is for targets whose trail is hashed."""
         return self.audit_key or self.path.with_name(f"{self.path.name}.key")
 
+    @property
+    def socket(self) -> Path:
+        """Where the running gateway listens for commands."""
+        return self.path.with_name(f"{self.path.name}.sock")
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:

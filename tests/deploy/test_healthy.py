@@ -51,6 +51,18 @@ async def test_a_gateway_that_serves_is_well(deploy, tmp_path, certificate, is_s
         assert await asked(deploy, tmp_path) == (0, "")
     assert await asked(deploy, tmp_path) == (
         1,
+        "the gateway does not answer: [Errno 2] No such file or directory\n",
+    )
+
+
+async def test_a_gateway_that_was_killed_is_not_well(deploy, tmp_path):
+    (tmp_path / "config.toml").touch()
+    (tmp_path / "var").mkdir()
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / "var" / "gateway.db.sock"))
+
+    assert await asked(deploy, tmp_path) == (
+        1,
         "the gateway does not answer: [Errno 111] Connection refused\n",
     )
 

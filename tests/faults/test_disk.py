@@ -17,6 +17,8 @@ from tests.support.storm import LONG
 from tests.support.verdicts import crashes, verdict
 from tests.support.workers import Answer, Person, Provider, Worker
 
+pytestmark = pytest.mark.long
+
 KIND: Final = Kind(forgets=True, sick=0.0, settle="0.1s")  # no sync waits for a real disk
 SOME: Final = range(1, 61) if LONG else (1, 4, 9, 14, 24, 37)
 

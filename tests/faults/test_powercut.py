@@ -12,6 +12,8 @@ from tests.support.storm import LONG, ends, storm
 from tests.support.verdicts import unaccounted
 from tests.support.workers import Ack, Person, Provider, Worker
 
+pytestmark = pytest.mark.long
+
 PULLS: Final = 28 if LONG else 3  # of each kind
 KINDS: Final = [
     pytest.param(Kind(True, True, forgets=True, seed="plug, unique names"), id="unique names"),

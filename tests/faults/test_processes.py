@@ -8,6 +8,8 @@ import pytest
 from tests.support.lives import Kind
 from tests.support.storm import LONG, ends, storm
 
+pytestmark = pytest.mark.long
+
 KILLS: Final = 55 if LONG else 10  # of each kind
 KINDS: Final = [
     pytest.param(Kind(unique, patch, seed=f"{name}, {verb}"), id=f"{name}, {verb}")

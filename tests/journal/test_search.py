@@ -12,7 +12,7 @@ from gateway.audit.query import AuditQuery, named
 from gateway.errors import JournalUnavailable
 from gateway.journal.search import SIZE, find
 from gateway.journal.store import archives_of
-from tests.support.trails import append, empty_trail, leave, seqs
+from tests.support.trails import append, damaged_trail, empty_trail, leave, seqs
 
 DOWN, UP = AuditQuery(), AuditQuery(newest_first=False)
 
@@ -103,6 +103,7 @@ def test_a_file_that_was_taken_away_is_passed_over(trail, path):
     [
         pytest.param(b"no database" * 100, "the file is no SQLite database", id="something else"),
         pytest.param(b"", "the tables of the trail are not in it", id="empty"),
+        pytest.param(damaged_trail(), "database disk image is malformed", id="damaged"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_what_to_do(trail, path, content, why):

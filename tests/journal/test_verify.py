@@ -13,7 +13,7 @@ from gateway.audit.event import Event
 from gateway.journal.archive import archive_of
 from gateway.journal.verify import TrailState, Verdict, verify
 from gateway.sqlite_file import read_only
-from tests.support.trails import empty_trail
+from tests.support.trails import damaged_trail, empty_trail
 
 
 @pytest.fixture
@@ -398,7 +398,9 @@ async def test_tampering_with_an_archive_is_found_and_located(months, path, stat
     assert (months().state, months().seq) == (state, seq)
 
 
-@pytest.mark.parametrize("content", [b"", b"no database" * 100], ids=["empty", "something else"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no database" * 100, damaged_trail()], ids=["empty", "something else", "damaged"]
+)
 async def test_an_archive_that_is_none_is_found(months, path, content):
     archive = archive_of(path, "2026-12")
     archive.chmod(0o600)

@@ -3,17 +3,22 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+import pytest
 
+from gateway.journal.journal import SqliteJournal
 from tests.support.powercut import Call, Disk, make_disk, make_library
 from tests.support.workers import Entrance
 
@@ -87,6 +92,19 @@ class Line:
         self.writer.close()
 
 
+RECORDED: Final = """
+    CREATE TABLE recorded (correlation_id TEXT NOT NULL);
+    CREATE TRIGGER record AFTER INSERT ON op BEGIN INSERT INTO recorded VALUES (new.correlation_id); END;"""
+
+
+async def make_journal(path: Path) -> None:
+    """Make a journal that keeps of every operation that it was recorded, settled or not."""
+    journal = await SqliteJournal.open(path, "full", lambda: datetime.now(UTC), pytest.fail, "maker")
+    await journal.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(RECORDED)
+
+
 class House:
     """The two processes, and what they leave: disk, log, ledger."""
 
@@ -117,6 +135,9 @@ class House:
         return [json.loads(line) for line in (self.folder / "ledger").read_text().splitlines()]
 
     async def open(self) -> None:
+        await make_journal(self.journal)
+        if self.kind.forgets:  # it has been there for long
+            shutil.copy2(self.journal, self.disk.shadow)
         kind, config = self.kind, self.folder / "config.toml"
         options = [option for option, on in (("--unique", kind.unique), ("--patch", kind.patch)) if on]
         self._ledger = await self._born("ledger", self.folder / "ledger", kind.seed, kind.sick, *options)

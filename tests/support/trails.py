@@ -47,6 +47,13 @@ def empty_trail(path: Path | str = ":memory:") -> sqlite3.Connection:
     return connection
 
 
+def damaged_trail() -> bytes:
+    """Return the file of a journal of which the head of the first page alone is whole."""
+    with closing(empty_trail()) as connection:
+        content = connection.serialize()
+    return content[:100] + bytes(len(content) - 100)
+
+
 def long_trail(events: int) -> sqlite3.Connection:
     """Return so many events, almost all alike, a second apart."""
     connection = empty_trail()

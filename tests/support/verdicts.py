@@ -74,9 +74,12 @@ def overwritten(ledger: list[Line], acks: list[Ack]) -> Iterator[str]:
 
 
 def unaccounted(ledger: list[Line], acks: list[Ack], journal: Path) -> Iterator[str]:
-    """Every write has its operation, every acknowledged change its event; file and chain are whole."""
+    """Every write has its operation, every acknowledged change its event; file and chain are whole.
+
+    A change that found all as it was is no write: its event goes with the next batch, if there is one.
+    """
     with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as connection:
-        operations = {cid for (cid,) in connection.execute("SELECT correlation_id FROM op")}
+        operations = {cid for (cid,) in connection.execute("SELECT correlation_id FROM recorded")}
         events = {
             cid for (cid,) in connection.execute("SELECT correlation_id FROM event WHERE result <> 'pending'")
         }
@@ -85,11 +88,12 @@ def unaccounted(ledger: list[Line], acks: list[Ack], journal: Path) -> Iterator[
     for line in ledger:
         if line["cid"] not in operations:
             yield f"{line['entry']['externalId']}: {line['method']} {line['cid']} without an operation"
-    yield from (
-        f"{ack.external}: {ack.version} by {ack.cid} without an event"
-        for ack in acks
-        if ack.cid not in events
-    )
+    written = {line["cid"] for line in ledger}
+    there = {(line["entry"]["externalId"], int(line["entry"]["title"])) for line in ledger}
+    for ack in acks:
+        was_there = ack.cid not in written and (ack.external, ack.version) in there
+        if ack.cid not in events and not was_there:
+            yield f"{ack.external}: {ack.version} by {ack.cid} without an event"
     with reading(journal) as reader:
         found = reader.verify()
         if found.state is not TrailState.WHOLE:
