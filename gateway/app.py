@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp import web
 
 from gateway.admin.acts import Pauses
-from gateway.admin.alerts import Alarms, Watcher
+from gateway.admin.alerts import Alarms, TargetMonitor
 from gateway.admin.status import JournalState, Status, target_states
 from gateway.audit.event import Event
 from gateway.build import (
@@ -76,7 +76,7 @@ class Oversight:
     metrics: Metrics
     alarms: Alarms
     pauses: Pauses
-    watcher: Watcher
+    monitor: TargetMonitor
     journal: SqliteJournal
     targets: tuple[str, ...]
     since: str  # RFC 3339, UTC
@@ -90,7 +90,7 @@ class Oversight:
         """Say how everything stands; raises `JournalUnavailable` where the journal cannot be read."""
         failure, counts = await self.journal.health(), await self.journal.counts()
         journal = JournalState(failure is None, failure, counts.bytes, counts.seq)
-        states = target_states(self.targets, counts, self.watcher.seen)
+        states = target_states(self.targets, counts, self.monitor.seen)
         return Status(True, VERSION, self.since, journal, states)
 
     async def run(self) -> None:
@@ -113,7 +113,7 @@ async def open_oversight(
     alarms = Alarms(services, webhook)
     services = replace(services, alarm=alarms)
     targets, now = tuple(settings.targets), services.now()
-    return Oversight(services, metrics, alarms, pauses, Watcher(services), journal, targets, now)
+    return Oversight(services, metrics, alarms, pauses, TargetMonitor(services), journal, targets, now)
 
 
 async def watch_journal(health: Callable[[], Awaitable[str | None]], services: Services) -> None:
@@ -181,7 +181,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         oversight = await open_oversight(settings, services, journal, session)
         connectors: dict[str, OpenTarget] = {}
         for name, target in settings.targets.items():
-            around = Shared(session, end_process, oversight.watcher)
+            around = Shared(session, end_process, oversight.monitor)
             connectors[name] = await open_connector(target.connector, address_of(target), around)
             stack.push_async_callback(connectors[name].close)
         gateway = await _wire(settings, oversight, connectors)

@@ -9,7 +9,7 @@ from gateway.flow.entry import unsent
 from gateway.flow.journal_port import Outcome, Resource, State
 from gateway.flow.model import ChangeHandler, Services, Target
 
-WELL = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
+DONE = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Resync:
         return self.changed and not unsent(self.target.mapping, resource, link)
 
     def _rows(self, resource: Resource, pushed: Pushed) -> Iterator[Unpushed]:
-        if pushed.outcome in WELL:
+        if pushed.outcome in DONE:
             return
         name = resource.original.get("userName")
         problems = self.target.mapping.forward(resource.original).problems

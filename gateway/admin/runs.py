@@ -30,7 +30,7 @@ KIND: Final = ResourceType.USER
 class Result(StrEnum):
     """How a run ended."""
 
-    WELL = "well"  # nothing is left to be done
+    OK = "well"  # nothing is left to be done
     DIFFERS = "differs"  # the lines say what
     UNREACHABLE = "unreachable"  # the target, for some or for all
 
@@ -86,11 +86,11 @@ class Run:
     ended: bool = False
     _failed_in_a_row: int = 0
     _started: float = 0.0
-    _told: float = 0.0
+    _shown: float = 0.0
 
     def __post_init__(self) -> None:
         self.correlation_id = self.services.new_id()
-        self._started = self._told = self.services.monotonic()
+        self._started = self._shown = self.services.monotonic()
 
     @property
     def is_down(self) -> bool:
@@ -113,15 +113,15 @@ class Run:
     def progress(self) -> Progress | None:
         """Return how far it has come, once a second at most."""
         now = self.services.monotonic()
-        if now - self._told < EVERY:
+        if now - self._shown < EVERY:
             return None
-        self._told = now
+        self._shown = now
         return Progress(self.people, round(now - self._started, 1))
 
     def end(self) -> End:
         """Return what it came to."""
         self.ended = True
-        verdict = Result.DIFFERS if self.differs else Result.WELL
+        verdict = Result.DIFFERS if self.differs else Result.OK
         verdict = Result.UNREACHABLE if self.unreachable else verdict
         return End(verdict, self.people, dict(self.counts), self.unreachable)
 

@@ -36,7 +36,7 @@ TABLE: Final = (
     Column("reason", "reason", shortened(60)),
     Column("correlation id", "correlation_id"),
 )
-SHEET: Final = columns(*(column.path for column in TABLE))
+CSV_COLUMNS: Final = columns(*(column.path for column in TABLE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def list_(target: OfTarget = None, format: Formatting = Format.TABLE, config: Co
         check_name("target", target, settings.targets)
     with reading(settings.journal.path) as reader:
         found = reader.waiting(target, stamp(datetime.now(UTC) - PATIENCE))
-        write(map(asdict, found), format, TABLE, SHEET)
+        write(map(asdict, found), format, TABLE, CSV_COLUMNS)
 
 
 @operations.command()
@@ -117,7 +117,7 @@ def _done(settings: "Settings", method: str, resource: str, act: Act) -> int:
 
 
 def _count(answer: Answer) -> int:
-    return int(answer.document.get("released", 1)) if answer.is_well else 0
+    return int(answer.document.get("released", 1)) if answer.is_ok else 0
 
 
 async def _locally(settings: "Settings", act: Act) -> int:

@@ -81,7 +81,7 @@ def _asked(settings: "Settings") -> Document | None:
         answer = ask(settings.journal.socket, "GET", "/status")
     except NoGateway:
         return None
-    if not answer.is_well:
+    if not answer.is_ok:
         raise Stop(answer.detail or f"the running gateway answered {answer.status}", ExitStatus.UNREACHABLE)
     return answer.document
 

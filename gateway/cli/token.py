@@ -72,7 +72,7 @@ def revoke(id: Id, config: Config = CONFIG) -> None:
     settings = read_settings(config)
     request = GatewayRequest("DELETE", f"/tokens/{quote(id, safe='')}", absent=404)
     if not via_gateway_or_locally(
-        settings, request, lambda answer: answer.is_well, lambda: _revoke(settings, id)
+        settings, request, lambda answer: answer.is_ok, lambda: _revoke(settings, id)
     ):
         raise Stop(f'there is no live token "{id}"', ExitStatus.REFUSED)
     print(f"{id} is revoked")

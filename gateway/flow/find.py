@@ -91,7 +91,7 @@ async def load_unknown_entry(
     if await services.resources.read(target.name, kind, target.name, (target_id,)):
         return None  # known under another id: this one never was the provider's
     entry = services.entry_cache.recall(target.name, kind, target_id, trust)
-    asked = services.entry_cache.moment()
+    asked = services.entry_cache.tick()
     entry = entry or await target.connector.get(kind, target_id)
     if entry is None or is_protected(target, entry):
         return None
@@ -109,7 +109,7 @@ async def load_entry(
     entry = services.entry_cache.recall(target.name, resource.type, link.target_id, trust)
     if entry is not None and not is_protected(target, entry):
         return entry
-    asked = services.entry_cache.moment()
+    asked = services.entry_cache.tick()
     entry = await target.connector.get(resource.type, link.target_id)
     if entry is None and resource.state is State.ACTIVE:
         entry = await _made_again(services, target, resource)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from gateway.errors import InvalidFilter, NotFound
-from gateway.flow.entry_cache import Moment
+from gateway.flow.entry_cache import Tick
 from gateway.flow.failures import answer_to_read
 from gateway.flow.find import is_made_again, is_protected, load_entry, load_unknown_entry
 from gateway.flow.groups import GroupMembers
@@ -167,7 +167,7 @@ class Reads:
     ) -> Page:
         """Return one page of the target's; raises CannotFilter where it ignores the filter."""
         count = min(question.count, target.policy.page_size)
-        asked = self._services.entry_cache.moment()
+        asked = self._services.entry_cache.tick()
         query = Query(filter, question.start, count, question.members, question.sort)
         page = await target.connector.query(kind, query)
         if not all(is_asked(entry, {}) for entry in page.entries):
@@ -211,22 +211,22 @@ class Reads:
     async def _everybody(
         self, target: Target, kind: ResourceType, question: ReadQuery
     ) -> AsyncIterator[tuple[Attributes, Attributes]]:
-        members, asked = question.members, self._services.entry_cache.moment()
+        members, asked = question.members, self._services.entry_cache.tick()
         ask = partial(target.connector.query, kind)
         async for entries in walk(ask, target.policy.page_size, members=members):
             for pair in await self._shown(target, kind, entries, members, asked):
                 yield pair
-            asked = self._services.entry_cache.moment()
+            asked = self._services.entry_cache.tick()
 
     async def _shown(
-        self, target: Target, kind: ResourceType, entries: Sequence[Attributes], members: bool, asked: Moment
+        self, target: Target, kind: ResourceType, entries: Sequence[Attributes], members: bool, asked: Tick
     ) -> list[tuple[Attributes, Attributes]]:
         """Return a target's entries and how the provider sees them, protected ones left out."""
         visible = [entry for entry in entries if not is_protected(target, entry)]
         ids = [entry["id"] for entry in visible]
         linked = await self._services.resources.read(target.name, kind, target.name, ids) if ids else {}
-        strangers = [entry for entry in visible if entry["id"] not in linked]
-        linked = {**linked, **await self._made_again(target, kind, strangers)}
+        unknown = [entry for entry in visible if entry["id"] not in linked]
+        linked = {**linked, **await self._made_again(target, kind, unknown)}
         documents = []
         for entry in visible:
             self._services.entry_cache.note(target.name, kind, entry, asked)
@@ -235,11 +235,11 @@ class Reads:
         return documents
 
     async def _made_again(
-        self, target: Target, kind: ResourceType, strangers: Sequence[Attributes]
+        self, target: Target, kind: ResourceType, unknown: Sequence[Attributes]
     ) -> dict[str, Resource]:
         """Return those we know to whom these entries belong, made anew at the target, by target id."""
         reverse = target.mapping_for(kind).reverse
-        named = {key: entry for entry in strangers for key in keys_of(reverse(entry), kind)}
+        named = {key: entry for entry in unknown for key in keys_of(reverse(entry), kind)}
         known = await self._services.resources.find(target.name, kind, tuple(named)) if named else ()
         owners: dict[str, Resource] = {}
         for resource in known:
@@ -324,7 +324,7 @@ NAMES: Final[Mapping[str, Callable[[str], str]]] = {"username": fold, "externali
 async def without_namesakes(
     services: Services, target: Target, kind: ResourceType, asked: Mapping[str, Any], page: Page
 ) -> Page:
-    """Leave out whom we know by another name than the one asked for; strangers have what the target shows."""
+    """Leave out whom we know by another name than the one asked for; unknown have what the target shows."""
     named = {name: same(asked[name]) for name, same in NAMES.items() if name in asked}
     others = [document for document in page.entries if not _is_named(document, named)]
     known = [document["id"] for document in others if await _is_known(services, target, kind, document["id"])]

@@ -9,6 +9,7 @@ from gateway.errors import InvalidSyntax, InvalidValue
 from gateway.scim.names import (
     COMPANIONS,
     CORE_URNS,
+    EMPTY,
     ENTERPRISE_USER,
     NAMES,
     READ_ONLY,
@@ -221,16 +222,13 @@ def replacement(view: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, A
 
     Absent externalId, members and active are unchanged; null, "" and [] clear the first two.
     """
-    wanted = {name: value for name, value in without_read_only(body).items() if value not in _EMPTY}
+    wanted = {name: value for name, value in without_read_only(body).items() if value not in EMPTY}
     for name in _KEPT:
         present = get(view, name)
         cleared = name in ABSENT_IS_UNCHANGED and key_of(body, name) is not None
         if present is not None and not cleared and key_of(wanted, name) is None:
             wanted[name] = present
     return wanted
-
-
-_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 def without_read_only(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.errors import ConfigError, Fault
+from gateway.mapping.specs import nearest
 
 T = TypeVar("T", bound=BaseModel)
 V = TypeVar("V")
@@ -79,13 +79,6 @@ def parts(raw: object, path: str) -> Iterator[tuple[str, object]]:
         yield from ((at(path, index), entry) for index, entry in enumerate(raw))
     elif raw is not None:
         yield path, raw
-
-
-def nearest(word: str, known: Iterable[str], closeness: float = 0.6) -> str | None:
-    """Return the name most like a word, or None where none is."""
-    folded = {name.casefold(): name for name in known}
-    near = get_close_matches(word[:80].casefold(), folded, n=1, cutoff=closeness)
-    return folded[near[0]] if near else None
 
 
 def hint(word: str, known: Iterable[str]) -> str:

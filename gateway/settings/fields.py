@@ -15,10 +15,11 @@ from phonenumbers import SUPPORTED_REGIONS
 from pydantic import PlainValidator
 
 from gateway.errors import InvalidFilter, InvalidPath
+from gateway.mapping.specs import nearest
 from gateway.scim.grammar import Filter, parse_filter, rfc_notation
 from gateway.scim.names import ENTERPRISE_USER, Attribute, is_urn, resource
 from gateway.scim.paths import Place, place
-from gateway.settings.faults import Faults, nearest
+from gateway.settings.faults import Faults
 
 AuditLevel = Literal["full", "masked", "hashed"]
 Dialect = Literal["rfc", "okta", "entra"]

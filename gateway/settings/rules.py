@@ -1,11 +1,10 @@
 """A target's rules: the preset's and the file's, merged and compiled. Pure."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from gateway.mapping.rules import Rule
-from gateway.mapping.specs import Office, Transform
+from gateway.mapping.specs import Office, Transform, is_json
 from gateway.mapping.transforms import BadTransform, compile_transform
 from gateway.scim.paths import Place, place
 from gateway.scim.predicate import predicate
@@ -63,7 +62,7 @@ class Rules:
     def _compile(self, table: RuleTable, path: str, source: str) -> Rule:
         """Return the rule; where it has faults, what is left of it."""
         to = self._to(table.to, at(path, "to"))
-        if not _is_json(table.default):
+        if table.default is not None and not is_json(table.default):
             self._faults.add(at(path, "default"), "must be text, a number, true, false, a list or a table")
         sources = tuple(self._sources(table.from_, at(path, "from")))
         via = tuple(self._transforms(table.via, at(path, "via")))
@@ -107,17 +106,3 @@ class Rules:
 
 def _key(to: Place, table: RuleTable) -> Key:
     return repr((to.urn, to.attribute, to.where, to.sub)).casefold(), repr(table.when)
-
-
-def _is_json(value: object) -> bool:
-    match value:
-        case dict():
-            return all(_is_json(inner) for inner in value.values())
-        case list():
-            return all(_is_json(inner) for inner in value)
-        case float():
-            return math.isfinite(value)
-        case int():
-            return abs(value) < 2**63
-        case _:
-            return value is None or isinstance(value, str)

@@ -47,7 +47,7 @@ class HttpTransport:
         secrets = auth.secrets() if auth else ()
         self._secrets = tuple(secret.encode() for secret in secrets if len(secret) >= MIN_SECRET)
 
-    async def carry(self, call: Call) -> HttpReply:
+    async def send(self, call: Call) -> HttpReply:
         """Send the call once; raises Unreachable, Silent or Nonsense where no whole answer came back."""
         try:
             async with self._session.request(

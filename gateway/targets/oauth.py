@@ -174,16 +174,16 @@ class OAuthTransport:
         self._held: Held | None = None
         self._fetching: asyncio.Task[Held] | None = None
 
-    async def carry(self, call: Call) -> HttpReply:
+    async def send(self, call: Call) -> HttpReply:
         """Send the call; where a token that was held is refused, once more with a new one.
 
-        401 means that the target did nothing. Raises as `HttpTransport.carry`, and what `read_token` raises.
+        401 means that the target did nothing. Raises as `HttpTransport.send`, and what `read_token` raises.
         """
         held = self._current()
-        reply = await (held or await self._new()).transport.carry(call)
+        reply = await (held or await self._new()).transport.send(call)
         if held is None or reply.status != 401:
             return reply
-        return await (await self._instead_of(held)).transport.carry(call)
+        return await (await self._instead_of(held)).transport.send(call)
 
     def _current(self) -> Held | None:
         return self._held if self._held and self._clock() < self._held.until else None
@@ -201,7 +201,7 @@ class OAuthTransport:
 
     async def _fetch(self) -> Held:
         try:
-            reply = await self._endpoint.carry(token_call(self._oauth2))
+            reply = await self._endpoint.send(token_call(self._oauth2))
             token = read_token(reply, time.time(), self._client.hide)
         except TargetError as error:
             self._explain(error)

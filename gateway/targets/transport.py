@@ -58,7 +58,7 @@ class HttpReply:
 class Transport(Protocol):
     """Reaches one target over HTTP."""
 
-    async def carry(self, call: Call) -> HttpReply:
+    async def send(self, call: Call) -> HttpReply:
         """Send the call and return its answer; raises a TargetError where no whole one came back."""
 
 

@@ -43,7 +43,7 @@ class GroupMemberships:
 
     @contextmanager
     def renaming(self, session: Session, id: str, raw: Raw, dn: str, form: Attributes) -> Iterator[None]:
-        """Carry a change that may give an entry this DN; what is refused leaves the groups as they were.
+        """Make a change that may give an entry this DN; what is refused leaves the groups as they were.
 
         Raises Conflict where an entry has that DN already. The change ends with `settle`.
         """
@@ -77,7 +77,7 @@ class GroupMemberships:
 
     @contextmanager
     def leaving(self, session: Session, id: str, raw: Raw) -> Iterator[None]:
-        """Carry the removal of an entry, out of all groups first; where it is refused, they have it again."""
+        """Remove an entry, out of all groups first; where it is refused, they have it again."""
         with self._alone(id):
             left: list[str] = []
             try:

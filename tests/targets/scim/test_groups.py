@@ -29,7 +29,7 @@ class Script:
         self.calls: list[Call] = []
         self._replies = list(replies)
 
-    async def carry(self, call: Call) -> HttpReply:
+    async def send(self, call: Call) -> HttpReply:
         self.calls.append(call)
         await asyncio.sleep(0)
         reply = self._replies.pop(0)
