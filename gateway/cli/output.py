@@ -122,7 +122,7 @@ WRITERS: Final[Mapping[Format, Callable[[Iterable[Row], Sequence[Column], TextIO
 
 
 class ExitStatus(IntEnum):
-    """Exit statuses (DESIGN section 4)."""
+    """Exit statuses (README.md)."""
 
     DONE = 0
     REFUSED = 1  # or differs

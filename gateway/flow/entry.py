@@ -58,7 +58,7 @@ def with_kept(before: Attributes, mapped: Mapped) -> Mapped:
 
 
 def view_of(mapping: TargetMapping, situation: Situation, target: str) -> Attributes:
-    """Return the document that GET would return now, without id and meta (DESIGN section 6)."""
+    """Return the document that GET would return now, without id and meta."""
     resource, present = situation.resource, situation.present
     if resource is None:
         return mapping.reverse(present or {})

@@ -33,7 +33,7 @@ from gateway.scim.names import NAMES
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a target is to be treated (DESIGN section 4, target keys); times in seconds."""
+    """How a target is to be treated (docs/configuration.md); times in seconds."""
 
     on_deactivate: str = "send"  # send | delete
     on_missing: str = "recreate"  # recreate | error
@@ -206,7 +206,7 @@ def may_adopt(
     external, theirs = wanted.get("externalId"), entry.get("externalId")
     shared = {
         "externalId": bool(external) and external == theirs,
-        # somebody else's externalId on the entry says that it is another person (DESIGN section 7)
+        # somebody else's externalId on the entry says that it is another person (RFC 7643 section 3.1)
         "userName": is_same_name(wanted.get(NAMES[kind]), entry.get(NAMES[kind]))
         and (not external or not theirs or external == theirs),
     }

@@ -315,7 +315,7 @@ def recovery_event(
 
 
 def _is_sent_again(intent: Intent, *, waited_for: bool) -> bool:
-    """A leaver always leaves; a create nobody waits for is not sent again (DESIGN section 7).
+    """A leaver always leaves; a create nobody waits for is not sent again (docs/recovery.md).
 
     What came after a change of members does not say those members again, so they are.
     """

@@ -1,4 +1,4 @@
-"""The table of all transforms (DESIGN section 5), and an entry of `via` made ready. Pure."""
+"""The table of all transforms (docs/transforms.md), and an entry of `via` made ready. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -23,13 +23,13 @@ from gateway.scim.names import (
 
 BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
-# Absent from a PUT they mean unchanged, so a PUT that empties them must still show it (DESIGN section 6).
+# Absent from a PUT they mean unchanged, so one that empties them must show it (RFC 7644 section 3.5.1).
 ABSENT_IS_UNCHANGED: Final = ("externalId", "members")
 _KEPT: Final = (*ABSENT_IS_UNCHANGED, "active")  # taken from the view where a PUT leaves them out
 
 
 def fold(name: str) -> str:
-    """Return a name as names are compared: NFC of its casefold (DESIGN section 6)."""
+    """Return a name as names are compared: NFC of its casefold."""
     if name.isascii():
         return name.casefold()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
@@ -218,7 +218,7 @@ CHECKS: Final[Mapping[str, tuple[_Check, ...]]] = {
 
 
 def replacement(view: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a PUT of `body` makes of `view` (DESIGN section 6).
+    """Return what a PUT of `body` makes of `view` (RFC 7644 section 3.5.1).
 
     Absent externalId, members and active are unchanged; null, "" and [] clear the first two.
     """

@@ -1,4 +1,4 @@
-"""What a provider is shown and what a target holds, after any sequence of changes by both (DESIGN section 6).
+"""What a provider is shown and what a target holds, after any sequence of changes by both.
 
 A model of one page stands beside the gateway. It knows four attributes, and of each what the provider last
 wanted (`original`), what the target holds (`entry`) and what it held after our last change (`seen`).

@@ -1,9 +1,10 @@
 """Every tree can be written and read again, and another parser of the same grammar reads the same."""
 
+import re
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scim2_models import InvalidFilterException, InvalidPathException
 from scim2_models.path.grammar import _parse_filter, _parse_path
@@ -110,11 +111,19 @@ def test_another_parser_reads_a_filter_alike(text):
     assert tree_or_none(parse_filter, text, InvalidFilter) == other
 
 
+# what a string's `repr` writes for a NUL character and half a surrogate pair: no path may hold them
+UNSTORABLE = re.compile(r"(?<!\\)(\\\\)*\\(x00|ud[89a-f])")
+
+
 @given(mangled(PATCH_PATHS) | st.lists(MARKS | NAMES, max_size=8).map("".join))
+@example(r'name eq "\ud800"')
+@example(r'name eq "\\ud800"')
+@example(r'name eq "\u0000"')
 def test_another_parser_reads_a_path_alike(text):
     other = tree_or_none(_parse_path, text, InvalidPathException)
+    expected = None if other is not None and UNSTORABLE.search(other) else other
 
-    assert tree_or_none(parse_path, text, InvalidPath) == other
+    assert tree_or_none(parse_path, text, InvalidPath) == expected
 
 
 @pytest.mark.parametrize(

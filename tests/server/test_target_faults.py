@@ -116,7 +116,7 @@ async def test_refused_credentials_are_an_alert_and_never_401(before, refused, s
 
     check_busy(refused, change, 503, "phonebook does not accept the gateway's credentials")
     refused(read, 502, "credentials (targets.phonebook.auth)")
-    event = (await served.events())[0]
+    (event,) = [event for event in await served.events() if event["event"] == "user.create"]
     assert (event["outcome"]["result"], event["attempts"][0]["status"]) == ("pending", status)
     alerts = [
         line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "target.denied"
