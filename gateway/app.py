@@ -243,41 +243,20 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
         name: target_of(target, settings.server.public_url, connectors[name])
         for name, target in settings.targets.items()
     }
-    recovery = Recovery(services)
-    open_to = {name: frozenset(provider.targets) for name, provider in settings.providers.items()}
-    credentials = Credentials(credentials_of(settings), open_to, journal.tokens.active, now)
-    await credentials.refresh()
-    providers = providers_of(settings)
-    changes = Changes(services, recovery)
-    authentication = Authentication(credentials.current, Refusals(services), settings.server.trusted_proxies)
-    reads = Reads(services, recovery)
-    api = ScimApi(targets, providers, authentication, services.resources, changes, reads)
-    auditors = Auditors(authentication)
-    guides = GuidePage({name: subject_of(settings, settings.targets[name]) for name in targets}, auditors)
-    health = Health({"journal": journal.health})
-    boundary = Boundary(oversight.metrics.answered)
+    recovery, credentials = Recovery(services), await _credentials(settings, journal)
+    changes, reads, wakeup = Changes(services, recovery), Reads(services, recovery), Wakeup()
+    signing = Authentication(credentials.current, Refusals(services), settings.server.trusted_proxies)
+    scim = ScimApi(targets, providers_of(settings), signing, services.resources, changes, reads).handle
+    health, boundary = Health({"journal": journal.health}), Boundary(oversight.metrics.answered)
     application = web.Application(client_max_size=MAX_GROUP_BODY, middlewares=[boundary.middleware()])
-    application.add_routes(
-        [
-            web.get("/healthz", health.live),
-            web.get("/readyz", health.ready),
-            web.get("/metrics", oversight.page().show),
-            web.route("*", "/guide/{target}", guides.handle),
-            *AuditApi(
-                auditors, AuditReads(services), journal.trail, settings.server.public_url, utc
-            ).routes(),
-            web.route("*", "/{path:.*}", api.handle),
-        ]
-    )
-    wakeup = Wakeup()
-    runs = Runs(services, changes, targets)
+    application.add_routes(_routes(settings, oversight, health, Auditors(signing), scim))
     admin = Administration(
         services=services,
         tokens=journal,
         erasures=journal.retention,
         credentials=credentials,
-        providers=frozenset(providers),
-        runs=runs,
+        providers=frozenset(settings.providers),
+        runs=Runs(services, changes, targets),
         pauses=oversight.pauses,
         status=oversight.status,
         wake=wakeup.wake,
@@ -286,7 +265,7 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
     return Gateway(
         settings,
         application,
-        partial(boundary.answer, handler=api.handle, route=ANY_PATH),
+        partial(boundary.answer, handler=scim, route=ANY_PATH),
         administration(admin),
         services,
         recovery,
@@ -296,9 +275,33 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
         journal,
         health,
         wakeup,
-        runs,
+        admin.runs,
         oversight,
     )
+
+
+async def _credentials(settings: Settings, journal: SqliteJournal) -> Credentials:
+    open_to = {name: frozenset(provider.targets) for name, provider in settings.providers.items()}
+    credentials = Credentials(credentials_of(settings), open_to, journal.tokens.active, now)
+    await credentials.refresh()
+    return credentials
+
+
+def _routes(
+    settings: Settings, oversight: Oversight, health: Health, auditors: Auditors, scim: Handler
+) -> list[web.RouteDef]:
+    """Return what is served on the gateway's port; what nothing else takes is SCIM's."""
+    journal, public_url = oversight.journal, settings.server.public_url
+    subjects = {name: subject_of(settings, target) for name, target in settings.targets.items()}
+    audit = AuditApi(auditors, AuditReads(oversight.services), journal.trail, public_url, utc)
+    return [
+        web.get("/healthz", health.live),
+        web.get("/readyz", health.ready),
+        web.get("/metrics", oversight.page().show),
+        web.route("*", "/guide/{target}", GuidePage(subjects, auditors).handle),
+        *audit.routes(),
+        web.route("*", "/{path:.*}", scim),
+    ]
 
 
 async def _listen(gateway: Gateway, runner: web.AppRunner) -> None:

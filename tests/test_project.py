@@ -123,6 +123,7 @@ def test_a_public_class_name_is_defined_once_in_the_package():
 
 MODULES = sorted(GATEWAY.rglob("*.py"))
 MOST_LINES, MOST_MODULES, MOST_IN_A_FOLDER, MOST_LEVELS = 400, 180, 20, 16
+MOST_LINES_OF_A_FUNCTION = 40
 
 
 def module_of(path: Path) -> str:
@@ -157,6 +158,12 @@ def levels() -> dict[str, int]:
     return found
 
 
+def lines_of_body(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return how long a function is without its head and its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
 def test_who_reads_a_module_has_few_levels_below_it():
     assert {name: level for name, level in levels().items() if level > MOST_LEVELS} == {}
 
@@ -172,3 +179,15 @@ def test_a_folder_holds_few_modules():
     rooms = Counter(path.parent for path in MODULES if path.name != "__init__.py")
 
     assert {folder.name: n for folder, n in rooms.items() if n > MOST_IN_A_FOLDER} == {}
+
+
+def test_a_function_is_seen_at_once():
+    found = {
+        f"{path.relative_to(GATEWAY)}: {node.name}": lines
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if (lines := lines_of_body(node)) > MOST_LINES_OF_A_FUNCTION
+    }
+
+    assert found == {}
