@@ -14,9 +14,8 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
-from gateway.admin.alerts import Alarms, Watcher
-from gateway.admin.operations import OperationDesk
+from gateway.admin.acts import Pauses
+from gateway.admin.alerts import Alarms, TargetMonitor
 from gateway.admin.status import JournalState, Status, target_states
 from gateway.audit.event import Event
 from gateway.build import (
@@ -32,11 +31,11 @@ from gateway.build import (
     utc,
 )
 from gateway.flow.change import Changes
+from gateway.flow.groups import Deliveries
 from gateway.flow.model import Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.services import Alert, Wakeup
-from gateway.flow.sweep import Deliveries
 from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import RestoreCheck
@@ -54,7 +53,6 @@ from gateway.server.runner import Runner, listening, take_any_port
 from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import subject_of
-from gateway.targets.address import TargetFinding
 from gateway.targets.http import open_session
 from gateway.targets.registry import (
     CONNECTORS,
@@ -63,6 +61,7 @@ from gateway.targets.registry import (
     open_connector,
 )
 from gateway.targets.survey import survey
+from gateway.targets.transport import TargetFinding
 from gateway.targets.webhook import Webhook
 from gateway.version import VERSION
 
@@ -77,7 +76,7 @@ class Oversight:
     metrics: Metrics
     alarms: Alarms
     pauses: Pauses
-    watcher: Watcher
+    monitor: TargetMonitor
     journal: SqliteJournal
     targets: tuple[str, ...]
     since: str  # RFC 3339, UTC
@@ -91,7 +90,7 @@ class Oversight:
         """Say how everything stands; raises `JournalUnavailable` where the journal cannot be read."""
         failure, counts = await self.journal.health(), await self.journal.counts()
         journal = JournalState(failure is None, failure, counts.bytes, counts.seq)
-        states = target_states(self.targets, counts, self.watcher.seen)
+        states = target_states(self.targets, counts, self.monitor.seen)
         return Status(True, VERSION, self.since, journal, states)
 
     async def run(self) -> None:
@@ -114,7 +113,7 @@ async def open_oversight(
     alarms = Alarms(services, webhook)
     services = replace(services, alarm=alarms)
     targets, now = tuple(settings.targets), services.now()
-    return Oversight(services, metrics, alarms, pauses, Watcher(services), journal, targets, now)
+    return Oversight(services, metrics, alarms, pauses, TargetMonitor(services), journal, targets, now)
 
 
 async def watch_journal(health: Callable[[], Awaitable[str | None]], services: Services) -> None:
@@ -173,8 +172,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         if settings.server.port == 0:
             listener = stack.enter_context(await take_any_port(settings.server.host))
             settings = on_port(settings, listener.getsockname()[1])
-        journal = await open_journal(settings)
-        stack.push_async_callback(journal.close)
+        journal = await stack.enter_async_context(open_journal(settings))
         restore_check = RestoreCheck.beside(settings.journal.path, journal.database)
         restored, is_news = await restore_check.check(now())
         stack.push_async_callback(restore_check.note)
@@ -183,7 +181,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         oversight = await open_oversight(settings, services, journal, session)
         connectors: dict[str, OpenTarget] = {}
         for name, target in settings.targets.items():
-            around = Shared(session, end_process, oversight.watcher)
+            around = Shared(session, end_process, oversight.monitor)
             connectors[name] = await open_connector(target.connector, address_of(target), around)
             stack.push_async_callback(connectors[name].close)
         gateway = await _wire(settings, oversight, connectors)
@@ -274,13 +272,12 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
     wakeup = Wakeup()
     runs = Runs(services, changes, targets)
     admin = Administration(
-        tokens=TokenDesk(journal.tokens, journal.trail, new_id),
+        services=services,
+        tokens=journal,
+        erasures=journal.retention,
         credentials=credentials,
         providers=frozenset(providers),
-        operations=OperationDesk(services, tuple(targets)),
         runs=runs,
-        exports=ExportDesk(journal.trail, new_id),
-        erasures=ErasureDesk(journal.retention, new_id),
         pauses=oversight.pauses,
         status=oversight.status,
         wake=wakeup.wake,

@@ -5,12 +5,11 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 
-from gateway.admin.acts import ErasureDesk, ExportDesk, Pauses, TokenDesk
-from gateway.admin.operations import OperationDesk
+from gateway.address import TargetAddress
 from gateway.audit.masking import Mask, Masking, hashing, masked
 from gateway.flow.entry_cache import EntryCache
 from gateway.flow.locks import KeyedLocks
@@ -20,24 +19,11 @@ from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import load_key
 from gateway.log import get_logger
 from gateway.scim.dialects import DIALECTS
-from gateway.scim.paths import place
-from gateway.scim.predicate import attributes_named, predicate
-from gateway.server.auth import Credential
-from gateway.server.scim import Provider
-from gateway.settings import AuthSettings, Settings, TargetSettings
+from gateway.scim.predicate import predicate
+from gateway.server.auth import Credential, Provider
+from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import mapping_of
-from gateway.targets.ldap.layout import Directory
-from gateway.targets.registry import (
-    CONNECTORS,
-    Auth,
-    Basic,
-    Bearer,
-    External,
-    Header,
-    OAuth2,
-    OpenTarget,
-    TargetAddress,
-)
+from gateway.targets.registry import CONNECTORS, OpenTarget
 
 MASKS: Final[
     Mapping[str, Callable[[Callable[[], bytes]], Mask]]
@@ -89,47 +75,17 @@ def address_of(target: TargetSettings) -> TargetAddress:
     return TargetAddress(
         target.name,
         target.url,
-        _auth(target.auth),
+        target.auth,
         target.timeout,
         target.patch,
         target.rate,
         target.concurrency,
         target.options,
         target.groups,
-        _directory(target),
+        target.ldap,
         target.filter,
         target.totals,
     )
-
-
-def _directory(target: TargetSettings) -> Directory | None:
-    """Return where in a directory people are, and which of their attributes are looked at."""
-    if target.ldap is None:
-        return None
-    said = {field.name: getattr(target.ldap, field.name) for field in fields(target.ldap)}
-    if target.unlisted == "send":
-        return Directory(**said)
-    lists = (rule.to for rule in target.rules if any(step.name == "split" for step in rule.via))
-    return Directory(**said, attributes=_looked_at(target), lists=tuple(lists))
-
-
-def _looked_at(target: TargetSettings) -> tuple[str, ...]:
-    written = (place(rule.to) for rule in target.rules)
-    named = attributes_named(target.protect) if target.protect is not None else ()
-    return tuple(dict.fromkeys((*(where.attribute for where in written), *(path.attr for path in named))))
-
-
-def _auth(auth: AuthSettings | None) -> Auth | OAuth2 | External | None:
-    if auth is None:
-        return None
-    if auth.kind == "external":
-        return External(auth.cert, auth.key)
-    secret = auth.secret.reveal()
-    if auth.kind == "oauth2":
-        return OAuth2(auth.token_url, auth.user, secret, auth.scope, auth.scheme)
-    if auth.kind == "basic":
-        return Basic(auth.user, secret)
-    return Bearer(secret, auth.scheme) if auth.kind == "bearer" else Header(auth.header, secret)
 
 
 def providers_of(settings: Settings) -> dict[str, Provider]:
@@ -167,11 +123,16 @@ def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, 
 log = get_logger()
 
 
-async def open_journal(settings: Settings) -> SqliteJournal:
-    """Open the journal; raises `JournalLocked` where another process has it, `JournalUnavailable`."""
+@asynccontextmanager
+async def open_journal(settings: Settings) -> AsyncIterator[SqliteJournal]:
+    """Have the journal open; raises `JournalLocked` where another process has it, `JournalUnavailable`."""
     path, durability = settings.journal.path, settings.journal.durability
     maskings = maskings_of(settings, lambda: load_key(settings.journal.key_file))
-    return await SqliteJournal.open(path, durability, utc, end_process, owner=new_id(), maskings=maskings)
+    journal = await SqliteJournal.open(path, durability, utc, end_process, new_id(), maskings=maskings)
+    try:
+        yield journal
+    finally:
+        await journal.close()
 
 
 def services_on(journal: SqliteJournal) -> Services:
@@ -207,55 +168,3 @@ def utc() -> datetime:
 def now() -> str:
     """Return the time as RFC 3339, in UTC."""
     return utc().isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-@asynccontextmanager
-async def open_desk(settings: Settings) -> AsyncIterator[TokenDesk]:
-    """Open the journal to make or end tokens while no gateway runs; raises as `open_journal` does."""
-    journal = await open_journal(settings)
-    try:
-        yield TokenDesk(journal.tokens, journal.trail, new_id)
-    finally:
-        await journal.close()
-
-
-@asynccontextmanager
-async def open_export_desk(settings: Settings) -> AsyncIterator[ExportDesk]:
-    """Open the journal to note an export while no gateway runs; raises as `open_journal` does."""
-    journal = await open_journal(settings)
-    try:
-        yield ExportDesk(journal.trail, new_id)
-    finally:
-        await journal.close()
-
-
-@asynccontextmanager
-async def open_operation_desk(settings: Settings) -> AsyncIterator[OperationDesk]:
-    """Open the journal to act on operations while no gateway runs; raises as `open_journal` does."""
-    journal = await open_journal(settings)
-    try:
-        yield OperationDesk(services_on(journal), tuple(settings.targets))
-    finally:
-        await journal.close()
-
-
-@asynccontextmanager
-async def open_erasures(settings: Settings) -> AsyncIterator[ErasureDesk]:
-    """Open the journal to erase a person while no gateway runs; raises as `open_journal` does."""
-    journal = await open_journal(settings)
-    try:
-        yield ErasureDesk(journal.retention, new_id)
-    finally:
-        await journal.close()
-
-
-@asynccontextmanager
-async def open_pauses(settings: Settings) -> AsyncIterator[Pauses]:
-    """Open the journal to pause or resume while no gateway runs; raises as `open_journal` does."""
-    journal = await open_journal(settings)
-    try:
-        pauses = Pauses(journal.pauses, now, new_id)
-        await pauses.load()
-        yield pauses
-    finally:
-        await journal.close()

@@ -191,18 +191,24 @@ def transaction(
 
 
 def _run(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
-    """Run functions in order, those that are alike together behind the others."""
+    """Run functions in order; those that are alike run together, up to the next that is like none."""
     values: list[Any] = [None] * len(works)
     alike: dict[Any, list[tuple[int, Any]]] = {}  # by what they are run by: place and row
+
+    def run_alike() -> None:
+        for run, placed in alike.items():
+            found = run(connection, [row for _, row in placed])
+            for (at, _), value in zip(placed, found, strict=True):
+                values[at] = value
+        alike.clear()
+
     for at, work in enumerate(works):
         if isinstance(work, Alike):
             alike.setdefault(work.run, []).append((at, work.row))
         else:
+            run_alike()
             values[at] = work(connection)
-    for run, placed in alike.items():
-        found = run(connection, [row for _, row in placed])
-        for (at, _), value in zip(placed, found, strict=True):
-            values[at] = value
+    run_alike()
     return values
 
 

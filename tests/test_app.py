@@ -17,7 +17,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway import app, build
-from gateway.admin.acts import Token
+from gateway.admin.acts import Token, issue_token
+from gateway.admin.operations import drop_operation
 from gateway.flow.target_port import Denied, ResourceType
 from gateway.journal.store import JournalLocked
 from gateway.settings import load_settings
@@ -284,8 +285,9 @@ def test_the_rules_of_a_target_become_its_mapping(tmp_path) -> None:
 async def test_a_token_made_while_no_gateway_runs_is_valid_when_one_does(serve, tmp_path) -> None:
     settings = load_settings(written(tmp_path, CONFIG, (PHONEBOOK, OTHER)), CONNECTORS)
     digest = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"  # SHA-256 of "secret"
-    async with build.open_desk(settings) as desk:
-        await desk.issue(Token("tok_1", "fresh", digest, "2026-03-01T00:00:00.000000Z"))
+    async with build.open_journal(settings) as journal:
+        token = Token("tok_1", "fresh", digest, "2026-03-01T00:00:00.000000Z")
+        await issue_token(journal, token, "e1")
 
     served = await serve()
 
@@ -296,8 +298,8 @@ async def test_a_token_made_while_no_gateway_runs_is_valid_when_one_does(serve, 
 async def test_operations_can_be_acted_on_while_no_gateway_runs(tmp_path) -> None:
     settings = load_settings(written(tmp_path, CONFIG, (PHONEBOOK, OTHER)), CONNECTORS)
 
-    async with build.open_operation_desk(settings) as desk:
-        assert await desk.drop("nothing") is False
+    async with build.open_journal(settings) as journal:
+        assert await drop_operation(build.services_on(journal), "nothing") is False
 
 
 async def test_a_target_can_be_tried_out(tmp_path, scripted) -> None:

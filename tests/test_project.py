@@ -4,7 +4,9 @@ import ast
 import re
 import subprocess
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ import gateway
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements"
+GATEWAY = ROOT / "gateway"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 LOCKS = [pytest.param("run", id="run"), pytest.param("dev", id="dev"), pytest.param("ldap", id="ldap")]
@@ -116,3 +119,56 @@ def test_a_public_class_name_is_defined_once_in_the_package():
                 defined[node.name].append(str(path.relative_to(ROOT)))
 
     assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
+
+
+MODULES = sorted(GATEWAY.rglob("*.py"))
+MOST_LINES, MOST_MODULES, MOST_IN_A_FOLDER, MOST_LEVELS = 400, 180, 20, 16
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(tree: ast.AST) -> Iterator[str]:
+    """Yield what a module imports, wherever that is written, but for its types alone."""
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case ast.If(test=ast.Name("TYPE_CHECKING")):
+                continue
+            case ast.Import(names):
+                yield from (name.name for name in names)
+            case ast.ImportFrom(module=str(module), names=names):
+                yield from (f"{module}.{name.name}" for name in names)
+                yield module
+            case _:
+                yield from imports_of(node)
+
+
+def levels() -> dict[str, int]:
+    """Return how many modules stand below each, one on the other, itself counted."""
+    trees = {module_of(path): ast.parse(path.read_text()) for path in MODULES}
+    below = {
+        name: {other for other in imports_of(tree) if other in trees} - {name, "gateway"}
+        for name, tree in trees.items()
+    }
+    found: dict[str, int] = {}
+    for name in TopologicalSorter(below).static_order():
+        found[name] = 1 + max((found[other] for other in below[name]), default=0)
+    return found
+
+
+def test_who_reads_a_module_has_few_levels_below_it():
+    assert {name: level for name, level in levels().items() if level > MOST_LEVELS} == {}
+
+
+def test_the_house_has_few_rooms_and_no_large_ones():
+    lines = {str(path.relative_to(GATEWAY)): len(path.read_text().splitlines()) for path in MODULES}
+
+    assert len(MODULES) <= MOST_MODULES
+    assert {name: n for name, n in lines.items() if n > MOST_LINES} == {}
+
+
+def test_a_folder_holds_few_modules():
+    rooms = Counter(path.parent for path in MODULES if path.name != "__init__.py")
+
+    assert {folder.name: n for folder, n in rooms.items() if n > MOST_IN_A_FOLDER} == {}

@@ -14,7 +14,7 @@ import pytest
 
 from gateway import sqlite
 from gateway.sqlite import BATCH, QUEUE, Database, JobResult, QueueFull
-from gateway.sqlite_file import StoreUnavailable, load_migrations, read_only
+from gateway.sqlite_file import Alike, StoreUnavailable, load_migrations, read_only
 
 MIGRATIONS = ((1, "CREATE TABLE note (text TEXT UNIQUE NOT NULL);"),)
 Opener = Callable[..., AbstractAsyncContextManager[Database]]
@@ -514,3 +514,30 @@ async def test_a_read_that_meets_no_fatal_fault_ends_nothing(database, fatal):
         await database.read(failing(sqlite3.SQLITE_BUSY))
 
     assert (database.failure, fatal) == (None, [])
+
+
+async def test_functions_that_are_alike_run_together_and_none_of_them_before_its_turn(database):
+    ran = []
+
+    def add_all(connection, rows):
+        ran.append(list(rows))
+        return [add(row, connection) for row in rows]
+
+    works = [Alike(add_all, "1"), Alike(add_all, "2"), partial(add, "3"), Alike(add_all, "4")]
+    results = await asyncio.gather(*(database.write(work) for work in works))
+
+    assert (results, ran) == (["1", "2", "3", "4"], [["1", "2"], ["4"]])
+    assert await database.read(notes) == ["1", "2", "3", "4"]
+
+
+async def test_where_one_of_those_that_are_alike_fails_the_others_are_written(database):
+    def add_all(connection, rows):
+        if "bad" in rows:
+            raise ValueError("bad")
+        return [add(row, connection) for row in rows]
+
+    works = [database.write(Alike(add_all, text)) for text in ("1", "bad", "2")]
+    results = await asyncio.gather(*works, return_exceptions=True)
+
+    assert (results[0], type(results[1]), results[2]) == ("1", ValueError, "2")
+    assert await database.read(notes) == ["1", "2"]

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Protocol
+from typing import Protocol
 
-from gateway.audit.event import Event, Personal, act_event
+from gateway.audit.event import ERASURE, Event, Personal, act_event
 from gateway.flow.journal_port import Trail
 
 
@@ -38,28 +38,31 @@ class Tokens(Protocol):
         """End a token; False where there is none, or it is revoked already."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenDesk:
-    """Issues and revokes."""
+class TokenJournal(Protocol):
+    """Where tokens are kept, and what became of them."""
 
-    tokens: Tokens
-    trail: Trail
-    new_id: Callable[[], str]
+    @property
+    def tokens(self) -> Tokens: ...
 
-    async def issue(self, token: Token) -> None:
-        """Let the token in."""
-        await self.tokens.add(token)
-        await self.trail.append([self._event("token.issued", token.id, token.provider)])
+    @property
+    def trail(self) -> Trail: ...
 
-    async def revoke(self, id: str) -> bool:
-        """End the token; False where there is none, or it is over already."""
-        done = await self.tokens.revoke(id)
-        if done:
-            await self.trail.append([self._event("token.revoked", id, None)])
-        return done
 
-    def _event(self, name: str, id: str, provider: str | None) -> Event:
-        return act_event(self.new_id(), name, target={"type": "Token", "id": id}, provider=provider)
+async def issue_token(journal: TokenJournal, token: Token, event_id: str) -> None:
+    """Let the token in."""
+    await journal.tokens.add(token)
+    target = {"type": "Token", "id": token.id}
+    issued = act_event(event_id, "token.issued", target=target, provider=token.provider)
+    await journal.trail.append([issued])
+
+
+async def revoke_token(journal: TokenJournal, id: str, event_id: str) -> bool:
+    """End the token; False where there is none, or it is over already."""
+    done = await journal.tokens.revoke(id)
+    if done:
+        target = {"type": "Token", "id": id}
+        await journal.trail.append([act_event(event_id, "token.revoked", target=target, provider=None)])
+    return done
 
 
 class PausesKept(Protocol):
@@ -122,27 +125,17 @@ class Export:
     last: int  # seq
 
 
-@dataclass(frozen=True, slots=True)
-class ExportDesk:
-    """Notes exports."""
-
-    trail: Trail
-    new_id: Callable[[], str]
-
-    async def note(self, export: Export) -> None:
-        """Record that an export is about to be made; a filter or a text may hold a person's values."""
-        taken = {
-            "format": export.format,
-            "since": export.since,
-            "until": export.until,
-            "filter": None if export.filter is None else Personal(export.filter),
-            "q": None if export.q is None else Personal(export.q),
-            "last": export.last,
-        }
-        await self.trail.append([act_event(self.new_id(), "export", export=taken)])
-
-
-NAME: Final = "erase"  # of its event
+async def note_export(trail: Trail, export: Export, event_id: str) -> None:
+    """Record that an export is about to be made; a filter or a text may hold a person's values."""
+    taken = {
+        "format": export.format,
+        "since": export.since,
+        "until": export.until,
+        "filter": None if export.filter is None else Personal(export.filter),
+        "q": None if export.q is None else Personal(export.q),
+        "last": export.last,
+    }
+    await trail.append([act_event(event_id, "export", export=taken)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,17 +173,13 @@ class Erasures(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class ErasureDesk:
-    """Erases a person, which leaves an event without their name."""
+async def erase_person(erasures: Erasures, name: str, event_id: str) -> Erased:
+    """Remove what is kept of the person with this userName, as far as it may be removed.
 
-    erasures: Erasures
-    new_id: Callable[[], str]
-
-    async def erase(self, name: str) -> Erased:
-        """Remove what is kept of the person with this userName, as far as it may be removed."""
-        event = act_event(self.new_id(), NAME)  # made here, where it is known who acts
-        return await self.erasures.erase(name, partial(_erasure_event, event))
+    It leaves an event without their name.
+    """
+    event = act_event(event_id, ERASURE)  # made here, where it is known who acts
+    return await erasures.erase(name, partial(_erasure_event, event))
 
 
 def _erasure_event(event: Event, erased: Erased) -> Event:

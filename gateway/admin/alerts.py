@@ -119,20 +119,20 @@ def _event(id: str, told: _Told) -> Event:
 
 
 ANSWERS: Final = (Refused, Conflict, Missing, CannotFilter)  # said by a target that is well
-WELL: Final = "ok"
+OK: Final = "ok"
 
 
-class Watch(Protocol):
-    """What a watched connector tells."""
+class CallObserver(Protocol):
+    """Sees every call to a target."""
 
     def admit(self, target: str) -> None:
         """Let a call that alters something go out; raises `Paused`."""
 
     def called(self, target: str, seconds: float, error: TargetError | None) -> None:
-        """Hear that a call has ended, and how."""
+        """Take note of a call that has ended."""
 
 
-class Watcher:
+class TargetMonitor:
     """Counts calls, remembers the newest of each target, and raises the alarm where one is denied."""
 
     def __init__(self, services: Services) -> None:
@@ -144,8 +144,8 @@ class Watcher:
         self._services.refuse_paused(target)
 
     def called(self, target: str, seconds: float, error: TargetError | None) -> None:
-        """Hear that a call has ended, and how."""
-        kind = WELL if error is None else type(error).__name__.lower()
+        """Take note of a call that has ended."""
+        kind = OK if error is None else type(error).__name__.lower()
         self._services.meter.called(target, kind, seconds)
         now, seen = self._services.now(), self.seen(target)
         if error is None or isinstance(error, ANSWERS):

@@ -14,11 +14,10 @@ from typing import Any, Final
 
 from gateway.admin.runs import KIND, Lines, Pushed, Run, asked, everybody, push, side_by_side
 from gateway.errors import Busy, JournalUnavailable
-from gateway.flow.change import Changes
 from gateway.flow.entry import edited, unsent
 from gateway.flow.find import is_protected
 from gateway.flow.journal_port import Key, Link, Outcome, Resource, State
-from gateway.flow.model import Services, Target, keys_of, keys_of_resource
+from gateway.flow.model import ChangeHandler, Services, Target, keys_of, keys_of_resource
 from gateway.flow.paging import walk
 from gateway.flow.target_port import Attributes, Page, Query, TargetError
 from gateway.scim.difference import compare
@@ -38,7 +37,7 @@ class FindingKind(StrEnum):
 
 
 REPAIRED: Final = frozenset({FindingKind.MISSING, FindingKind.CHANGED, FindingKind.STILL_ACTIVE})
-WELL: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
+DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
 ADVICE: Final = "a rule or an office changed since: `resync --changed` sends it"
 
 
@@ -62,7 +61,7 @@ class Reconciliation:
     """One run."""
 
     services: Services
-    changes: Changes
+    changes: ChangeHandler
     target: Target
     repair: bool = False
 
@@ -74,7 +73,7 @@ class Reconciliation:
                 async for finding in findings:
                     if finding is not None:
                         run.counts[finding.finding.value] += 1
-                        run.differs = run.differs or finding.outcome not in WELL
+                        run.differs = run.differs or finding.outcome not in DONE
                         yield finding
                     if progress := run.progress():
                         yield progress
@@ -85,9 +84,9 @@ class Reconciliation:
     async def _found(self, run: Run, sound: Sound) -> Lines:
         """Yield findings, and None for every step between them."""
         try:
-            async with aclosing(self._strangers(run, sound)) as strangers:
-                async for stranger in strangers:
-                    yield stranger
+            async with aclosing(self._unknown_entries(run, sound)) as unknown:
+                async for found in unknown:
+                    yield found
         except TargetError as error:
             run.failed(error)
             return
@@ -101,7 +100,7 @@ class Reconciliation:
                     yield finding
                 yield None
 
-    async def _strangers(self, run: Run, sound: Sound) -> AsyncGenerator[Finding | None, None]:
+    async def _unknown_entries(self, run: Run, sound: Sound) -> AsyncGenerator[Finding | None, None]:
         """Walk the target's pages: note with whom all is well, yield the entries that nobody knows."""
         async for entries in walk(self._page, self.target.policy.page_size):
             ids = [entry["id"] for entry in entries]
@@ -112,8 +111,8 @@ class Reconciliation:
                 if resource is not None:
                     if self._is_well(resource, entry):
                         sound.add(_digest(resource.id))
-                elif not is_protected(self.target, entry) and await self._is_stranger(run, entry):
-                    yield self._stranger(entry)
+                elif not is_protected(self.target, entry) and await self._is_unknown(run, entry):
+                    yield self._unknown(entry)
             yield None
 
     async def _page(self, query: Query) -> Page:
@@ -122,7 +121,7 @@ class Reconciliation:
     def _is_well(self, resource: Resource, entry: Attributes) -> bool:
         return is_protected(self.target, entry) or not any(self._findings(resource, entry))
 
-    async def _is_stranger(self, run: Run, entry: Attributes) -> bool:
+    async def _is_unknown(self, run: Run, entry: Attributes) -> bool:
         """Say whether the journal does not know an entry, now that no change of its names is under way."""
         keys = keys_of(self.target.mapping.reverse(entry))
         try:
@@ -135,7 +134,7 @@ class Reconciliation:
             run.counts["unsettled"] += 1
             return False
 
-    def _stranger(self, entry: Attributes) -> Finding:
+    def _unknown(self, entry: Attributes) -> Finding:
         name = self.target.mapping.reverse(entry).get("userName")
         return Finding(
             FindingKind.UNKNOWN, name, None, entry["id"], reason="left alone" if self.repair else None
@@ -200,7 +199,7 @@ class Reconciliation:
         policy = replace(self.target.policy, trust=0.0, on_missing="recreate")
         again = replace(self.target, policy=policy)
         pushed = await push(self.changes, run, again, resource, "repair")
-        run.counts["repaired" if pushed.outcome in WELL else "not_repaired"] += 1
+        run.counts["repaired" if pushed.outcome in DONE else "not_repaired"] += 1
         return pushed
 
     def _findings(self, resource: Resource, entry: Attributes | None) -> Iterator[Finding]:

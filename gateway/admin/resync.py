@@ -5,12 +5,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from gateway.admin.runs import Lines, Pushed, Run, everybody, push, side_by_side
-from gateway.flow.change import Changes
 from gateway.flow.entry import unsent
 from gateway.flow.journal_port import Outcome, Resource, State
-from gateway.flow.model import Services, Target
+from gateway.flow.model import ChangeHandler, Services, Target
 
-WELL = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
+DONE = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Resync:
     """One run; `changed`: only those of whom the rules now make something else than was sent."""
 
     services: Services
-    changes: Changes
+    changes: ChangeHandler
     target: Target
     changed: bool = False
 
@@ -73,7 +72,7 @@ class Resync:
         return self.changed and not unsent(self.target.mapping, resource, link)
 
     def _rows(self, resource: Resource, pushed: Pushed) -> Iterator[Unpushed]:
-        if pushed.outcome in WELL:
+        if pushed.outcome in DONE:
             return
         name = resource.original.get("userName")
         problems = self.target.mapping.forward(resource.original).problems

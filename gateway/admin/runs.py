@@ -10,10 +10,9 @@ from typing import Any, Final, TypeVar
 
 from gateway.audit.event import Event, administrator
 from gateway.errors import Busy, GatewayError, JournalUnavailable
-from gateway.flow.change import Changes
 from gateway.flow.failures import LONGEST_PAUSE, RETRY_AFTER, Retry
 from gateway.flow.journal_port import Outcome, Resource, StaleFence
-from gateway.flow.model import Caller, Change, Services, Target
+from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target
 from gateway.flow.target_port import Denied, ResourceType, TargetError, Throttled
 from gateway.users import acting
 
@@ -31,7 +30,7 @@ KIND: Final = ResourceType.USER
 class Result(StrEnum):
     """How a run ended."""
 
-    WELL = "well"  # nothing is left to be done
+    OK = "well"  # nothing is left to be done
     DIFFERS = "differs"  # the lines say what
     UNREACHABLE = "unreachable"  # the target, for some or for all
 
@@ -87,11 +86,11 @@ class Run:
     ended: bool = False
     _failed_in_a_row: int = 0
     _started: float = 0.0
-    _told: float = 0.0
+    _shown: float = 0.0
 
     def __post_init__(self) -> None:
         self.correlation_id = self.services.new_id()
-        self._started = self._told = self.services.monotonic()
+        self._started = self._shown = self.services.monotonic()
 
     @property
     def is_down(self) -> bool:
@@ -114,15 +113,15 @@ class Run:
     def progress(self) -> Progress | None:
         """Return how far it has come, once a second at most."""
         now = self.services.monotonic()
-        if now - self._told < EVERY:
+        if now - self._shown < EVERY:
             return None
-        self._told = now
+        self._shown = now
         return Progress(self.people, round(now - self._started, 1))
 
     def end(self) -> End:
         """Return what it came to."""
         self.ended = True
-        verdict = Result.DIFFERS if self.differs else Result.WELL
+        verdict = Result.DIFFERS if self.differs else Result.OK
         verdict = Result.UNREACHABLE if self.unreachable else verdict
         return End(verdict, self.people, dict(self.counts), self.unreachable)
 
@@ -143,7 +142,7 @@ class Run:
         await self.services.trail.append([Event(self.services.new_id(), fields)])
 
 
-async def push(changes: Changes, run: Run, target: Target, resource: Resource, event: str) -> Pushed:
+async def push(changes: ChangeHandler, run: Run, target: Target, resource: Resource, event: str) -> Pushed:
     """Send the original once more as a change; what it is now counts, not what `resource` was.
 
     The run notes what became of it. A target that asks to slow down is waited for.
@@ -160,7 +159,7 @@ async def push(changes: Changes, run: Run, target: Target, resource: Resource, e
     return run.pushed(pushed)
 
 
-async def _pushed(changes: Changes, change: Change) -> Pushed:
+async def _pushed(changes: ChangeHandler, change: Change) -> Pushed:
     try:
         reply = await changes.handle(change)
     except JournalUnavailable:

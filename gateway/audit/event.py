@@ -10,7 +10,7 @@ from gateway.users import acting
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the audit trail (DESIGN section 9), before it has a seq and a hash.
+    """One line of the audit trail (docs/audit.md), before it has a seq and a hash.
 
     `fields` is the event without personal values; a value in it that is personal is given as `Personal`.
     `lines` come first in its `diff`.
@@ -33,6 +33,9 @@ class Remark(Personal):
     """A sentence kept apart as well: a target may have quoted in it what these documents hold."""
 
     quotes: tuple[Any, ...] = ()
+
+
+ERASURE: Final = "erase"  # the name of its event
 
 
 NOTHING: Final[Mapping[str, Any]] = {"name": None, "type": None, "id": None, "user_name": None}

@@ -62,7 +62,7 @@ FIELDS: Final[Mapping[str, str]] = {  # path -> what is there
     "hash": "SHA-256 over `prev` and the event, personal values as their salted digests.",
 }
 NAMES: Final = frozenset(FIELDS) | {path.partition(".")[0] for path in FIELDS}  # that a filter may use
-SHEET: Final = (  # the columns of CSV
+CSV_PATHS: Final = (  # the columns of CSV
     "seq",
     "published",
     "event",

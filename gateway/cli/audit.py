@@ -17,8 +17,8 @@ from gateway.audit.fields import cell
 from gateway.cli.export import erase, export
 from gateway.cli.output import CONFIG, Config, ExitStatus, Format, Stop, check_name, read_settings, write
 from gateway.cli.trail import (
+    CSV_COLUMNS,
     HISTORY,
-    SHEET,
     TABLE,
     Event,
     Filter,
@@ -96,8 +96,8 @@ def _objects() -> Callable[[Event], None]:
 
 def _cells() -> Callable[[Event], None]:
     writer = csv.writer(sys.stdout)
-    writer.writerow([column.title for column in SHEET])
-    return lambda event: writer.writerow([cell(column.value(event)) for column in SHEET])
+    writer.writerow([column.title for column in CSV_COLUMNS])
+    return lambda event: writer.writerow([cell(column.value(event)) for column in CSV_COLUMNS])
 
 
 SHAPES: Final = {TailFormat.TABLE: _lines, TailFormat.NDJSON: _objects, TailFormat.CSV: _cells}
@@ -143,7 +143,7 @@ def query(  # noqa: PLR0913, PLR0917 - one parameter for each option
     question = parse_asked(since=since, until=until, filter=filter, q=q, sort=sort, after=place)
     with reading(read_settings(config).journal.path) as reader:
         found = _Limited(reader.answers(question), limit)
-        write(found, format, TABLE, SHEET)
+        write(found, format, TABLE, CSV_COLUMNS)
         if found.has_more:
             print(f"more: --after {found.last}", file=sys.stderr)
 
@@ -160,7 +160,7 @@ def show(id: Id, format: Formatting = Format.TABLE, config: Config = CONFIG) -> 
         if format is Format.TABLE:
             sys.stdout.write("\n".join(map(details, found)))
         else:
-            write(found, format, TABLE, SHEET)
+            write(found, format, TABLE, CSV_COLUMNS)
 
 
 @audit.command()
@@ -178,7 +178,7 @@ def history(
     question = AuditQuery(name=name, filter=only, newest_first=False)
     with reading(settings.journal.path) as reader:
         found = _some(reader.answers(question), f'the trail has nothing about "{name}"')
-        write(found, format, HISTORY, SHEET)
+        write(found, format, HISTORY, CSV_COLUMNS)
 
 
 audit.command()(tail)

@@ -33,7 +33,7 @@ class Answer:
     document: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def is_well(self) -> bool:
+    def is_ok(self) -> bool:
         return self.status < 300
 
 
@@ -149,7 +149,7 @@ def via_gateway_or_locally(
     except NoGateway as absent:
         with alone(socket, absent):
             return asyncio.run(_awaited(locally))
-    if answer.is_well or answer.status == request.absent:
+    if answer.is_ok or answer.status == request.absent:
         return read(answer)
     status = ExitStatus.REFUSED if answer.status < 500 else ExitStatus.UNREACHABLE
     raise Stop(answer.detail or f"the running gateway answered {answer.status}", status)

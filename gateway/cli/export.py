@@ -14,7 +14,7 @@ import typer
 
 from gateway.cli.client import GatewayRequest, via_gateway_or_locally
 from gateway.cli.output import CONFIG, Config, ExitStatus, Format, Stop, read_settings, write
-from gateway.cli.trail import SHEET, TABLE, Event, Filter, Since, Text, Until, parse_asked
+from gateway.cli.trail import CSV_COLUMNS, TABLE, Event, Filter, Since, Text, Until, parse_asked
 
 if TYPE_CHECKING:
     from gateway.admin.acts import Export
@@ -38,7 +38,7 @@ Output = Annotated[
 Formatting = Annotated[Literal["ndjson", "csv"], typer.Option("--format")]
 
 
-def export(
+def export(  # noqa: PLR0913, PLR0917 - one parameter for each option
     since: Since = None,
     until: Until = None,
     filter: Filter = None,
@@ -57,7 +57,7 @@ def export(
         last = reader.newest()
         _note(settings, Export(format, question.since, question.until, filter, q, last))
         found = _Counted(reader, question, last)
-        write(found, Format(format), TABLE, SHEET, out)
+        write(found, Format(format), TABLE, CSV_COLUMNS, out)
     print(f"{found.count} events, of those up to seq {last}", file=sys.stderr)
 
 
@@ -68,7 +68,7 @@ class _Counted:
         self._reader = reader
         self._question = question
         self._last = last
-        self._told = time.monotonic()
+        self._shown = time.monotonic()
         self.count = 0
 
     def __iter__(self) -> Iterator[Event]:
@@ -80,8 +80,8 @@ class _Counted:
 
     def _see(self, seq: int) -> None:
         now = time.monotonic()
-        if sys.stderr.isatty() and now - self._told >= EVERY:
-            self._told = now
+        if sys.stderr.isatty() and now - self._shown >= EVERY:
+            self._shown = now
             print(f"{self.count} events, at seq {seq} of {self._last}", file=sys.stderr, end="\r", flush=True)
 
 
@@ -120,10 +120,12 @@ def _note(settings: "Settings", export: "Export") -> None:
 
 
 async def _note_locally(settings: "Settings", export: "Export") -> None:
-    from gateway.build import open_export_desk
+    from gateway.admin.acts import note_export
+    from gateway.build import open_journal
+    from gateway.ids import new_id
 
-    async with open_export_desk(settings) as desk:
-        await desk.note(export)
+    async with open_journal(settings) as journal:
+        await note_export(journal.trail, export, new_id())
 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The person's userName.")]
@@ -141,7 +143,7 @@ def erase(name: Name, yes: Yes = False, config: Config = CONFIG) -> int:
     erased = _erased(settings, name)
     if not erased.is_anything and not erased.kept:
         raise Stop("nobody of this name is known, or nothing is left of them", ExitStatus.REFUSED)
-    return _told(erased)
+    return _report(erased)
 
 
 def _agreed(name: str) -> bool:
@@ -150,7 +152,7 @@ def _agreed(name: str) -> bool:
     return sys.stdin.readline().strip().casefold() in ("y", "yes")
 
 
-def _told(erased: "Erased") -> int:
+def _report(erased: "Erased") -> int:
     archived = f", {erased.archived} of them in archives" if erased.archived else ""
     print(f"removed: the values of {len(erased.events)} events{archived}")
     for target in erased.originals:
@@ -179,7 +181,9 @@ def _read(answer: Answer) -> "Erased":
 
 
 async def _locally(settings: "Settings", name: str) -> "Erased":
-    from gateway.build import open_erasures
+    from gateway.admin.acts import erase_person
+    from gateway.build import open_journal
+    from gateway.ids import new_id
 
-    async with open_erasures(settings) as desk:
-        return await desk.erase(name)
+    async with open_journal(settings) as journal:
+        return await erase_person(journal.retention, name, new_id())

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import quote
 
@@ -25,10 +25,10 @@ from gateway.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from gateway.admin.operations import OperationDesk
+    from gateway.flow.model import Services
     from gateway.settings import Settings
 
-Act = Callable[["OperationDesk"], Awaitable[int]]
+Act = Callable[["Services"], Awaitable[int]]
 
 PATIENCE: Final = timedelta(hours=24)  # a create whose answer was not delivered by then is listed
 TABLE: Final = (
@@ -36,7 +36,7 @@ TABLE: Final = (
     Column("reason", "reason", shortened(60)),
     Column("correlation id", "correlation_id"),
 )
-SHEET: Final = columns(*(column.path for column in TABLE))
+CSV_COLUMNS: Final = columns(*(column.path for column in TABLE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,34 +68,43 @@ def list_(target: OfTarget = None, format: Formatting = Format.TABLE, config: Co
         check_name("target", target, settings.targets)
     with reading(settings.journal.path) as reader:
         found = reader.waiting(target, stamp(datetime.now(UTC) - PATIENCE))
-        write(map(asdict, found), format, TABLE, SHEET)
+        write(map(asdict, found), format, TABLE, CSV_COLUMNS)
 
 
 @operations.command()
 def retry(id: Id, config: Config = CONFIG) -> None:
     """Have an operation tried again now, a dead one too."""
-    _act(config, id, Deed("POST", "/retry", lambda desk: desk.retry(id), "tried again"))
+    from gateway.admin.operations import retry_operation
+
+    settings = read_settings(config)
+    here = partial(retry_operation, targets=settings.targets, id=id)
+    _act(settings, id, Deed("POST", "/retry", here, "tried again"))
 
 
 @operations.command()
 def drop(id: Id, config: Config = CONFIG) -> None:
     """Give an operation up for good; what the target holds stays as it is."""
-    _act(config, id, Deed("DELETE", "", lambda desk: desk.drop(id), "dropped"))
+    from gateway.admin.operations import drop_operation
+
+    _act(read_settings(config), id, Deed("DELETE", "", partial(drop_operation, id=id), "dropped"))
 
 
 @operations.command()
 def release(target: Target, config: Config = CONFIG) -> None:
     """Let the removals go that the brake of a target holds."""
+    from gateway.admin.operations import release_removals
+
     settings = read_settings(config)
     check_name("target", target, settings.targets)
-    count = _done(settings, "POST", f"/targets/{target}/release", lambda desk: desk.release(target))
+    here = partial(release_removals, target=target)
+    count = _done(settings, "POST", f"/targets/{target}/release", here)
     print(f"{target}: {count} held removals let go")
 
 
-def _act(config: Path, id: str, deed: Deed) -> None:
+def _act(settings: "Settings", id: str, deed: Deed) -> None:
     """Do something to one operation, and say that it is done."""
     resource = f"/operations/{quote(id, safe='')}{deed.path}"
-    if not _done(read_settings(config), deed.method, resource, deed.here):
+    if not _done(settings, deed.method, resource, deed.here):
         raise Stop(f'there is no operation "{id}" that can be {deed.said}', ExitStatus.REFUSED)
     print(f"{id} is {deed.said}")
 
@@ -108,11 +117,11 @@ def _done(settings: "Settings", method: str, resource: str, act: Act) -> int:
 
 
 def _count(answer: Answer) -> int:
-    return int(answer.document.get("released", 1)) if answer.is_well else 0
+    return int(answer.document.get("released", 1)) if answer.is_ok else 0
 
 
 async def _locally(settings: "Settings", act: Act) -> int:
-    from gateway.build import open_operation_desk
+    from gateway.build import open_journal, services_on
 
-    async with open_operation_desk(settings) as desk:
-        return await act(desk)
+    async with open_journal(settings) as journal:
+        return await act(services_on(journal))

@@ -72,11 +72,11 @@ def write(
     rows: Iterable[Row],
     format: Format,
     table: Sequence[Column],
-    sheet: Sequence[Column] | None = None,
+    csv_columns: Sequence[Column] | None = None,
     out: TextIO | None = None,
 ) -> None:
-    """Write rows, by default to standard output; `sheet` has CSV's columns where they are not the table's."""
-    chosen = sheet if sheet is not None and format is Format.CSV else table
+    """Write rows, by default to standard output; CSV has the table's columns, or others."""
+    chosen = csv_columns if csv_columns is not None and format is Format.CSV else table
     WRITERS[format](rows, chosen, sys.stdout if out is None else out)
 
 
@@ -122,7 +122,7 @@ WRITERS: Final[Mapping[Format, Callable[[Iterable[Row], Sequence[Column], TextIO
 
 
 class ExitStatus(IntEnum):
-    """Exit statuses (DESIGN section 4)."""
+    """Exit statuses (README.md)."""
 
     DONE = 0
     REFUSED = 1  # or differs

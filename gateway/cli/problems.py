@@ -57,8 +57,11 @@ def _troubles(reader: "Reader", target: "TargetSettings") -> Iterator["Trouble"]
 
 def _strict(target: "TargetSettings") -> "TargetSettings":
     """Return the target with every rule that drops a value rejecting it, which says why."""
+    from gateway.mapping.rules import OnInvalid
+
     rules = (
-        replace(rule, on_invalid="reject") if rule.on_invalid == "drop" else rule for rule in target.rules
+        replace(rule, on_invalid=OnInvalid.REJECT) if rule.on_invalid is OnInvalid.DROP else rule
+        for rule in target.rules
     )
     return replace(target, rules=tuple(rules))
 

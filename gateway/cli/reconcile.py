@@ -59,7 +59,7 @@ def reconcile(
     config: Config = CONFIG,
 ) -> int:
     """Compare a target with the originals: exit status 0 where nothing differs, else 1."""
-    return _told(RunRequest(config, "reconcile", target, repair), FINDINGS, format, progress)
+    return _run(RunRequest(config, "reconcile", target, repair), FINDINGS, format, progress)
 
 
 def resync(
@@ -70,7 +70,7 @@ def resync(
     config: Config = CONFIG,
 ) -> int:
     """Push everybody to a target again, and list who was refused."""
-    return _told(RunRequest(config, "resync", target, changed), UNPUSHED, format, progress)
+    return _run(RunRequest(config, "resync", target, changed), UNPUSHED, format, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class RunRequest:
     option: bool
 
 
-class _Told:
+class _Progress:
     """The rows of a run; progress and end go to standard error as they pass."""
 
     def __init__(self, lines: Iterator[Line], progress: bool) -> None:
@@ -103,16 +103,16 @@ class _Told:
                 _show(**line["progress"])
 
 
-def _told(request: RunRequest, table: Sequence[Column], format: Format, progress: bool | None) -> int:
+def _run(request: RunRequest, table: Sequence[Column], format: Format, progress: bool | None) -> int:
     settings = read_settings(request.config)
     check_name("target", request.target, settings.targets)
     with closing(_lines(settings, request)) as lines:
-        told = _Told(lines, sys.stderr.isatty() if progress is None else progress)
-        write(told, format, table)
-    if told.end is None:
+        shown = _Progress(lines, sys.stderr.isatty() if progress is None else progress)
+        write(shown, format, table)
+    if shown.end is None:
         raise Stop("the running gateway broke off before the end", ExitStatus.UNREACHABLE)
-    print(_sentence(request, told.end), file=sys.stderr)
-    return STATUSES[told.end["verdict"]]
+    print(_sentence(request, shown.end), file=sys.stderr)
+    return STATUSES[shown.end["verdict"]]
 
 
 def _sentence(request: RunRequest, end: Line) -> str:

@@ -81,7 +81,7 @@ def _asked(settings: "Settings") -> Document | None:
         answer = ask(settings.journal.socket, "GET", "/status")
     except NoGateway:
         return None
-    if not answer.is_well:
+    if not answer.is_ok:
         raise Stop(answer.detail or f"the running gateway answered {answer.status}", ExitStatus.UNREACHABLE)
     return answer.document
 
@@ -139,7 +139,11 @@ def _done(config: Config, target: str, name: str, act: Act) -> bool:
 
 
 async def _locally(settings: "Settings", act: Act) -> bool:
-    from gateway.build import open_pauses
+    from gateway.admin.acts import Pauses
+    from gateway.build import now, open_journal
+    from gateway.ids import new_id
 
-    async with open_pauses(settings) as pauses:
+    async with open_journal(settings) as journal:
+        pauses = Pauses(journal.pauses, now, new_id)
+        await pauses.load()
         return await act(pauses)

@@ -72,7 +72,7 @@ def revoke(id: Id, config: Config = CONFIG) -> None:
     settings = read_settings(config)
     request = GatewayRequest("DELETE", f"/tokens/{quote(id, safe='')}", absent=404)
     if not via_gateway_or_locally(
-        settings, request, lambda answer: answer.is_well, lambda: _revoke(settings, id)
+        settings, request, lambda answer: answer.is_ok, lambda: _revoke(settings, id)
     ):
         raise Stop(f'there is no live token "{id}"', ExitStatus.REFUSED)
     print(f"{id} is revoked")
@@ -109,14 +109,18 @@ def _row(found: "Token", now: str) -> dict[str, Any]:
 
 
 async def _issue(settings: "Settings", made: "Token") -> None:
-    from gateway.build import open_desk
+    from gateway.admin.acts import issue_token
+    from gateway.build import open_journal
+    from gateway.ids import new_id
 
-    async with open_desk(settings) as desk:
-        await desk.issue(made)
+    async with open_journal(settings) as journal:
+        await issue_token(journal, made, new_id())
 
 
 async def _revoke(settings: "Settings", id: str) -> bool:
-    from gateway.build import open_desk
+    from gateway.admin.acts import revoke_token
+    from gateway.build import open_journal
+    from gateway.ids import new_id
 
-    async with open_desk(settings) as desk:
-        return await desk.revoke(id)
+    async with open_journal(settings) as journal:
+        return await revoke_token(journal, id, new_id())

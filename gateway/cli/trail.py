@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from gateway.audit.fields import SHEET as PATHS
-from gateway.audit.fields import at
+from gateway.audit.fields import CSV_PATHS, at
 from gateway.cli.output import Column, columns, shortened, text
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def _leaves(event: Event) -> Iterator[tuple[str, Any]]:
 
 LONGEST: Final = 120  # characters of a value where changes are in a table
 GAP: Final = 20  # columns that the name of a field has
-SHEET: Final = columns(*PATHS)
+CSV_COLUMNS: Final = columns(*CSV_PATHS)
 TABLE: Final = (
     Column("TIME", "published", second),
     Column("EVENT", "event"),

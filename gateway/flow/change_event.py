@@ -1,4 +1,4 @@
-"""What the audit trail will say of one change, gathered while it goes its way (DESIGN section 9)."""
+"""What the audit trail will say of one change, gathered while it goes its way (docs/audit.md)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -9,7 +9,7 @@ from gateway.errors import Uniqueness
 from gateway.flow.change_event import ChangeEvent
 from gateway.flow.entry import update_of
 from gateway.flow.failures import Retry
-from gateway.flow.find import may_become, search_entry
+from gateway.flow.find import may_become, read_back, search_entry
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import Operation, OperationState, Outcome, Transition
 from gateway.flow.members import NOBODYS, Members
@@ -18,7 +18,6 @@ from gateway.flow.services import plus
 from gateway.flow.target_port import (
     Attributes,
     Conflict,
-    Connector,
     Missing,
     Refused,
     ResourceType,
@@ -249,20 +248,6 @@ class Delivery:
 
     def _left(self) -> float:
         return self._target.policy.deadline - self._record.seconds()
-
-
-async def read_back(connector: Connector, kind: ResourceType, id: str) -> Attributes:
-    """Return an entry after a change that the target did not show; raises Silent where it cannot be seen.
-
-    The change happened, so whatever the read says is doubt, not refusal.
-    """
-    try:
-        entry = await connector.get(kind, id)
-    except TargetError as error:
-        raise Silent(error.reason, error.status) from error
-    if entry is None:
-        raise Silent("the target took the change, but does not show the entry")
-    return entry
 
 
 def holds(mapping: TargetMapping, form: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:

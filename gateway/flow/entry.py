@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.flow.journal_port import Link, Resource, State
-from gateway.flow.model import Policy, Situation, is_same_name
-from gateway.flow.target_port import Attributes, ResourceType, Update
+from gateway.flow.model import Situation
+from gateway.flow.target_port import Attributes, Update
 from gateway.mapping.program import Mapped
 from gateway.mapping.rules import covers
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import Difference, compare, overlay
 from gateway.scim.documents import take_password, truth
-from gateway.scim.names import NAMES, get
+from gateway.scim.names import get
 
 
 def edited(mapping: TargetMapping, resource: Resource, link: Link, present: Attributes) -> Attributes:
@@ -58,7 +58,7 @@ def with_kept(before: Attributes, mapped: Mapped) -> Mapped:
 
 
 def view_of(mapping: TargetMapping, situation: Situation, target: str) -> Attributes:
-    """Return the document that GET would return now, without id and meta (DESIGN section 6)."""
+    """Return the document that GET would return now, without id and meta."""
     resource, present = situation.resource, situation.present
     if resource is None:
         return mapping.reverse(present or {})
@@ -71,26 +71,6 @@ def view_of(mapping: TargetMapping, situation: Situation, target: str) -> Attrib
 def without_password(entry: Attributes) -> Attributes:
     """Return a target's entry without a password that it echoes."""
     return take_password(entry)[0] if "password" in entry else entry
-
-
-def may_adopt(
-    policy: Policy,
-    wanted: Mapping[str, object],
-    entry: Mapping[str, object],
-    kind: ResourceType = ResourceType.USER,
-) -> bool:
-    """Say whether an entry found on the target may become ours: it must share a key of `adopt_by`.
-
-    A group's displayName is to it what userName is to a person.
-    """
-    external, theirs = wanted.get("externalId"), entry.get("externalId")
-    shared = {
-        "externalId": bool(external) and external == theirs,
-        # somebody else's externalId on the entry says that it is another person (DESIGN section 7)
-        "userName": is_same_name(wanted.get(NAMES[kind]), entry.get(NAMES[kind]))
-        and (not external or not theirs or external == theirs),
-    }
-    return any(shared[key] for key in policy.adopt_by)
 
 
 def update_of(

@@ -12,8 +12,8 @@ MOST: Final = 1_000  # entries remembered, over all targets: whoever is listed i
 Place = tuple[str, ResourceType, str]
 
 
-class Moment(NamedTuple):
-    """A point in the order in which reads are sent and changes made, and its time in monotonic seconds."""
+class Tick(NamedTuple):
+    """One tick of a logical clock, which orders reads and changes, and its time in monotonic seconds."""
 
     order: int
     at: float
@@ -31,21 +31,21 @@ class EntryCache:
         self._monotonic = monotonic
         self._orders = count()
         self._forgotten = -1  # the order up to which changes may have been forgotten
-        self._seen: OrderedDict[Place, tuple[Moment, Attributes | None]] = OrderedDict()
+        self._seen: OrderedDict[Place, tuple[Tick, Attributes | None]] = OrderedDict()
 
-    def moment(self) -> Moment:
-        """Return the present moment, for a read that is about to be sent."""
-        return Moment(next(self._orders), self._monotonic())
+    def tick(self) -> Tick:
+        """Return the next tick, for a read that is about to be sent."""
+        return Tick(next(self._orders), self._monotonic())
 
-    def note(self, target: str, kind: ResourceType, entry: Attributes, asked: Moment | None = None) -> None:
+    def note(self, target: str, kind: ResourceType, entry: Attributes, asked: Tick | None = None) -> None:
         """Remember what a target has shown, to a read sent at `asked` or just now."""
         if kind is ResourceType.GROUP and "members" in entry:  # thousands, perhaps, and a change needs none
             entry = {name: value for name, value in entry.items() if name != "members"}
-        self._keep((target, kind, entry["id"]), asked or self.moment(), entry)
+        self._keep((target, kind, entry["id"]), asked or self.tick(), entry)
 
     def forget(self, target: str, kind: ResourceType, target_id: str) -> None:
         """Trust nothing about this entry until it is read again, by a read sent from now on."""
-        self._keep((target, kind, target_id), self.moment(), None)
+        self._keep((target, kind, target_id), self.tick(), None)
 
     def recall(self, target: str, kind: ResourceType, target_id: str, trust: float) -> Attributes | None:
         """Return the entry as read less than `trust` seconds ago; 0 recalls nothing."""
@@ -54,11 +54,11 @@ class EntryCache:
             return None
         return found[1]
 
-    def _keep(self, place: Place, moment: Moment, entry: Attributes | None) -> None:
+    def _keep(self, place: Place, tick: Tick, entry: Attributes | None) -> None:
         known = self._seen.get(place)
-        if moment.order < self._forgotten or (known is not None and known[0].order > moment.order):
+        if tick.order < self._forgotten or (known is not None and known[0].order > tick.order):
             return
-        self._seen[place] = (moment, entry)
+        self._seen[place] = (tick, entry)
         self._seen.move_to_end(place)
         if len(self._seen) > MOST:
             _, (oldest, _) = self._seen.popitem(last=False)

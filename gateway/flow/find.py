@@ -5,11 +5,18 @@ from functools import partial
 from typing import Any
 
 from gateway.errors import NotFound, Uniqueness
-from gateway.flow.entry import may_adopt
 from gateway.flow.journal_port import Key, Resource, State
-from gateway.flow.model import Change, Services, Situation, Target
+from gateway.flow.model import Change, Services, Situation, Target, may_adopt
 from gateway.flow.paging import walk
-from gateway.flow.target_port import Attributes, CannotFilter, Query, ResourceType
+from gateway.flow.target_port import (
+    Attributes,
+    CannotFilter,
+    Connector,
+    Query,
+    ResourceType,
+    Silent,
+    TargetError,
+)
 from gateway.scim.documents import fold
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, Filter
 
@@ -84,7 +91,7 @@ async def load_unknown_entry(
     if await services.resources.read(target.name, kind, target.name, (target_id,)):
         return None  # known under another id: this one never was the provider's
     entry = services.entry_cache.recall(target.name, kind, target_id, trust)
-    asked = services.entry_cache.moment()
+    asked = services.entry_cache.tick()
     entry = entry or await target.connector.get(kind, target_id)
     if entry is None or is_protected(target, entry):
         return None
@@ -102,13 +109,27 @@ async def load_entry(
     entry = services.entry_cache.recall(target.name, resource.type, link.target_id, trust)
     if entry is not None and not is_protected(target, entry):
         return entry
-    asked = services.entry_cache.moment()
+    asked = services.entry_cache.tick()
     entry = await target.connector.get(resource.type, link.target_id)
     if entry is None and resource.state is State.ACTIVE:
         entry = await _made_again(services, target, resource)
     if entry is None or is_protected(target, entry):
         return None
     services.entry_cache.note(target.name, resource.type, entry, asked)
+    return entry
+
+
+async def read_back(connector: Connector, kind: ResourceType, id: str) -> Attributes:
+    """Return an entry after a change that the target did not show; raises Silent where it cannot be seen.
+
+    The change happened, so whatever the read says is doubt, not refusal.
+    """
+    try:
+        entry = await connector.get(kind, id)
+    except TargetError as error:
+        raise Silent(error.reason, error.status) from error
+    if entry is None:
+        raise Silent("the target took the change, but does not show the entry")
     return entry
 
 

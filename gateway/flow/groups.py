@@ -1,9 +1,11 @@
-"""Members of groups, between our ids and the target's (DESIGN section 6)."""
+"""Members of groups, between our ids and the target's; who could not be delivered is sent later."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from gateway.errors import Busy, GatewayError
+from gateway.flow.failures import try_again_in
 from gateway.flow.find import load_unknown_entry
 from gateway.flow.journal_port import MemberRow, Outcome, Resource, State
 from gateway.flow.members import (
@@ -14,11 +16,16 @@ from gateway.flow.members import (
     members_for,
     shown_members,
 )
-from gateway.flow.model import Change, Plan, Send, Services, Situation, Target
+from gateway.flow.model import Caller, Change, ChangeHandler, Plan, Send, Services, Situation, Target
 from gateway.flow.target_port import Attributes, MemberUpdate, ResourceType, Update
+from gateway.log import correlation_id, get_logger
 from gateway.scim.members import Delta, Elements, delta_of, edited, needs_present
 
 MOST_ASKED: Final = 50  # members that a target is asked about, one by one, in one change
+AT_ONCE: Final = 1000  # members in one look for those who are due
+CALLER: Final = Caller("members", kind="gateway")
+
+log = get_logger()
 
 
 class GroupMembers:
@@ -136,3 +143,43 @@ async def _is_there(target: Target, id: str) -> bool:
 
 def _done(plan: Plan) -> Outcome:
     return Outcome.APPLIED if plan.outcome is Outcome.UNCHANGED else plan.outcome
+
+
+class Deliveries:
+    """Looks for members who are due, and sends them; a target that cannot take them now is left in peace."""
+
+    def __init__(self, services: Services, changes: ChangeHandler) -> None:
+        self._services = services
+        self._changes = changes
+        self._refused: dict[tuple[str, str], tuple[str, ...]] = {}  # by target and group: not tried again
+        self._failures: dict[str, tuple[int, float]] = {}  # by target: how many, and until when
+
+    async def sweep(self, target: Target) -> None:
+        """Send what is due to one target."""
+        failed, not_before = self._failures.get(target.name, (0, 0.0))
+        if self._services.monotonic() < not_before:
+            return
+        due = await self._services.memberships.due(target.name, target.name, AT_ONCE)
+        for group, members in due.items():
+            if self._refused.get((target.name, group)) == members:
+                continue
+            try:
+                await self._deliver(target, group)
+            except Busy:
+                pause = self._services.monotonic() + try_again_in(failed + 1)
+                self._failures[target.name] = (failed + 1, pause)
+                return
+            except GatewayError as error:
+                log.warning("members.not_delivered", target=target.name, reason=type(error).__name__)
+                self._refused[target.name, group] = members
+        self._failures.pop(target.name, None)
+
+    async def _deliver(self, target: Target, group: str) -> None:
+        cid = self._services.new_id()
+        token = correlation_id.set(cid)
+        try:
+            await self._changes.handle(
+                Change("deliver", ResourceType.GROUP, target, CALLER, cid, group, event="group.deliver")
+            )
+        finally:
+            correlation_id.reset(token)

@@ -11,7 +11,7 @@ from gateway.scim.members import NO_CHANGE, Delta
 
 
 class Outcome(StrEnum):
-    """What became of an operation (DESIGN section 2)."""
+    """What became of an operation (docs/audit.md)."""
 
     APPLIED = "applied"  # the target took it
     ADOPTED = "adopted"  # an entry the journal did not know became ours

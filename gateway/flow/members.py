@@ -30,8 +30,8 @@ class Members:
     def _row(self, member: str, element: Attributes, delivered: bool) -> MemberRow:
         if member in self.absent:
             return MemberRow(element, delivered=False)
-        told = delivered and member not in self.unasked
-        return MemberRow(element, told, due=not told)
+        sent = delivered and member not in self.unasked
+        return MemberRow(element, sent, due=not sent)
 
 
 NOBODYS: Final = Members()

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.flow.entry_cache import EntryCache
 from gateway.flow.journal_port import (
@@ -26,12 +26,14 @@ from gateway.mapping.program import Mapped
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import Difference
 from gateway.scim.documents import fold, identity
+from gateway.scim.grammar import Filter, Sort
 from gateway.scim.members import Edit
+from gateway.scim.names import NAMES
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a target is to be treated (DESIGN section 4, target keys); times in seconds."""
+    """How a target is to be treated (docs/configuration.md); times in seconds."""
 
     on_deactivate: str = "send"  # send | delete
     on_missing: str = "recreate"  # recreate | error
@@ -109,12 +111,30 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadQuery:
+    """A provider's query for a page; `start` is 1-based."""
+
+    filter: Filter | None = None
+    start: int = 1
+    count: int = 100
+    members: bool = True  # groups are shown with theirs
+    sort: Sort | None = None  # heeded where the target sorts
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What the provider gets: a status and a document, None for none."""
 
     status: int
     document: Attributes | None = None
     outcome: Outcome = Outcome.APPLIED
+
+
+class ChangeHandler(Protocol):
+    """Makes changes."""
+
+    async def handle(self, change: Change) -> Reply:
+        """Make the change and return the answer; raises the GatewayError that refuses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +191,26 @@ def keys_of_resource(resource: Resource) -> frozenset[Key]:
 def is_same_name(left: object, right: object) -> bool:
     """Compare two userNames as SCIM does: NFC and casefolded; absent ones are not alike."""
     return isinstance(left, str) and isinstance(right, str) and bool(left) and fold(left) == fold(right)
+
+
+def may_adopt(
+    policy: Policy,
+    wanted: Mapping[str, object],
+    entry: Mapping[str, object],
+    kind: ResourceType = ResourceType.USER,
+) -> bool:
+    """Say whether an entry found on the target may become ours: it must share a key of `adopt_by`.
+
+    A group's displayName is to it what userName is to a person.
+    """
+    external, theirs = wanted.get("externalId"), entry.get("externalId")
+    shared = {
+        "externalId": bool(external) and external == theirs,
+        # somebody else's externalId on the entry says that it is another person (RFC 7643 section 3.1)
+        "userName": is_same_name(wanted.get(NAMES[kind]), entry.get(NAMES[kind]))
+        and (not external or not theirs or external == theirs),
+    }
+    return any(shared[key] for key in policy.adopt_by)
 
 
 class Send(StrEnum):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from gateway.errors import InvalidValue, NotFound, Uniqueness
-from gateway.flow.entry import form_on_target, is_still_active, may_adopt, update_of, view_of, with_kept
+from gateway.flow.entry import form_on_target, is_still_active, update_of, view_of, with_kept
 from gateway.flow.journal_port import Intent, Key, Outcome, Resource, State
 from gateway.flow.model import (
     Change,
@@ -16,8 +16,9 @@ from gateway.flow.model import (
     is_same_name,
     keys_of,
     keys_of_resource,
+    may_adopt,
 )
-from gateway.flow.target_port import Attributes, ResourceType, Update
+from gateway.flow.target_port import Attributes, ResourceType
 from gateway.mapping.program import Mapped
 from gateway.mapping.specs import Unusable
 from gateway.scim.difference import Difference, compare
@@ -132,15 +133,9 @@ def _update(change: Change, situation: Situation, wanted: Wanted, status: int) -
     differences = compare(before, wanted.mapped.form)
     if not differences and not wanted.secret:
         return _unchanged(change, wanted, status, present["id"])
-    return _plan(
-        change,
-        Send.CHANGE,
-        wanted,
-        status,
-        differences=differences,
-        target_id=present["id"],
-        update=update_of(present, differences, wanted.mapped.form, wanted.secret),
-    )
+    update = update_of(present, differences, wanted.mapped.form, wanted.secret)
+    plan = _plan(change, Send.CHANGE, wanted, status, differences=differences, target_id=present["id"])
+    return replace(plan, update=update)
 
 
 def _form_on_target(change: Change, situation: Situation, present: Attributes) -> Attributes:
@@ -226,7 +221,6 @@ def _plan(
     *,
     differences: tuple[Difference, ...] = (),
     target_id: str | None = None,
-    update: Update | None = None,
 ) -> Plan:
     return Plan(
         send,
@@ -238,9 +232,8 @@ def _plan(
         wanted.mapped,
         differences,
         target_id,
-        update,
-        wanted.secret,
-        change.type,
+        secret=wanted.secret,
+        kind=change.type,
     )
 
 

@@ -1,43 +1,33 @@
 """The way of a read: translate, ask the target (always), show what the provider knows."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from gateway.errors import InvalidFilter, NotFound
-from gateway.flow.entry_cache import Moment
+from gateway.flow.entry_cache import Tick
 from gateway.flow.failures import answer_to_read
 from gateway.flow.find import is_made_again, is_protected, load_entry, load_unknown_entry
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import Key, Resource, State
 from gateway.flow.members import without_members
-from gateway.flow.model import Services, Target, keys_of, keys_of_resource
-from gateway.flow.paging import Order, in_order, walk, window, with_hidden, without_namesakes
+from gateway.flow.model import ReadQuery, Services, Target, keys_of, keys_of_resource
+from gateway.flow.paging import Order, in_order, walk, window, with_hidden
 from gateway.flow.recovery import Recovery
 from gateway.flow.resource import Members, shown, shown_entry
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
 from gateway.mapping.filters import equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold
-from gateway.scim.filters import Sort, boolean_literals, for_type
-from gateway.scim.grammar import Filter
+from gateway.scim.filters import boolean_literals, for_type
+from gateway.scim.grammar import Filter, Sort
+from gateway.scim.names import get
 from gateway.scim.names import resource as schema_of
 from gateway.scim.paths import compiled
 from gateway.scim.predicate import attributes_named, predicate
 
 Matches = Callable[[Mapping[str, Any]], bool]
 IsAsked = Callable[[Attributes, Attributes], bool]  # of an entry, and of the document it is shown as
-
-
-@dataclass(frozen=True, slots=True)
-class ReadQuery:
-    """A provider's query for a page; `start` is 1-based."""
-
-    filter: Filter | None = None
-    start: int = 1
-    count: int = 100
-    members: bool = True  # groups are shown with theirs
-    sort: Sort | None = None  # heeded where the target sorts
 
 
 class Reads:
@@ -177,7 +167,7 @@ class Reads:
     ) -> Page:
         """Return one page of the target's; raises CannotFilter where it ignores the filter."""
         count = min(question.count, target.policy.page_size)
-        asked = self._services.entry_cache.moment()
+        asked = self._services.entry_cache.tick()
         query = Query(filter, question.start, count, question.members, question.sort)
         page = await target.connector.query(kind, query)
         if not all(is_asked(entry, {}) for entry in page.entries):
@@ -221,22 +211,22 @@ class Reads:
     async def _everybody(
         self, target: Target, kind: ResourceType, question: ReadQuery
     ) -> AsyncIterator[tuple[Attributes, Attributes]]:
-        members, asked = question.members, self._services.entry_cache.moment()
+        members, asked = question.members, self._services.entry_cache.tick()
         ask = partial(target.connector.query, kind)
         async for entries in walk(ask, target.policy.page_size, members=members):
             for pair in await self._shown(target, kind, entries, members, asked):
                 yield pair
-            asked = self._services.entry_cache.moment()
+            asked = self._services.entry_cache.tick()
 
     async def _shown(
-        self, target: Target, kind: ResourceType, entries: Sequence[Attributes], members: bool, asked: Moment
+        self, target: Target, kind: ResourceType, entries: Sequence[Attributes], members: bool, asked: Tick
     ) -> list[tuple[Attributes, Attributes]]:
         """Return a target's entries and how the provider sees them, protected ones left out."""
         visible = [entry for entry in entries if not is_protected(target, entry)]
         ids = [entry["id"] for entry in visible]
         linked = await self._services.resources.read(target.name, kind, target.name, ids) if ids else {}
-        strangers = [entry for entry in visible if entry["id"] not in linked]
-        linked = {**linked, **await self._made_again(target, kind, strangers)}
+        unknown = [entry for entry in visible if entry["id"] not in linked]
+        linked = {**linked, **await self._made_again(target, kind, unknown)}
         documents = []
         for entry in visible:
             self._services.entry_cache.note(target.name, kind, entry, asked)
@@ -245,11 +235,11 @@ class Reads:
         return documents
 
     async def _made_again(
-        self, target: Target, kind: ResourceType, strangers: Sequence[Attributes]
+        self, target: Target, kind: ResourceType, unknown: Sequence[Attributes]
     ) -> dict[str, Resource]:
         """Return those we know to whom these entries belong, made anew at the target, by target id."""
         reverse = target.mapping_for(kind).reverse
-        named = {key: entry for entry in strangers for key in keys_of(reverse(entry), kind)}
+        named = {key: entry for entry in unknown for key in keys_of(reverse(entry), kind)}
         known = await self._services.resources.find(target.name, kind, tuple(named)) if named else ()
         owners: dict[str, Resource] = {}
         for resource in known:
@@ -326,3 +316,28 @@ async def _of_type(reads: Reads, target: Target, kind: ResourceType, question: R
     if left is False:
         return Page(0, ())
     return await reads.query(target, kind, replace(question, filter=None if left is True else left))
+
+
+NAMES: Final[Mapping[str, Callable[[str], str]]] = {"username": fold, "externalid": str, "displayname": fold}
+
+
+async def without_namesakes(
+    services: Services, target: Target, kind: ResourceType, asked: Mapping[str, Any], page: Page
+) -> Page:
+    """Leave out whom we know by another name than the one asked for; unknown have what the target shows."""
+    named = {name: same(asked[name]) for name, same in NAMES.items() if name in asked}
+    others = [document for document in page.entries if not _is_named(document, named)]
+    known = [document["id"] for document in others if await _is_known(services, target, kind, document["id"])]
+    if not known:
+        return page
+    entries = tuple(document for document in page.entries if document["id"] not in known)
+    return Page(page.total - len(known), entries, page.counted)
+
+
+def _is_named(document: Attributes, named: Mapping[str, str]) -> bool:
+    values = {name: get(document, name) for name in named}
+    return all(isinstance(value, str) and NAMES[name](value) == named[name] for name, value in values.items())
+
+
+async def _is_known(services: Services, target: Target, kind: ResourceType, id: str) -> bool:
+    return bool(await services.resources.find(target.name, kind, (Key("id", id),)))

@@ -6,10 +6,9 @@ from typing import Final
 
 from gateway.audit.event import Event, Personal, Remark
 from gateway.errors import Busy, GatewayError, JournalUnavailable
-from gateway.flow.deliver import read_back
 from gateway.flow.entry import update_of
 from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, is_dead, try_again_in
-from gateway.flow.find import may_become, search_entry
+from gateway.flow.find import may_become, read_back, search_entry
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
     IdTaken,
@@ -316,7 +315,7 @@ def recovery_event(
 
 
 def _is_sent_again(intent: Intent, *, waited_for: bool) -> bool:
-    """A leaver always leaves; a create nobody waits for is not sent again (DESIGN section 7).
+    """A leaver always leaves; a create nobody waits for is not sent again (docs/recovery.md).
 
     What came after a change of members does not say those members again, so they are.
     """

@@ -5,8 +5,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from gateway.scim.difference import Difference
-from gateway.scim.filters import Sort
-from gateway.scim.grammar import Filter
+from gateway.scim.grammar import Filter, Sort
 
 Attributes = dict[str, Any]  # a SCIM document or part of one: names are not ours, so a dict
 

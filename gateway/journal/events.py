@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from gateway.admin.acts import NAME
 from gateway.audit.chain import (
     INDEXED,
     MARK,
@@ -26,7 +25,7 @@ from gateway.audit.chain import (
     subject,
     values_of,
 )
-from gateway.audit.event import Event, Personal
+from gateway.audit.event import ERASURE, Event, Personal
 from gateway.audit.masking import NO_MASKING, Masking, masked_event
 from gateway.audit.old_form import digest, digests, join_old
 from gateway.journal.batches import insert
@@ -295,7 +294,7 @@ def is_erased(row: EventRow) -> bool:
 
 def erased_by(row: EventRow) -> frozenset[int]:
     """Return the events that lack values from here on, as an erasure that is what it was says."""
-    if row.indexed[EVENT] != NAME:
+    if row.indexed[EVENT] != ERASURE:
         return frozenset()
     said = orjson.loads(row.body or "").get("erased")
     return frozenset(said["events"]) if isinstance(said, dict) else frozenset()

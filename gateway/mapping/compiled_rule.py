@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from gateway.mapping.places import CompiledPlace, Leaf, compile_place, leaves_of, path_of
-from gateway.mapping.rules import ABSENT, OnInvalid, Problem, Rule, TransformStep, is_many
+from gateway.mapping.rules import OnInvalid, Problem, Rule, TransformStep, is_many
 from gateway.mapping.specs import Person, Unusable
-from gateway.scim.names import is_urn
+from gateway.scim.names import EMPTY, is_urn
 from gateway.scim.paths import ANYWHERE, Place, put, select_in, take
 
 _TRUE: Final = (True, "true", "True")
@@ -37,7 +37,7 @@ class FoundAttribute:
             self.named = []
             return
         if self.named is None:
-            self.named = [leaf for leaf in leaves_of(self.value) if leaf.value not in ABSENT]
+            self.named = [leaf for leaf in leaves_of(self.value) if leaf.value not in EMPTY]
         is_all = None in ats
         self.named = [
             leaf
@@ -104,7 +104,7 @@ class CompiledRule:
         """Take the first source that is there, and put into the state what the rule makes of it."""
         taken = self._source(state)
         if not taken:
-            if self._rule.default not in ABSENT:
+            if self._rule.default not in EMPTY:
                 state.late.append((self, self._rule.default))
         elif self._rule.in_place and taken[0].at is not None:
             for one in taken:
@@ -206,11 +206,11 @@ def _taken(source: CompiledPlace, found: FoundAttribute) -> list[SourceValue]:
     """Return all of worth that a source points to in an attribute."""
     value = found.value
     if source.is_whole:
-        return [] if not value and value in ABSENT else [SourceValue(source, found, None, value)]
+        return [] if not value and value in EMPTY else [SourceValue(source, found, None, value)]
     if value is None:
         return []
     pairs = select_in(value, source.place)
-    return [SourceValue(source, found, at, inner) for at, inner in pairs if inner not in ABSENT]
+    return [SourceValue(source, found, at, inner) for at, inner in pairs if inner not in EMPTY]
 
 
 def _chosen(taken: list[SourceValue]) -> SourceValue:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import phonenumbers
 
 from gateway.mapping.specs import Offices, Options, Transform, Unusable, each_text
-from gateway.mapping.tables import find_office, fold
+from gateway.mapping.tables import find_office, fold_width
 from gateway.mapping.text import trim
 from gateway.scim.names import get, is_urn
 
@@ -32,7 +32,7 @@ def alpha2_of(text: str) -> str | None:
     """Return the alpha-2 code of a country given by code or exact name, never by guess; else None."""
     code = text.strip().upper()
     code = _ALIASES.get(code, code)
-    return code if code in phonenumbers.SUPPORTED_REGIONS else _named(fold(text))
+    return code if code in phonenumbers.SUPPORTED_REGIONS else _named(fold_width(text))
 
 
 def alpha3_of(alpha2: str) -> str:
@@ -78,7 +78,7 @@ def _countries() -> Mapping[str, str]:
 
     names = ("alpha_2", "alpha_3", "numeric", "name", "official_name", "common_name")
     known = {
-        fold(name): country.alpha_2
+        fold_width(name): country.alpha_2
         for country in pycountry.countries
         for name in (getattr(country, key, None) for key in names)
         if name

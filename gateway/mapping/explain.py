@@ -10,7 +10,7 @@ from gateway.mapping.target import TargetMapping
 
 
 def explain(target: str, mapping: TargetMapping, resource: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the explanation in the form of `explain --format json` (DESIGN section 4)."""
+    """Return the explanation in the form of `explain --format json`."""
     steps: list[TransformStep] = []
     mapped = mapping.forward({"active": True, **resource}, steps)
     accepted = not mapped.problems

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.mapping.program import SERVER_OWNED
-from gateway.mapping.rules import ABSENT, Rule
+from gateway.mapping.rules import Rule
 from gateway.mapping.specs import Person, Unusable
 from gateway.mapping.target import TargetMapping
 from gateway.scim.filters import spelled
@@ -19,7 +19,7 @@ from gateway.scim.grammar import (
     Present,
     ValuePath,
 )
-from gateway.scim.names import resource
+from gateway.scim.names import EMPTY, resource
 from gateway.scim.paths import Place, compiled
 
 _INVENT: Final = frozenset({"constant", "template"})  # transforms that do not look at the value
@@ -64,12 +64,12 @@ def _comparison(filter: Comparison, mapping: TargetMapping) -> Filter | None:
         value = rule.apply(filter.value, "", Person(), None)  # of no country: everybody has their own
     except Unusable:
         return None
-    return None if value in ABSENT or isinstance(value, (dict, list)) else _asked(rule, where, value)
+    return None if value in EMPTY or isinstance(value, (dict, list)) else _asked(rule, where, value)
 
 
 def _is_plain(rule: Rule) -> bool:
     """Say whether a rule makes the same of the same value for everybody, and of no other."""
-    is_for_all = rule.when is None and len(rule.sources) == 1 and rule.default in ABSENT
+    is_for_all = rule.when is None and len(rule.sources) == 1 and rule.default in EMPTY
     return is_for_all and not any(transform.name in _INVENT for transform in rule.via)
 
 

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.mapping.specs import ABSENT, Offices, Options, Person, Transform, Unusable, text_of
+from gateway.mapping.specs import Offices, Options, Person, Transform, Unusable, text_of
 from gateway.mapping.text import trim
+from gateway.scim.names import EMPTY
 
 MAX_DEPTH: Final = 8  # of lists, objects and JSON texts in one another
 PRIMARY: Final = (True, "true", "True")  # as providers write it
@@ -41,7 +42,7 @@ def objects(options: Options, offices: Offices) -> Transform:
         return [
             item if isinstance(item, dict) else {"value": text_of(item)}
             for item in items
-            if item not in ABSENT
+            if item not in EMPTY
         ]
 
     def invert(value: Any) -> Any:
@@ -124,7 +125,7 @@ def _inner(text: str, separator: re.Pattern[str]) -> list[Any]:
 def _joined(value: Any, on: str) -> str:
     items = value if isinstance(value, list) else [value]
     texts = [item.get("value") if isinstance(item, dict) else item for item in items]
-    return on.join(text_of(text) for text in texts if text not in ABSENT)
+    return on.join(text_of(text) for text in texts if text not in EMPTY)
 
 
 def _joined_if_list(value: Any, on: str) -> Any:

@@ -2,28 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
 from gateway.mapping.compiled_rule import CompiledRule, FoundAttribute, MappingState
 from gateway.mapping.places import CORE, CompiledPlace, Leaf, compile_place, has_objects, leaves_of, path_of
-from gateway.mapping.rules import ABSENT, Problem, Rule, TransformStep
+from gateway.mapping.rules import Problem, Rule, TransformStep, Unlisted
 from gateway.mapping.specs import Person
 from gateway.scim.documents import is_active, schemas_of
-from gateway.scim.names import COMPANIONS, resource
+from gateway.scim.names import COMPANIONS, EMPTY, resource
 from gateway.scim.paths import ANYWHERE, Place, select
 
 ALWAYS_SENT: Final = frozenset({"userName", "externalId", "active"})
 SERVER_OWNED: Final = frozenset({"schemas", "id", "meta", "groups", "password"})
-
-
-class Unlisted(StrEnum):
-    """What becomes of what no rule names."""
-
-    SEND = "send"
-    HOLD = "hold"  # kept and returned, never sent
-    DROP = "drop"  # forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +205,7 @@ def _note(state: MappingState, handler: _Handler, found: FoundAttribute) -> None
     for leaf in () if handler.is_hidden else leaves_of(found.value):
         if not any(where.names(leaf.sub, leaf.element) for where in handler.places):
             _send_leaf(state, handler, found, leaf)
-        elif leaf.value not in ABSENT and _is_value(handler, leaf.sub):
+        elif leaf.value not in EMPTY and _is_value(handler, leaf.sub):
             found.named.append(leaf)
 
 
@@ -291,7 +282,7 @@ def _left(state: MappingState) -> list[str]:
     for found in state.found:
         named = found.named
         if named is None:
-            named = [leaf for leaf in leaves_of(found.value) if leaf.value not in ABSENT]
+            named = [leaf for leaf in leaves_of(found.value) if leaf.value not in EMPTY]
         if named:
             paths = [found.path(leaf.at, leaf.sub, leaf.element) for leaf in named]
             left.setdefault(found.name.casefold(), []).extend(paths)
@@ -301,5 +292,5 @@ def _left(state: MappingState) -> list[str]:
 
 def _is_filled(form: Mapping[str, Any], where: Place) -> bool:
     if where.urn is None and where.where is None and where.sub is None and where.attribute in form:
-        return form[where.attribute] not in ABSENT
-    return any(value not in ABSENT for _, value in select(form, where))
+        return form[where.attribute] not in EMPTY
+    return any(value not in EMPTY for _, value in select(form, where))

@@ -8,11 +8,10 @@ from typing import Any, Final
 
 from gateway.mapping.specs import Person, Transform, Unusable
 from gateway.scim.difference import Difference, Selector, Step
-from gateway.scim.names import CORE_USER, is_multi_valued, is_urn, key_of
-from gateway.scim.paths import ANYWHERE, Place, Terms, is_match, place, put, select, take
+from gateway.scim.names import CORE_USER, EMPTY, is_multi_valued, is_urn, key_of
+from gateway.scim.paths import ANYWHERE, Place, Terms, is_match, put, select, take
 
 MADE: Final = frozenset({"template", "constant"})  # these write the same whatever the value is
-ABSENT: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 class OnInvalid(StrEnum):
@@ -21,6 +20,14 @@ class OnInvalid(StrEnum):
     REJECT = "reject"  # the change is refused, with the reason
     DROP = "drop"  # the target is left without it
     KEEP = "keep"  # it is sent as it came
+
+
+class Unlisted(StrEnum):
+    """What becomes of what no rule names."""
+
+    SEND = "send"
+    HOLD = "hold"  # kept and returned, never sent
+    DROP = "drop"  # forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +74,13 @@ class Rule:
     @property
     def is_sole(self) -> bool:
         """Where one path alone can give the target what the rule writes."""
-        return len(self.sources) == 1 and self.when is None and self.default in ABSENT
+        return len(self.sources) == 1 and self.when is None and self.default in EMPTY
 
     def source(self, original: Mapping[str, Any]) -> tuple[Place, list[tuple[int | None, Any]]]:
         """Return the first source that is present and all it points to, else the first one and []."""
         for candidate in self.sources:
             for spot in _spots(original, candidate):
-                if found := [(at, value) for at, value in select(original, spot) if value not in ABSENT]:
+                if found := [(at, value) for at, value in select(original, spot) if value not in EMPTY]:
                     return spot, found
         return self.sources[0], []
 
@@ -83,7 +90,7 @@ class Rule:
             before, value = value, transform.apply(value, person)
             if steps is not None:
                 steps.append(TransformStep(self.to.text, source, transform.name, before, value))
-            if not value and value in ABSENT:
+            if not value and value in EMPTY:
                 return None
         return value
 
@@ -102,7 +109,7 @@ class Rule:
         if any(transform.name in MADE for transform in self.via):
             return value
         try:
-            return self.apply(value, "", person, None) if value not in ABSENT else None
+            return self.apply(value, "", person, None) if value not in EMPTY else None
         except Unusable:
             return value
 
@@ -127,30 +134,9 @@ class Rule:
         if self.in_place and any(at is not None for at, _ in found):
             return _unwrite_elements(entry, document, self)
         at, known = next(_present(document, self.sources), (self.sources[0], None))
-        if found and (value := self.invert(found[0][1], known)) not in ABSENT:
+        if found and (value := self.invert(found[0][1], known)) not in EMPTY:
             return put(document, _spot(document, at), value, many=is_many(at))
         return take(document, at)
-
-
-def make_rule(
-    to: str,
-    sources: Sequence[str] = (),
-    via: Sequence[Transform] = (),
-    when: Callable[[Mapping[str, Any]], bool] | None = None,
-    default: Any = None,
-    on_invalid: str = "reject",
-    origin: str = "config",
-) -> Rule:
-    """Compile a rule; raises InvalidPath."""
-    return Rule(
-        to=place(to),
-        sources=tuple(place(source) for source in sources or (to,)),
-        via=tuple(via),
-        when=when,
-        default=default,
-        on_invalid=OnInvalid(on_invalid),
-        label=f"{origin}:{to}",
-    )
 
 
 def is_many(where: Place) -> bool:
@@ -169,7 +155,7 @@ def choose(found: Sequence[tuple[int | None, Any]], original: Mapping[str, Any],
 def _present(document: Mapping[str, Any], sources: Sequence[Place]) -> Iterator[tuple[Place, Any]]:
     """Yield the sources that a document has something at, with it."""
     for source in sources:
-        yield from ((source, value) for _, value in select(document, source) if value not in ABSENT)
+        yield from ((source, value) for _, value in select(document, source) if value not in EMPTY)
 
 
 def _is_shape(name: str, known: Any) -> bool:

@@ -8,6 +8,8 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway.scim.names import EMPTY
+
 
 class Person:
     """What a transform may know besides the value: the resource as the provider sent it, and its country."""
@@ -99,7 +101,7 @@ class OptionSpec:
             return None if is_good(value) else sentence
         if isinstance(value, str) and value in self.choices:
             return None
-        return f"must be one of {', '.join(self.choices)}{nearest(value, self.choices)}"
+        return f"must be one of {', '.join(self.choices)}{meant(str(value), self.choices)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class TransformSpec:
 
     def _unknown(self, given: Options) -> list[tuple[str, str]]:
         reason = f"is not an option of {self.name}"
-        return [(name, reason + nearest(name, self.options)) for name in given if name not in self.options]
+        return [(name, reason + meant(str(name), self.options)) for name in given if name not in self.options]
 
     def _wrong(self, given: Options) -> list[tuple[str, str]]:
         known = [
@@ -142,10 +144,17 @@ def choice(doc: str, *choices: str) -> OptionSpec:
     return OptionSpec(doc, choices=choices, default=choices[0])
 
 
-def nearest(name: Any, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` with the known name that is most like this one, or ""."""
-    found = get_close_matches(str(name).casefold(), list(known), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]}?" if found else ""
+def nearest(word: str, known: Iterable[str], closeness: float = 0.6) -> str | None:
+    """Return the name most like a word, or None where none is."""
+    folded = {name.casefold(): name for name in known}
+    near = get_close_matches(word[:80].casefold(), folded, n=1, cutoff=closeness)
+    return folded[near[0]] if near else None
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` with the known name that is most like a word, or ""."""
+    near = nearest(word, known, closeness=0.5)
+    return f"; did you mean {near}?" if near else ""
 
 
 def _is_scalar(value: Any) -> bool:
@@ -166,11 +175,12 @@ def _is_table(value: Any) -> bool:
     )
 
 
-def _is_json(value: Any) -> bool:
+def is_json(value: Any) -> bool:
+    """Say whether JSON has such a value, and carries it safely."""
     if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _is_json(inner) for key, inner in value.items())
+        return all(isinstance(key, str) and is_json(inner) for key, inner in value.items())
     if isinstance(value, list):
-        return all(_is_json(inner) for inner in value)
+        return all(is_json(inner) for inner in value)
     return _is_scalar(value)
 
 
@@ -192,11 +202,9 @@ _KINDS: Final[Mapping[OptionKind, tuple[Callable[[Any], bool], str]]] = {
         "must be a list of texts, and not empty",
     ),
     OptionKind.TABLE: (_is_table, "must be a table of texts, and not empty"),
-    OptionKind.ANY: (_is_json, "must be text, a number, true, false, a list or a table"),
+    OptionKind.ANY: (is_json, "must be text, a number, true, false, a list or a table"),
 }
 
-
-ABSENT: Final[tuple[Any, ...]] = (None, "", [], {})
 
 Apply = Callable[[Any, Person], Any]
 Invert = Callable[[Any], Any]
@@ -210,8 +218,8 @@ def each(change: Apply) -> Apply:
             return change(value, person)
         if not isinstance(value, list):
             return _change_item(change, value, person)
-        changed = [_change_item(change, item, person) for item in value if item not in ABSENT]
-        return [item for item in changed if item not in ABSENT]
+        changed = [_change_item(change, item, person) for item in value if item not in EMPTY]
+        return [item for item in changed if item not in EMPTY]
 
     return apply
 
@@ -248,7 +256,7 @@ def text_of(value: Any) -> str:
 def _change_item(change: Apply, item: Any, person: Person) -> Any:
     if not isinstance(item, dict):
         return change(item, person)
-    if item.get("value") in ABSENT:
+    if item.get("value") in EMPTY:
         return None
     after = change(item["value"], person)
-    return None if after in ABSENT else {**item, "value": after}
+    return None if after in EMPTY else {**item, "value": after}

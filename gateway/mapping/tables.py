@@ -47,24 +47,24 @@ def find_office(text: str, offices: Offices) -> Office | None:
     """Return the office of that key or name: as written first, then in any case and width."""
     if text in offices:
         return offices[text]
-    folded = fold(text)
+    folded = fold_width(text)
     tests: tuple[Callable[[str, Office], bool], ...] = (
         lambda key, known: known.name == text,
-        lambda key, known: fold(key) == folded,
-        lambda key, known: fold(known.name) == folded,
+        lambda key, known: fold_width(key) == folded,
+        lambda key, known: fold_width(known.name) == folded,
     )
     found = (known for test in tests for key, known in offices.items() if test(key, known))
     return next(found, None)
 
 
 @lru_cache(maxsize=4096)
-def fold(text: str) -> str:
+def fold_width(text: str) -> str:
     """Return a text as it is compared where case and width do not count."""
     return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
 def _folded(table: Mapping[str, Any]) -> dict[str, Any]:
-    return _first_stays((fold(key), value) for key, value in table.items())
+    return _first_stays((fold_width(key), value) for key, value in table.items())
 
 
 def _first_stays(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
@@ -80,7 +80,7 @@ def _lookup(table: Mapping[str, Any], ignore_case: bool, otherwise: Otherwise) -
     def look_up(text: str) -> Any:
         if text in table:
             return table[text]
-        key = fold(text) if ignore_case else None
+        key = fold_width(text) if ignore_case else None
         return folded[key] if key in folded else otherwise(text)
 
     return look_up

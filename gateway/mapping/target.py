@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from gateway.mapping.countries import region_of
 from gateway.mapping.lines import RuleIndex
-from gateway.mapping.program import ALWAYS_SENT, SERVER_OWNED, Mapped, Program, Unlisted
-from gateway.mapping.rules import ABSENT, Rule, TransformStep
+from gateway.mapping.program import ALWAYS_SENT, SERVER_OWNED, Mapped, Program
+from gateway.mapping.rules import Rule, TransformStep, Unlisted
 from gateway.mapping.specs import Office, Person
 from gateway.scim.difference import Difference, Line, compare, overlay
-from gateway.scim.names import STANDARD_URNS, is_standard
+from gateway.scim.names import EMPTY, STANDARD_URNS, is_standard
 from gateway.scim.paths import ANYWHERE, Place, place, select, take
 
 ALWAYS_SHOWN: Final = frozenset({"userName", "name", "emails", "active", "externalId"})
@@ -81,7 +81,7 @@ class TargetMapping:
         for rule in self.rules:
             if rule.to.attribute not in alone:
                 document = rule.unwrite(entry, document)
-            elif (value := rule.invert(entry.get(rule.to.attribute))) not in ABSENT:
+            elif (value := rule.invert(entry.get(rule.to.attribute))) not in EMPTY:
                 document[rule.to.attribute] = value
         return document
 

@@ -1,4 +1,4 @@
-"""The table of all transforms (DESIGN section 5), and an entry of `via` made ready. Pure."""
+"""The table of all transforms (docs/transforms.md), and an entry of `via` made ready. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,7 +13,7 @@ from gateway.mapping.specs import (
     Transform,
     TransformSpec,
     choice,
-    nearest,
+    meant,
 )
 
 __all__ = ["TRANSFORMS", "BadTransform", "OptionKind", "OptionSpec", "TransformSpec", "compile_transform"]
@@ -195,7 +195,7 @@ def compile_transform(entry: str | Mapping[str, Any], offices: Offices) -> Trans
     name, options = _parts(entry)
     spec = TRANSFORMS.get(name)
     if spec is None:
-        raise BadTransform("", f"{name} is not a transform{nearest(name, TRANSFORMS)}")
+        raise BadTransform("", f"{name} is not a transform{meant(str(name), TRANSFORMS)}")
     return spec.build(spec.complete(options), offices)
 
 

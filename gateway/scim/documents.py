@@ -9,6 +9,7 @@ from gateway.errors import InvalidSyntax, InvalidValue
 from gateway.scim.names import (
     COMPANIONS,
     CORE_URNS,
+    EMPTY,
     ENTERPRISE_USER,
     NAMES,
     READ_ONLY,
@@ -22,13 +23,13 @@ from gateway.scim.names import (
 
 BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
-# Absent from a PUT they mean unchanged, so a PUT that empties them must still show it (DESIGN section 6).
+# Absent from a PUT they mean unchanged, so one that empties them must show it (RFC 7644 section 3.5.1).
 ABSENT_IS_UNCHANGED: Final = ("externalId", "members")
 _KEPT: Final = (*ABSENT_IS_UNCHANGED, "active")  # taken from the view where a PUT leaves them out
 
 
 def fold(name: str) -> str:
-    """Return a name as names are compared: NFC of its casefold (DESIGN section 6)."""
+    """Return a name as names are compared: NFC of its casefold."""
     if name.isascii():
         return name.casefold()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
@@ -217,20 +218,17 @@ CHECKS: Final[Mapping[str, tuple[_Check, ...]]] = {
 
 
 def replacement(view: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a PUT of `body` makes of `view` (DESIGN section 6).
+    """Return what a PUT of `body` makes of `view` (RFC 7644 section 3.5.1).
 
     Absent externalId, members and active are unchanged; null, "" and [] clear the first two.
     """
-    wanted = {name: value for name, value in without_read_only(body).items() if value not in _EMPTY}
+    wanted = {name: value for name, value in without_read_only(body).items() if value not in EMPTY}
     for name in _KEPT:
         present = get(view, name)
         cleared = name in ABSENT_IS_UNCHANGED and key_of(body, name) is not None
         if present is not None and not cleared and key_of(wanted, name) is None:
             wanted[name] = present
     return wanted
-
-
-_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 def without_read_only(document: Mapping[str, Any]) -> dict[str, Any]:

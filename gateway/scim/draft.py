@@ -9,10 +9,9 @@ from gateway.errors import InvalidValue, Mutability, NoTarget
 from gateway.scim.documents import as_object, booleans, clean
 from gateway.scim.elements import Elements, merged
 from gateway.scim.grammar import CompareOperator, Comparison, Filter, LogicalExpr, LogicalOperator
-from gateway.scim.names import CORE_URNS, UNKNOWN, Attribute, get, key_of
+from gateway.scim.names import CORE_URNS, EMPTY, UNKNOWN, Attribute, get, key_of
 
 _CORE: Final = frozenset(urn.casefold() for urn in CORE_URNS.values())
-_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 class Op(StrEnum):
@@ -239,9 +238,9 @@ def _terms(where: Filter | None, known: Attribute) -> dict[str, Any] | None:
 def _listed(elements: Elements, part: Any) -> list[int]:
     """Return the places of the elements that a listed value means; null means absent, where that decides."""
     if not isinstance(part, dict):
-        return [] if part in _EMPTY else elements.alike(part)
-    wanted = {name: value for name, value in part.items() if value not in _EMPTY}
+        return [] if part in EMPTY else elements.alike(part)
+    wanted = {name: value for name, value in part.items() if value not in EMPTY}
     found = elements.alike(wanted) if wanted else []
     absent = [name for name in part if name not in wanted]
-    bare = [at for at in found if all(get(elements[at], name) in _EMPTY for name in absent)]
+    bare = [at for at in found if all(get(elements[at], name) in EMPTY for name in absent)]
     return bare or found

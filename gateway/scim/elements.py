@@ -7,11 +7,10 @@ from gateway.errors import InvalidValue
 from gateway.scim.documents import fold, truth
 from gateway.scim.grammar import CompareOperator, Comparison, Filter
 from gateway.scim.jsontext import MAX_NAMES
-from gateway.scim.names import COMPANIONS, UNKNOWN, Attribute, get, key_of
+from gateway.scim.names import COMPANIONS, EMPTY, UNKNOWN, Attribute, get, key_of
 from gateway.scim.predicate import element_predicate, equal
 
 MAX_LOOKS: Final = 200_000  # elements looked at in one attribute by one PATCH, about a second
-_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 def merged(present: Mapping[str, Any], fresh: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,7 +151,7 @@ class Elements:
 
 
 def _as_list(source: Any) -> list[Any]:
-    if source in _EMPTY:
+    if source in EMPTY:
         return []
     return source if isinstance(source, list) else [source]
 

@@ -1,7 +1,7 @@
 """What a query asks, as it is about one type: its filter in the standard's spelling, and its order. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from gateway.errors import InvalidPath, InvalidValue
@@ -14,6 +14,7 @@ from gateway.scim.grammar import (
     LogicalOperator,
     Not,
     Present,
+    Sort,
     ValuePath,
     parse_path,
 )
@@ -113,14 +114,6 @@ def _path(path: AttrPath, known: Attribute) -> AttrPath:
 
 _DESCENDING: Final = {"": False, "ascending": False, "descending": True}
 Rank = tuple[bool, bool, float | str]  # what is absent is the greatest, so it comes last or first
-
-
-@dataclass(frozen=True, slots=True)
-class Sort:
-    """The attribute by whose value entries are ordered, and which way."""
-
-    by: AttrPath
-    descending: bool = False
 
 
 def parse_sort(by: str, order: str) -> Sort:

@@ -130,6 +130,14 @@ class ValuePath:
         return picked if self.sub_attr is None else f"{picked}.{self.sub_attr}"
 
 
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """The attribute by whose value entries are ordered, and which way."""
+
+    by: AttrPath
+    descending: bool = False
+
+
 Filter: TypeAlias = Comparison | Present | Not | LogicalExpr | ValuePath
 Path: TypeAlias = AttrPath | ValuePath | Comparison | Present
 

@@ -18,8 +18,7 @@ from gateway.scim.grammar import (
     ValuePath,
     parse_path,
 )
-from gateway.scim.names import CORE_GROUP, UNKNOWN, get, key_of, resource
-from gateway.scim.patch import TAKEN
+from gateway.scim.names import CORE_GROUP, EMPTY, UNKNOWN, get, key_of, resource
 from gateway.scim.predicate import element_predicate
 
 Attributes = dict[str, Any]
@@ -28,6 +27,9 @@ Elements = Mapping[str, Attributes]  # members by their `value`
 _MEMBERS: Final = resource("Group").find("members") or UNKNOWN
 _PREFIX: Final = f"{CORE_GROUP}:".casefold()
 _OPS: Final = frozenset({"add", "replace", "remove"})
+
+TAKEN: Final[Mapping[str, Any]] = {"op": "taken"}  # this very object: an operation that was done elsewhere
+
 
 MAX_OPERATIONS: Final = 10_000  # Okta sends one for each member who goes, a thousand at once
 
@@ -154,13 +156,10 @@ def take_member_operations(message: Mapping[str, Any]) -> tuple[Attributes, tupl
 
 def elements_of(value: Any) -> dict[str, Attributes]:
     """Return members by their `value`, in order; raises InvalidValue."""
-    if value in _EMPTY:
+    if value in EMPTY:
         return {}
     items = value if isinstance(value, list) else [value]
-    return dict(_element(item) for item in items if item not in _EMPTY)
-
-
-_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
+    return dict(_element(item) for item in items if item not in EMPTY)
 
 
 def _element(item: Any) -> tuple[str, Attributes]:
@@ -171,7 +170,7 @@ def _element(item: Any) -> tuple[str, Attributes]:
     if not isinstance(value, str) or not value.strip():
         raise InvalidValue("members must be a list of objects, each with a value that is text")
     known = {name: inner for name, inner in element.items() if name.casefold() != "value"}
-    return value, {"value": value, **{name: inner for name, inner in known.items() if inner not in _EMPTY}}
+    return value, {"value": value, **{name: inner for name, inner in known.items() if inner not in EMPTY}}
 
 
 def _split(raw: Any) -> tuple[Any, list[Edit]]:

@@ -14,10 +14,10 @@ from gateway.scim.documents import check
 from gateway.scim.draft import Draft, Op, PatchPlace
 from gateway.scim.elements import refuse_growth
 from gateway.scim.grammar import AttrPath, ValuePath, parse_path
+from gateway.scim.members import TAKEN
 from gateway.scim.names import CORE_URNS, READ_ONLY, get, is_urn, key_of, resource
 
 MAX_OPERATIONS: Final = 1000  # and as many attributes in pathless values
-TAKEN: Final[Mapping[str, Any]] = {"op": "taken"}  # this very object: an operation that was done elsewhere
 
 _OPS: Final = {op.value: op for op in Op}
 _CORE: Final = frozenset(urn.casefold() for urn in CORE_URNS.values())

@@ -20,12 +20,11 @@ from gateway.scim.grammar import (
     ValuePath,
     leaves,
 )
-from gateway.scim.names import CORE_URNS, UNKNOWN, Attribute, get, resource
+from gateway.scim.names import CORE_URNS, EMPTY, UNKNOWN, Attribute, get, resource
 
 Test = Callable[[Any], bool]  # of a document, an element or a value
 
 _CORE: Final = frozenset(urn.casefold() for urn in CORE_URNS.values())
-_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 _DATE_TIME: Final = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII
 )  # RFC 7643 section 2.3.5
@@ -132,7 +131,7 @@ def _elements(holder: Any, path: AttrPath) -> Iterator[Any]:
 
 def filled(holder: Any, path: AttrPath) -> Iterator[Any]:
     """Yield the elements there are: of an attribute that is absent, none can be what brackets pick."""
-    return (element for element in _elements(holder, path) if element not in _EMPTY)
+    return (element for element in _elements(holder, path) if element not in EMPTY)
 
 
 def _of_extension(document: Any, path: AttrPath) -> Any:
@@ -149,7 +148,7 @@ def _values(holder: Any, path: AttrPath) -> Iterator[Any]:
     """Yield every value a path leads to, what is absent left out."""
     for element in _elements(holder, path):
         value = element if path.sub_attr is None else sub_of(element, path.sub_attr)
-        yield from (item for item in (value if isinstance(value, list) else (value,)) if item not in _EMPTY)
+        yield from (item for item in (value if isinstance(value, list) else (value,)) if item not in EMPTY)
 
 
 def sub_of(holder: Any, name: str) -> Any:
@@ -166,8 +165,8 @@ def simple(value: Any) -> Any:
 
 def _is_present(value: Any) -> bool:
     if isinstance(value, dict):
-        return any(inner not in _EMPTY for inner in value.values())
-    return value not in _EMPTY
+        return any(inner not in EMPTY for inner in value.values())
+    return value not in EMPTY
 
 
 def _equals(literal: Any, exact: bool) -> Test:

@@ -17,15 +17,14 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from gateway.admin.acts import ErasureDesk, Export, ExportDesk, Pauses, Token, TokenDesk
-from gateway.admin.operations import OperationDesk
+from gateway.admin import acts, operations
+from gateway.admin.acts import Erasures, Export, Pauses, Token, TokenJournal
 from gateway.admin.reconcile import Reconciliation
 from gateway.admin.resync import Resync
 from gateway.admin.runs import Lines, render_line
 from gateway.admin.status import Status
 from gateway.errors import GatewayError, InvalidValue, NotFound
-from gateway.flow.change import Changes
-from gateway.flow.model import Services, Target
+from gateway.flow.model import ChangeHandler, Services, Target
 from gateway.log import get_logger
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials
@@ -43,7 +42,7 @@ class Runs:
     """Starts them."""
 
     services: Services
-    changes: Changes
+    changes: ChangeHandler
     targets: Mapping[str, Target]
 
     def lines(self, run: str, target: str, *, option: bool) -> Lines:
@@ -55,13 +54,12 @@ class Runs:
 class Administration:
     """What the commands of an administrator reach in the running gateway."""
 
-    tokens: TokenDesk
+    services: Services
+    tokens: TokenJournal
+    erasures: Erasures
     credentials: Credentials
     providers: Collection[str]
-    operations: OperationDesk
     runs: Runs
-    exports: ExportDesk
-    erasures: ErasureDesk
     pauses: Pauses
     status: Callable[[], Awaitable[Status]]
     wake: Callable[[], None]  # has what is due looked at now
@@ -98,14 +96,14 @@ async def issue_token(admin: Administration, request: web.Request) -> web.Respon
     token = Token(**{name: _text(fields, name) for name in FIELDS})
     if token.provider not in admin.providers:
         raise InvalidValue("provider is not in the running gateway's configuration")
-    await admin.tokens.issue(token)
+    await acts.issue_token(admin.tokens, token, admin.services.new_id())
     await admin.credentials.refresh()
     return web.json_response({"id": token.id}, status=201)
 
 
 async def revoke_token(admin: Administration, request: web.Request) -> web.Response:
     """End a token."""
-    if not await admin.tokens.revoke(request.match_info["id"]):
+    if not await acts.revoke_token(admin.tokens, request.match_info["id"], admin.services.new_id()):
         raise NotFound("no live token has this id")
     await admin.credentials.refresh()
     return web.Response(status=204)
@@ -113,7 +111,8 @@ async def revoke_token(admin: Administration, request: web.Request) -> web.Respo
 
 async def retry_operation(admin: Administration, request: web.Request) -> web.Response:
     """Have an operation tried again now."""
-    if not await admin.operations.retry(request.match_info["id"]):
+    id = request.match_info["id"]
+    if not await operations.retry_operation(admin.services, admin.runs.targets, id):
         raise NotFound("no operation that can be tried again has this id")
     admin.wake()
     return web.Response(status=204)
@@ -121,7 +120,7 @@ async def retry_operation(admin: Administration, request: web.Request) -> web.Re
 
 async def drop_operation(admin: Administration, request: web.Request) -> web.Response:
     """Give an operation up."""
-    if not await admin.operations.drop(request.match_info["id"]):
+    if not await operations.drop_operation(admin.services, request.match_info["id"]):
         raise NotFound("no operation that can be dropped has this id")
     return web.Response(status=204)
 
@@ -129,9 +128,9 @@ async def drop_operation(admin: Administration, request: web.Request) -> web.Res
 async def release_target(admin: Administration, request: web.Request) -> web.Response:
     """Let the removals go that a target's brake holds."""
     name = request.match_info["name"]
-    if name not in admin.operations.targets:
+    if name not in admin.runs.targets:
         raise InvalidValue("the target is not in the running gateway's configuration")
-    count = await admin.operations.release(name)
+    count = await operations.release_removals(admin.services, name)
     log.info("removals.released", target=name, count=count)
     admin.wake()
     return web.json_response({"released": count})
@@ -145,7 +144,7 @@ async def show_status(admin: Administration, request: web.Request) -> web.Respon
 async def pause_target(admin: Administration, request: web.Request) -> web.Response:
     """Pause or resume a target; "changed" is false where that was so already."""
     name, act = request.match_info["name"], request.match_info["act"]
-    if name not in admin.operations.targets:
+    if name not in admin.runs.targets:
         raise NotFound("the target is not in the running gateway's configuration")
     changed = await PAUSES[act](admin.pauses, name)
     if changed:
@@ -156,7 +155,8 @@ async def pause_target(admin: Administration, request: web.Request) -> web.Respo
 
 async def note_export(admin: Administration, request: web.Request) -> web.Response:
     """Have an export in the trail before it is made."""
-    await admin.exports.note(_export(await _fields(request)))
+    export = _export(await _fields(request))
+    await acts.note_export(admin.services.trail, export, admin.services.new_id())
     return web.Response(status=204)
 
 
@@ -165,7 +165,7 @@ async def erase_person(admin: Administration, request: web.Request) -> web.Respo
     name = (await _fields(request)).get("name")
     if not isinstance(name, str) or not name:
         raise InvalidValue("name is missing, or not as a command writes it")
-    erased = await admin.erasures.erase(name)
+    erased = await acts.erase_person(admin.erasures, name, admin.services.new_id())
     log.info("person.erased", events=len(erased.events), originals=len(erased.originals))
     return web.json_response(asdict(erased))
 

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from gateway.audit.event import Event
-from gateway.audit.fields import SHEET, render_csv
+from gateway.audit.fields import CSV_PATHS, render_csv
 from gateway.audit.query import AuditQuery, Inquiry, StoredEvent, collect, fields_asked, parse_audit_query
 from gateway.errors import (
     Forbidden,
@@ -124,7 +124,7 @@ FORMS: Final = (  # the first is the default
     EventFormat(
         "application/x-ndjson", lambda events: b"".join(orjson.dumps(event) + b"\n" for event in events)
     ),
-    EventFormat("text/csv", lambda events: render_csv(events, SHEET).encode()),
+    EventFormat("text/csv", lambda events: render_csv(events, CSV_PATHS).encode()),
 )
 
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway.admin.acts import Token
 from gateway.errors import InvalidSyntax, Unauthorized
 from gateway.flow.model import Caller
+from gateway.scim.dialects import Dialect
 from gateway.server.refusals import Refusals
 from gateway.server.request import Networks, client_address, printable
 
@@ -25,6 +26,15 @@ class Credential:
     token: str  # a label for the audit trail, never the token
     digest: bytes
     targets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """How a provider speaks, and how it is told to come again."""
+
+    name: str
+    dialect: Dialect
+    busy_status: int
 
 
 def authenticate(headers: Sequence[str], live: Mapping[bytes, Credential]) -> Credential:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from gateway.errors import NotFound
 from gateway.flow.model import Target
-from gateway.mapping.program import Unlisted
+from gateway.mapping.rules import Unlisted
 from gateway.mapping.target import ALWAYS_SHOWN, TargetMapping
 from gateway.scim.messages import list_response
 from gateway.scim.names import CORE_GROUP, CORE_URNS, CORE_USER, STANDARD_URNS, is_standard
@@ -45,7 +45,7 @@ def discovery_document(target: Target, name: str, id: str | None, has_groups: bo
 
 
 def _schemas(target: Target, has_groups: bool) -> list[Document]:
-    """Return the standard's schemas with what rules add, without what is forgotten (DESIGN section 6)."""
+    """Return the standard's schemas with what rules add, without what is forgotten (RFC 7643 section 7)."""
     own = _by_schema(place for place in target.mapping.sources() if not _is_standard(place))
     extra = [_made(urn, own[urn]) for urn in own if urn not in STANDARD_URNS]
     hidden = frozenset[str]() if target.mapping.sends_password else _PASSWORD

@@ -11,12 +11,11 @@ from urllib.parse import unquote
 from aiohttp import StreamReader, web
 
 from gateway.errors import Busy, InvalidSyntax, InvalidValue, NotFound, TooLarge, UnsupportedMedia
-from gateway.flow.model import Target
-from gateway.flow.read import ReadQuery
+from gateway.flow.model import ReadQuery, Target
 from gateway.flow.target_port import ResourceType
 from gateway.scim.dialects import Dialect
-from gateway.scim.filters import Sort, parse_sort
-from gateway.scim.grammar import parse_filter
+from gateway.scim.filters import parse_sort
+from gateway.scim.grammar import Sort, parse_filter
 from gateway.scim.ingest import Document, ingest
 from gateway.scim.jsontext import parse_json
 from gateway.scim.members import take_member_operations

@@ -8,16 +8,14 @@ from typing import Final
 from aiohttp import web
 
 from gateway.errors import Forbidden, GatewayError, MethodNotAllowed, NotFound
-from gateway.flow.change import Changes
 from gateway.flow.change_event import Attempted
 from gateway.flow.journal_port import Resources
-from gateway.flow.model import Caller, Change, Target, named_keys
+from gateway.flow.model import Caller, Change, ChangeHandler, Target, named_keys
 from gateway.flow.read import Reads, query_all
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.log import correlation_id
-from gateway.scim.dialects import Dialect
 from gateway.scim.messages import Projection, is_known, list_response, parse_tags
-from gateway.server.auth import Authentication, Credential
+from gateway.server.auth import Authentication, Credential, Provider
 from gateway.server.discovery import discovery_document
 from gateway.server.request import (
     SERVED,
@@ -51,15 +49,6 @@ OPERATIONS: Final = {  # has an id in the path -> method -> operation
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
-    """How a provider speaks, and how it is told to come again."""
-
-    name: str
-    dialect: Dialect
-    busy_status: int
-
-
-@dataclass(frozen=True, slots=True)
 class ScimRequest:
     """One SCIM request, once it is known who asks for what."""
 
@@ -88,7 +77,7 @@ class ScimApi:
         providers: Mapping[str, Provider],
         authentication: Authentication,
         resources: Resources,
-        changes: Changes,
+        changes: ChangeHandler,
         reads: Reads,
     ) -> None:
         self._targets = targets

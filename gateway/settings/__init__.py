@@ -1,14 +1,12 @@
 """config.toml to frozen, typed settings: every fault at once, each with its path."""
 
+from gateway.address import Secret
 from gateway.settings.load import load_settings
 from gateway.settings.model import (
     AuditorSettings,
-    AuthSettings,
     JournalSettings,
     PresetPin,
     ProviderSettings,
-    RuleSettings,
-    Secret,
     ServerSettings,
     Settings,
     TargetSettings,
@@ -17,11 +15,9 @@ from gateway.settings.model import (
 
 __all__ = [
     "AuditorSettings",
-    "AuthSettings",
     "JournalSettings",
     "PresetPin",
     "ProviderSettings",
-    "RuleSettings",
     "Secret",
     "ServerSettings",
     "Settings",

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.errors import ConfigError, Fault
+from gateway.mapping.specs import nearest
 
 T = TypeVar("T", bound=BaseModel)
 V = TypeVar("V")
@@ -81,13 +81,6 @@ def parts(raw: object, path: str) -> Iterator[tuple[str, object]]:
         yield path, raw
 
 
-def nearest(word: str, known: Iterable[str], closeness: float = 0.6) -> str | None:
-    """Return the name most like a word, or None where none is."""
-    folded = {name.casefold(): name for name in known}
-    near = get_close_matches(word[:80].casefold(), folded, n=1, cutoff=closeness)
-    return folded[near[0]] if near else None
-
-
 def hint(word: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that names the nearest right word, or all of them."""
     names = sorted(known)
@@ -118,7 +111,7 @@ def _reason(detail: ErrorDetails, table: type[BaseModel]) -> str:
         case "extra_forbidden":
             known = [field.alias or name for name, field in table.model_fields.items()]
             return f"unknown key{hint(str(detail['loc'][-1]), known)}"
-        case "literal_error":
+        case "literal_error" | "enum":
             expected = detail["ctx"]["expected"].replace("'", '"')
             return f"must be {expected}"
         case kind:

@@ -6,7 +6,7 @@ Each function raises ValueError with a sentence in a user's words.
 import math
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -15,12 +15,26 @@ from phonenumbers import SUPPORTED_REGIONS
 from pydantic import PlainValidator
 
 from gateway.errors import InvalidFilter, InvalidPath
+from gateway.mapping.specs import nearest
 from gateway.scim.grammar import Filter, parse_filter, rfc_notation
 from gateway.scim.names import ENTERPRISE_USER, Attribute, is_urn, resource
 from gateway.scim.paths import Place, place
-from gateway.settings.faults import Faults, nearest
-from gateway.settings.model import Network
+from gateway.settings.faults import Faults
 
+AuditLevel = Literal["full", "masked", "hashed"]
+Dialect = Literal["rfc", "okta", "entra"]
+Durability = Literal["full", "normal"]
+OnDeactivate = Literal["send", "delete"]
+OnMissing = Literal["recreate", "error"]
+ReuseName = Literal["refuse", "take"]
+AdoptKey = Literal["externalId", "userName"]
+BusyStatus = Literal[429, 503]
+Inactive = Literal["move", "nsAccountLock", "userAccountControl"]
+MadeAttribute = Literal["cn", "sn", "sAMAccountName", "password"]
+GroupClass = Literal["groupOfNames", "groupOfUniqueNames", "posixGroup", "group"]
+Network = IPv4Network | IPv6Network
+
+RETENTION: Final = 400 * 86400.0  # seconds
 UNITS: Final[Mapping[str, float]] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # seconds
 LONGEST: Final = 3650 * 86400.0  # seconds; nothing here is meant to outlast ten years
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from gateway.address import Directory, External, Signing
 from gateway.settings.faults import Faults, at, read
 from gateway.settings.fields import is_loopback
-from gateway.settings.model import AuthSettings, LdapSettings, Secret
 from gateway.settings.secrets import Secrets
 from gateway.settings.tables import ExternalTable
 from gateway.settings.target_tables import LdapTable
@@ -30,7 +30,7 @@ class Way:
     """What else of a target decides whether its [ldap] is right."""
 
     url: str
-    auth: AuthSettings | None
+    auth: Signing | None
     sends_inactive: bool  # else who leaves is removed
 
 
@@ -57,9 +57,7 @@ def parse_ldap_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def load_ldap(
-    raw: Mapping[str, Any], path: str, faults: Faults, folder: Path, way: Way
-) -> LdapSettings | None:
+def load_ldap(raw: Mapping[str, Any], path: str, faults: Faults, folder: Path, way: Way) -> Directory | None:
     """Return where in a directory people and groups are; None where nothing can be made of it."""
     table = read(LdapTable, dict(raw), path, faults)
     if table is None or table.base is None:
@@ -73,7 +71,7 @@ def load_ldap(
     said |= {key: tuple(value) for key, value in said.items() if isinstance(value, list)}
     if table.ca is not None:
         said["ca"] = _file(table.ca, at(path, "ca"), faults, folder)
-    settings = LdapSettings(**said)
+    settings = Directory(**said)
     for key, reason in _faults_of(settings, way):
         faults.add(at(path, key), reason)
     if settings.base and way.auth and _is_in_clear(settings, way.url):
@@ -83,9 +81,7 @@ def load_ldap(
     return settings
 
 
-def load_external(
-    raw: object, path: str, faults: Faults, folder: Path, secrets: Secrets
-) -> AuthSettings | None:
+def load_external(raw: object, path: str, faults: Faults, folder: Path, secrets: Secrets) -> External | None:
     """Return the sign-in by what the connection itself says."""
     table = read(ExternalTable, raw, path, faults)
     if table is None:
@@ -94,19 +90,19 @@ def load_external(
         faults.add(path, "needs cert and key, or neither of them")
         return None
     if table.cert is None or table.key is None:
-        return AuthSettings("external", Secret(""))
+        return External()
     cert, key = (
         _file(name, at(path, what), faults, folder)
         for what, name in (("cert", table.cert), ("key", table.key))
     )
     if key is not None:
         secrets.warn_of_readers(key, at(path, "key"))
-    return AuthSettings("external", Secret(""), cert=cert, key=key)
+    return External(cert, key)
 
 
-def fault_of_external(settings: LdapSettings, way: Way) -> str | None:
+def fault_of_external(settings: Directory, way: Way) -> str | None:
     """Say why nobody could sign in by what the connection says, None where that is not so."""
-    if way.auth is None or way.auth.kind != "external" or way.url.startswith("ldapi:"):
+    if not isinstance(way.auth, External) or way.url.startswith("ldapi:"):
         return None
     is_secured = way.url.startswith("ldaps:") or settings.start_tls
     return (
@@ -114,7 +110,7 @@ def fault_of_external(settings: LdapSettings, way: Way) -> str | None:
     )
 
 
-def _faults_of(settings: LdapSettings, way: Way) -> Iterator[tuple[str, str]]:
+def _faults_of(settings: Directory, way: Way) -> Iterator[tuple[str, str]]:
     yield from _faults_of_texts(settings)
     yield from _faults_of_templates(settings)
     yield from _faults_of_leaving(settings, way)
@@ -122,7 +118,7 @@ def _faults_of(settings: LdapSettings, way: Way) -> Iterator[tuple[str, str]]:
         yield "start_tls", "is for ldap:// only"
 
 
-def _faults_of_texts(settings: LdapSettings) -> Iterator[tuple[str, str]]:
+def _faults_of_texts(settings: Directory) -> Iterator[tuple[str, str]]:
     for key in ("base", "inactive_base", "group_base"):
         text = getattr(settings, key)
         if text is not None and not _DN.fullmatch(text):
@@ -136,7 +132,7 @@ def _faults_of_texts(settings: LdapSettings) -> Iterator[tuple[str, str]]:
         yield "people", 'must be an LDAP filter in brackets, such as "(objectClass=inetOrgPerson)"'
 
 
-def _faults_of_templates(settings: LdapSettings) -> Iterator[tuple[str, str]]:
+def _faults_of_templates(settings: Directory) -> Iterator[tuple[str, str]]:
     for key, base in (("dn", "base"), ("group_dn", "group_base")):
         template = getattr(settings, key)
         names = _PLACEHOLDER.findall(template)
@@ -153,7 +149,7 @@ def _faults_of_templates(settings: LdapSettings) -> Iterator[tuple[str, str]]:
             yield key, f"must end with {{{base}}}: what is made elsewhere would not be found again"
 
 
-def _faults_of_leaving(settings: LdapSettings, way: Way) -> Iterator[tuple[str, str]]:
+def _faults_of_leaving(settings: Directory, way: Way) -> Iterator[tuple[str, str]]:
     if settings.inactive is None and way.sends_inactive:
         yield (
             "inactive",
@@ -170,7 +166,7 @@ def _is_below(dn: str, base: str) -> bool:
     return here.endswith(f",{above}")
 
 
-def _is_in_clear(settings: LdapSettings, url: str) -> bool:
+def _is_in_clear(settings: Directory, url: str) -> bool:
     host = urlsplit(url).hostname or ""
     return url.startswith("ldap:") and not settings.start_tls and not is_loopback(host)
 

@@ -7,16 +7,22 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from gateway.address import Secret
 from gateway.errors import ConfigError, Fault
 from gateway.settings.faults import Faults, at, hint, read
-from gateway.settings.fields import Address, parse_name, parse_network, parse_sqlite_url, parse_token_url
+from gateway.settings.fields import (
+    Address,
+    Network,
+    parse_name,
+    parse_network,
+    parse_sqlite_url,
+    parse_token_url,
+)
 from gateway.settings.model import (
     AlertSettings,
     AuditorSettings,
     JournalSettings,
-    Network,
     ProviderSettings,
-    Secret,
     ServerSettings,
     Settings,
     TargetSettings,

@@ -2,31 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeVar
+from typing import Literal, TypeVar
 
+from gateway.address import Directory, Secret, Signing
 from gateway.guide.data import Guide
-from gateway.mapping.specs import Office, Transform
+from gateway.mapping.rules import Rule, Unlisted
+from gateway.mapping.specs import Office
 from gateway.scim.grammar import Filter
-
-AuditLevel = Literal["full", "masked", "hashed"]
-Dialect = Literal["rfc", "okta", "entra"]
-Durability = Literal["full", "normal"]
-Unlisted = Literal["send", "hold", "drop"]
-OnInvalid = Literal["reject", "drop", "keep"]
-OnDeactivate = Literal["send", "delete"]
-OnMissing = Literal["recreate", "error"]
-ReuseName = Literal["refuse", "take"]
-AdoptKey = Literal["externalId", "userName"]
-BusyStatus = Literal[429, 503]
-Inactive = Literal["move", "nsAccountLock", "userAccountControl"]
-MadeAttribute = Literal["cn", "sn", "sAMAccountName", "password"]
-GroupClass = Literal["groupOfNames", "groupOfUniqueNames", "posixGroup", "group"]
-Network = IPv4Network | IPv6Network
-
-RETENTION: Final = 400 * 86400.0  # seconds
+from gateway.settings.fields import (
+    RETENTION,
+    AdoptKey,
+    AuditLevel,
+    BusyStatus,
+    Dialect,
+    Durability,
+    Network,
+    OnDeactivate,
+    OnMissing,
+    ReuseName,
+)
 
 V = TypeVar("V")
 
@@ -34,21 +30,6 @@ V = TypeVar("V")
 def frozen(table: Mapping[str, V]) -> Mapping[str, V]:
     """Return a read-only copy."""
     return MappingProxyType(dict(table))
-
-
-class Secret:
-    """A value that shows itself only to who calls `reveal`."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(hidden)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,61 +90,6 @@ class AuditorSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthSettings:
-    """How calls to a target are signed.
-
-    `secret` is the token, the password, the header's value or the client's secret; `external` has none.
-    """
-
-    kind: Literal["bearer", "basic", "header", "oauth2", "external"]
-    secret: Secret
-    scheme: str = "Bearer"  # the word before a bearer token, and before one of oauth2
-    user: str = ""  # of basic; of oauth2 the client's id
-    header: str = "Authorization"
-    token_url: str = ""  # of oauth2
-    scope: str = ""  # of oauth2; "": what the client may have
-    cert: Path | None = None  # of external
-    key: Path | None = None  # of external
-
-
-@dataclass(frozen=True, slots=True)
-class LdapSettings:
-    """Where in a directory people and groups are, and its habits."""
-
-    base: str
-    dn: str = "uid={userName},{base}"
-    people: str = "(objectClass=inetOrgPerson)"
-    object_classes: tuple[str, ...] = ("top", "person", "organizationalPerson", "inetOrgPerson")
-    id: str = "entryUUID"
-    user_name: str = "uid"
-    external_id: str = "employeeNumber"
-    password: str = "userPassword"  # noqa: S105 - an attribute's name
-    makes: tuple[str, ...] = ("cn", "sn")
-    inactive: Inactive | None = None  # None: nothing says it
-    inactive_base: str | None = None
-    group_base: str | None = None  # None: there are no groups
-    group_dn: str = "cn={displayName},{group_base}"
-    group_class: GroupClass = "groupOfNames"
-    group_external_id: str | None = None
-    start_tls: bool = False
-    ca: Path | None = None  # None: what the system trusts
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSettings:
-    """One rule, its paths in RFC notation and its transforms compiled."""
-
-    to: str
-    from_: tuple[str, ...]  # `*:name` is the core level or any extension
-    via: tuple[Transform, ...] = ()
-    when: Filter | None = None
-    default: Any = None
-    on_invalid: OnInvalid = "reject"
-    source: str = "config"  # or the preset: dialpad@1
-    path: str = ""  # where it is written: targets.dialpad.rules[0], dialpad@1.rules[0]
-
-
-@dataclass(frozen=True, slots=True)
 class PresetPin:
     """A preset and the revision of its rules."""
 
@@ -182,12 +108,12 @@ class TargetSettings:
     connector: str
     url: str  # web addresses without a slash at the end; sqlite: with an absolute path
     preset: PresetPin | None = None
-    auth: AuthSettings | None = None
-    rules: tuple[RuleSettings, ...] = ()
+    auth: Signing | None = None
+    rules: tuple[Rule, ...] = ()
     offices: Mapping[str, Office] = field(default_factory=lambda: frozen({}))
     options: Mapping[str, str] = field(default_factory=lambda: frozen({}))
     region: str | None = None
-    unlisted: Unlisted = "send"  # with a preset: hold
+    unlisted: Unlisted = Unlisted.SEND  # with a preset: hold
     require: tuple[tuple[str, ...], ...] = ()  # of each group of paths one must be present
     on_deactivate: OnDeactivate = "send"
     on_missing: OnMissing = "recreate"
@@ -211,7 +137,7 @@ class TargetSettings:
     max_removals: tuple[int, float] | None = None  # people, seconds; unless said: 50 an hour, embedded: none
     audit: AuditLevel = "full"
     guide: Guide = field(default_factory=Guide)  # what its preset tells people
-    ldap: LdapSettings | None = None  # of the connector `ldap`
+    ldap: Directory | None = None  # of the connector `ldap`
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,15 @@
 """A target's rules: the preset's and the file's, merged and compiled. Pure."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from gateway.errors import InvalidPath
-from gateway.mapping.specs import Office, Transform
+from gateway.mapping.rules import Rule
+from gateway.mapping.specs import Office, Transform, is_json
 from gateway.mapping.transforms import BadTransform, compile_transform
-from gateway.scim.paths import place
+from gateway.scim.paths import Place, place
+from gateway.scim.predicate import predicate
 from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.fields import read_path
-from gateway.settings.model import RuleSettings
 from gateway.settings.presets import Preset
 from gateway.settings.target_tables import RuleTable
 
@@ -26,7 +25,7 @@ class Rules:
         self._offices = offices
         self._flat = flat  # the target's entries are: LDAP
         self._faults = faults
-        self._rules: dict[Key, RuleSettings] = {}
+        self._rules: dict[Key, Rule] = {}
 
     def add_preset(self, preset: Preset, options: Mapping[str, str]) -> None:
         """Begin with the preset's rules."""
@@ -48,35 +47,42 @@ class Rules:
             else:
                 self._lay(rule, table)
 
-    def compiled(self) -> tuple[RuleSettings, ...]:
+    def compiled(self) -> tuple[Rule, ...]:
         return tuple(self._rules.values())
 
-    def _lay(self, rule: RuleSettings, table: RuleTable) -> None:
+    def _lay(self, rule: Rule, table: RuleTable) -> None:
         self._rules[_key(rule.to, table)] = rule
 
-    def _take_away(self, to: str, table: RuleTable, path: str) -> None:
+    def _take_away(self, to: Place, table: RuleTable, path: str) -> None:
         if self._rules.pop(_key(to, table), None) is None:
-            known = {rule.to for rule in self._rules.values()}
-            reason = f"the preset has no rule with this `to` and `when` to turn off{hint(to, known)}"
+            known = {rule.to.text for rule in self._rules.values()}
+            reason = f"the preset has no rule with this `to` and `when` to turn off{hint(to.text, known)}"
             self._faults.add(at(path, "to"), reason)
 
-    def _compile(self, table: RuleTable, path: str, source: str) -> RuleSettings:
+    def _compile(self, table: RuleTable, path: str, source: str) -> Rule:
         """Return the rule; where it has faults, what is left of it."""
         to = self._to(table.to, at(path, "to"))
-        if not _is_json(table.default):
+        if table.default is not None and not is_json(table.default):
             self._faults.add(at(path, "default"), "must be text, a number, true, false, a list or a table")
         sources = tuple(self._sources(table.from_, at(path, "from")))
         via = tuple(self._transforms(table.via, at(path, "via")))
-        return RuleSettings(
-            to, sources or (to,), via, table.when, table.default, table.on_invalid, source, path
+        return Rule(
+            to=to,
+            sources=tuple(map(place, sources)) or (to,),
+            via=via,
+            when=predicate(table.when) if table.when is not None else None,
+            default=table.default,
+            on_invalid=table.on_invalid,
+            label=f"{source}:{to.text}",
         )
 
-    def _to(self, text: str, path: str) -> str:
+    def _to(self, text: str, path: str) -> Place:
         if not text:
             self._faults.add(path, "is required")
         if text.startswith(ANYWHERE):
             self._faults.add(path, "`*:` can stand in `from` only: a target needs one place")
-        return read_path(text, path, self._faults, flat=self._flat) or text
+        right = read_path(text, path, self._faults, flat=self._flat)
+        return place(right) if right else Place(text, None, text, None, None)
 
     def _sources(self, raw: object, path: str) -> Iterator[str]:
         if isinstance(raw, list) and not raw:
@@ -98,24 +104,5 @@ class Rules:
                     self._faults.add(at(where, option) if option else where, reason)
 
 
-def _key(to: str, table: RuleTable) -> Key:
-    try:
-        where = place(to)
-    except InvalidPath:  # reported already
-        return to, repr(table.when)
-    spot = (where.urn, where.attribute, where.where, where.sub)
-    return repr(spot).casefold(), repr(table.when)
-
-
-def _is_json(value: object) -> bool:
-    match value:
-        case dict():
-            return all(_is_json(inner) for inner in value.values())
-        case list():
-            return all(_is_json(inner) for inner in value)
-        case float():
-            return math.isfinite(value)
-        case int():
-            return abs(value) < 2**63
-        case _:
-            return value is None or isinstance(value, str)
+def _key(to: Place, table: RuleTable) -> Key:
+    return repr((to.urn, to.attribute, to.where, to.sub)).casefold(), repr(table.when)

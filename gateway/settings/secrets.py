@@ -7,8 +7,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from gateway.address import Secret
 from gateway.settings.faults import Faults, at, parts, read
-from gateway.settings.model import Secret
 from gateway.settings.tables import SecretTable
 
 LONGEST: Final = 64 * 1024  # bytes of a secret's file

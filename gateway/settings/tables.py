@@ -9,16 +9,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.settings.fields import (
+    RETENTION,
+    Dialect,
+    Durability,
     ListenAddress,
     Seconds,
     TokenUrl,
     WebUrl,
     Word,
-)
-from gateway.settings.model import (
-    RETENTION,
-    Dialect,
-    Durability,
 )
 
 Positive = Annotated[int, Field(ge=1, le=100_000)]

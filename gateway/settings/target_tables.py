@@ -4,16 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
+from gateway.mapping.rules import OnInvalid, Unlisted
 from gateway.settings.fields import (
-    PatchWay,
-    Rate,
-    Region,
-    RemovalLimit,
-    Seconds,
-    SomeSeconds,
-    TextFilter,
-)
-from gateway.settings.model import (
     AdoptKey,
     AuditLevel,
     BusyStatus,
@@ -21,10 +13,15 @@ from gateway.settings.model import (
     Inactive,
     MadeAttribute,
     OnDeactivate,
-    OnInvalid,
     OnMissing,
+    PatchWay,
+    Rate,
+    Region,
+    RemovalLimit,
     ReuseName,
-    Unlisted,
+    Seconds,
+    SomeSeconds,
+    TextFilter,
 )
 from gateway.settings.tables import Positive, SomeText, Table
 
@@ -127,7 +124,8 @@ class RuleTable(Table):
         "transforms do not touch it.",
     )
     on_invalid: OnInvalid = Field(
-        default="reject",
+        default=OnInvalid.REJECT,
+        strict=False,  # TOML has texts
         description="What becomes of a value that a transform cannot use: `reject` refuses the "
         "change, `drop` leaves the target without it, `keep` sends it as it came; nobody "
         "who leaves is ever refused.",
@@ -189,6 +187,7 @@ class TargetTable(Table):
     )
     unlisted: Unlisted | None = Field(
         default=None,
+        strict=False,
         description="What becomes of an attribute that no rule names: `send` passes it on, `hold` "
         "keeps it for reads and never sends it, `drop` forgets it; with a preset the "
         "default is `hold`.",

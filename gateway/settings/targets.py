@@ -1,12 +1,15 @@
 """One [targets.NAME] table and its preset to settings."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.address import Basic, Bearer, Directory, Header, OAuth2, Signing
 from gateway.guide.data import Guide
+from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.specs import Office
+from gateway.scim.predicate import attributes_named
 from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.fields import is_in_clear, parse_sqlite_url, parse_web_url, read_path
 from gateway.settings.ldap import (
@@ -17,7 +20,7 @@ from gateway.settings.ldap import (
     missing_library,
     parse_ldap_url,
 )
-from gateway.settings.model import AuthSettings, LdapSettings, TargetSettings, frozen
+from gateway.settings.model import TargetSettings, frozen
 from gateway.settings.presets import Preset, load_guide, load_preset
 from gateway.settings.rules import Rules
 from gateway.settings.secrets import Secrets
@@ -101,13 +104,14 @@ class TargetReader:
         rest["ldap"] = self._ldap(connector, url or "", rest["auth"])
         if connector is None or url is None:
             return None
-        return TargetSettings(name, connector, url, **self._plain(), **rest)
+        target = TargetSettings(name, connector, url, **self._plain(), **rest)
+        return target if target.ldap is None else replace(target, ldap=looked_at(target.ldap, target))
 
     def _plain(self) -> dict[str, Any]:
         """Return what is taken as written, and the defaults that depend on other keys."""
         plain = {key: value for key, value in self._keys.items() if key in PLAIN}
         if self._preset:
-            plain.setdefault("unlisted", "hold")
+            plain.setdefault("unlisted", Unlisted.HOLD)
         if "timeout" in plain:
             plain.setdefault("settle", plain["timeout"])
         if "adopt_by" in self._keys:
@@ -141,7 +145,7 @@ class TargetReader:
         parse = URLS.get(connector or "")
         return self._faults.attempt(lambda text: parse(text, self._world.base), url, path) if parse else url
 
-    def _ldap(self, connector: str | None, url: str, auth: AuthSettings | None) -> LdapSettings | None:
+    def _ldap(self, connector: str | None, url: str, auth: Signing | None) -> Directory | None:
         path, written = at(self._path, "ldap"), self._table.ldap
         if connector != "ldap":
             if written is not None and connector is not None:
@@ -170,7 +174,9 @@ class TargetReader:
             self._faults.add(at(path, name), "there are options with a preset only")
         return frozen({})
 
-    def _rules(self, offices: Mapping[str, Office], options: Mapping[str, str], connector: str | None) -> Any:
+    def _rules(
+        self, offices: Mapping[str, Office], options: Mapping[str, str], connector: str | None
+    ) -> tuple[Rule, ...]:
         rules = Rules(offices, self._faults, flat=connector == "ldap")
         if self._preset is not None:
             rules.add_preset(self._preset, options)
@@ -190,7 +196,7 @@ class TargetReader:
             found = [read_path(text, where, self._faults) for where, text in parts(group, path)]
             yield tuple(text for text in found if text is not None)
 
-    def _auth(self, connector: str | None) -> AuthSettings | None:
+    def _auth(self, connector: str | None) -> Signing | None:
         written = self._table.auth
         path = at(self._path, "auth")
         if written is None:
@@ -209,26 +215,26 @@ class TargetReader:
             return None
         return self._signing(kinds[0], table, at(path, kinds[0]))
 
-    def _signing(self, kind: str, table: AuthTable, path: str) -> AuthSettings | None:
+    def _signing(self, kind: str, table: AuthTable, path: str) -> Signing | None:
         secrets = self._world.secrets
         match kind:
             case "bearer":
                 secret = secrets.outbound(table.bearer, path)
-                return AuthSettings("bearer", secret, scheme=table.scheme) if secret else None
+                return Bearer(secret, table.scheme) if secret else None
             case "basic":
                 basic = read(BasicTable, table.basic, path, self._faults)
                 secret = secrets.outbound(basic.password, at(path, "password")) if basic else None
-                return AuthSettings("basic", secret, user=basic.user) if basic and secret else None
+                return Basic(basic.user, secret) if basic and secret else None
             case "header":
                 header = read(HeaderTable, table.header, path, self._faults)
                 secret = secrets.outbound(header.value, at(path, "value")) if header else None
-                return AuthSettings("header", secret, header=header.name) if header and secret else None
+                return Header(header.name, secret) if header and secret else None
             case "external":
                 return load_external(table.external, path, self._faults, self._world.base, secrets)
             case _:
                 return self._oauth2(table, path)
 
-    def _oauth2(self, table: AuthTable, path: str) -> AuthSettings | None:
+    def _oauth2(self, table: AuthTable, path: str) -> Signing | None:
         client = read(OAuth2Table, table.oauth2, path, self._faults)
         if client is None:
             return None
@@ -237,14 +243,17 @@ class TargetReader:
         secret = self._world.secrets.outbound(client.client_secret, at(path, "client_secret"))
         if secret is None:
             return None
-        return AuthSettings(
-            "oauth2",
-            secret,
-            table.scheme,
-            user=client.client_id,
-            token_url=client.token_url,
-            scope=client.scope or "",
-        )
+        return OAuth2(client.token_url, client.client_id, secret, client.scope or "", table.scheme)
+
+
+def looked_at(directory: Directory, target: TargetSettings) -> Directory:
+    """Return the directory with what of it is looked at: attributes that a rule or `protect` names."""
+    if target.unlisted is Unlisted.SEND:
+        return directory
+    ruled = (rule.to.attribute for rule in target.rules)
+    named = (path.attr for path in attributes_named(target.protect)) if target.protect is not None else ()
+    lists = (rule.to.text for rule in target.rules if any(step.name == "split" for step in rule.via))
+    return replace(directory, attributes=tuple(dict.fromkeys((*ruled, *named))), lists=tuple(lists))
 
 
 def _written(table: TargetTable) -> dict[str, Any]:

@@ -5,9 +5,9 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
-from gateway.admin.alerts import Watch
+from gateway.admin.alerts import CallObserver
 from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError, Throttled, Update
-from gateway.targets.address import OpenTarget, TargetFinding
+from gateway.targets.transport import OpenTarget, TargetFinding
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,30 +64,30 @@ class Limits:
             await self._sleep(mine - now)
 
 
-class Unwatched:
-    """Nobody hears of calls, and no pause holds them up."""
+class NoObserver:
+    """Observes nothing, and lets every call go out."""
 
     def admit(self, target: str) -> None:
         """Let every call go out."""
 
     def called(self, target: str, seconds: float, error: TargetError | None) -> None:
-        """Tell nobody."""
+        """Nothing."""
 
 
 class Gate:
-    """A connector whose calls are kept within limits, timed and told of; no change passes a pause."""
+    """A connector whose calls are kept within limits, timed and observed; no change passes a pause."""
 
     def __init__(
         self,
         target: OpenTarget,
         name: str,
-        watch: Watch | None = None,
+        observer: CallObserver | None = None,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,  # seconds
     ) -> None:
         self._target = target
         self._name = name
-        self._watch = watch or Unwatched()
+        self._observer = observer or NoObserver()
         self._limits = limits or Limits()
         self._clock = clock
 
@@ -118,15 +118,15 @@ class Gate:
     async def _call(
         self, alters: bool, call: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs
     ) -> T:
-        """Make a call in its turn, and tell what came of it; raises Throttled, and Paused in a pause."""
+        """Make a call in its turn, and say how it ended; raises Throttled, and Paused in a pause."""
         async with self._limits:
             if alters:
-                self._watch.admit(self._name)
+                self._observer.admit(self._name)
             begun = self._clock()
             try:
                 answer = await call(*args, **named)
             except TargetError as error:
-                self._watch.called(self._name, self._clock() - begun, error)
+                self._observer.called(self._name, self._clock() - begun, error)
                 raise
-            self._watch.called(self._name, self._clock() - begun, None)
+            self._observer.called(self._name, self._clock() - begun, None)
             return answer

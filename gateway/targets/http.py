@@ -5,10 +5,10 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
+from gateway.address import Auth
 from gateway.flow.target_port import Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
-from gateway.targets.address import Auth, Call, HttpReply
-from gateway.targets.scim.answers import readable
+from gateway.targets.transport import Call, HttpReply, readable
 from gateway.version import VERSION
 
 MAX_BYTES: Final = 8 * 1024 * 1024  # of an answer, after decompression
@@ -47,7 +47,7 @@ class HttpTransport:
         secrets = auth.secrets() if auth else ()
         self._secrets = tuple(secret.encode() for secret in secrets if len(secret) >= MIN_SECRET)
 
-    async def carry(self, call: Call) -> HttpReply:
+    async def send(self, call: Call) -> HttpReply:
         """Send the call once; raises Unreachable, Silent or Nonsense where no whole answer came back."""
         try:
             async with self._session.request(

@@ -12,11 +12,11 @@ from urllib.parse import quote_plus, urlencode
 import aiohttp
 import orjson
 
+from gateway.address import Bearer, OAuth2, Secret
 from gateway.flow.target_port import Denied, Nonsense, Silent, TargetError, Throttled, Unreachable
 from gateway.log import get_logger
-from gateway.targets.address import Bearer, Call, HttpReply, OAuth2
 from gateway.targets.http import HttpTransport
-from gateway.targets.scim.answers import readable, retry_after
+from gateway.targets.transport import Call, HttpReply, readable, retry_after
 
 DEFAULT_LIFE: Final = (
     300.0  # seconds of a token whose answer does not say; RFC 6749 section 5.1 leaves it open
@@ -169,21 +169,21 @@ class OAuthTransport:
         self._oauth2 = oauth2
         self._timeout = timeout
         self._clock = clock
-        self._client = Client(oauth2.client_id, oauth2.client_secret)
+        self._client = Client(oauth2.client_id, oauth2.client_secret.reveal())
         self._endpoint = HttpTransport(session, self._client, timeout, MAX_BYTES, "the token endpoint")
         self._held: Held | None = None
         self._fetching: asyncio.Task[Held] | None = None
 
-    async def carry(self, call: Call) -> HttpReply:
+    async def send(self, call: Call) -> HttpReply:
         """Send the call; where a token that was held is refused, once more with a new one.
 
-        401 means that the target did nothing. Raises as `HttpTransport.carry`, and what `read_token` raises.
+        401 means that the target did nothing. Raises as `HttpTransport.send`, and what `read_token` raises.
         """
         held = self._current()
-        reply = await (held or await self._new()).transport.carry(call)
+        reply = await (held or await self._new()).transport.send(call)
         if held is None or reply.status != 401:
             return reply
-        return await (await self._instead_of(held)).transport.carry(call)
+        return await (await self._instead_of(held)).transport.send(call)
 
     def _current(self) -> Held | None:
         return self._held if self._held and self._clock() < self._held.until else None
@@ -201,12 +201,14 @@ class OAuthTransport:
 
     async def _fetch(self) -> Held:
         try:
-            reply = await self._endpoint.carry(token_call(self._oauth2))
+            reply = await self._endpoint.send(token_call(self._oauth2))
             token = read_token(reply, time.time(), self._client.hide)
         except TargetError as error:
             self._explain(error)
         else:
-            signing = HttpTransport(self._session, Bearer(token.value, self._oauth2.scheme), self._timeout)
+            signing = HttpTransport(
+                self._session, Bearer(Secret(token.value), self._oauth2.scheme), self._timeout
+            )
             self._held = Held(signing, self._clock() + token.seconds)
             return self._held
         finally:

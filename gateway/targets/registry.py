@@ -8,22 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway.targets.address import (
-    Auth,
-    Basic,
-    Bearer,
-    External,
-    Header,
-    OAuth2,
-    OpenTarget,
-    TargetAddress,
-    Transport,
-)
+from gateway.address import Auth, Basic, Bearer, External, Header, OAuth2, TargetAddress
+from gateway.targets.transport import OpenTarget, Transport
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from gateway.admin.alerts import Watch
+    from gateway.admin.alerts import CallObserver
 
 __all__ = [
     "CONNECTORS",
@@ -47,7 +38,7 @@ class Shared:
 
     session: "aiohttp.ClientSession"
     on_fatal: Callable[[str], None]  # called where a file is damaged and the process must end
-    watch: "Watch | None" = None  # who hears of every call
+    observer: "CallObserver | None" = None  # of every call
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +55,10 @@ async def open_connector(name: str, address: TargetAddress, shared: Shared) -> O
     from gateway.targets.gate import Gate, Limits
 
     target = await CONNECTORS[name].open(address, shared)
-    if shared.watch is None and address.rate is None and address.concurrency is None:
+    if shared.observer is None and address.rate is None and address.concurrency is None:
         return target
     limits = Limits(address.rate, address.concurrency, patience=address.timeout)
-    return Gate(target, address.name, shared.watch, limits)
+    return Gate(target, address.name, shared.observer, limits)
 
 
 async def _open_embedded(address: TargetAddress, shared: Shared) -> OpenTarget:

@@ -5,8 +5,8 @@ from typing import Final
 
 from gateway.flow.target_port import CannotFilter, Page, Query, ResourceType
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison
-from gateway.targets.address import OpenTarget, TargetFinding
 from gateway.targets.scim.abilities import IGNORED
+from gateway.targets.transport import OpenTarget, TargetFinding
 
 USER: Final = ResourceType.USER
 KEYS: Final = ("externalId", "userName")  # what people are looked up by before a create that is in doubt

@@ -1,6 +1,6 @@
 """What is said of an erasure, and what never is."""
 
-from gateway.admin.acts import Erased, ErasureDesk, Kept
+from gateway.admin.acts import Erased, Kept, erase_person
 
 KEPT = (Kept("phonebook", "the person is active there"),)
 
@@ -20,7 +20,7 @@ class Files:
 async def test_an_erasure_leaves_an_event_without_the_name():
     files = Files(Erased("d1gest", (3, 17), 1, ("phonebook",)))
 
-    assert await ErasureDesk(files, lambda: "e-1").erase("ann@example.com") == files.erased
+    assert await erase_person(files, "ann@example.com", "e-1") == files.erased
     (event,) = files.told
     assert (files.asked, event.id) == (["ann@example.com"], "e-1")
     assert event.fields["event"] == "erase"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.admin.acts import Pauses
-from gateway.admin.alerts import Watcher
+from gateway.admin.alerts import TargetMonitor
 from gateway.errors import Busy
 from gateway.flow.journal_port import OperationState
 from gateway.flow.recovery import Recovery
@@ -113,7 +113,7 @@ async def test_a_change_under_way_is_not_sent_once_more(gateway, pauses) -> None
         await pauses.pause("phonebook")
 
     gateway.services = replace(gateway.services, paused_since=pauses.since, sleep=sleep)
-    watched = Gate(gateway.fake, "phonebook", Watcher(gateway.services))
+    watched = Gate(gateway.fake, "phonebook", TargetMonitor(gateway.services))
     gateway.target = replace(gateway.target, connector=watched)
     gateway.fake.faults = [Unreachable("no connection")]
 

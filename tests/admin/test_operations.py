@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.admin.operations import OperationDesk
+from gateway.admin.operations import drop_operation, release_removals, retry_operation
 from gateway.errors import Busy
 from gateway.flow.journal_port import (
     Intent,
@@ -18,16 +18,18 @@ from gateway.flow.journal_port import (
     State,
     Transition,
 )
+from gateway.flow.model import Services
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Denied, ResourceType, TargetError, Unreachable
 from tests.support.house import House
 
-Act = Callable[[OperationDesk, str], Awaitable[Any]]
+Act = Callable[[Services, str], Awaitable[Any]]
 
+TARGETS = ("other", "phonebook")
 ACTS: dict[str, Act] = {
-    "retry": lambda desk, id: desk.retry(id),
-    "drop": lambda desk, id: desk.drop(id),
-    "release": lambda desk, _: desk.release("phonebook"),
+    "retry": lambda services, id: retry_operation(services, TARGETS, id),
+    "drop": drop_operation,
+    "release": lambda services, _: release_removals(services, "phonebook"),
 }
 INTENT = Intent(
     op_id="op-1",
@@ -46,10 +48,6 @@ INTENT = Intent(
 )
 ANN = {"userName": "ann", "externalId": "00u1"}
 LEAVE = {"Operations": [{"op": "replace", "value": {"active": False}}]}
-
-
-def desk(gateway: House) -> OperationDesk:
-    return OperationDesk(gateway.services, ("other", "phonebook"))
 
 
 async def standing(gateway: House, standing: OperationState, reason: str | None = "no answer") -> Operation:
@@ -95,7 +93,7 @@ async def test_what_an_act_makes_of_an_operation(
     gateway = house()
     await standing(gateway, OperationState(before))
 
-    assert await ACTS[act](desk(gateway), "op-1") == done
+    assert await ACTS[act](gateway.services, "op-1") == done
 
     assert await left(gateway) == after
 
@@ -104,7 +102,7 @@ async def test_what_an_act_makes_of_an_operation(
 async def test_there_is_nothing_to_do_to_an_operation_that_is_not_there(house, act: str) -> None:
     gateway = house()
 
-    assert await ACTS[act](desk(gateway), "op-2") is False
+    assert await ACTS[act](gateway.services, "op-2") is False
     assert await gateway.events() == []
 
 
@@ -122,7 +120,7 @@ async def test_each_act_leaves_its_event(house, act: str, before: str, names: li
     gateway = house()
     await standing(gateway, OperationState(before))
 
-    await ACTS[act](desk(gateway), "op-1")
+    await ACTS[act](gateway.services, "op-1")
 
     events = await gateway.events()
     assert [event["event"] for event in events] == names
@@ -135,7 +133,7 @@ async def test_each_act_leaves_its_event(house, act: str, before: str, names: li
 async def test_a_release_says_how_many_were_let_go(house) -> None:
     gateway = house()
 
-    assert await desk(gateway).release("phonebook") == 0
+    assert await release_removals(gateway.services, "phonebook") == 0
 
     (event,) = await gateway.events()
     assert (event["event"], event["target"]["name"]) == ("removals.released", "phonebook")
@@ -146,7 +144,7 @@ async def test_a_release_lets_nobody_go_at_another_target(house) -> None:
     gateway = house()
     await standing(gateway, OperationState.HELD)
 
-    assert await desk(gateway).release("other") == 0
+    assert await release_removals(gateway.services, "other") == 0
     assert await left(gateway) == [("held", LATER, 7)]
 
 
@@ -154,22 +152,31 @@ async def test_what_is_retried_keeps_its_reason_until_it_is_tried(house) -> None
     gateway = house()
     await standing(gateway, OperationState.DEAD, "Denied: 401")
 
-    await desk(gateway).retry("op-1")
+    await retry_operation(gateway.services, TARGETS, "op-1")
 
     (operation,) = await gateway.services.operations.open("phonebook", ())
     assert operation.reason == "Denied: 401"
 
 
 @pytest.mark.parametrize(
-    ("act", "done", "after"), [("drop", True, []), ("retry", False, [("dead", LATER, 7)])]
+    ("act", "done", "after"),
+    [
+        pytest.param(drop_operation, True, [], id="drop"),
+        pytest.param(
+            lambda services, id: retry_operation(services, ("other",), id),
+            False,
+            [("dead", LATER, 7)],
+            id="retry",
+        ),
+    ],
 )
 async def test_what_a_target_left_that_is_no_longer_configured_can_only_be_dropped(
-    house, act: str, done: bool, after: list[Any]
+    house, act: Act, done: bool, after: list[Any]
 ) -> None:
     gateway = house()
     await standing(gateway, OperationState.DEAD)
 
-    assert await ACTS[act](OperationDesk(gateway.services, ("other",)), "op-1") is done
+    assert await act(gateway.services, "op-1") is done
     assert await left(gateway) == after
 
 
@@ -190,7 +197,7 @@ async def test_what_is_retried_goes_at_the_next_sweep(house) -> None:
 
     await Recovery(gateway.services).sweep(gateway.target)
     assert gateway.fake.entries["t1"]["active"] is True  # not due yet
-    await desk(gateway).retry(id)
+    await retry_operation(gateway.services, TARGETS, id)
     await Recovery(gateway.services).sweep(gateway.target)
 
     assert gateway.fake.entries["t1"]["active"] is False
@@ -202,7 +209,7 @@ async def test_what_is_dropped_is_not_sent_and_frees_its_keys(house) -> None:
     gateway, id = await unsettled(house, *[Unreachable("refused")] * 3)
     sent = gateway.fake.writes
 
-    await desk(gateway).drop(id)
+    await drop_operation(gateway.services, id)
     gateway.clock[0] += 3600
     await Recovery(gateway.services).sweep(gateway.target)
 
@@ -220,7 +227,7 @@ async def test_a_resource_is_free_once_its_operation_is_dropped(house, standing:
             "patch", {"Operations": [{"op": "replace", "path": "title", "value": "Boss"}]}, "t1"
         )
 
-    await desk(gateway).drop(id)
+    await drop_operation(gateway.services, id)
 
     assert (await gateway.send("patch", LEAVE, "t1")).status == 200
 
@@ -230,7 +237,7 @@ async def test_what_was_seen_of_a_dropped_operation_is_not_trusted(house) -> Non
     gateway.services.entry_cache.note("phonebook", ResourceType.USER, {"id": "t1"})
     await standing(gateway, OperationState.DOUBT)
 
-    await desk(gateway).drop("op-1")
+    await drop_operation(gateway.services, "op-1")
 
     assert gateway.services.entry_cache.recall("phonebook", ResourceType.USER, "t1", 60) is None
 
@@ -242,7 +249,7 @@ async def test_an_operation_that_somebody_works_on_is_left_to_them(house, act: s
 
     async with gateway.services.locks.hold("phonebook", INTENT.keys[1:], patience=0):
         with pytest.raises(Busy, match="still under way"):
-            await ACTS[act](desk(gateway), "op-1")
+            await ACTS[act](gateway.services, "op-1")
 
     assert await left(gateway) == [("doubt", LATER, 7)]
     assert await gateway.events() == []
@@ -285,9 +292,7 @@ async def test_who_comes_too_late_changes_nothing(house, act: str, before: str, 
     await standing(gateway, OperationState(before))
     raced: Any = Raced(gateway.services.operations, race)
 
-    done = await ACTS[act](
-        desk(replace(gateway, services=replace(gateway.services, operations=raced))), "op-1"
-    )
+    done = await ACTS[act](replace(gateway.services, operations=raced), "op-1")
 
     assert not done
     acts = {"operation.retried", "operation.dropped", "operation.released"}
@@ -309,4 +314,4 @@ async def test_an_operation_settled_between_two_looks_is_not_there(house) -> Non
     fleeting: Any = Fleeting(gateway.services.operations, settled)
     services = replace(gateway.services, operations=fleeting)
 
-    assert await OperationDesk(services, ("phonebook",)).drop("op-1") is False
+    assert await drop_operation(services, "op-1") is False

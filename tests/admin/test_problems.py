@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from gateway.admin.problems import Fate, Trouble, parse_problems, troubles_in, troubles_of
-from gateway.mapping.rules import OnInvalid, Problem, make_rule
+from gateway.mapping.rules import OnInvalid, Problem
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
+from tests.support.rules import make_rule
 
 ANN: dict[str, Any] = {"userName": "ann", "externalId": "00u1", "active": True}
 WORK = 'phoneNumbers[type eq "work"].value'

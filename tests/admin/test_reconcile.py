@@ -12,12 +12,12 @@ from gateway.flow.change import Changes
 from gateway.flow.journal_port import Intent, Key, State
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Broken, Conflict, Denied, Refused, ResourceType, TargetError
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.grammar import parse_filter
 from gateway.scim.predicate import predicate
 from tests.support.house import USER, FakeTarget, House
+from tests.support.rules import make_rule
 
 ANN: dict[str, Any] = {
     "userName": "ann@example.com",

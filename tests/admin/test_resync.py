@@ -14,10 +14,10 @@ from gateway.flow.change import Changes
 from gateway.flow.journal_port import StaleFence
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Broken, Denied, Refused, ResourceType, Throttled
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from tests.support.house import FakeTarget, House
+from tests.support.rules import make_rule
 
 LEAVE = {"Operations": [{"op": "replace", "value": {"active": False}}]}
 

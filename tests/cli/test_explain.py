@@ -194,12 +194,12 @@ def test_many_are_told_to_people_who_ask_for_text(run):
     assert ended.out.count("cx: rejected\n") == 2
 
 
-SHEET = f"userName,externalId,title,{WORK}\nann,1,Agent,+44 20 7946 0123\nbob,2,,07\ncid,3,,08\n"
+CSV_COLUMNS = f"userName,externalId,title,{WORK}\nann,1,Agent,+44 20 7946 0123\nbob,2,,07\ncid,3,,08\n"
 SUMMARY = {"target": "cx", "accepted": 0, "rejected": 3}
 
 
 def test_a_summary_counts_each_problem_once(run):
-    ended = run("explain", "cx", "--summary", stdin=SHEET)
+    ended = run("explain", "cx", "--summary", stdin=CSV_COLUMNS)
 
     summary = json.loads(ended.out)
     assert ended.status == 1
@@ -211,7 +211,7 @@ def test_a_summary_counts_each_problem_once(run):
 
 
 def test_a_summary_can_be_for_people(run):
-    ended = run("explain", "cx", "--summary", "--format", "text", stdin=SHEET)
+    ended = run("explain", "cx", "--summary", "--format", "text", stdin=CSV_COLUMNS)
 
     first, head, *rows = ended.out.splitlines()
     assert first == "cx: 0 accepted, 3 rejected"

@@ -29,13 +29,13 @@ from gateway.flow.target_port import (
     Throttled,
     Unreachable,
 )
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import ENTERPRISE_USER
 from gateway.scim.predicate import predicate
 from tests.support.house import FakeTarget, without_groups
+from tests.support.rules import make_rule
 
 ANN: dict[str, Any] = {
     "userName": "ann@example.com",

@@ -9,8 +9,8 @@ import pytest
 
 from gateway.errors import Busy, GatewayError, JournalUnavailable, Uniqueness
 from gateway.flow.target_port import Attributes, Broken, Denied, Silent, TargetError, Throttled, Unreachable
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
+from tests.support.rules import make_rule
 from tests.support.running import LEAVE, Running, make_running
 
 ANN: Attributes = {"userName": "ann@x", "externalId": "1", "title": "A", "active": True}

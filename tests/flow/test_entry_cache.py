@@ -74,7 +74,7 @@ def test_only_so_many_are_remembered_the_newest(entry_cache, monkeypatch: pytest
 
 
 def test_an_answer_counts_from_when_its_read_was_sent(entry_cache, clock) -> None:
-    asked = entry_cache.moment()
+    asked = entry_cache.tick()
     clock[0] += 4
     entry_cache.note("phonebook", USER, ANN, asked)
     clock[0] += 1
@@ -83,7 +83,7 @@ def test_an_answer_counts_from_when_its_read_was_sent(entry_cache, clock) -> Non
 
 
 def test_an_older_read_does_not_take_the_place_of_newer_knowledge(entry_cache) -> None:
-    asked = entry_cache.moment()
+    asked = entry_cache.tick()
     entry_cache.note("phonebook", USER, ANN | {"title": "Boss"})
 
     entry_cache.note("phonebook", USER, ANN, asked)
@@ -92,19 +92,19 @@ def test_an_older_read_does_not_take_the_place_of_newer_knowledge(entry_cache) -
 
 
 def test_an_older_read_does_not_bring_back_what_was_forgotten(entry_cache) -> None:
-    asked = entry_cache.moment()
+    asked = entry_cache.tick()
     entry_cache.forget("phonebook", USER, "1")
 
     entry_cache.note("phonebook", USER, ANN, asked)
     stale = entry_cache.recall("phonebook", USER, "1", 5)
-    entry_cache.note("phonebook", USER, ANN, entry_cache.moment())
+    entry_cache.note("phonebook", USER, ANN, entry_cache.tick())
 
     assert (stale, entry_cache.recall("phonebook", USER, "1", 5)) == (None, ANN)
 
 
 def test_an_older_read_does_not_bring_back_what_there_was_no_room_for(entry_cache, monkeypatch) -> None:
     monkeypatch.setattr(module, "MOST", 1)
-    asked = entry_cache.moment()
+    asked = entry_cache.tick()
     entry_cache.forget("phonebook", USER, "1")
     entry_cache.note("phonebook", USER, ANN | {"id": "2"})
 

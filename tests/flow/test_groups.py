@@ -7,10 +7,11 @@ from structlog.testing import capture_logs
 
 from gateway.errors import Busy, NotFound, Uniqueness
 from gateway.flow.change import Changes
+from gateway.flow.groups import Deliveries
 from gateway.flow.journal_port import Outcome
-from gateway.flow.read import ReadQuery, Reads
+from gateway.flow.model import ReadQuery
+from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
-from gateway.flow.sweep import Deliveries
 from gateway.flow.target_port import Attributes, Broken, ResourceType, Silent, Throttled, Update
 from gateway.scim.grammar import parse_filter
 from tests.support.house import GROUP, FakeTarget, House, make_house

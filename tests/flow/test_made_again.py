@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from gateway.errors import NotFound
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
+from tests.support.rules import make_rule
 
 ANN: dict[str, Any] = {"userName": "ann@example.com", "externalId": "00u1", "title": "Agent"}
 

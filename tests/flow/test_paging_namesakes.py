@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
+from tests.support.rules import make_rule
 
 DIGITS = TargetMapping([make_rule("externalId", via=[compile_transform("digits", {})])])
 

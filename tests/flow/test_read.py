@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import BadTarget, Busy, GatewayError, InvalidFilter, InvalidValue, NotFound
-from gateway.flow.read import ReadQuery, Reads
+from gateway.flow.model import ReadQuery
+from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import (
     Broken,
@@ -23,12 +24,12 @@ from gateway.flow.target_port import (
     Throttled,
     Unreachable,
 )
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.grammar import parse_filter
 from gateway.scim.predicate import predicate
 from tests.support.house import FakeTarget, without_groups
+from tests.support.rules import make_rule
 
 ANN: dict[str, Any] = {
     "userName": "Ann@example.com",

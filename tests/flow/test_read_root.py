@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from gateway.errors import InvalidFilter
-from gateway.flow.read import ReadQuery, Reads, query_all
+from gateway.flow.model import ReadQuery
+from gateway.flow.read import Reads, query_all
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Page
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.scim.grammar import parse_filter
 from tests.support.house import House, without_groups
+from tests.support.rules import make_rule
 
 
 async def staffed(house: Any, mapping: TargetMapping | None = None) -> House:

@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.read import ReadQuery, Reads
+from gateway.flow.model import ReadQuery
+from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Page, Query, ResourceType
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.filters import parse_sort, rank
 from gateway.scim.grammar import parse_filter
 from tests.support.house import FakeTarget, House
+from tests.support.rules import make_rule
 
 TABLE = compile_transform({"name": "map", "table": {"CSR": "Agent", "BOSS": "Zar"}, "otherwise": "keep"}, {})
 TITLES = TargetMapping([make_rule("title", via=[TABLE])])

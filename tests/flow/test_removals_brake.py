@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.admin.operations import OperationDesk
+from gateway.admin.operations import drop_operation, release_removals
 from gateway.errors import Busy
 from gateway.flow.change import Changes
 from gateway.flow.entry_cache import EntryCache
@@ -54,7 +54,7 @@ async def braked(house: Callable[..., House], **policy: Any) -> House:
 
 
 async def release(gateway: House) -> int:
-    return await OperationDesk(gateway.services, ("phonebook",)).release("phonebook")
+    return await release_removals(gateway.services, "phonebook")
 
 
 async def sweep(gateway: House) -> None:
@@ -203,7 +203,7 @@ async def test_a_release_outlives_the_process(house) -> None:
 async def test_what_was_removed_before_a_release_counts_no_more(house) -> None:
     gateway = await braked(house)
     (operation,) = await gateway.services.operations.open("phonebook", ())
-    await OperationDesk(gateway.services, ("phonebook",)).drop(operation.intent.op_id)
+    await drop_operation(gateway.services, operation.intent.op_id)
     gateway.clock[0] += 1
     await release(gateway)
 
@@ -216,7 +216,7 @@ async def test_a_dropped_removal_leaves_the_brake_on(house) -> None:
     gateway = await braked(house)
     (operation,) = await gateway.services.operations.open("phonebook", ())
 
-    await OperationDesk(gateway.services, ("phonebook",)).drop(operation.intent.op_id)
+    await drop_operation(gateway.services, operation.intent.op_id)
     with pytest.raises(Busy):
         await leave(gateway, "t3")
 

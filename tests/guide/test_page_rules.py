@@ -8,9 +8,9 @@ from gateway.guide.data import Guide, GuideRow, ProviderKind, Subject
 from gateway.guide.page import guide
 from gateway.guide.parts import code, plain, table
 from gateway.guide.rows import rows_of
-from gateway.mapping.rules import make_rule
 from gateway.mapping.transforms import compile_transform
 from tests.support.pages import cells, section
+from tests.support.rules import make_rule
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"

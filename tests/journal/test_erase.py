@@ -2,12 +2,13 @@
 
 import random
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from itertools import count
 
 import pytest
 
-from gateway.admin.acts import ErasureDesk, Kept
+from gateway.admin.acts import Erased, Kept, erase_person
 from gateway.audit.event import Event, Personal
 from gateway.audit.masking import Masking, hashing, masked
 from gateway.audit.query import AuditQuery
@@ -30,9 +31,9 @@ pytestmark = pytest.mark.usefixtures("form")
 
 
 @pytest.fixture
-def desk(sqlite):
+def erase_named(sqlite) -> Callable[[str], Awaitable[Erased]]:
     ids = count(1)
-    return ErasureDesk(sqlite.retention, lambda: f"erasure-{next(ids)}")
+    return lambda name: erase_person(sqlite.retention, name, f"erasure-{next(ids)}")
 
 
 @pytest.fixture
@@ -81,11 +82,13 @@ def everywhere(path):
     return b"".join(file.read_bytes() for file in path.parent.iterdir())
 
 
-async def test_a_persons_values_leave_and_that_something_was_done_to_them_stays(desk, remember, path, sqlite):
+async def test_a_persons_values_leave_and_that_something_was_done_to_them_stays(
+    erase_named, remember, path, sqlite
+):
     for name in ("Ann", "Bob", "ANN"):
         await remember(name, id=name.lower())
 
-    erased = await desk.erase("ann")
+    erased = await erase_named("ann")
     assert (erased.events, erased.originals, erased.kept, erased.is_done) == ((1, 3), (), (), True)
     assert judged(path) == "whole"
     newest, third, _, first = await sqlite.trail.page(None, 9, None, None)
@@ -99,33 +102,33 @@ async def test_a_persons_values_leave_and_that_something_was_done_to_them_stays(
     assert "ann" not in str(newest).casefold()
 
 
-async def test_others_keep_theirs(desk, remember, path):
+async def test_others_keep_theirs(erase_named, remember, path):
     for name in ("Ann", "Bob", "Joann"):
         await remember(name, id=name.lower())
 
-    await desk.erase("Ann")
+    await erase_named("Ann")
     assert names(path)[:3] == [(None, False), ("Bob", True), ("Joann", True)]
 
 
-async def test_the_history_of_who_was_erased_is_the_erasure(desk, remember, path):
+async def test_the_history_of_who_was_erased_is_the_erasure(erase_named, remember, path):
     await remember("Ann")
-    await desk.erase("Ann")
+    await erase_named("Ann")
 
     with closing(read_only(path)) as connection:
         assert list(told(connection, path, AuditQuery(name="ann"))) == [2]
 
 
 @pytest.mark.parametrize("name", ["Ann", ""], ids=["unknown", "empty"])
-async def test_nobody_leaves_no_event(desk, remember, name, sqlite):
+async def test_nobody_leaves_no_event(erase_named, remember, name, sqlite):
     await remember("Bob")
 
-    erased = await desk.erase(name)
+    erased = await erase_named(name)
     assert (erased.is_anything, erased.kept) == (False, ())
     assert (await sqlite.trail.head())[0] == 1
 
 
 async def test_an_archive_that_cannot_be_written_keeps_its_values_until_the_next_try(
-    desk, remember, path, sqlite, clock, monkeypatch
+    erase_named, remember, path, sqlite, clock, monkeypatch
 ):
     for name in ("Ann", "Bob"):
         await remember(name, id=name.lower())
@@ -133,10 +136,10 @@ async def test_an_archive_that_cannot_be_written_keeps_its_values_until_the_next
     await sqlite.retention.retire(0)
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full_disk)
-        assert not (await desk.erase("Ann")).is_done
+        assert not (await erase_named("Ann")).is_done
     assert [file.name for file in path.parent.iterdir() if "draft" in file.name] == []
 
-    assert (await desk.erase("Nobody")).is_done
+    assert (await erase_named("Nobody")).is_done
     assert b'"Ann"' not in everywhere(path)
 
 
@@ -144,49 +147,51 @@ def full_disk(descriptor):
     raise OSError(28, "No space left on device")
 
 
-async def test_who_was_erased_is_not_found_again(desk, remember):
+async def test_who_was_erased_is_not_found_again(erase_named, remember):
     await remember("Ann")
-    await desk.erase("Ann")
+    await erase_named("Ann")
 
-    assert not (await desk.erase("Ann")).is_anything
+    assert not (await erase_named("Ann")).is_anything
 
 
-async def test_what_comes_after_an_erasure_can_be_erased_again(desk, remember, path):
+async def test_what_comes_after_an_erasure_can_be_erased_again(erase_named, remember, path):
     for _ in range(2):
         await remember("Ann")
-        last = await desk.erase("Ann")
+        last = await erase_named("Ann")
 
     assert last.events == (3,)
     assert judged(path) == "whole"
 
 
-async def test_the_names_a_person_had_before_are_theirs(desk, remember):
+async def test_the_names_a_person_had_before_are_theirs(erase_named, remember):
     for name in ("Ann", "Ann.Lee", None):
         await remember(name, id="7")
 
-    assert (await desk.erase("ann.lee")).events == (1, 2)
+    assert (await erase_named("ann.lee")).events == (1, 2)
 
 
-async def test_who_has_another_name_now_keeps_all_but_the_old_one(desk, remember):
+async def test_who_has_another_name_now_keeps_all_but_the_old_one(erase_named, remember):
     await remember("Ann", id="7")
     await remember("Ann.Lee", id="7")
     await remember("Ann", id="8")
 
-    assert (await desk.erase("ann")).events == (1, 3)
+    assert (await erase_named("ann")).events == (1, 3)
 
 
-async def test_a_name_given_to_somebody_new_finds_what_its_owner_did_under_others(desk, remember, store):
+async def test_a_name_given_to_somebody_new_finds_what_its_owner_did_under_others(
+    erase_named, remember, store
+):
     await remember("Zoe", id="8")
     await store("8", "Ann", State.DELETED)
     await remember("Zoe", id="8")
 
-    assert (await desk.erase("ann")).events == (1, 2, 3)
+    assert (await erase_named("ann")).events == (1, 2, 3)
 
 
-async def test_a_group_of_that_name_is_nobody(desk, remember):
+async def test_a_group_of_that_name_is_nobody(erase_named, remember):
     await remember("Sales", kind="Group")
 
-    assert not (await desk.erase("sales")).events
+    assert not (await erase_named("sales")).events
 
 
 @pytest.mark.parametrize(
@@ -200,11 +205,11 @@ async def test_a_group_of_that_name_is_nobody(desk, remember):
         pytest.param("Ask ann@example.com", False, id="part of a sentence"),
     ],
 )
-async def test_the_name_leaves_the_events_of_others(desk, remember, path, value, is_erased):
+async def test_the_name_leaves_the_events_of_others(erase_named, remember, path, value, is_erased):
     diff = [{"path": "members", "after": Personal(value)}, {"path": "title", "after": Personal("Agent")}]
     await remember("Sales", kind="Group", diff=diff)
 
-    erased = await desk.erase("ann@example.com")
+    erased = await erase_named("ann@example.com")
     assert erased.events == ((1,) if is_erased else ())
     with closing(read_only(path)) as connection:
         (told,) = load_events(connection, [1])
@@ -214,26 +219,26 @@ async def test_the_name_leaves_the_events_of_others(desk, remember, path, value,
 
 
 @pytest.mark.parametrize("spelled", ["ZÖRG@example.com", "Zo\u0308rg@example.com"], ids=["upper case", "NFD"])
-async def test_a_name_is_found_however_it_is_spelled(desk, remember, spelled):
+async def test_a_name_is_found_however_it_is_spelled(erase_named, remember, spelled):
     await remember("Sales", kind="Group", diff=[{"path": "title", "after": Personal(spelled)}])
 
-    assert (await desk.erase("zörg@example.com")).events == (1,)
+    assert (await erase_named("zörg@example.com")).events == (1,)
 
 
-async def test_a_name_is_no_pattern(desk, remember):
+async def test_a_name_is_no_pattern(erase_named, remember):
     for name in ("a_b!%", "axb!%", "a_b!xyz"):
         await remember("Boss", id=name, diff=[{"after": Personal(name)}])
 
-    assert (await desk.erase("a_b!%")).events == (1,)
+    assert (await erase_named("a_b!%")).events == (1,)
 
 
-async def test_archives_are_written_anew_and_stay_whole(desk, remember, path, sqlite, clock):
+async def test_archives_are_written_anew_and_stay_whole(erase_named, remember, path, sqlite, clock):
     for name in ("Ann", "Bob", "Ann", "Ann"):
         await remember(name, id=name.lower())
         clock.turn(25 * DAY)
     await sqlite.retention.retire(0)
 
-    erased = await desk.erase("Ann")
+    erased = await erase_named("Ann")
     assert (erased.events, erased.archived) == ((1, 3, 4), 2)
     assert judged(path) == "whole"
     assert {file.stat().st_mode & 0o777 for file in archives_of(path)} == {0o400}
@@ -242,7 +247,7 @@ async def test_archives_are_written_anew_and_stay_whole(desk, remember, path, sq
 
 
 async def test_an_erasure_that_was_cut_off_is_finished_later(
-    desk, remember, path, sqlite, clock, monkeypatch
+    erase_named, remember, path, sqlite, clock, monkeypatch
 ):
     for name in ("Ann", "Bob"):
         await remember(name, id=name.lower())
@@ -251,7 +256,7 @@ async def test_an_erasure_that_was_cut_off_is_finished_later(
     with monkeypatch.context() as patch:
         patch.setattr(erase, "erase_archived", lambda *arguments: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            await desk.erase("Ann")
+            await erase_named("Ann")
     assert judged(path) == "whole"
     assert b'"Ann"' in everywhere(path)
 
@@ -260,30 +265,30 @@ async def test_an_erasure_that_was_cut_off_is_finished_later(
     assert b'"Ann"' not in everywhere(path)
 
 
-async def test_an_erasure_is_not_done_while_somebody_reads_the_log(desk, remember, path):
+async def test_an_erasure_is_not_done_while_somebody_reads_the_log(erase_named, remember, path):
     await remember("Ann")
     with closing(read_only(path)) as reader:
         reader.execute("BEGIN").connection.execute("SELECT * FROM event").fetchall()
-        assert not (await desk.erase("Ann")).is_done
+        assert not (await erase_named("Ann")).is_done
     assert b'"Ann"' in everywhere(path)
 
-    await desk.erase("Nobody")
+    await erase_named("Nobody")
     assert b'"Ann"' not in everywhere(path)
 
 
-async def test_a_full_disk_does_not_undo_an_erasure(desk, remember, path, monkeypatch):
+async def test_a_full_disk_does_not_undo_an_erasure(erase_named, remember, path, monkeypatch):
     async def full(self):
         raise JournalUnavailable("the disk is full")
 
     await remember("Ann")
     monkeypatch.setattr(Database, "rewrite", full)
-    assert not (await desk.erase("Ann")).is_done
+    assert not (await erase_named("Ann")).is_done
     assert names(path)[0] == (None, False)
 
 
 @pytest.mark.parametrize("broken", ["archive", "journal"])
 async def test_files_that_cannot_be_read_end_an_erasure_before_it_begins(
-    desk, remember, path, sqlite, broken
+    erase_named, remember, path, sqlite, broken
 ):
     await remember("Ann")
     known = names(path)
@@ -294,13 +299,15 @@ async def test_files_that_cannot_be_read_end_an_erasure_before_it_begins(
         await sqlite.database.write(lambda file: file.execute("UPDATE event SET body = 'no JSON'").rowcount)
 
     with pytest.raises(JournalUnavailable):
-        await desk.erase("Ann")
+        await erase_named("Ann")
     if broken == "journal":
         await sqlite.database.write(lambda file: file.execute("UPDATE event SET body = ?", body).rowcount)
     assert names(path) == known == [("Ann", True)]
 
 
-async def test_what_happens_during_an_erasure_is_erased_too(desk, remember, sqlite, event, monkeypatch):
+async def test_what_happens_during_an_erasure_is_erased_too(
+    erase_named, remember, sqlite, event, monkeypatch
+):
     await remember("Ann")
     find = erase.find
 
@@ -314,7 +321,7 @@ async def test_what_happens_during_an_erasure_is_erased_too(desk, remember, sqli
         return found
 
     monkeypatch.setattr(erase, "find", find_slowly)
-    assert (await desk.erase("Ann")).events == (1, 2)
+    assert (await erase_named("Ann")).events == (1, 2)
 
 
 TARGET = {"name": "cx", "type": "User", "id": "1", "user_name": Personal("Ann")}
@@ -329,59 +336,61 @@ async def test_covered_values_are_erased_as_well(path, clock, event, masking):
     shown = names(path)[0][0]
     assert shown == "A*** (7)" if masking.level == "masked" else shown.startswith("hmac:")
 
-    erased = await ErasureDesk(journal.retention, lambda: "e").erase("annabel")
+    erased = await erase_person(journal.retention, "annabel", "e")
     assert (erased.events, names(path)[0]) == ((1,), (None, False))
     await journal.close()
     assert judged(path) == "whole"
 
 
-async def test_who_is_active_keeps_the_original(desk, store, sqlite):
+async def test_who_is_active_keeps_the_original(erase_named, store, sqlite):
     await store("1", "Ann", State.ACTIVE)
 
-    erased = await desk.erase("ann")
+    erased = await erase_named("ann")
     assert (erased.originals, erased.kept) == ((), (Kept("cx", "the person is active there"),))
     assert await sqlite.resources.page("cx", ResourceType.USER, "", 9)
 
 
-async def test_who_was_deactivated_is_forgotten(desk, store, sqlite, path):
+async def test_who_was_deactivated_is_forgotten(erase_named, store, sqlite, path):
     await store("1", "Ann", State.INACTIVE)
 
-    assert (await desk.erase("ann")).originals == ("cx",)
+    assert (await erase_named("ann")).originals == ("cx",)
     assert await sqlite.resources.page("cx", ResourceType.USER, "", 9) == ()
     assert b"mail.example" not in everywhere(path)
 
 
-async def test_the_id_of_who_was_deleted_stays_taken(desk, store, sqlite, path, resource):
+async def test_the_id_of_who_was_deleted_stays_taken(erase_named, store, sqlite, path, resource):
     await store("1", "Ann", State.ACTIVE)
     await store("1", "Ann", State.DELETED, external="canary-external")
 
-    assert (await desk.erase("ann")).originals == ("cx",)
-    assert not (await desk.erase("ann")).is_anything
+    assert (await erase_named("ann")).originals == ("cx",)
+    assert not (await erase_named("ann")).is_anything
     with closing(read_only(path)) as connection:
         row = "SELECT id, original, name_folded, external_id, state FROM resource"
         assert connection.execute(row).fetchall() == [("1", "{}", None, None, "deleted")]
     assert b"canary-external" not in everywhere(path)
 
 
-async def test_an_original_is_removed_once(desk, store, remember):
+async def test_an_original_is_removed_once(erase_named, store, remember):
     await store("1", "Ann", State.DELETED)
-    await desk.erase("ann")
+    await erase_named("ann")
     await remember("Ann", id="1")  # as when the provider still uses the id
 
-    erased = await desk.erase("ann")
+    erased = await erase_named("ann")
     assert (erased.originals, len(erased.events)) == ((), 1)
 
 
 @pytest.mark.parametrize("resource_id", ["1", ""], ids=["by id", "by name"])
-async def test_an_unsettled_change_keeps_what_it_needs(desk, store, sqlite, intent, resource_id, event):
+async def test_an_unsettled_change_keeps_what_it_needs(
+    erase_named, store, sqlite, intent, resource_id, event
+):
     await store("1", "Ann", State.INACTIVE)
     operation = await sqlite.operations.claim(intent("op-1", "ann", resource_id=resource_id))
     await sqlite.operations.mark(operation, Transition(OperationState.DEAD, "ann is taken"))
 
-    erased = await desk.erase("Ann")
+    erased = await erase_named("Ann")
     assert (erased.originals, erased.kept) == ((), (Kept("cx", "a change is not settled there"),))
     await sqlite.operations.settle(operation, Settlement(Outcome.FAILED, event("e-9", "Ann")))
-    assert (await desk.erase("Ann")).originals == ("cx",)
+    assert (await erase_named("Ann")).originals == ("cx",)
 
 
 async def test_a_closed_operation_holds_nothing_of_anybody(sqlite, intent, event, path):
@@ -393,7 +402,7 @@ async def test_a_closed_operation_holds_nothing_of_anybody(sqlite, intent, event
         assert connection.execute("SELECT count(*) FROM op").fetchone() == (0,)
 
 
-async def test_no_byte_is_left_in_any_file(desk, store, remember, sqlite, clock, path):
+async def test_no_byte_is_left_in_any_file(erase_named, store, remember, sqlite, clock, path):
     people, chance = [f"{CANARY}-{n:03}@example.com" for n in range(40)], random.Random(7)
     for turn in range(3):
         for n, name in enumerate(chance.sample(people, len(people))):
@@ -406,15 +415,15 @@ async def test_no_byte_is_left_in_any_file(desk, store, remember, sqlite, clock,
     await sqlite.retention.retire(0)
 
     for name in people[::9]:
-        await desk.erase(name)
+        await erase_named(name)
     content = everywhere(path)
     assert [name for name in people[::9] if name.encode() in content] == []
     assert people[1].encode() in content
     assert judged(path) == "whole"
 
 
-async def test_a_name_in_an_event_that_is_about_nobody_is_found(desk, sqlite, path):
+async def test_a_name_in_an_event_that_is_about_nobody_is_found(erase_named, sqlite, path):
     await sqlite.trail.append([Event("e-1", {"event": "x", "note": Personal("ann")})])
 
-    assert (await desk.erase("ann")).events == (1,)
+    assert (await erase_named("ann")).events == (1,)
     assert judged(path) == "whole"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.admin.acts import ErasureDesk
+from gateway.admin.acts import erase_person
 from gateway.audit.event import Event, Line, Personal
 from gateway.audit.masking import Masking, masked
 from gateway.audit.query import AuditQuery, parse_event_filter
@@ -193,7 +193,7 @@ async def test_a_person_of_before_is_erased_from_old_and_new_events_and_archives
     target = {"name": "cx", "type": "User", "id": f"t-{n:04}", "user_name": Personal(name)}
     await journal.trail.append([Event("e-1", {"event": "user.replace", "target": target})])
 
-    erased = await ErasureDesk(journal.retention, lambda: f"erased-{next(ids)}").erase(name)
+    erased = await erase_person(journal.retention, name, f"erased-{next(ids)}")
     about = [event["seq"] for event in made["events"] if (event.get("target") or {}).get("user_name") == name]
     assert set(about) | {len(made["events"]) + 1} <= set(erased.events)
     assert state_of(path) is TrailState.WHOLE

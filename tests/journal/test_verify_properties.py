@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.admin.acts import ErasureDesk
+from gateway.admin.acts import erase_person
 from gateway.audit.event import Event, Personal
 from gateway.audit.masking import Masking, masked
 from gateway.journal.journal import SqliteJournal
@@ -45,7 +45,7 @@ async def filled(path, old):
         await append(journal, range(old))
     await append(journal, range(old, 11))
     assert len(await journal.retention.retire(0)) == 2
-    await ErasureDesk(journal.retention, lambda: "erasure").erase("zoe")
+    await erase_person(journal.retention, "zoe", "erasure")
     await journal.close()
 
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from gateway.mapping.explain import explain, summarize
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
+from tests.support.rules import make_rule
 
 WORK = 'phoneNumbers[type eq "work"].value'
 RULE = make_rule(WORK, via=[compile_transform("phone", {})], origin="cx@1")

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from gateway.mapping.filters import equals, translate
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import ENTERPRISE_USER
+from tests.support.rules import make_rule
 
 WORK = 'phoneNumbers[type eq "work"].value'
 

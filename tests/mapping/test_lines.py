@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from gateway.mapping.rules import covers, make_rule
+from gateway.mapping.rules import covers
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import Difference, Line, compare
 from gateway.scim.names import ENTERPRISE_USER
 from tests.properties.test_mapping import documents, mappings
+from tests.support.rules import make_rule
 
 WORK, HOME = {"type": "work", "value": "1"}, {"type": "home", "value": "2"}
 

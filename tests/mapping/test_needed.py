@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
+from tests.support.rules import make_rule
 
 BADGE = "urn:example:2.0:User:badge"
 

@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from gateway.mapping.rules import TransformStep, make_rule
+from gateway.mapping.rules import TransformStep
 from gateway.mapping.specs import Person, Transform
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.grammar import parse_filter
 from gateway.scim.predicate import predicate
 from tests.properties.test_mapping import documents, mappings
+from tests.support.rules import make_rule
 
 OWN = "urn:example:2.0:User"
 OTHER = "urn:example:2.0:Other"

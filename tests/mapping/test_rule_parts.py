@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from gateway.errors import InvalidPath
-from gateway.mapping.rules import Problem, Rule, TransformStep, choose, is_many, make_rule
+from gateway.mapping.rules import Problem, Rule, TransformStep, choose, is_many
 from gateway.mapping.specs import Person, Unusable
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.difference import Difference, compare
 from gateway.scim.paths import place
+from tests.support.rules import make_rule
 
 WORK = 'phoneNumbers[type eq "work"].value'
 BRITISH = Person(region="GB")

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from gateway.mapping.rules import Rule, make_rule
+from gateway.mapping.rules import Rule
 from gateway.mapping.specs import Office
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.names import ENTERPRISE_USER
+from tests.support.rules import make_rule
 
 WORK = 'phoneNumbers[type eq "work"].value'
 OFFICES = {"LDN": Office("London"), "TYO": Office("Tokyo")}

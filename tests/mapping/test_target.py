@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from gateway.mapping.rules import Rule, TransformStep, make_rule
+from gateway.mapping.rules import Rule, TransformStep
 from gateway.mapping.specs import Office
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import CORE_USER, ENTERPRISE_USER
 from gateway.scim.predicate import predicate
+from tests.support.rules import make_rule
 
 WORK = 'phoneNumbers[type eq "work"].value'
 ANN = {

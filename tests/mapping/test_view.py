@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.names import ENTERPRISE_USER
 from gateway.scim.paths import place
+from tests.support.rules import make_rule
 
 WORK = 'phoneNumbers[type eq "work"].value'
 OFFICE = compile_transform({"name": "map", "table": {"LDN": "London", "PAR": "Paris"}}, {})

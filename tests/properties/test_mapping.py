@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mapping.rules import Rule, is_many, make_rule
+from gateway.mapping.rules import Rule, is_many
 from gateway.mapping.specs import Office
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
@@ -16,6 +16,7 @@ from gateway.scim.grammar import parse_filter
 from gateway.scim.names import ENTERPRISE_USER
 from gateway.scim.paths import place, put
 from gateway.scim.predicate import predicate
+from tests.support.rules import make_rule
 
 SPACE = "urn:ietf:params:scim:schemas:custom:Space"
 OFFICE = f"{ENTERPRISE_USER}:officeName"

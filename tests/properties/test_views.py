@@ -1,4 +1,4 @@
-"""What a provider is shown and what a target holds, after any sequence of changes by both (DESIGN section 6).
+"""What a provider is shown and what a target holds, after any sequence of changes by both.
 
 A model of one page stands beside the gateway. It knows four attributes, and of each what the provider last
 wanted (`original`), what the target holds (`entry`) and what it held after our last change (`seen`).
@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gateway.errors import GatewayError, InvalidValue, NotFound, Uniqueness
-from gateway.mapping.rules import make_rule
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from tests.support.house import House, make_house
+from tests.support.rules import make_rule
 
 T = TypeVar("T")
 Values = dict[str, Any]  # of the four attributes and `active`, absent ones left out

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import InvalidPath, InvalidValue
-from gateway.scim.filters import Sort, parse_sort, rank, sort_value
-from gateway.scim.grammar import AttrPath
+from gateway.scim.filters import parse_sort, rank, sort_value
+from gateway.scim.grammar import AttrPath, Sort
 from gateway.scim.names import ENTERPRISE_USER
 
 

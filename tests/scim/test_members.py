@@ -12,6 +12,7 @@ from gateway.errors import GatewayError, InvalidPath, InvalidValue
 from gateway.scim.grammar import parse_filter
 from gateway.scim.members import (
     MAX_OPERATIONS,
+    TAKEN,
     Added,
     Delta,
     Edit,
@@ -25,7 +26,7 @@ from gateway.scim.members import (
     take_members,
 )
 from gateway.scim.names import CORE_GROUP
-from gateway.scim.patch import TAKEN, apply_patch
+from gateway.scim.patch import apply_patch
 
 ADD_A_B = Added({"a": {"value": "a", "display": "a@b"}, "b": {"value": "b"}})
 

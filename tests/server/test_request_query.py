@@ -10,11 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import GatewayError, InvalidFilter, InvalidPath, InvalidValue
-from gateway.flow.model import Target
-from gateway.flow.read import ReadQuery
+from gateway.flow.model import ReadQuery, Target
 from gateway.scim.dialects import DIALECTS
-from gateway.scim.filters import Sort
-from gateway.scim.grammar import AttrPath, parse_filter
+from gateway.scim.grammar import AttrPath, Sort, parse_filter
 from gateway.server.request import parse_projection, parse_query, parse_read_query, parse_search
 from tests.support.house import make_house
 

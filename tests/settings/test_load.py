@@ -235,7 +235,7 @@ def test_the_shipped_phonebook_takes_whatever_comes(tmp_path):
     assert phonebook.url == f"sqlite:{tmp_path}/var/phonebook.db"
     assert (phonebook.connector, phonebook.region, phonebook.unlisted) == ("embedded", "GB", "send")
     assert (phonebook.preset, phonebook.require) == (None, ())
-    assert [(rule.to, rule.on_invalid) for rule in phonebook.rules] == [("phoneNumbers.value", "drop")]
+    assert [(rule.to.text, rule.on_invalid) for rule in phonebook.rules] == [("phoneNumbers.value", "drop")]
 
 
 def test_the_examples_of_the_shipped_configuration_are_right(tmp_path, load, monkeypatch):

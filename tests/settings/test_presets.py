@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from gateway.address import Bearer
+from gateway.mapping.rules import Rule
 from gateway.mapping.specs import Person, Unusable
-from gateway.settings import PresetPin, RuleSettings, TargetSettings
+from gateway.settings import PresetPin, TargetSettings
 from gateway.settings.faults import Faults
 from gateway.settings.presets import load_preset, preset_names
 from tests.support.presets import using
@@ -47,30 +49,34 @@ def test_cx_wants_what_its_guide_requires(load):
         ("name.givenName", "name.familyName"),
     )
     assert (found.connector, found.on_deactivate, found.unlisted) == ("scim", "delete", "hold")
-    assert (found.auth.kind, found.auth.scheme) == ("bearer", "bearer")
+    assert isinstance(found.auth, Bearer)
+    assert found.auth.scheme == "bearer"
 
 
 def test_cx_takes_the_work_address_or_else_the_primary(load):
     mail = target(load, CX).rules[1]
 
-    assert mail.to == 'emails[type eq "work"].value'
-    assert mail.from_ == ('emails[type eq "work"].value', "emails[primary eq true].value")
+    assert mail.to.text == 'emails[type eq "work"].value'
+    assert tuple(source.text for source in mail.sources) == (
+        'emails[type eq "work"].value',
+        "emails[primary eq true].value",
+    )
 
 
 def test_cx_refuses_a_number_it_could_not_use(load):
     phone = target(load, CX).rules[0]
 
-    assert (phone.to, phone.on_invalid) == ('phoneNumbers[type eq "work"].value', "reject")
+    assert (phone.to.text, phone.on_invalid) == ('phoneNumbers[type eq "work"].value', "reject")
     assert [transform.name for transform in phone.via] == ["phone"]
 
 
-def through(rule: RuleSettings, value: str) -> Any:
+def through(rule: Rule, value: str) -> Any:
     for transform in rule.via:
         value = transform.apply(value, Person(region="GB"))
     return value
 
 
-def back(rule: RuleSettings, value: str) -> Any:
+def back(rule: Rule, value: str) -> Any:
     for transform in reversed(rule.via):
         value = transform.invert(value) if transform.invert else value
     return value
@@ -137,16 +143,22 @@ def test_dialpad_is_where_its_guide_says(load):
 def test_dialpad_sends_the_office_in_the_field_its_tenant_reads(load, options, field):
     found = target(load, DIALPAD + options)
 
-    assert [rule.to for rule in found.rules] == [
+    assert [rule.to.text for rule in found.rules] == [
         f"{ENTERPRISE}:licenseType",
         f"{ENTERPRISE}:{field}",
         'addresses[type eq "work"].country',
         "preferredLanguage",
         "title",
     ]
-    assert found.rules[0].from_ == ("*:licenseType",)
-    assert found.rules[1].from_ == ("*:officeName", f"{ENTERPRISE}:department")
-    assert found.rules[2].from_ == ("*:countryCode", 'addresses[type eq "work"].country')
+    assert tuple(source.text for source in found.rules[0].sources) == ("*:licenseType",)
+    assert tuple(source.text for source in found.rules[1].sources) == (
+        "*:officeName",
+        f"{ENTERPRISE}:department",
+    )
+    assert tuple(source.text for source in found.rules[2].sources) == (
+        "*:countryCode",
+        'addresses[type eq "work"].country',
+    )
 
 
 def test_a_preset_may_be_pinned_and_its_habits_overruled(load):

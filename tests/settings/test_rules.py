@@ -2,16 +2,18 @@
 
 import pytest
 
-from gateway.scim.grammar import parse_filter
-from gateway.settings import RuleSettings, TargetSettings
+from gateway.mapping.rules import OnInvalid, Rule
+from gateway.scim.paths import place
+from gateway.settings import TargetSettings
 
 TARGET = '[targets.t]\nconnector = "embedded"\nurl = "sqlite:t.db"\n'
 CX = '[targets.t]\npreset = "cx"\nurl = "https://cx.example.com"\n'
+TITLE = place("title")
 WORK_PHONE = 'phoneNumbers[type eq "work"].value'
 WORK_MAIL = 'emails[type eq "work"].value'
 
 
-def rules(load, text: str, head: str = TARGET) -> tuple[RuleSettings, ...]:
+def rules(load, text: str, head: str = TARGET) -> tuple[Rule, ...]:
     target: TargetSettings = load(f"{head}{text}").targets["t"]
     return target.rules
 
@@ -22,7 +24,7 @@ def rule(**keys: str) -> str:
 
 def test_a_rule_without_more_has_every_default(load):
     assert rules(load, rule(to='"title"')) == (
-        RuleSettings("title", ("title",), (), None, None, "reject", "config", "targets.t.rules[0]"),
+        Rule(TITLE, (TITLE,), (), None, None, OnInvalid.REJECT, "config:title"),
     )
 
 
@@ -30,16 +32,15 @@ def test_a_rule_without_more_has_every_default(load):
     ("text", "key", "value"),
     [
         pytest.param(
-            "to = \"phoneNumbers.^[type=='work'].value\"", "to", WORK_PHONE, id="to in okta's notation"
+            "to = \"phoneNumbers.^[type=='work'].value\"", "to", place(WORK_PHONE), id="to in okta's notation"
         ),
-        pytest.param('to = "a"\nfrom = "b"', "from_", ("b",), id="from"),
+        pytest.param('to = "a"\nfrom = "b"', "sources", (place("b"),), id="from"),
         pytest.param(
             'to = "a"\nfrom = ["*:b", "roles.^[primary==\'True\'].value"]',
-            "from_",
-            ("*:b", "roles[primary eq true].value"),
+            "sources",
+            (place("*:b"), place("roles[primary eq true].value")),
             id="from several",
         ),
-        pytest.param('to = "a"\nwhen = "active eq true"', "when", parse_filter("active eq true"), id="when"),
         pytest.param('to = "a"\ndefault = ["x", { y = 1 }]', "default", ["x", {"y": 1}], id="default"),
         pytest.param('to = "a"\ndefault = -7', "default", -7, id="default whole number"),
         pytest.param('to = "a"\ndefault = 1.5', "default", 1.5, id="default number"),
@@ -50,6 +51,13 @@ def test_a_rule_says_what_it_says(load, text, key, value):
     (found,) = rules(load, f"[[targets.t.rules]]\n{text}")
 
     assert getattr(found, key) == value
+
+
+def test_a_rule_holds_for_whom_its_filter_matches(load):
+    (found,) = rules(load, rule(to='"a"', when='"active eq true"'))
+
+    assert found.when is not None
+    assert [found.when({"active": active}) for active in (True, False)] == [True, False]
 
 
 def test_transforms_are_compiled_in_their_order(load):
@@ -112,36 +120,38 @@ def test_two_rules_for_one_place_are_a_fault_unless_they_hold_at_different_times
 def test_rules_of_the_file_come_after_those_of_the_preset(load):
     found = rules(load, rule(to='"nickName"'), CX)
 
-    assert [(entry.to, entry.source) for entry in found] == [
-        (WORK_PHONE, "cx@1"),
-        (WORK_MAIL, "cx@1"),
-        ("title", "cx@1"),
-        ("nickName", "config"),
+    assert [entry.label for entry in found] == [
+        f"cx@1:{WORK_PHONE}",
+        f"cx@1:{WORK_MAIL}",
+        "cx@1:title",
+        "config:nickName",
     ]
 
 
 def test_a_rule_with_the_same_place_replaces_that_of_the_preset_where_it_stands(load):
     found = rules(load, rule(to="\"phoneNumbers.^[type=='work'].value\"", via='["digits"]'), CX)
 
-    assert [(entry.to, entry.source) for entry in found][:2] == [(WORK_PHONE, "config"), (WORK_MAIL, "cx@1")]
+    assert [entry.label for entry in found][:2] == [f"config:{WORK_PHONE}", f"cx@1:{WORK_MAIL}"]
     assert [transform.name for transform in found[0].via] == ["digits"]
-    assert (found[0].path, found[1].path) == ("targets.t.rules[0]", "cx@1.rules[1]")
 
 
 def test_a_rule_for_certain_times_stands_beside_that_of_the_preset(load):
     found = rules(load, rule(to='"title"', when='"active eq true"'), CX)
 
-    assert [entry.to for entry in found] == [WORK_PHONE, WORK_MAIL, "title", "title"]
+    assert [entry.to.text for entry in found] == [WORK_PHONE, WORK_MAIL, "title", "title"]
 
 
 def test_a_core_attribute_is_the_same_with_its_schema_before_it(load):
     found = rules(load, rule(to='"urn:ietf:params:scim:schemas:core:2.0:User:title"'), CX)
 
-    assert [entry.source for entry in found] == ["cx@1", "cx@1", "config"]
+    assert [entry.label.partition(":")[0] for entry in found] == ["cx@1", "cx@1", "config"]
 
 
 def test_off_takes_a_rule_of_the_preset_away(load):
-    assert [entry.to for entry in rules(load, rule(to='"Title"', off="true"), CX)] == [WORK_PHONE, WORK_MAIL]
+    assert [entry.to.text for entry in rules(load, rule(to='"Title"', off="true"), CX)] == [
+        WORK_PHONE,
+        WORK_MAIL,
+    ]
 
 
 def test_off_without_such_a_rule_names_the_nearest(faults_of):

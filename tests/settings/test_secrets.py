@@ -32,14 +32,14 @@ def test_no_secret_shows_in_settings(load):
     settings = load(TARGET % '{ env = "DIALPAD_TOKEN" }')
     auth = settings.targets["t"].auth
 
-    assert auth.secret.reveal() == "dp-secret-1"
+    assert auth.token.reveal() == "dp-secret-1"
     assert "dp-secret-1" not in repr(settings) + repr(dataclasses.asdict(copy.deepcopy(auth)))
 
 
 def test_line_breaks_at_the_end_of_a_file_are_no_part_of_the_secret(load, tmp_path):
     secret_file(tmp_path, b"s3cret\r\n")
 
-    assert load(TARGET % '{ file = "secret" }').targets["t"].auth.secret.reveal() == "s3cret"
+    assert load(TARGET % '{ file = "secret" }').targets["t"].auth.token.reveal() == "s3cret"
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 import pytest
 
+from gateway.address import Basic, Bearer, Header, OAuth2
 from gateway.mapping.specs import Office
 from gateway.scim.grammar import parse_filter
-from gateway.settings import AuthSettings, TargetSettings
+from gateway.settings import TargetSettings
 
 SCIM = '[targets.t]\nconnector = "scim"\nurl = "https://t.example.com/scim"\n'
 
@@ -183,37 +184,37 @@ def test_a_fault_of_a_target_has_its_path(faults_of, line, path, words):
 
 
 @pytest.mark.parametrize(
-    ("auth", "kind", "shape"),
+    ("auth", "kind", "header"),
     [
         pytest.param(
-            'bearer = { env = "DIALPAD_TOKEN" }', "bearer", ("Bearer", "", "Authorization"), id="bearer"
+            'bearer = { env = "DIALPAD_TOKEN" }', Bearer, ("Authorization", "Bearer dp-secret-1"), id="bearer"
         ),
         pytest.param(
             'bearer = { env = "DIALPAD_TOKEN" }, scheme = "token"',
-            "bearer",
-            ("token", "", "Authorization"),
+            Bearer,
+            ("Authorization", "token dp-secret-1"),
             id="scheme",
         ),
         pytest.param(
             'basic = { user = "gw", password = { env = "DIALPAD_TOKEN" } }',
-            "basic",
-            ("Bearer", "gw", "Authorization"),
+            Basic,
+            ("Authorization", "Basic Z3c6ZHAtc2VjcmV0LTE="),
             id="basic",
         ),
         pytest.param(
             'header = { name = "X-Key", value = { env = "DIALPAD_TOKEN" } }',
-            "header",
-            ("Bearer", "", "X-Key"),
+            Header,
+            ("X-Key", "dp-secret-1"),
             id="header",
         ),
     ],
 )
-def test_calls_are_signed_as_auth_says(load, auth, kind, shape):
+def test_calls_are_signed_as_auth_says(load, auth, kind, header):
     found = target(load, f"auth = {{ {auth} }}").auth
 
-    assert isinstance(found, AuthSettings)
-    assert (found.kind, found.secret.reveal()) == (kind, "dp-secret-1")
-    assert (found.scheme, found.user, found.header) == shape
+    assert isinstance(found, kind)
+    assert found.header() == header
+    assert "dp-secret-1" in found.secrets()
 
 
 OAUTH2 = (
@@ -232,7 +233,8 @@ OAUTH2 = (
 def test_tokens_are_fetched_as_auth_says(load, more, scheme, scope):
     found = target(load, f"auth = {{ oauth2 = {{ {OAUTH2}{more} }} }}").auth
 
-    assert (found.kind, found.user, found.secret.reveal()) == ("oauth2", "me", "dp-secret-1")
+    assert isinstance(found, OAuth2)
+    assert (found.client_id, found.client_secret.reveal()) == ("me", "dp-secret-1")
     assert (found.token_url, found.scope) == ("https://login.example.com/t/?a=b", scope)
     assert found.scheme == scheme
 

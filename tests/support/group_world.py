@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gateway.errors import GatewayError
-from gateway.flow.model import Caller, Change, Reply
-from gateway.flow.read import ReadQuery
-from gateway.flow.sweep import Deliveries
+from gateway.flow.groups import Deliveries
+from gateway.flow.model import Caller, Change, ReadQuery, Reply
 from gateway.flow.target_port import Attributes, Missing, Page, Query, Refused, ResourceType, Update
 from gateway.scim.difference import overlay
 from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical

@@ -11,8 +11,8 @@ from gateway.audit.chain import stamp
 from gateway.flow.change import Changes
 from gateway.flow.entry_cache import EntryCache
 from gateway.flow.locks import KeyedLocks
-from gateway.flow.model import Caller, Change, Policy, Reply, Services, Target
-from gateway.flow.read import ReadQuery, Reads
+from gateway.flow.model import Caller, Change, Policy, ReadQuery, Reply, Services, Target
+from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import (
     Attributes,

@@ -5,15 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.address import Basic, Directory, External, Secret
 from gateway.flow.target_port import Attributes, ResourceType, Update
 from gateway.scim.difference import compare
-from gateway.targets.address import Basic, External
 from gateway.targets.ldap.connector import LdapConnector
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.sign_in import SignIn
 from tests.support.slapd import GATEWAY, PASSWORD, Slapd
 
-WRITER = Basic(GATEWAY, PASSWORD)
+WRITER = Basic(GATEWAY, Secret(PASSWORD))
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
 
 

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from gateway.targets.address import Basic, TargetAddress
-from gateway.targets.ldap.layout import Directory
+from gateway.address import Basic, Directory, Secret, TargetAddress
 
 SUFFIX = "dc=example,dc=org"
 ROOT = f"cn=root,{SUFFIX}"
@@ -164,7 +163,7 @@ class Slapd:
 
     def address(self, directory: Directory | None = None, **more: Any) -> TargetAddress:
         """Return a target in a room of its own."""
-        auth = Basic(GATEWAY, PASSWORD)
+        auth = Basic(GATEWAY, Secret(PASSWORD))
         plain = TargetAddress("ldap", self.url, auth, directory=directory or self.room())
         return replace(plain, **more)
 

@@ -9,8 +9,9 @@ from typing import Final, Literal, cast
 import aiohttp
 import pytest
 
+from gateway.address import Bearer, Secret, TargetAddress
 from gateway.targets.http import open_session
-from gateway.targets.registry import Bearer, OpenTarget, Shared, TargetAddress, open_connector
+from gateway.targets.registry import OpenTarget, Shared, open_connector
 from tests.support.forms import FLAT, SCIM, Form
 from tests.support.lesser import Lesser, Paging
 from tests.support.scim_target import scim_target
@@ -47,14 +48,14 @@ async def address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if request.param in LESSER:
         service, patch = LESSER[request.param]
         async with scim_target(replace(service, entries={}, groups={}, queries=[])) as served:
-            yield TargetAddress("scim", served.url, Bearer("token"), patch=patch)
+            yield TargetAddress("scim", served.url, Bearer(Secret("token")), patch=patch)
     elif request.param == "embedded":
         yield TargetAddress("embedded", f"sqlite:{tmp_path / 'directory.db'}")
     elif request.param == "ldap":
         yield cast(TargetAddress, request.getfixturevalue("slapd_server").address())
     else:
         server, token = request.getfixturevalue("scim2_server")
-        yield TargetAddress("scim", f"{server}/{uuid.uuid4().hex}/v2/", Bearer(token))
+        yield TargetAddress("scim", f"{server}/{uuid.uuid4().hex}/v2/", Bearer(Secret(token)))
 
 
 @pytest.fixture

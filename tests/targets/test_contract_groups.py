@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.address import Bearer, Secret, TargetAddress
 from gateway.flow.target_port import Attributes, MemberUpdate, Missing, Query, ResourceType, Update
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import CORE_GROUP, CORE_USER
-from gateway.targets.registry import Bearer, OpenTarget, Shared, TargetAddress, open_connector
+from gateway.targets.registry import OpenTarget, Shared, open_connector
 from tests.support.lesser import Lesser
 from tests.support.scim_target import scim_target
 
@@ -25,12 +26,12 @@ async def target(request: pytest.FixtureRequest, tmp_path: Path, around: Shared)
     async with scim_target(Lesser(single=request.param == "one by one")) as service:
         service.takes_patch = request.param == "by PATCH"
         patch = "single" if request.param == "one by one" else None
-        address = TargetAddress("scim", service.url, Bearer("token"), patch=patch)
+        address = TargetAddress("scim", service.url, Bearer(Secret("token")), patch=patch)
         if request.param == "embedded":
             address = TargetAddress("embedded", f"sqlite:{tmp_path / 'directory.db'}")
         if request.param == "scim2-server":
             server, token = request.getfixturevalue("scim2_server")
-            address = TargetAddress("scim", f"{server}/{uuid.uuid4().hex}/v2/", Bearer(token))
+            address = TargetAddress("scim", f"{server}/{uuid.uuid4().hex}/v2/", Bearer(Secret(token)))
         if request.param in MEMBERSHIPS:
             server = request.getfixturevalue("slapd_server")
             address = server.address(server.room(group_class=request.param))

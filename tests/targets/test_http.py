@@ -14,11 +14,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gateway import __version__
+from gateway.address import Auth, Basic, Bearer, Header, Secret
 from gateway.flow.target_port import Nonsense, Silent, TargetError, Unreachable
 from gateway.log import correlation_id
-from gateway.targets.address import Call, HttpReply
 from gateway.targets.http import HttpTransport
-from gateway.targets.registry import Auth, Basic, Bearer, Header
+from gateway.targets.transport import Call, HttpReply
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SECRET = "s3cret-s3cret"
@@ -88,7 +88,7 @@ async def reset(request: web.Request) -> web.StreamResponse:
 async def test_a_call_is_carried_there_and_its_answer_back(serve, session):
     service = await serve(answer(409, b'{"detail": "x"}', Retry_After="7"))
 
-    reply = await HttpTransport(session).carry(service.call("PUT", body=b'{"a":1}'))
+    reply = await HttpTransport(session).send(service.call("PUT", body=b'{"a":1}'))
 
     assert (reply.status, reply.body, reply.headers["retry-after"]) == (409, b'{"detail": "x"}', "7")
     (asked,) = service.asked
@@ -101,7 +101,7 @@ async def test_a_call_is_carried_there_and_its_answer_back(serve, session):
 async def test_a_call_without_body_has_no_content_type(serve, session):
     service = await serve(answer())
 
-    await HttpTransport(session).carry(service.call())
+    await HttpTransport(session).send(service.call())
 
     assert "Content-Type" not in service.asked[0].headers
     assert "Authorization" not in service.asked[0].headers
@@ -113,7 +113,7 @@ async def test_a_call_without_body_has_no_content_type(serve, session):
 async def test_the_url_goes_out_as_it_was_encoded(serve, session, path):
     service = await serve(answer())
 
-    await HttpTransport(session).carry(service.call(path=path))
+    await HttpTransport(session).send(service.call(path=path))
 
     assert service.asked[0].raw_path == path
 
@@ -121,31 +121,37 @@ async def test_the_url_goes_out_as_it_was_encoded(serve, session, path):
 @pytest.mark.parametrize(
     ("auth", "name", "value"),
     [
-        pytest.param(Bearer(SECRET), "Authorization", f"Bearer {SECRET}", id="bearer"),
-        pytest.param(Bearer(SECRET, "bearer"), "Authorization", f"bearer {SECRET}", id="a word of its own"),
-        pytest.param(Basic("ann", "pä:ss"), "Authorization", "Basic YW5uOnDDpDpzcw==", id="basic"),
-        pytest.param(Header("X-Api-Key", SECRET), "X-Api-Key", SECRET, id="a header"),
+        pytest.param(Bearer(Secret(SECRET)), "Authorization", f"Bearer {SECRET}", id="bearer"),
+        pytest.param(
+            Bearer(Secret(SECRET), "bearer"), "Authorization", f"bearer {SECRET}", id="a word of its own"
+        ),
+        pytest.param(Basic("ann", Secret("pä:ss")), "Authorization", "Basic YW5uOnDDpDpzcw==", id="basic"),
+        pytest.param(Header("X-Api-Key", Secret(SECRET)), "X-Api-Key", SECRET, id="a header"),
     ],
 )
 async def test_credentials_go_into_one_header(serve, session, auth: Auth, name, value):
     service = await serve(answer())
 
-    await HttpTransport(session, auth).carry(service.call())
+    await HttpTransport(session, auth).send(service.call())
 
     assert service.asked[0].headers.getall(name) == [value]
 
 
-@pytest.mark.parametrize("auth", [Bearer(SECRET), Basic("ann", SECRET), Header("X-Api-Key", SECRET)])
+@pytest.mark.parametrize(
+    "auth", [Bearer(Secret(SECRET)), Basic("ann", Secret(SECRET)), Header("X-Api-Key", Secret(SECRET))]
+)
 def test_credentials_are_never_shown(auth: Auth):
     assert SECRET not in repr(auth)
 
 
-@pytest.mark.parametrize("auth", [Bearer(SECRET), Basic("ann", SECRET), Header("X-Api-Key", SECRET)])
+@pytest.mark.parametrize(
+    "auth", [Bearer(Secret(SECRET)), Basic("ann", Secret(SECRET)), Header("X-Api-Key", Secret(SECRET))]
+)
 async def test_a_target_that_repeats_our_credentials_is_not_repeated(serve, session, auth: Auth):
     said = f'{{"detail": "unknown: {SECRET} in {auth.header()[1]}"}}'.encode()
     service = await serve(answer(401, said))
 
-    reply = await HttpTransport(session, auth).carry(service.call())
+    reply = await HttpTransport(session, auth).send(service.call())
 
     assert not any(secret.encode() in reply.body for secret in auth.secrets())
 
@@ -154,7 +160,7 @@ async def test_the_target_learns_the_correlation_id(serve, session):
     service = await serve(answer())
     token = correlation_id.set("c-1")
 
-    await HttpTransport(session).carry(service.call())
+    await HttpTransport(session).send(service.call())
 
     correlation_id.reset(token)
     assert service.asked[0].headers["X-Correlation-Id"] == "c-1"
@@ -167,7 +173,7 @@ async def test_cookies_are_not_kept(serve, session):
     url = service.call().url.replace("127.0.0.1", "localhost")  # cookies of bare addresses are never kept
 
     for _ in range(2):
-        await transport.carry(Call("GET", url))
+        await transport.send(Call("GET", url))
 
     assert [request.headers.get("Cookie") for request in service.asked] == [None, None]
 
@@ -176,14 +182,14 @@ async def test_a_proxy_of_the_environment_is_not_used(serve, session, monkeypatc
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     service = await serve(answer())
 
-    assert (await HttpTransport(session).carry(service.call())).status == 200
+    assert (await HttpTransport(session).send(service.call())).status == 200
 
 
 async def test_a_redirect_is_not_followed(serve, session):
     service = await serve(answer(307, b"", Location="/elsewhere"))
 
     assert (
-        await HttpTransport(session, Bearer(SECRET)).carry(service.call("POST", body=b"{}"))
+        await HttpTransport(session, Bearer(Secret(SECRET))).send(service.call("POST", body=b"{}"))
     ).status == 307
     assert len(service.asked) == 1
 
@@ -212,7 +218,9 @@ async def test_what_breaks_after_it_was_sent_may_have_been_done_and_is_sent_once
     service = await serve(behaviour)
 
     with pytest.raises(error) as raised:
-        await HttpTransport(session, Bearer(SECRET), max_bytes=MIB).carry(service.call(method, body=b"{}"))
+        await HttpTransport(session, Bearer(Secret(SECRET)), max_bytes=MIB).send(
+            service.call(method, body=b"{}")
+        )
 
     assert raised.value.maybe_applied
     assert SECRET not in str(raised.value)
@@ -231,7 +239,7 @@ async def test_a_slow_target_is_not_waited_for(serve, session, said):
     service = await serve(raw(said, then_hang=True))
 
     with pytest.raises(Silent, match="in time"):
-        await HttpTransport(session, timeout=0.5).carry(service.call("POST", body=b"{}"))
+        await HttpTransport(session, timeout=0.5).send(service.call("POST", body=b"{}"))
 
     assert len(service.asked) == 1
 
@@ -241,7 +249,7 @@ async def test_a_gzip_bomb_does_not_fill_the_memory(serve, session):
     tracemalloc.start()
 
     with pytest.raises(Nonsense):
-        await HttpTransport(session, max_bytes=MIB).carry(service.call())
+        await HttpTransport(session, max_bytes=MIB).send(service.call())
 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -260,7 +268,7 @@ async def test_a_refused_port_means_that_nothing_was_sent(session):
         call = Call("POST", f"http://127.0.0.1:{unused.getsockname()[1]}/Users", b"{}")
 
         with pytest.raises(Unreachable) as raised:
-            await HttpTransport(session).carry(call)
+            await HttpTransport(session).send(call)
 
     assert not raised.value.maybe_applied
 
@@ -270,7 +278,7 @@ async def test_a_target_that_speaks_no_tls_is_sent_nothing(serve, session):
     call = Call("POST", service.call().url.replace("http:", "https:"), b"{}")
 
     with pytest.raises(Unreachable):
-        await HttpTransport(session).carry(call)
+        await HttpTransport(session).send(call)
 
     assert service.asked == []
 
@@ -289,7 +297,7 @@ async def test_a_connection_that_nobody_takes_means_that_nothing_was_sent(sessio
             waiting.connect_ex(full.getsockname())
 
         with pytest.raises(Unreachable):
-            await HttpTransport(session, timeout=0.2).carry(
+            await HttpTransport(session, timeout=0.2).send(
                 Call("GET", f"http://127.0.0.1:{full.getsockname()[1]}/")
             )
 
@@ -298,7 +306,7 @@ async def test_a_connection_is_used_again(serve, session):
     service = await serve(answer())
 
     for _ in range(2):
-        await HttpTransport(session).carry(service.call())
+        await HttpTransport(session).send(service.call())
 
     first, second = service.asked
     assert first.transport is second.transport is not None
@@ -308,11 +316,11 @@ async def test_errors_are_target_errors_with_their_cause(serve, session):
     service = await serve(reset)
 
     with pytest.raises(TargetError) as raised:
-        await HttpTransport(session).carry(service.call())
+        await HttpTransport(session).send(service.call())
 
     assert isinstance(raised.value.__cause__, aiohttp.ClientError)
 
 
 async def _size(transport: HttpTransport, call: Call) -> int:
-    reply: HttpReply = await transport.carry(call)
+    reply: HttpReply = await transport.send(call)
     return len(reply.body)

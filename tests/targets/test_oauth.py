@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.address import OAuth2, Secret
 from gateway.flow.target_port import Denied, TargetError, Throttled, Unreachable
-from gateway.targets.address import HttpReply, OAuth2
 from gateway.targets.oauth import DEFAULT_LIFE, LONGEST_LIFE, Client, read_token, token_call
+from gateway.targets.transport import HttpReply
 
 URL = "https://login.test/token?tenant=a"
 CLIENT = "check client_id and client_secret"
@@ -27,7 +28,7 @@ def reply(status: int = 200, **document: object) -> HttpReply:
     ],
 )
 def test_a_token_is_asked_for_with_a_form(scope, form):
-    call = token_call(OAuth2(URL, "me", "s3cret", scope))
+    call = token_call(OAuth2(URL, "me", Secret("s3cret"), scope))
 
     assert (call.method, call.url, call.body) == ("POST", URL, form)
     assert (call.accepts, call.sends) == ("application/json", "application/x-www-form-urlencoded")
@@ -47,7 +48,7 @@ def test_a_client_shows_who_it_is_as_the_standard_says(id, secret, value):
 
 
 def test_a_clients_secret_is_never_shown_however_it_is_written():
-    assert "c d%" not in repr(Client("me", "c d%")) + repr(OAuth2(URL, "me", "c d%"))
+    assert "c d%" not in repr(Client("me", "c d%")) + repr(OAuth2(URL, "me", Secret("c d%")))
     assert Client("me", "c d%").secrets() == ("bWU6YytkJTI1", "c d%", "c+d%25")
 
 

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.address import OAuth2, Secret, TargetAddress
 from gateway.flow.target_port import Denied, Query, ResourceType, TargetError, Throttled, Unreachable
-from gateway.targets.address import Call, OAuth2, TargetAddress
 from gateway.targets.oauth import OAuthTransport
 from gateway.targets.registry import open_connector
+from gateway.targets.transport import Call
 from tests.support.authority import SECRET, Authority, Fault, refusing, token_authority
 
 FIRST, SECOND = "Bearer canary-token-1", "Bearer canary-token-2"
@@ -29,7 +30,7 @@ def clock() -> list[float]:
 
 @pytest.fixture
 def transport(authority: Authority, session, clock) -> OAuthTransport:
-    oauth2 = OAuth2(f"{authority.url}/token", "me", SECRET, "scim")
+    oauth2 = OAuth2(f"{authority.url}/token", "me", Secret(SECRET), "scim")
     return OAuthTransport(session, "cx", oauth2, timeout=5.0, clock=lambda: clock[0])
 
 
@@ -41,7 +42,7 @@ def call(authority: Authority) -> Call:
 async def test_a_token_is_fetched_at_first_need_and_kept(authority, transport, call):
     assert authority.asked == []
 
-    replies = [await transport.carry(call), await transport.carry(call)]
+    replies = [await transport.send(call), await transport.send(call)]
 
     assert [reply.status for reply in replies] == [200, 200]
     assert authority.asked == [(WHO, "grant_type=client_credentials&scope=scim")]
@@ -53,9 +54,9 @@ async def test_a_token_is_fetched_at_first_need_and_kept(authority, transport, c
     [pytest.param(3569.0, [FIRST, FIRST], id="before"), pytest.param(3570.0, [FIRST, SECOND], id="after")],
 )
 async def test_a_token_is_replaced_shortly_before_its_end(authority, transport, call, clock, later, tokens):
-    await transport.carry(call)
+    await transport.send(call)
     clock[0] += later
-    await transport.carry(call)
+    await transport.send(call)
 
     assert authority.tokens == tokens
 
@@ -63,15 +64,15 @@ async def test_a_token_is_replaced_shortly_before_its_end(authority, transport, 
 async def test_a_token_that_ends_at_once_is_used_once(authority, transport, call):
     authority.said = {"expires_in": 0}
 
-    await transport.carry(call)
-    await transport.carry(call)
+    await transport.send(call)
+    await transport.send(call)
 
     assert authority.tokens == [FIRST, SECOND]
 
 
 async def test_however_many_wait_one_token_is_fetched(authority, transport, call):
     authority.gate.clear()
-    waiting = [asyncio.create_task(transport.carry(call)) for _ in range(20)]
+    waiting = [asyncio.create_task(transport.send(call)) for _ in range(20)]
     await asked(authority)
     authority.gate.set()
 
@@ -84,20 +85,20 @@ async def test_however_many_wait_one_token_is_fetched(authority, transport, call
 async def test_a_failed_fetch_fails_for_all_who_wait_and_the_next_one_asks_again(authority, transport, call):
     authority.faults = [refusing(401, error="invalid_client")]
     authority.gate.clear()
-    waiting = [asyncio.create_task(transport.carry(call)) for _ in range(3)]
+    waiting = [asyncio.create_task(transport.send(call)) for _ in range(3)]
     await asked(authority)
     authority.gate.set()
 
     failures = await asyncio.gather(*waiting, return_exceptions=True)
 
     assert [type(failure) for failure in failures] == [Denied] * 3
-    assert (await transport.carry(call)).status == 200
+    assert (await transport.send(call)).status == 200
     assert len(authority.asked) == 2
 
 
 async def test_who_gives_up_waiting_does_not_end_the_fetch_for_others(authority, transport, call):
     authority.gate.clear()
-    impatient, patient = (asyncio.create_task(transport.carry(call)) for _ in range(2))
+    impatient, patient = (asyncio.create_task(transport.send(call)) for _ in range(2))
     await asked(authority)
     impatient.cancel()
     await asyncio.wait([impatient])
@@ -111,10 +112,10 @@ async def test_who_gives_up_waiting_does_not_end_the_fetch_for_others(authority,
 async def test_a_token_refused_before_its_end_is_replaced_and_the_call_sent_once_more(
     authority, transport, call
 ):
-    await transport.carry(call)
+    await transport.send(call)
     authority.revoked = {"canary-token-1"}
 
-    reply = await transport.carry(call)
+    reply = await transport.send(call)
 
     assert reply.status == 200
     assert authority.tokens == [FIRST, FIRST, SECOND]
@@ -122,20 +123,20 @@ async def test_a_token_refused_before_its_end_is_replaced_and_the_call_sent_once
 
 
 async def test_a_token_refused_to_many_at_once_is_replaced_once(authority, transport, call):
-    await transport.carry(call)
+    await transport.send(call)
     authority.revoked = {"canary-token-1"}
 
-    replies = await asyncio.gather(*(transport.carry(call) for _ in range(10)))
+    replies = await asyncio.gather(*(transport.send(call) for _ in range(10)))
 
     assert {reply.status for reply in replies} == {200}
     assert len(authority.asked) == 2
 
 
 async def test_a_refusal_of_the_new_token_too_is_the_answer(authority, transport, call):
-    await transport.carry(call)
+    await transport.send(call)
     authority.revoked = {"canary-token-1", "canary-token-2"}
 
-    reply = await transport.carry(call)
+    reply = await transport.send(call)
 
     assert (reply.status, len(authority.tokens)) == (401, 3)
     assert b"canary" not in reply.body
@@ -144,7 +145,7 @@ async def test_a_refusal_of_the_new_token_too_is_the_answer(authority, transport
 async def test_a_token_just_fetched_and_refused_is_not_replaced(authority, transport, call):
     authority.revoked = {"canary-token-1"}
 
-    assert (await transport.carry(call)).status == 401
+    assert (await transport.send(call)).status == 401
     assert len(authority.asked) == len(authority.tokens) == 1
 
 
@@ -172,7 +173,7 @@ async def test_without_a_token_nothing_is_sent_and_the_reason_is_said(
     authority.faults = [fault]
 
     with capture_logs() as lines, pytest.raises(TargetError) as raised:
-        await transport.carry(call)
+        await transport.send(call)
 
     assert type(raised.value) is kind
     assert raised.value.reason.startswith("no token for targets.cx.auth.oauth2: ")
@@ -191,7 +192,7 @@ async def test_a_token_endpoint_that_repeats_the_secret_is_not_repeated(authorit
     authority.faults = [refusing(401, error="invalid_client", error_description=f"bad: {written}")]
 
     with capture_logs() as lines, pytest.raises(Denied) as raised:
-        await transport.carry(call)
+        await transport.send(call)
 
     assert "(bad: ***)" in raised.value.reason
     assert written not in f"{raised.value.reason}{lines}"
@@ -201,7 +202,7 @@ async def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut_off(authorit
     authority.faults = [refusing(401, error="x" * 295 + SECRET, error_description="x" * 295 + SECRET)]
 
     with capture_logs() as lines, pytest.raises(Denied) as raised:
-        await transport.carry(call)
+        await transport.send(call)
 
     assert SECRET[:3] not in f"{raised.value.reason}{lines}"
 
@@ -209,25 +210,25 @@ async def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut_off(authorit
 async def test_a_token_endpoint_that_is_not_there_means_that_nothing_was_sent(
     transport, authority, session, call
 ):
-    absent = OAuthTransport(session, "cx", OAuth2("http://127.0.0.1:9/token", "me", SECRET))
+    absent = OAuthTransport(session, "cx", OAuth2("http://127.0.0.1:9/token", "me", Secret(SECRET)))
 
     with pytest.raises(Unreachable, match=r"no token for targets\.cx\.auth\.oauth2: Cannot connect"):
-        await absent.carry(call)
+        await absent.send(call)
 
 
 async def test_a_token_endpoint_that_does_not_answer_means_that_nothing_was_sent(authority, session, call):
     authority.gate.clear()
-    slow = OAuthTransport(session, "cx", OAuth2(f"{authority.url}/token", "me", SECRET), timeout=0.2)
+    slow = OAuthTransport(session, "cx", OAuth2(f"{authority.url}/token", "me", Secret(SECRET)), timeout=0.2)
 
     with pytest.raises(Unreachable, match="the token endpoint did not answer in time"):
-        await slow.carry(call)
+        await slow.send(call)
 
     authority.gate.set()
     assert authority.tokens == []
 
 
 async def test_a_connector_signs_in_as_its_address_says(authority, around):
-    oauth2 = OAuth2(f"{authority.url}/token", "me", SECRET, scheme="bearer")
+    oauth2 = OAuth2(f"{authority.url}/token", "me", Secret(SECRET), scheme="bearer")
     target = await open_connector("scim", TargetAddress("cx", f"{authority.url}/scim", oauth2), around)
 
     assert (await target.query(ResourceType.USER, Query())).total == 0

@@ -2,10 +2,11 @@
 
 import pytest
 
+from gateway.address import Bearer, Secret, TargetAddress
 from gateway.flow.target_port import ResourceType, Unreachable
 from gateway.targets.embedded.connector import EmbeddedConnector
 from gateway.targets.gate import Gate
-from gateway.targets.registry import CONNECTORS, Bearer, Shared, TargetAddress, open_connector
+from gateway.targets.registry import CONNECTORS, Shared, open_connector
 from gateway.targets.scim.connector import ScimConnector
 
 
@@ -51,4 +52,4 @@ async def test_a_directory_that_cannot_be_opened_is_unreachable(around: Shared, 
 
 
 def test_an_address_shows_no_secret():
-    assert "s3cret" not in repr(TargetAddress("cx", "https://target.test", Bearer("s3cret")))
+    assert "s3cret" not in repr(TargetAddress("cx", "https://target.test", Bearer(Secret("s3cret"))))

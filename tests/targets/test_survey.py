@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from gateway.flow.target_port import CannotFilter, Denied, Page, Query, ResourceType
-from gateway.targets.address import TargetFinding
 from gateway.targets.scim.abilities import IGNORED
 from gateway.targets.survey import survey
+from gateway.targets.transport import TargetFinding
 from tests.support.house import FakeTarget
 
 USER = ResourceType.USER

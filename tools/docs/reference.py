@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from types import NoneType
@@ -10,6 +11,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from pydantic.fields import FieldInfo
 
+from gateway import address
 from gateway.audit.fields import FIELDS
 from gateway.flow.services import ALERTS
 from gateway.mapping.specs import Office, OptionKind, OptionSpec, Person, TransformSpec, Unusable
@@ -39,9 +41,9 @@ TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> tabl
     "header": (tables.HeaderTable, None),
     "oauth": (tables.OAuth2Table, None),
     "external": (tables.ExternalTable, None),
-    "ldap": (target_tables.LdapTable, model.LdapSettings),
+    "ldap": (target_tables.LdapTable, address.Directory),
     "office": (target_tables.OfficeTable, None),
-    "rule": (target_tables.RuleTable, model.RuleSettings),
+    "rule": (target_tables.RuleTable, None),
     "secret": (tables.SecretTable, None),
     "preset-file": (target_tables.PresetTable, None),
     "preset-rule": (target_tables.PresetRuleTable, None),
@@ -107,6 +109,7 @@ SAID: Final[Mapping[str, str]] = {  # a default that no single field holds
         "{host}:{port}".format_map({f.name: f.default for f in fields(model.ServerSettings)})
     ),
     "provider.targets": "all",
+    "rule.to": "required",
     "rule.from": "`to`",
 }
 
@@ -131,6 +134,8 @@ def kind(hint: Any) -> str:
         hint, _ = get_args(hint)
     if get_origin(hint) is Literal:
         return words(get_args(hint))
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return words([member.value for member in hint])
     if get_origin(hint) is list and get_origin(get_args(hint)[0]) is Literal:
         return f"list of {words(get_args(get_args(hint)[0]))}"
     return next(text for known, text in KINDS if known == hint)

@@ -26,11 +26,10 @@ from gateway.scim.documents import identity, take_password, without_read_only
 from gateway.scim.predicate import predicate
 from gateway.sqlite import Database
 from gateway.sqlite_file import StoreUnavailable, load_migrations
-from gateway.targets.address import TargetFinding
 from gateway.targets.embedded import directory
-from gateway.targets.embedded.directory import Entry, Refusal
+from gateway.targets.embedded.directory import Entry, Refusal, without_members
 from gateway.targets.embedded.filters import storable
-from gateway.targets.embedded.members import without_members
+from gateway.targets.transport import TargetFinding
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 
 from gateway.flow.target_port import NOBODY, Attributes, MemberUpdate, Page, Query, ResourceType
-from gateway.scim.filters import Sort, sort_value
+from gateway.scim.filters import sort_value
+from gateway.scim.grammar import Sort
 from gateway.scim.predicate import attributes_named
 from gateway.targets.embedded.filters import SORTED, looked_up, names_members, narrow, path_name
-from gateway.targets.embedded.members import change_members, forget_member, with_members
 
 Matches = Callable[[Mapping[str, Any]], bool]
 Found = tuple[int, Attributes]  # the number of an entry, and its document
@@ -180,3 +180,31 @@ def _insert_values(connection: sqlite3.Connection, seq: int | None, document: At
         "INSERT OR IGNORE INTO value (path, folded, entry) VALUES (?, ?, ?)",
         [(path, folded, seq) for path, folded in looked_up(document)],
     )
+
+
+def change_members(connection: sqlite3.Connection, group: int, update: MemberUpdate) -> None:
+    """Add and remove members of the entry `group`; who is there already stays as they are."""
+    connection.executemany(
+        "DELETE FROM member WHERE entry = ? AND value = ?", [(group, value) for value in update.remove]
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO member (entry, value, element) VALUES (?, ?, ?)",
+        [(group, element["value"], orjson.dumps(element).decode()) for element in update.add],
+    )
+
+
+def with_members(connection: sqlite3.Connection, group: int, document: Attributes) -> Attributes:
+    """Return a group's document with its members, where it has any."""
+    rows = connection.execute("SELECT element FROM member WHERE entry = ? ORDER BY seq", (group,))
+    members = [orjson.loads(element) for (element,) in rows]
+    return {**document, "members": members} if members else document
+
+
+def forget_member(connection: sqlite3.Connection, entry: int, id: str) -> None:
+    """Take an entry that goes out of all groups, and all members out of it."""
+    connection.execute("DELETE FROM member WHERE value = ? OR entry = ?", (id, entry))
+
+
+def without_members(document: Attributes) -> Attributes:
+    """Return a document without members: those have rows of their own."""
+    return {name: value for name, value in document.items() if name.casefold() != "members"}

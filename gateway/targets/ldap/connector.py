@@ -1,18 +1,25 @@
-"""An LDAP directory as a target: the port's calls, each as one piece of work for a thread."""
+"""An LDAP directory as a target: each call of the port is work for a thread; and whether it can be used."""
 
-from typing import TypeVar
+import re
+from collections.abc import Iterator
+from typing import Final
 
+from ldap.controls.libldap import SimplePagedResultsControl
+
+from gateway.address import Directory
 from gateway.flow.target_port import Attributes, Page, Query, Refused, ResourceType, Update
-from gateway.targets.address import TargetFinding
-from gateway.targets.ldap.checks import checked
+from gateway.targets.ldap.entries import OWN, Raw
 from gateway.targets.ldap.groups import Groups
+from gateway.targets.ldap.inactive import habit_of
+from gateway.targets.ldap.paging import people_listing
 from gateway.targets.ldap.people import People
-from gateway.targets.ldap.people import listing_of as listing_of_people
-from gateway.targets.ldap.pool import LISTS, Pool
-from gateway.targets.ldap.session import undone
+from gateway.targets.ldap.session import LISTS, Pool, Session, undone
 from gateway.targets.ldap.sign_in import SignIn
+from gateway.targets.transport import TargetFinding
 
-T = TypeVar("T")
+PAGING: Final = SimplePagedResultsControl.controlType
+KINDS: Final = {"attributeTypes": "attribute", "objectClasses": "object class"}  # of a schema
+_NAMES: Final = re.compile(r"\bNAME\s+(?:'([^']+)'|\(([^)]*)\))")  # RFC 4512 section 4.1.2
 
 
 class LdapConnector:
@@ -24,7 +31,7 @@ class LdapConnector:
 
     def __init__(self, sign_in: SignIn, workers: int | None = None) -> None:
         directory = sign_in.directory
-        people = listing_of_people(directory)
+        people = people_listing(directory)
         base = directory.group_base
         self._pool = Pool(sign_in, workers)
         self._directory = directory
@@ -74,3 +81,79 @@ class LdapConnector:
         if self._groups is None:
             raise Refused("this directory has no groups: ldap.group_base is not set")
         return self._groups
+
+
+def checked(session: Session, directory: Directory) -> tuple[TargetFinding, ...]:
+    """Return what a directory can do, and what is to be mended; raises TargetError where it is of no use."""
+    root = session.read("", ["supportedControl", "subschemaSubentry"])
+    if root is None:
+        raise Refused("the directory does not show what it can do: let this account read its root entry")
+    if PAGING not in root.texts("supportedControl"):
+        raise Refused("the directory cannot answer page by page (RFC 2696), so long lists cannot be read")
+    if session.read(directory.base, ["1.1"]) is None:
+        raise Refused(f"there is no entry {directory.base}, or this account may not see it: see ldap.base")
+    found = [_place(session, place) for place in dict.fromkeys(_places(directory))]
+    return (*found, _ids(session, directory), _schema(session, root, directory), _inactive(directory))
+
+
+def _place(session: Session, dn: str) -> TargetFinding:
+    if session.read(dn, ["1.1"]) is not None:
+        return TargetFinding("entry", f"{dn} can be read")
+    return TargetFinding("entry", f"{dn} is not there", "make it, or let this account see it")
+
+
+def _places(directory: Directory) -> Iterator[str]:
+    """Yield the entries that must be there."""
+    yield directory.base
+    _, _, parent = directory.dn.partition(",")
+    if "{" not in (made_in := parent.replace("{base}", directory.base)) and made_in:
+        yield made_in
+    yield from (place for place in (directory.inactive_base, directory.group_base) if place)
+
+
+def _ids(session: Session, directory: Directory) -> TargetFinding:
+    """Say whether people have the id that they are known by."""
+    listing = people_listing(directory)
+    found = next(session.pages(directory.base, directory.people, [directory.id]))
+    if any(listing.id_of(raw) is None for raw in found):
+        fix = "let this account read it, or name another attribute in ldap.id"
+        return TargetFinding("id", f"people show no {directory.id}", fix)
+    return TargetFinding("id", f"people are known by {directory.id}")
+
+
+def _schema(session: Session, root: Raw, directory: Directory) -> TargetFinding:
+    where = root.first("subschemaSubentry")
+    schema = session.read(where, list(KINDS), "(objectClass=subschema)") if where else None
+    if schema is None or not any(map(schema.all, KINDS)):
+        return TargetFinding("schema", "it is not shown, so nobody knows whether every attribute is in it")
+    if lacking := list(_lacking(schema, directory)):
+        fix = "turn off the rules that write them, name others under [ldap], or extend its schema"
+        return TargetFinding("schema", f"it has no {', no '.join(lacking)}", fix)
+    return TargetFinding("schema", "it has every attribute that a rule writes")
+
+
+def _inactive(directory: Directory) -> TargetFinding:
+    says = (
+        f"is said by {directory.inactive}" if directory.inactive else "cannot be said: who leaves is removed"
+    )
+    return TargetFinding("inactive", says)
+
+
+def _lacking(schema: Raw, directory: Directory) -> Iterator[str]:
+    """Yield what is written or looked at and the schema does not have, as far as it shows that kind."""
+    own = (directory.id, directory.user_name, directory.external_id, *habit_of(directory).reads)
+    ruled = (name for name in directory.attributes if name.casefold() not in OWN)
+    groups = (directory.group_class, directory.group_external_id) if directory.group_base else (None, None)
+    wanted = ((*ruled, *own, groups[1]), (*directory.object_classes, groups[0]))
+    for (kind, meant), names in zip(KINDS.items(), wanted, strict=True):
+        known = set(_defined(schema, kind))
+        missing = [name for name in dict.fromkeys(names) if name and name.casefold() not in known]
+        if known and missing:
+            yield f"{meant} {', '.join(missing)}"
+
+
+def _defined(schema: Raw, kind: str) -> Iterator[str]:
+    for text in schema.texts(kind):
+        if found := _NAMES.search(text):
+            names = [found[1]] if found[1] else re.findall(r"'([^']+)'", found[2])
+            yield from (name.casefold() for name in names)

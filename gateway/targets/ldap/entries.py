@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from gateway.address import Directory
 from gateway.flow.target_port import Attributes, Refused
 from gateway.scim.names import get
 from gateway.targets.ldap.dn import Rdn
-from gateway.targets.ldap.layout import Directory
 
 OWN: Final = frozenset(  # folded names that are not attributes of the same name
     {
@@ -45,6 +45,12 @@ HIDDEN: Final = frozenset(  # folded attributes that are never read: secrets, an
 )
 
 _TIME: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:[.,]\d+)?Z")  # RFC 4517 section 3.3.13
+
+
+Modification = tuple[int, str, list[bytes] | None]
+
+
+Attribute = tuple[str, list[bytes]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Final
 
 from ldap import MOD_REPLACE
 
+from gateway.address import Directory
 from gateway.flow.target_port import (
     Attributes,
     Missing,
@@ -17,10 +18,8 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.targets.ldap.dn import fitting, normal, parent_of, rdn_of, rendered, split
-from gateway.targets.ldap.entries import Raw, encoded, meta_of
+from gateway.targets.ldap.entries import Attribute, Raw, encoded, meta_of
 from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
-from gateway.targets.ldap.inactive import Attribute
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.memberships import (
     FIRST_NUMBER,
     MEMBERSHIPS,
@@ -29,8 +28,8 @@ from gateway.targets.ldap.memberships import (
     names_of,
     part_of,
 )
-from gateway.targets.ldap.paging import Listing, asks_for_id, chunks
-from gateway.targets.ldap.session import Session
+from gateway.targets.ldap.paging import Listing, asks_for_id
+from gateway.targets.ldap.session import Session, chunks
 
 READ: Final = ("createTimestamp", "modifyTimestamp")
 

@@ -6,18 +6,15 @@ from typing import Any, Final
 
 from ldap import MOD_ADD, MOD_DELETE, MOD_REPLACE
 
+from gateway.address import Directory
 from gateway.flow.target_port import CannotFilter
 from gateway.targets.ldap.dn import is_below
-from gateway.targets.ldap.entries import Raw
+from gateway.targets.ldap.entries import Attribute, Modification, Raw
 from gateway.targets.ldap.filters import EVERYBODY, NOBODY, Ask, LdapFilter
-from gateway.targets.ldap.layout import Directory
 
 DISABLED: Final = 0x2  # of userAccountControl: ACCOUNTDISABLE
 NORMAL: Final = 0x200  # NORMAL_ACCOUNT
 BIT: Final = "(userAccountControl:1.2.840.113556.1.4.803:=2)"  # LDAP_MATCHING_RULE_BIT_AND
-
-Modification = tuple[int, str, list[bytes] | None]
-Attribute = tuple[str, list[bytes]]
 
 
 @dataclass(frozen=True, slots=True)

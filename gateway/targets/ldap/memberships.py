@@ -9,14 +9,12 @@ from typing import Any, Final
 
 from ldap import MOD_ADD, MOD_DELETE
 
+from gateway.address import Directory
 from gateway.flow.target_port import Attributes, Conflict, Denied, Missing, Refused, TargetError, Unreachable
 from gateway.targets.ldap.dn import normal
-from gateway.targets.ldap.entries import Raw, short_name
+from gateway.targets.ldap.entries import Modification, Raw, short_name
 from gateway.targets.ldap.filters import both, equal
-from gateway.targets.ldap.inactive import Modification
-from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.paging import chunks
-from gateway.targets.ldap.session import Session, in_doubt
+from gateway.targets.ldap.session import Session, chunks, in_doubt
 
 Find = Callable[[Session, str], Raw | None]
 
@@ -45,7 +43,7 @@ class GroupMemberships:
 
     @contextmanager
     def renaming(self, session: Session, id: str, raw: Raw, dn: str, form: Attributes) -> Iterator[None]:
-        """Carry a change that may give an entry this DN; what is refused leaves the groups as they were.
+        """Make a change that may give an entry this DN; what is refused leaves the groups as they were.
 
         Raises Conflict where an entry has that DN already. The change ends with `settle`.
         """
@@ -79,7 +77,7 @@ class GroupMemberships:
 
     @contextmanager
     def leaving(self, session: Session, id: str, raw: Raw) -> Iterator[None]:
-        """Carry the removal of an entry, out of all groups first; where it is refused, they have it again."""
+        """Remove an entry, out of all groups first; where it is refused, they have it again."""
         with self._alone(id):
             left: list[str] = []
             try:

@@ -3,19 +3,22 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.address import Directory
 from gateway.flow.target_port import Attributes, CannotFilter, Query, ResourceType, Silent, TargetError
 from gateway.scim.predicate import predicate
 from gateway.targets.ldap.entries import Raw, read_id, sought_id
 from gateway.targets.ldap.filters import NOBODY, Ask, LdapFilter, Vocabulary, any_of, both, equal, translate
-from gateway.targets.ldap.session import PAGE, Session, in_doubt
+from gateway.targets.ldap.inactive import habit_of
+from gateway.targets.ldap.session import PAGE, Session, chunks, in_doubt
 
 LASTS: Final = 60.0  # seconds that the order of a long list is kept after its last page was asked for
 LISTS: Final = 4  # long lists kept at a time
 PLACES: Final = 10_000  # entries whose place is remembered
+READ: Final = ("objectClass", "createTimestamp", "modifyTimestamp")  # of everybody
 
 
 @dataclass(slots=True)
@@ -75,8 +78,6 @@ class Places:
         """Return where an entry stood."""
         return self._dns.get(id)
 
-
-AT_ONCE: Final = 100  # entries asked for in one search
 
 Show = Callable[[Raw], Attributes]
 
@@ -192,6 +193,15 @@ def asks_for_id(attribute: str) -> Ask:
     return ask
 
 
-def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield values, as many at a time as one search takes."""
-    return (values[n : n + AT_ONCE] for n in range(0, len(values), AT_ONCE))
+def people_listing(directory: Directory) -> Listing:
+    """Return where people are, and how they are asked for."""
+    names = directory.attributes or ("*",)
+    own = (directory.id, directory.user_name, directory.external_id, *habit_of(directory).reads)
+    words = Vocabulary(
+        {"username": directory.user_name, "externalid": directory.external_id},
+        {"active": habit_of(directory).asks, "id": asks_for_id(directory.id)},
+        loose=frozenset({"externalid"}),
+    )
+    return Listing(
+        ResourceType.USER, directory.base, directory.people, directory.id, (*names, *own, *READ), words
+    )

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from ldap import MOD_ADD, MOD_REPLACE
 
+from gateway.address import Directory
 from gateway.flow.target_port import (
     Attributes,
     Conflict,
@@ -11,26 +12,30 @@ from gateway.flow.target_port import (
     Page,
     Query,
     Refused,
-    ResourceType,
     TargetError,
     Unreachable,
     Update,
 )
 from gateway.scim.documents import fold, is_active
 from gateway.targets.ldap import entries
-from gateway.targets.ldap.dn import fitting, is_dn, parent_of, rdn_of, split
-from gateway.targets.ldap.entries import Raw, Written, encoded, meta_of, plain_attributes
-from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
+from gateway.targets.ldap.dn import Rdn, escaped, fitting, is_dn, normal, parent_of, rdn_of, rendered, split
+from gateway.targets.ldap.entries import (
+    Modification,
+    Raw,
+    Written,
+    encoded,
+    meta_of,
+    named_anew,
+    plain_attributes,
+)
+from gateway.targets.ldap.filters import any_of, both, equal
 from gateway.targets.ldap.groups import Groups
-from gateway.targets.ldap.inactive import Modification, habit_of
-from gateway.targets.ldap.layout import Directory
+from gateway.targets.ldap.inactive import habit_of
 from gateway.targets.ldap.memberships import GroupMemberships
-from gateway.targets.ldap.naming import Naming
-from gateway.targets.ldap.paging import Listing, asks_for_id
+from gateway.targets.ldap.paging import READ, Listing
 from gateway.targets.ldap.session import Session, in_doubt
 
 REFERENCES: Final = frozenset({"manager"})  # attributes that hold the DN of another person
-READ: Final = ("objectClass", "createTimestamp", "modifyTimestamp")
 
 
 class People:
@@ -196,15 +201,62 @@ class People:
         return found[0].dn.encode()
 
 
-def listing_of(directory: Directory) -> Listing:
-    """Return where people are, and how they are asked for."""
-    names = directory.attributes or ("*",)
-    own = (directory.id, directory.user_name, directory.external_id, *habit_of(directory).reads)
-    words = Vocabulary(
-        {"username": directory.user_name, "externalid": directory.external_id},
-        {"active": habit_of(directory).asks, "id": asks_for_id(directory.id)},
-        loose=frozenset({"externalid"}),
-    )
-    return Listing(
-        ResourceType.USER, directory.base, directory.people, directory.id, (*names, *own, *READ), words
-    )
+class Naming:
+    """The DNs of one directory's people."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._moves = habit_of(directory).moves
+
+    def place(self, form: Attributes) -> str:
+        """Return the DN that a person has by the template, or among the inactive."""
+        dn = self._rendered(self._directory.dn, form)
+        return f"{split(dn)[0]},{self._parent(form)}" if self._is_put_away(form) else dn
+
+    def _parent(self, form: Attributes) -> str:
+        """Return where a person stands by the template, or among the inactive."""
+        if self._is_put_away(form):
+            return self._directory.inactive_base or ""
+        return self._rendered(self._directory.dn.partition(",")[2], form)
+
+    def _is_put_away(self, form: Attributes) -> bool:
+        return self._moves and not is_active(form)
+
+    def _rendered(self, template: str, form: Attributes) -> str:
+        return rendered(template, form, {"base": self._directory.base})
+
+    def new_dn(self, raw: Raw, update: Update, attributes: Written) -> str:
+        """Return the DN that an entry shall have; one that stands elsewhere than the template says stays."""
+        rdn = rdn_of(raw.dn)
+        if rdn is None:
+            return raw.dn
+        value, parent = self._new_name(rdn, update, attributes), self._new_parent(raw, update)
+        if value == rdn[1] and parent == parent_of(raw.dn):
+            return raw.dn
+        return fitting(f"{rdn[0]}={escaped(value)},{parent}")
+
+    def _new_name(self, rdn: Rdn, update: Update, attributes: Written) -> str:
+        """Return what names an entry: its attribute, or the template where it said so before."""
+        value = named_anew(rdn, attributes)
+        template = self._directory.dn.partition(",")[0]
+        before = rdn_of(self._rendered(template, update.present))
+        if value != rdn[1] or before is None or _folded(before) != _folded(rdn):
+            return value
+        after = rdn_of(self._rendered(template, update.wanted))
+        return after[1] if after is not None else value
+
+    def _new_parent(self, raw: Raw, update: Update) -> str:
+        """Return where an entry shall stand: elsewhere only where the change says so."""
+        here = parent_of(raw.dn)
+        if self._is_put_away(update.present) != self._is_put_away(update.wanted):
+            return self._parent(update.wanted)
+        try:
+            before = self._parent(update.present)
+        except Refused:  # it was not placed by this template
+            return here
+        after = self._parent(update.wanted)
+        return here if normal(before) == normal(after) else after
+
+
+def _folded(rdn: Rdn) -> tuple[str, str]:
+    return rdn[0].casefold(), rdn[1].casefold()

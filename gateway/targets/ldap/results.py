@@ -18,7 +18,7 @@ from gateway.flow.target_port import (
     Throttled,
     Unreachable,
 )
-from gateway.targets.scim.answers import readable
+from gateway.targets.transport import readable
 
 TOO_MANY: Final = "the directory gives this account fewer entries than there are: raise its size limit"
 ELSEWHERE: Final = "this directory is a copy and refers to another: let `url` name the one that takes changes"

@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 
 import ldap
 
+from gateway.address import Basic, Directory, External
 from gateway.flow.target_port import Unreachable
-from gateway.targets.address import Basic, External
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.results import unreachable
-from gateway.targets.scim.answers import readable
+from gateway.targets.transport import readable
 
 CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later than that is none
 PORTS: Final = {"ldap": 389, "ldaps": 636}
@@ -80,7 +79,7 @@ def _sign_in(connection: Any, auth: Basic | External | None) -> None:
     if isinstance(auth, External):
         connection.sasl_bind_s("", "EXTERNAL", "")
     elif isinstance(auth, Basic):
-        connection.simple_bind_s(auth.user, auth.password)
+        connection.simple_bind_s(auth.user, auth.password.reveal())
     else:
         connection.simple_bind_s("", "")
 
@@ -113,7 +112,7 @@ def secured(
         plain.close()
         raise
     near, far = socket.socketpair()
-    threading.Thread(target=_carry, args=(tls, far, timeout), name="ldap-tls", daemon=True).start()
+    threading.Thread(target=_relay, args=(tls, far, timeout), name="ldap-tls", daemon=True).start()
     return near.detach()
 
 
@@ -129,8 +128,8 @@ def _start_tls(plain: socket.socket) -> None:
         raise NoTls("it does not do StartTLS")
 
 
-def _carry(tls: ssl.SSLSocket, far: socket.socket, timeout: float) -> None:
-    """Carry bytes both ways until either side ends."""
+def _relay(tls: ssl.SSLSocket, far: socket.socket, timeout: float) -> None:
+    """Relay bytes both ways until either side ends."""
     with tls, far, selectors.DefaultSelector() as waiting, suppress(OSError):
         waiting.register(tls, selectors.EVENT_READ)
         waiting.register(far, selectors.EVENT_READ)
@@ -141,7 +140,7 @@ def _carry(tls: ssl.SSLSocket, far: socket.socket, timeout: float) -> None:
 
 
 def _inward(tls: ssl.SSLSocket, far: socket.socket) -> bool:
-    """Carry what has come from the directory; say whether it is still there."""
+    """Relay what has come from the directory; say whether it is still there."""
     tls.setblocking(False)
     try:
         data = tls.recv(CHUNK)
@@ -152,7 +151,7 @@ def _inward(tls: ssl.SSLSocket, far: socket.socket) -> bool:
 
 
 def _outward(far: socket.socket, tls: ssl.SSLSocket, timeout: float) -> bool:
-    """Carry what is for the directory; say whether anybody is still there to say more."""
+    """Relay what is for the directory; say whether anybody is still there to say more."""
     try:
         data = far.recv(CHUNK, socket.MSG_DONTWAIT)
     except BlockingIOError:

@@ -1,10 +1,7 @@
 """What a SCIM 2.0 service's answers mean: a document, or the error that says what happened. Pure."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import orjson
@@ -22,10 +19,9 @@ from gateway.flow.target_port import (
     Throttled,
 )
 from gateway.scim.names import CORE_GROUP, ERROR, get
-from gateway.targets.address import HttpReply
 from gateway.targets.scim.abilities import Abilities, promises
+from gateway.targets.transport import HttpReply, readable, retry_after
 
-MAX_REASON: Final = 300  # characters
 MAX_DEPTH: Final = 32  # of JSON in JSON
 
 MEANINGS: Final[Mapping[int, type[TargetError]]] = {
@@ -42,7 +38,6 @@ FILTER_STATUS: Final = frozenset({400, 501})  # a filtered read has nothing else
 FILTER_TYPES: Final = frozenset({"invalidFilter", "tooMany", "sensitive"})  # RFC 7644 section 3.12
 
 _ERROR: Final = ERROR.casefold()
-_UNREADABLE: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +96,6 @@ def read_group_support(reply: HttpReply, now: float) -> bool:
         raise Nonsense("the target's resource types are no list", reply.status)
     named = [get(kind, name) for kind in types if isinstance(kind, dict) for name in ("id", "name", "schema")]
     return "Group" in named or CORE_GROUP in named
-
-
-def readable(text: str) -> str:
-    """Return a foreign text on one line, without control characters, shortened."""
-    line = " ".join(_UNREADABLE.sub(" ", text).split())
-    return line if len(line) <= MAX_REASON else line[: MAX_REASON - 1] + "…"
-
-
-def retry_after(reply: HttpReply, now: float) -> float | None:
-    """Return the seconds the target asks to wait: a number, or an HTTP date (RFC 9110 section 10.2.3)."""
-    text = reply.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", text):
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.fromtimestamp(now, UTC)).total_seconds())
 
 
 def _read_document(reply: HttpReply, now: float, absent: type[TargetError] = Nonsense) -> Attributes | None:

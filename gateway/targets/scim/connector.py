@@ -17,12 +17,12 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.scim.predicate import predicate
-from gateway.targets.address import TargetFinding, Transport
 from gateway.targets.scim import answers
 from gateway.targets.scim.abilities import IGNORED, IGNORES_FILTERS, REFUSES_FILTERS, Abilities, Patch
 from gateway.targets.scim.discovered import NOT_OFFERED, PASSING, Discovered
 from gateway.targets.scim.paging import Lists
 from gateway.targets.scim.requests import Endpoints, patch_messages, with_members
+from gateway.targets.transport import TargetFinding, Transport
 
 ANYTHING: Final = Abilities()
 
@@ -51,7 +51,7 @@ class ScimConnector:
         if not id:
             return None
         whole = members or kind is not ResourceType.GROUP
-        reply = await self._transport.carry(self._calls.get(kind, id, members=whole))
+        reply = await self._transport.send(self._calls.get(kind, id, members=whole))
         found = answers.read_found(reply, id, self._now())
         if kind is ResourceType.USER or found is None:
             return found
@@ -67,7 +67,7 @@ class ScimConnector:
         return replace(page, entries=tuple(map(shown, page.entries)))
 
     async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
-        reply = await self._transport.carry(self._calls.create(kind, wanted))
+        reply = await self._transport.send(self._calls.create(kind, wanted))
         entry = answers.read_entry(reply, self._now())
         return _bare(entry) if kind is ResourceType.GROUP else entry
 
@@ -82,7 +82,7 @@ class ScimConnector:
         return _bare(shown) if kind is ResourceType.GROUP else shown
 
     async def delete(self, kind: ResourceType, id: str) -> None:
-        reply = await self._transport.carry(self._calls.delete(kind, id))
+        reply = await self._transport.send(self._calls.delete(kind, id))
         answers.read_changed(reply, id, self._now())
 
     async def has_groups(self) -> bool:
@@ -102,7 +102,7 @@ class ScimConnector:
 
     async def _list(self, kind: ResourceType, query: Query) -> answers.ListAnswer:
         """Return one answer as it came; raises CannotFilter where the filter is refused or ignored."""
-        reply = await self._transport.carry(self._calls.query(kind, query))
+        reply = await self._transport.send(self._calls.query(kind, query))
         try:
             found = answers.read_list(reply, query.filter is not None, self._now())
         except CannotFilter:
@@ -120,7 +120,7 @@ class ScimConnector:
             return await self._replaced(kind, id, update)
         answer = None
         for operations in messages:
-            reply = await self._transport.carry(self._calls.patch(kind, id, operations))
+            reply = await self._transport.send(self._calls.patch(kind, id, operations))
             answer = answers.read_changed(reply, id, self._now())
         return answer
 
@@ -131,15 +131,15 @@ class ScimConnector:
             if present is None:
                 raise Missing("there is no such group", 404)
             wanted = {**wanted, **with_members({"members": present.get("members", [])}, update.members)}
-        reply = await self._transport.carry(self._calls.replace(kind, id, wanted))
+        reply = await self._transport.send(self._calls.replace(kind, id, wanted))
         return answers.read_changed(reply, id, self._now())
 
     async def _ask_for_promises(self) -> Abilities:
-        return answers.read_promises(await self._transport.carry(self._calls.config()), self._now())
+        return answers.read_promises(await self._transport.send(self._calls.config()), self._now())
 
     async def _ask_for_groups(self) -> bool:
         try:
-            return answers.read_group_support(await self._transport.carry(self._calls.types()), self._now())
+            return answers.read_group_support(await self._transport.send(self._calls.types()), self._now())
         except PASSING:
             raise
         except TargetError:

@@ -7,9 +7,9 @@ from typing import Final
 
 from gateway.flow.target_port import Broken, Denied, Silent, TargetError, Throttled, Unreachable
 from gateway.log import get_logger
-from gateway.targets.address import TargetFinding
 from gateway.targets.scim import abilities
 from gateway.targets.scim.abilities import Abilities, Lack, Patch
+from gateway.targets.transport import TargetFinding
 
 ASK_AGAIN: Final = 30.0  # seconds until a service that could not say what it has is asked once more
 PASSING: Final = (Unreachable, Silent, Broken, Throttled, Denied)  # says nothing about what is supported

@@ -11,8 +11,8 @@ import orjson
 from gateway.flow.target_port import Attributes, MemberUpdate, Missing, Query, ResourceType, Update
 from gateway.scim.documents import without_read_only
 from gateway.scim.grammar import Filter
-from gateway.scim.names import PATCH_OP, is_urn
-from gateway.targets.address import Call
+from gateway.scim.names import EMPTY, PATCH_OP, is_urn
+from gateway.targets.transport import Call
 
 T = TypeVar("T")
 
@@ -172,4 +172,4 @@ def _changes(present: Attributes, wanted: Attributes) -> Iterator[tuple[str, Any
 
 
 def _value(value: Any) -> Any:
-    return None if value in (None, "", [], {}) else value
+    return None if value in EMPTY else value

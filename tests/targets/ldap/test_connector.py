@@ -6,12 +6,11 @@ import time
 
 import pytest
 
+from gateway.address import Basic, External, Secret
 from gateway.flow.target_port import CannotFilter, Denied, Page, Query, Silent, TargetError, Unreachable
 from gateway.scim.grammar import parse_filter
-from gateway.targets.address import Basic, External
 from gateway.targets.ldap import paging as rooms
-from gateway.targets.ldap.pool import WORKERS
-from gateway.targets.ldap.session import PAGE
+from gateway.targets.ldap.session import PAGE, WORKERS
 from tests.support.ldap import USER, Room, room
 from tests.support.lossy import babbling, lossy
 from tests.support.slapd import GATEWAY, PASSWORD, slapd
@@ -55,8 +54,10 @@ async def test_somebody_is_made_over(slapd_server, how):
 @pytest.mark.parametrize(
     ("how", "error"),
     [
-        pytest.param(lambda server: {"auth": Basic(GATEWAY, "wrong")}, Denied, id="a wrong password"),
-        pytest.param(lambda server: {"auth": Basic("gateway", PASSWORD)}, Denied, id="a user that is no DN"),
+        pytest.param(lambda server: {"auth": Basic(GATEWAY, Secret("wrong"))}, Denied, id="a wrong password"),
+        pytest.param(
+            lambda server: {"auth": Basic("gateway", Secret(PASSWORD))}, Denied, id="a user that is no DN"
+        ),
         pytest.param(lambda server: {"url": server.tls_url}, Unreachable, id="a certificate nobody trusts"),
         pytest.param(lambda server: {"start_tls": True}, Unreachable, id="the same with StartTLS"),
         pytest.param(

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from gateway.address import Directory
 from gateway.flow.target_port import Refused
 from gateway.targets.ldap.entries import changed, made, named_anew, new, written
-from gateway.targets.ldap.layout import Directory
 
 PLAIN = Directory("dc=example")
 WINDOWS = Directory("dc=example", makes=("sAMAccountName", "password"), password="unicodePwd")

@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ldap.filter import escape_filter_chars
 
+from gateway.address import Directory
 from gateway.flow.target_port import CannotFilter
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, parse_filter
 from gateway.targets.ldap.filters import NOBODY, Vocabulary, any_of, both, equal, escaped, translate
 from gateway.targets.ldap.inactive import HABITS
-from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.people import listing_of
+from gateway.targets.ldap.paging import people_listing
 
-WORDS = listing_of(Directory("dc=example", inactive="nsAccountLock")).words
+WORDS = people_listing(Directory("dc=example", inactive="nsAccountLock")).words
 GROUPS = Vocabulary({"displayname": "cn", "externalid": None})
 
 

@@ -6,13 +6,13 @@ from hashlib import md5
 
 import pytest
 
+from gateway.address import Directory
 from gateway.flow.target_port import Conflict, MemberUpdate, Page, Query, Refused, Unreachable, Update
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
 from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.groups import Groups
-from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.people import listing_of
+from gateway.targets.ldap.paging import people_listing
 from tests.support.ldap import GROUP, USER, Room, room
 
 ATTRIBUTES = {"groupOfNames": "member", "groupOfUniqueNames": "uniqueMember", "posixGroup": "memberUid"}
@@ -190,7 +190,7 @@ def test_members_that_come_in_ranges_are_all_shown():
     directory = Directory("dc=y", id="objectGUID", group_class="group")
     session = Ranged([f"cn=m{n},dc=y" for n in range(5)])
 
-    groups = Groups(directory, "dc=y", listing_of(directory))
+    groups = Groups(directory, "dc=y", people_listing(directory))
     (shown,) = groups.page(session, Query(members=True)).entries
 
     assert len({member["value"] for member in shown["members"]}) == 5

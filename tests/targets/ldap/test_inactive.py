@@ -3,9 +3,9 @@
 import pytest
 from ldap import MOD_ADD, MOD_DELETE, MOD_REPLACE
 
+from gateway.address import Directory
 from gateway.targets.ldap.entries import Raw
 from gateway.targets.ldap.inactive import habit_of
-from gateway.targets.ldap.layout import Directory
 
 UAC = "userAccountControl"
 

@@ -5,9 +5,9 @@ from contextlib import suppress
 import ldap
 import pytest
 
+from gateway.address import Directory
 from gateway.flow.target_port import Conflict, MemberUpdate, Query, Refused, TargetError, Unreachable, Update
 from gateway.targets.ldap.entries import Raw
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.memberships import GroupMemberships
 from tests.support.ldap import GROUP, USER, room
 from tests.support.ldap_faults import faulty

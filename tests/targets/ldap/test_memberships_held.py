@@ -2,8 +2,8 @@
 
 import pytest
 
+from gateway.address import Directory
 from gateway.targets.ldap.entries import Raw
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.memberships import MEMBERSHIPS, PLACEHOLDER, names_of, part_of
 
 

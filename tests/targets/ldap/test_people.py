@@ -3,12 +3,12 @@
 import ldap
 import pytest
 
+from gateway.address import Basic, Directory, Secret
 from gateway.flow.target_port import Conflict, Denied, Missing, Query, Refused, Silent, Unreachable, Update
 from gateway.scim.grammar import parse_filter
-from gateway.targets.address import Basic
 from gateway.targets.ldap.entries import Raw
-from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.people import People, listing_of
+from gateway.targets.ldap.paging import people_listing
+from gateway.targets.ldap.people import People
 from tests.support.ldap import USER, Room, room
 from tests.support.slapd import PASSWORD, READER
 
@@ -115,7 +115,7 @@ class Stubborn:
 
 def test_a_name_that_cannot_be_taken_back_leaves_the_change_in_doubt():
     directory = Directory("dc=y")
-    people = People(directory, listing_of(directory))
+    people = People(directory, people_listing(directory))
     present = {"userName": "ann", "title": "x"}
 
     with pytest.raises(Silent, match="no"):
@@ -302,7 +302,7 @@ async def test_an_entry_is_known_by_16_bytes(slapd_server):
 
 
 async def test_an_account_that_may_only_read_is_told_so(slapd_server):
-    async with room(slapd_server, Basic(READER, PASSWORD)) as here:
+    async with room(slapd_server, Basic(READER, Secret(PASSWORD))) as here:
         with pytest.raises(Denied, match="the account may not do this"):
             await here.person("ann")
 

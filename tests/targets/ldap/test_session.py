@@ -4,8 +4,8 @@ import ldap
 import pytest
 from ldap.controls.libldap import SimplePagedResultsControl
 
+from gateway.address import Directory
 from gateway.flow.target_port import Denied, Missing, Refused, Silent, Unreachable
-from gateway.targets.ldap.layout import Directory
 from gateway.targets.ldap.paging import Listing
 from gateway.targets.ldap.session import IDLE, Session, undone
 from gateway.targets.ldap.sign_in import SignIn

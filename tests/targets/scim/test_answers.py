@@ -19,7 +19,6 @@ from gateway.flow.target_port import (
     TargetError,
     Throttled,
 )
-from gateway.targets.address import HttpReply
 from gateway.targets.scim.abilities import Abilities, Patch
 from gateway.targets.scim.answers import (
     MAX_DEPTH,
@@ -29,9 +28,8 @@ from gateway.targets.scim.answers import (
     read_found,
     read_list,
     read_promises,
-    readable,
-    retry_after,
 )
+from gateway.targets.transport import HttpReply, readable, retry_after
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 ERROR = {

@@ -18,7 +18,6 @@ from gateway.flow.target_port import (
 )
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
-from gateway.targets.address import Call, HttpReply
 from gateway.targets.http import HttpTransport
 from gateway.targets.scim.abilities import (
     NO_COUNT,
@@ -31,6 +30,7 @@ from gateway.targets.scim.abilities import (
 )
 from gateway.targets.scim.connector import ScimConnector
 from gateway.targets.scim.discovered import ASK_AGAIN
+from gateway.targets.transport import Call, HttpReply
 from tests.support.lesser import Lesser, Paging
 from tests.support.scim_target import scim_target
 
@@ -57,7 +57,7 @@ class Script:
         self.calls: list[Call] = []
         self._replies = list(replies)
 
-    async def carry(self, call: Call) -> HttpReply:
+    async def send(self, call: Call) -> HttpReply:
         self.calls.append(call)
         await asyncio.sleep(0)
         return self._replies.pop(0)

@@ -9,11 +9,11 @@ import pytest
 from gateway.flow.target_port import Attributes, MemberUpdate, Missing, ResourceType, Silent, Update
 from gateway.scim.difference import compare
 from gateway.scim.names import CORE_GROUP
-from gateway.targets.address import Call, HttpReply
 from gateway.targets.scim.abilities import Abilities, Patch
 from gateway.targets.scim.connector import ScimConnector
 from gateway.targets.scim.discovered import ASK_AGAIN
 from gateway.targets.scim.requests import member_operations, with_members
+from gateway.targets.transport import Call, HttpReply
 
 GROUP = ResourceType.GROUP
 SALES: Attributes = {"id": "g", "displayName": "Sales"}
@@ -29,7 +29,7 @@ class Script:
         self.calls: list[Call] = []
         self._replies = list(replies)
 
-    async def carry(self, call: Call) -> HttpReply:
+    async def send(self, call: Call) -> HttpReply:
         self.calls.append(call)
         await asyncio.sleep(0)
         reply = self._replies.pop(0)

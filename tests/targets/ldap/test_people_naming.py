@@ -2,10 +2,10 @@
 
 import pytest
 
+from gateway.address import Directory
 from gateway.flow.target_port import Refused, Update
 from gateway.targets.ldap.entries import Raw
-from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.naming import Naming
+from gateway.targets.ldap.people import Naming
 
 PLAIN = Directory("dc=y", inactive="move", inactive_base="ou=left,dc=y")
 BY_PLACE = Directory("dc=y", dn="uid={userName},l={l},{base}", inactive="move", inactive_base="ou=left,dc=y")

@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
+from gateway.address import Directory
 from gateway.flow.target_port import Broken, Silent, Unreachable
-from gateway.targets.ldap import pool as pools
-from gateway.targets.ldap.layout import Directory
-from gateway.targets.ldap.pool import Pool
+from gateway.targets.ldap import session as sessions
+from gateway.targets.ldap.session import Pool
 from gateway.targets.ldap.sign_in import SignIn
 
 DOOR = SignIn("ldap://127.0.0.1:1", Directory("dc=x"), timeout=0.05)
@@ -16,7 +16,7 @@ DOOR = SignIn("ldap://127.0.0.1:1", Directory("dc=x"), timeout=0.05)
 
 @pytest.fixture
 async def pool(monkeypatch):
-    monkeypatch.setattr(pools, "GRACE", 0.01)
+    monkeypatch.setattr(sessions, "GRACE", 0.01)
     opened = Pool(DOOR, workers=1)
     yield opened
     await opened.close()

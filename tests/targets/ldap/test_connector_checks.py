@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from gateway.address import Directory
 from gateway.flow.target_port import Refused
-from gateway.targets.ldap.checks import PAGING, checked
+from gateway.targets.ldap.connector import PAGING, checked
 from gateway.targets.ldap.entries import Raw
-from gateway.targets.ldap.layout import Directory
 from tests.support.ldap import room
 
 

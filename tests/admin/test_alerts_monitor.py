@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.admin.alerts import Watcher
+from gateway.admin.alerts import TargetMonitor
 from gateway.admin.status import Seen
 from gateway.flow.services import Alert, Unmetered
 from gateway.flow.target_port import (
@@ -50,12 +50,12 @@ class Counted(Unmetered):
     ],
 )
 def test_a_target_is_as_its_newest_call_has_it(house, error: TargetError | None, expected: Seen) -> None:
-    watcher = Watcher(replace(house().services, alarm=lambda alert: None))
+    monitor = TargetMonitor(replace(house().services, alarm=lambda alert: None))
 
-    watcher.called("phonebook", 0.1, error)
+    monitor.called("phonebook", 0.1, error)
 
-    assert watcher.seen("phonebook") == expected
-    assert watcher.seen("other") == Seen()
+    assert monitor.seen("phonebook") == expected
+    assert monitor.seen("other") == Seen()
 
 
 @pytest.mark.parametrize(
@@ -70,21 +70,21 @@ def test_a_target_is_as_its_newest_call_has_it(house, error: TargetError | None,
 )
 def test_the_newest_call_says_whether_a_target_can_be_reached(house, errors, state: str) -> None:
     gateway = house()
-    watcher = Watcher(gateway.services)
+    monitor = TargetMonitor(gateway.services)
 
     for error in errors:
         gateway.clock[0] += 5
-        watcher.called("phonebook", 0.1, error)
+        monitor.called("phonebook", 0.1, error)
 
-    assert watcher.seen("phonebook").state == state
+    assert monitor.seen("phonebook").state == state
 
 
 def test_every_call_is_counted_by_what_came_of_it(house) -> None:
     meter = Counted()
-    watcher = Watcher(replace(house().services, meter=meter))
+    monitor = TargetMonitor(replace(house().services, meter=meter))
 
     for error in (None, Refused("no"), Silent("no")):
-        watcher.called("phonebook", 0.5, error)
+        monitor.called("phonebook", 0.5, error)
 
     outcomes = ("ok", "refused", "silent")
     assert meter.calls == [("phonebook", outcome, 0.5) for outcome in outcomes]
@@ -92,10 +92,10 @@ def test_every_call_is_counted_by_what_came_of_it(house) -> None:
 
 def test_refused_credentials_raise_the_alarm_without_the_targets_words(house) -> None:
     alerts: list[Alert] = []
-    watcher = Watcher(replace(house().services, alarm=alerts.append))
+    monitor = TargetMonitor(replace(house().services, alarm=alerts.append))
 
     for error in (Denied("canary", 403), Silent("canary")):
-        watcher.called("phonebook", 0.1, error)
+        monitor.called("phonebook", 0.1, error)
 
     reason = "the target does not accept targets.phonebook.auth (status 403)"
     assert alerts == [Alert("target.denied", "phonebook", reason, in_trail=False)]
@@ -103,17 +103,17 @@ def test_refused_credentials_raise_the_alarm_without_the_targets_words(house) ->
 
 def test_credentials_that_could_not_be_had_are_told_in_our_own_words(house) -> None:
     alerts: list[Alert] = []
-    watcher = Watcher(replace(house().services, alarm=alerts.append))
+    monitor = TargetMonitor(replace(house().services, alarm=alerts.append))
 
-    watcher.called("phonebook", 0.1, Denied("the token endpoint answered 401"))
+    monitor.called("phonebook", 0.1, Denied("the token endpoint answered 401"))
 
     assert [alert.reason for alert in alerts] == ["the token endpoint answered 401"]
 
 
 def test_no_change_passes_a_pause(house) -> None:
     pauses = {"phonebook": NOW}
-    watcher = Watcher(replace(house().services, paused_since=pauses.get))
+    monitor = TargetMonitor(replace(house().services, paused_since=pauses.get))
 
-    watcher.admit("other")
+    monitor.admit("other")
     with pytest.raises(Paused, match="an administrator paused it at 2026-11-22T00:00:00Z"):
-        watcher.admit("phonebook")
+        monitor.admit("phonebook")

@@ -1,0 +1,144 @@
+"""Where a target is, and how it is signed in to. Pure."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+
+class Secret:
+    """A value that shows itself only to who calls `reveal`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(hidden)"
+
+
+class Auth(Protocol):
+    """Says who we are, in one header."""
+
+    def header(self) -> tuple[str, str]:
+        """Return the header's name and value."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every text that must never be seen elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A token after a word; some targets want the word in lower case."""
+
+    token: Secret
+    scheme: str = "Bearer"
+
+    def header(self) -> tuple[str, str]:
+        return "Authorization", f"{self.scheme} {self.token.reveal()}"
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.token.reveal(),)
+
+
+@dataclass(frozen=True, slots=True)
+class Basic:
+    """A user and a password (RFC 7617, in UTF-8)."""
+
+    user: str
+    password: Secret
+
+    def header(self) -> tuple[str, str]:
+        return "Authorization", f"Basic {self._credentials()}"
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.password.reveal(), self._credentials())
+
+    def _credentials(self) -> str:
+        return b64encode(f"{self.user}:{self.password.reveal()}".encode()).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header of the target's own."""
+
+    name: str
+    value: Secret
+
+    def header(self) -> tuple[str, str]:
+        return self.name, self.value.reveal()
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.value.reveal(),)
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth2:
+    """A client that fetches its tokens itself (RFC 6749 section 4.4)."""
+
+    token_url: str
+    client_id: str
+    client_secret: Secret
+    scope: str = ""
+    scheme: str = "Bearer"  # the word before the tokens
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Whoever the connection itself says: a client's certificate, or a process on this machine (RFC 4422)."""
+
+    cert: Path | None = None
+    key: Path | None = None
+
+
+Signing: TypeAlias = Auth | OAuth2 | External  # every way to sign in
+
+PERSON: Final = ("top", "person", "organizationalPerson", "inetOrgPerson")
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """One LDAP directory as the configuration says it; DN templates hold `{attribute}` and `{base}`."""
+
+    base: str
+    dn: str = "uid={userName},{base}"
+    people: str = "(objectClass=inetOrgPerson)"  # who below `base` is a person
+    object_classes: tuple[str, ...] = PERSON  # of new people, unless a rule says otherwise
+    id: str = "entryUUID"
+    user_name: str = "uid"
+    external_id: str = "employeeNumber"
+    password: str = "userPassword"  # noqa: S105 - an attribute's name
+    makes: tuple[str, ...] = ("cn", "sn")  # made where absent
+    inactive: str | None = None  # None: nothing says it | move | nsAccountLock | userAccountControl
+    inactive_base: str | None = None
+    group_base: str | None = None  # None: there are no groups
+    group_dn: str = "cn={displayName},{group_base}"
+    group_class: str = "groupOfNames"
+    group_external_id: str | None = None
+    start_tls: bool = False
+    ca: Path | None = None  # None: what the system trusts
+    attributes: tuple[str, ...] = ()  # those that are looked at; (): all of them, with all their values
+    lists: tuple[str, ...] = ()  # of those: where more than the first value is looked at
+
+
+@dataclass(frozen=True, slots=True)
+class TargetAddress:
+    """All that a connector needs to know of its target."""
+
+    name: str
+    url: str
+    auth: Signing | None = None
+    timeout: float = 10.0  # seconds for one attempt
+    patch: bool | Literal["single"] | None = None  # None: ask the target once
+    rate: float | None = None  # calls per second
+    concurrency: int | None = None  # calls at a time
+    options: Mapping[str, Any] = field(default_factory=dict)
+    groups: bool | None = None  # None: ask the target once
+    directory: Directory | None = None  # of `ldap`
+    filter: bool | None = None  # None: ask the target once
+    totals: bool | None = None  # None: found out
