@@ -20,11 +20,12 @@ from importlib.util import find_spec
 from pathlib import Path
 print(*sys.version_info[:3], sep=".")
 print(sys.executable)
+missing = [name for name in ("_sqlite3", "_ssl", "ensurepip", "venv") if not find_spec(name)]
 if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
     print("not the usual build")
 elif sys.version_info.releaselevel != "final":
     print("not released yet")
-elif missing := [name for name in ("_sqlite3", "_ssl", "ensurepip", "venv") if not find_spec(name)]:
+elif missing:
     print("it was built without", *missing)
 elif not Path(sysconfig.get_path("include"), "Python.h").exists():
     print("its headers are missing, python-ldap needs them")
