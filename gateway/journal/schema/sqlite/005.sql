@@ -41,6 +41,8 @@ SELECT target, coalesce(nullif(resource, ''), id), opened, closed
 FROM op_before
 WHERE state = 'closed' AND removes = 1 AND outcome IN ('applied', 'adopted', 'replayed') ORDER BY rowid;
 CREATE INDEX removal_closed ON removal (target, closed);
+-- Emptied first: dropping a full table keeps all its pages in memory until it is done.
+DELETE FROM op_before;
 DROP TABLE op_before;
 DROP TABLE op_key;
 
@@ -60,6 +62,7 @@ CREATE TABLE link (
 INSERT INTO link
 SELECT l.resource, l.target, l.type, l.target_id, l.target_id IS r.id, l.sent, l.seen
 FROM link_before AS l JOIN resource AS r ON r.key = l.resource ORDER BY l.resource, l.target;
+DELETE FROM link_before;
 DROP TABLE link_before;
 CREATE INDEX link_entry ON link (target, type, target_id) WHERE own = 0 AND target_id IS NOT NULL;
 
