@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from dataclasses import asdict
@@ -313,6 +315,37 @@ async def test_a_long_journal_is_taken_up_in_seconds_and_nothing_of_it_is_lost(p
     assert rejected == LONG // 100 + 40
     assert state_of(path) is TrailState.WHOLE
     assert took < 60
+
+
+BOUNDED = """
+import sqlite3, sys
+from gateway.journal.journal import SCHEMA
+from gateway.sqlite_file import load_migrations, set_up
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA hard_heap_limit = 33554432").fetchall()  # of the process, and never raised again
+set_up(connection, "normal", load_migrations(SCHEMA))
+"""
+
+
+def test_a_journal_larger_than_memory_is_taken_up(path):
+    with closing(sqlite3.connect(path)) as connection:
+        (first,) = connection.execute("SELECT max(key) + 1 FROM resource").fetchone()
+        people = range(first, first + 12_000)
+        connection.executemany(
+            "INSERT INTO resource VALUES (?, 'b', 'User', ?, '{}', NULL, NULL, 'active', '', '', 1)",
+            ((n, f"large-{n}") for n in people),
+        )
+        connection.executemany(
+            "INSERT INTO link VALUES (?, 'cx', 'User', ?, ?, NULL)",
+            ((n, f"t-{n}", "x" * 4000) for n in people),
+        )
+        connection.commit()
+    subprocess.run([sys.executable, "-c", BOUNDED, str(path)], check=True, timeout=60)
+    with closing(read_only(path)) as connection:
+        assert connection.execute("SELECT max(version) FROM schema_version").fetchone() == (5,)
+        assert connection.execute("SELECT count(*) FROM link WHERE length(sent) = 4000").fetchone() == (
+            12_000,
+        )
 
 
 def test_a_migration_that_is_cut_off_leaves_the_journal_as_it_was(path, made, monkeypatch):
