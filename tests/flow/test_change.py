@@ -116,6 +116,18 @@ async def test_a_push_of_what_the_target_has_sends_nothing_and_stores_the_new_or
     assert (await gateway.events())[-1]["outcome"]["result"] == "unchanged"
 
 
+async def test_a_push_of_what_is_known_word_for_word_leaves_an_event_and_sends_nothing(house) -> None:
+    gateway = house()
+    id = (await gateway.send("create", ANN)).document["id"]
+    await gateway.send("replace", ANN, id)
+
+    await gateway.send("replace", ANN, id)
+
+    assert gateway.fake.writes == ["create"]
+    results = [event["outcome"]["result"] for event in await gateway.events()]
+    assert results == ["applied", "unchanged", "unchanged"]
+
+
 async def test_a_put_leaves_absent_external_id_and_active_and_clears_the_rest(house) -> None:
     gateway = house()
     id = (await gateway.send("create", ANN)).document["id"]
