@@ -39,19 +39,17 @@ class Ending:
 
 
 @asynccontextmanager
-async def ending(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Ending]:
+async def ending(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ending]:
     passed, loop = [0.0], asyncio.get_running_loop()
     real = loop.time
     monkeypatch.setattr(loop, "time", lambda: real() + passed[0])
     async with scripted_target() as scripted, aiohttp.ClientSession() as session:
         scripted.holds(201, ENTRY)
         settings = load_settings(written(folder, CONFIG, (scripted.toml(**PATIENT), OTHER)), CONNECTORS)
+        listens = loop.create_future()
+        monkeypatch.setattr("gateway.cli.serve.announce", lambda _, port: listens.set_result(port))
         gateway = asyncio.create_task(_run(settings))
-        said: list[str] = []
-        await until(lambda: said.append(capsys.readouterr().out) or "listening" in "".join(said))
-        port = "".join(said).rpartition("listening on port ")[2].partition(";")[0]
+        port = await asyncio.wait_for(listens, 10)
         asking = asyncio.create_task(ask(session, f"http://127.0.0.1:{port}"))
         await until(lambda: scripted.asked)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -68,25 +66,25 @@ async def ask(session: aiohttp.ClientSession, base: str) -> int:
         return answer.status
 
 
-async def refused(port: str) -> None:
+async def refused(port: int) -> None:
     """Wait until the gateway takes no connection any more."""
     while True:
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1", int(port))
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
             return
         writer.close()
 
 
-async def test_a_request_under_way_is_finished_and_answered(tmp_path, capsys, monkeypatch) -> None:
-    async with ending(tmp_path, capsys, monkeypatch) as stopped:
+async def test_a_request_under_way_is_finished_and_answered(tmp_path, monkeypatch) -> None:
+    async with ending(tmp_path, monkeypatch) as stopped:
         stopped.passed[0] += 20
 
         assert await stopped.hears() == 201
 
 
-async def test_the_end_waits_25_seconds_for_a_request_and_no_longer(tmp_path, capsys, monkeypatch) -> None:
-    async with ending(tmp_path, capsys, monkeypatch) as stopped:
+async def test_the_end_waits_25_seconds_for_a_request_and_no_longer(tmp_path, monkeypatch) -> None:
+    async with ending(tmp_path, monkeypatch) as stopped:
         while not stopped.asking.done() and stopped.passed[0] < 100:
             stopped.passed[0] += 1
             await breath()
