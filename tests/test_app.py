@@ -26,6 +26,7 @@ from gateway.settings.compiled import mapping_of
 from gateway.targets.registry import CONNECTORS
 from tests.support.authority import token_authority
 from tests.support.served import CONFIG, OTHER, PHONEBOOK, Scripted, Serve, gateways, scripted_target, written
+from tests.support.waiting import until
 
 USERS = "/scim/phonebook/v2/Users"
 PERSON = {"userName": "ann@example.com", "externalId": "1"}
@@ -44,12 +45,6 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
 async def scripted() -> AsyncIterator[Scripted]:
     async with scripted_target() as target:
         yield target
-
-
-async def until(is_so: Any) -> None:
-    async with asyncio.timeout(10):
-        while not is_so():
-            await asyncio.sleep(0)
 
 
 async def test_a_change_under_way_is_finished_and_answered_before_the_end(serve, scripted) -> None:

@@ -1,6 +1,5 @@
 """Alerts from a gateway that works to somebody's web address, and the eye on the journal."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from gateway.app import watch_journal
 from gateway.flow.services import Alert
 from tests.support.house import make_house
 from tests.support.served import ANN, CONFIG, OTHER, USERS, Scripted, Serve, gateways, scripted_target
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -40,12 +40,6 @@ async def receiver() -> AsyncIterator[tuple[Scripted, list[Any]]]:
     async with scripted_target() as target:
         target.reply = reply
         yield target, messages
-
-
-async def until(is_so: Any) -> None:
-    async with asyncio.timeout(10):
-        while not is_so():
-            await asyncio.sleep(0)
 
 
 async def test_refused_credentials_are_told_once_to_everybody_who_must_hear(

@@ -171,7 +171,7 @@ async def until(look: Any) -> Any:
     """Return what there is to see, as soon as there is anything."""
     async with asyncio.timeout(10):
         while not (found := await look()):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)  # threads are let on, too
     return found
 
 
