@@ -5,8 +5,7 @@ Only one connection writes and checkpoints: SQLite before 3.51.3 can damage a WA
 
 import asyncio
 import sqlite3
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -58,14 +57,7 @@ class QueueFull(StoreUnavailable):
         super().__init__("too many writes are waiting")
 
 
-class JobResult(NamedTuple):
-    """What became of one function."""
-
-    value: Any = None
-    error: Exception | None = None
-
-
-After = Callable[[JobResult], None]
+After = Callable[[Any], None]  # is told what a function returned, or the exception that it raised
 
 
 class _Job(NamedTuple):
@@ -73,17 +65,7 @@ class _Job(NamedTuple):
 
     work: Work[Any]
     future: asyncio.Future[Any] | None  # None: nobody waits
-    after: After | None = None
-
-    def resolve(self, result: JobResult) -> None:
-        if self.after is not None:
-            self.after(result)
-        if self.future is None or self.future.done():  # its caller was cancelled; what it wrote stays
-            return
-        if result.error is not None:
-            self.future.set_exception(result.error)
-        else:
-            self.future.set_result(result.value)
+    after: After | None
 
 
 class Database:
@@ -100,14 +82,14 @@ class Database:
         self._reader = reader
         self._on_fatal = on_fatal
         self._told = told
-        self._waiting: deque[_Job] = deque()
-        self._urgent = 0  # how many of these cannot wait
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[_Job] = []
+        self._due = 0  # how many functions, counted like `writes`, cannot wait any longer
         self._closing = False
-        self._pressed = 0  # how many, from the first on, are written now though they could wait
-        self._soon: asyncio.TimerHandle | None = None  # when that begins by itself
-        self._asked: deque[_Job] = deque()
+        self._soon: asyncio.TimerHandle | None = None  # when all of them are due
+        self._asked: list[_Job] = []
         self._draining: asyncio.Task[None] | None = None
-        self.reading_uri: asyncio.Task[None] | None = None
+        self._answering: asyncio.Task[None] | None = None
         self._over: str | None = None  # why nothing can be done any more
         self._failure: str | None = None
         self.bracket: Bracket | None = None
@@ -153,18 +135,19 @@ class Database:
         """How many functions wait to be written."""
         return len(self._waiting)
 
-    async def write(self, work: Work[T], after: After | None = None) -> T:
-        """Run a function in a transaction and return its result once that is durable.
+    def write(self, work: Work[T], after: After | None = None) -> "asyncio.Future[T]":
+        """Run a function in a transaction; its result is there once that is durable.
 
         The function may run twice, so it changes nothing but the database. What it raises undoes only its
         own writes. Raises `StoreUnavailable`. A caller that is cancelled does not stop its write: `after` is
         told what became of it, on the event loop and before the caller, cancelled or not.
         """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[T] = self._loop.create_future()
         self._enqueue(_Job(work, future, after))
-        self._urgent += 1
-        self._wake()
-        return await future
+        self._due = self.writes + len(self._waiting)
+        if self._draining is None:
+            self._wake()
+        return future
 
     def later(self, work: Work[Any], after: After | None = None) -> None:
         """Write with the next function that cannot wait, or soon; nobody waits for it."""
@@ -174,28 +157,30 @@ class Database:
         if len(self._waiting) >= BATCH:
             self._wake()
         elif self._soon is None:
-            self._soon = asyncio.get_running_loop().call_later(SOON, self._press)
+            self._soon = self._loop.call_later(SOON, self._press)
 
     async def flush(self) -> None:
         """Write all that waits: for somebody who is about to read it."""
         if self._waiting:
             await asyncio.shield(self._press())
 
-    async def read(self, work: Work[T]) -> T:
+    def read(self, work: Work[T]) -> "asyncio.Future[T]":
         """Run a function on one snapshot of the file; raises `StoreUnavailable`."""
-        self._refuse_when_over()
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._asked.append(_Job(work, future))
-        if self.reading_uri is None:
-            self.reading_uri = asyncio.create_task(self._answer())
-        return await future
+        if self._over is not None:
+            raise self._told(StoreUnavailable(self._over))
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._asked.append(_Job(work, future, None))
+        if self._answering is None:
+            self._answering = self._loop.create_task(self._answer())
+        return future
 
     async def rewrite(self) -> bool:
         """Write the file anew, so that nothing is left of what was deleted; writes wait meanwhile.
 
         False where somebody reads, so that the log beside it could not be emptied. Raises `StoreUnavailable`.
         """
-        self._refuse_when_over()
+        if self._over is not None:
+            raise self._told(StoreUnavailable(self._over))
         try:
             return await _hop(self._writer, self._rewritten)
         except StoreUnavailable as error:
@@ -211,8 +196,8 @@ class Database:
         await self._wake()
         self._over = "closed"
         try:
-            if self.reading_uri is not None:
-                await self.reading_uri
+            if self._answering is not None:
+                await self._answering
             await self._reader.close()
         finally:
             with suppress(sqlite3.Error):  # the WAL still has everything
@@ -220,31 +205,27 @@ class Database:
             await self._writer.close()
 
     def _enqueue(self, job: _Job) -> None:
-        self._refuse_when_over()
+        if self._over is not None:
+            raise self._told(StoreUnavailable(self._over))
         if len(self._waiting) >= QUEUE:
             raise self._told(QueueFull())
         self._waiting.append(job)
 
-    def _refuse_when_over(self) -> None:
-        if self._over is not None:
-            raise self._told(StoreUnavailable(self._over))
-
     def _press(self) -> asyncio.Task[None]:
-        self._soon, self._pressed = None, len(self._waiting)
+        self._soon, self._due = None, self.writes + len(self._waiting)
         return self._wake()
 
     def _wake(self) -> asyncio.Task[None]:
         if self._draining is None:
-            self._draining = asyncio.create_task(self._drain())
+            self._draining = self._loop.create_task(self._drain())
         return self._draining
 
     async def _drain(self) -> None:
         """Write batch after batch: while one is being committed, the next fills itself."""
         try:
             while self._is_due():
-                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-                self._urgent -= sum(job.future is not None for job in batch)
-                self._pressed = max(0, self._pressed - len(batch))
+                batch = self._waiting[:BATCH]
+                del self._waiting[:BATCH]
                 self.batches, self.writes = self.batches + 1, self.writes + len(batch)
                 await self._served(self._writer, self._commit, batch)
         finally:
@@ -252,37 +233,48 @@ class Database:
 
     def _is_due(self) -> bool:
         waiting = len(self._waiting)
-        return bool(self._urgent or self._pressed or waiting >= BATCH or (self._closing and waiting))
+        return self._due > self.writes or waiting >= BATCH or (self._closing and waiting > 0)
 
     async def _answer(self) -> None:
         """Read for all who wait, on one snapshot, and then for those who have come meanwhile."""
         try:
             while self._asked:
-                batch = [self._asked.popleft() for _ in range(min(READS, len(self._asked)))]
+                batch = self._asked[:READS]
+                del self._asked[:READS]
                 await self._served(self._reader, self._look_up, batch)
         finally:
-            self.reading_uri = None
+            self._answering = None
 
     async def _served(
         self,
         connection: aiosqlite.Connection,
-        serve: Callable[[sqlite3.Connection, Sequence[Work[Any]]], list[JobResult]],
+        serve: Callable[[sqlite3.Connection, Sequence[Work[Any]]], list[Any]],
         batch: Sequence[_Job],
     ) -> None:
         """Run functions on their thread; whatever becomes of that, every caller gets an answer."""
-        works = [job.work for job in batch]
+        works, futures, afters = zip(*batch, strict=True)
         try:
             results = await _hop(connection, serve, works)
         except Exception as error:  # noqa: BLE001 - a thread that is gone must leave nobody waiting
             results = self._refused(works, f"the thread of the file failed: {type(error).__name__}")
-        for job, result in zip(batch, results, strict=True):
-            job.resolve(result)
+        for result, future, after in zip(results, futures, afters, strict=True):
+            if after is not None:
+                after(result)
+            if future is None or future.done():  # its caller was cancelled; what it wrote stays
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
 
-    def _refused(self, works: Sequence[Work[Any]], reason: str, fatal: bool = False) -> list[JobResult]:
-        return [JobResult(error=self._told(StoreUnavailable(reason, fatal))) for _ in works]
+    def _refused(self, works: Sequence[Work[Any]], reason: str, fatal: bool = False) -> list[Any]:
+        return [self._told(StoreUnavailable(reason, fatal)) for _ in works]
 
-    def _commit(self, connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[JobResult]:
-        """Run functions as one transaction; where one of them fails, each as its own."""
+    def _commit(self, connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
+        """Run functions as one transaction; where one of them fails, each as its own.
+
+        Returns what each returned, or the exception that it raised, as `asyncio.gather` can.
+        """
         if self._over is not None:
             return self._refused(works, self._over)
         changes = connection.total_changes
@@ -292,36 +284,36 @@ class Database:
             return self._failed(connection, works, error)
         if connection.total_changes != changes:  # what writes nothing succeeds on a full disk, too
             self._failure = None
-        return [JobResult(value) for value in values]
+        return values
 
     def _failed(
         self, connection: sqlite3.Connection, works: Sequence[Work[Any]], error: Exception
-    ) -> list[JobResult]:
+    ) -> list[Any]:
         cause = judged(error)
         if isinstance(cause, StoreUnavailable):
             self._note(cause)
             return self._refused(works, cause.reason, cause.fatal)
         if len(works) == 1:
-            return [JobResult(error=error)]
+            return [error]
         return [result for work in works for result in self._commit(connection, [work])]
 
-    def _look_up(self, connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[JobResult]:
+    def _look_up(self, connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
         """Run functions on one snapshot, each with its own result or error."""
         try:
             connection.execute("BEGIN")
             return [self._looked_up(connection, work) for work in works]
         except sqlite3.Error as error:
-            return [JobResult(error=self._misread(error)) for _ in works]
+            return [self._misread(error) for _ in works]
         finally:
             roll_back(connection)
 
-    def _looked_up(self, connection: sqlite3.Connection, work: Work[Any]) -> JobResult:
+    def _looked_up(self, connection: sqlite3.Connection, work: Work[Any]) -> Any:
         try:
-            return JobResult(work(connection))
+            return work(connection)
         except sqlite3.Error as error:
-            return JobResult(error=self._misread(error))
+            return self._misread(error)
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of the function
-            return JobResult(error=error)
+            return error
 
     def _misread(self, error: sqlite3.Error) -> Exception:
         cause = judged(error)
@@ -351,7 +343,7 @@ class Database:
             self._on_fatal(cause.reason)
 
 
-async def _hop(connection: aiosqlite.Connection, work: Callable[..., T], *arguments: Any) -> T:
+def _hop(connection: aiosqlite.Connection, work: Callable[..., T], *arguments: Any) -> Awaitable[T]:
     """Run a whole function in one hop on the connection's thread; only here aiosqlite's inside is used."""
-    result: T = await connection._execute(work, connection._conn, *arguments)  # type: ignore[no-untyped-call]
+    result: Awaitable[T] = connection._execute(work, connection._conn, *arguments)  # type: ignore[no-untyped-call]
     return result

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -152,7 +153,7 @@ def roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen would cost more than all else that is done to hand it over
 class Alike(Generic[T]):
     """A function of the writer that others of its kind may join: `run` gets the rows of all, in order."""
 
@@ -192,24 +193,22 @@ def transaction(
 
 def _run(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
     """Run functions in order; those that are alike run together, up to the next that is like none."""
-    values: list[Any] = [None] * len(works)
-    alike: dict[Any, list[tuple[int, Any]]] = {}  # by what they are run by: place and row
+    values: dict[int, Any] = {}  # by place
+    alike: defaultdict[Any, dict[int, Any]] = defaultdict(dict)  # by what they are run by: rows by place
 
     def run_alike() -> None:
-        for run, placed in alike.items():
-            found = run(connection, [row for _, row in placed])
-            for (at, _), value in zip(placed, found, strict=True):
-                values[at] = value
+        for run, rows in alike.items():
+            values.update(zip(rows, run(connection, list(rows.values())), strict=True))
         alike.clear()
 
     for at, work in enumerate(works):
         if isinstance(work, Alike):
-            alike.setdefault(work.run, []).append((at, work.row))
+            alike[work.run][at] = work.row
         else:
             run_alike()
             values[at] = work(connection)
     run_alike()
-    return values
+    return list(map(values.__getitem__, range(len(works))))
 
 
 def checkpoint(connection: sqlite3.Connection) -> None:

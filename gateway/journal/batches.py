@@ -4,38 +4,62 @@ Between two statements the writer gives the interpreter away, so few of them cos
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby
-from typing import Any, Final, NamedTuple
+from itertools import chain, groupby
+from operator import itemgetter
+from typing import Any, Final, NamedTuple, TypeVar
 
-from gateway.flow.journal_port import Key, Resource
+from gateway.errors import Uniqueness
+from gateway.flow.journal_port import IdTaken, Key, Resource, State
 from gateway.flow.target_port import ResourceType
-from gateway.journal.members import OF_BASE, leave_groups
-from gateway.journal.resources import ADD_LINK, ResourceRow, load
+from gateway.journal.members import OF_BASE, leave_groups, note_moves
+from gateway.journal.resources import ResourceRow, load
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 
 AT_ONCE: Final = 32  # rows of one statement
+_kind: Final = itemgetter(0)
 ADD_OPERATION: Final = """
     INSERT INTO op (id, base, target, type, operation, resource, correlation_id, removes, intent, owner,
                     lease_until, opened, state, fence, attempts)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', 1, 1)"""
 REMOVE: Final = "DELETE FROM op WHERE fence = ? AND id IN ({})"
 REMEMBER: Final = "INSERT INTO removal (target, resource, opened, closed) VALUES (?, ?, ?, ?)"
-NEWEST_KEY: Final = "SELECT coalesce(max(key), 0) FROM resource"
 ADD: Final = """
     INSERT INTO resource
-        (key, base, type, id, original, name_folded, external_id, state, created, modified, replied)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+        (base, type, id, original, name_folded, external_id, state, created, modified, replied)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+IS_USED: Final = "SELECT 1 FROM resource WHERE base = ? AND type = ? AND id = ?"
+STORE: Final = f"""{ADD}
+    ON CONFLICT (base, type, id) DO UPDATE SET
+        original = excluded.original, name_folded = excluded.name_folded, external_id = excluded.external_id,
+        state = excluded.state, created = excluded.created, modified = excluded.modified,
+        replied = excluded.replied"""
+ADD_LINK: Final = """
+    INSERT INTO link (resource, type, target, target_id, own, sent, seen) VALUES (?, ?, ?, ?, ?, ?, ?)"""
+STORE_LINK: Final = """
+    INSERT INTO link (resource, type, target, target_id, own, sent, seen)
+    SELECT key, type, ?, ?, ?, ?, ? FROM resource WHERE base = ? AND type = ? AND id = ?
+    ON CONFLICT (resource, target) DO UPDATE SET
+        target_id = excluded.target_id, own = excluded.own, sent = excluded.sent, seen = excluded.seen"""
+ADD_EMAIL: Final = "INSERT INTO email (resource, folded) VALUES (?, ?)"
+FORGET_EMAILS: Final = """
+    DELETE FROM email
+    WHERE resource = (SELECT key FROM resource WHERE base = ? AND type = ? AND id = ?)"""
+STORE_EMAIL: Final = """
+    INSERT INTO email (resource, folded)
+    SELECT key, ? FROM resource WHERE base = ? AND type = ? AND id = ?"""
 ARRIVED: Final = f"""
     UPDATE member SET delivered = 0, due = 1 WHERE target = ? AND {OF_BASE} AND member IN ({{}})"""  # noqa: S608
-KNOWN: Final = {  # kind of key -> which of some values somebody has
+KNOWN: Final = {  # kind of key -> which keys of that kind somebody has
     "name": """
-        SELECT name_folded FROM resource
+        SELECT 'name', name_folded FROM resource
         WHERE base = ? AND type = ? AND state <> 'deleted' AND name_folded IN ({})""",
     "external": """
-        SELECT external_id FROM resource
+        SELECT 'external', external_id FROM resource
         WHERE base = ? AND type = ? AND state <> 'deleted' AND external_id IN ({})""",
 }
 
@@ -54,8 +78,8 @@ class Ending(NamedTuple):
 
     closed: tuple[str, int] | None  # the operation's id and fence
     removal: Row | None
-    record: ResourceRow | None
-    is_new: bool
+    new: ResourceRow | None
+    changed: ResourceRow | None
     members: Callable[[sqlite3.Connection], None] | None
     event: Any  # as the trail has drafted it
 
@@ -64,11 +88,13 @@ class Mixed(Exception):
     """Not all can be written together: each is tried alone."""
 
 
-def insert(connection: sqlite3.Connection, sql: str, rows: Sequence[Row]) -> None:
-    """Insert rows by a statement that inserts one."""
-    for start in range(0, len(rows), AT_ONCE):
-        some = rows[start : start + AT_ONCE]
-        connection.execute(_of_several(sql, len(some)), [value for row in some for value in row])
+def insert(connection: sqlite3.Connection, sql: str, rows: Sequence[Row]) -> int:
+    """Insert rows by a statement that inserts one; return the rowid of the last."""
+    last = 0
+    for some in _chunks(rows):
+        cursor = connection.execute(_of_several(sql, len(some)), list(chain.from_iterable(some)))
+        last = cursor.lastrowid or 0
+    return last
 
 
 def claim_all(connection: sqlite3.Connection, rows: Sequence[Row]) -> list[None]:
@@ -80,10 +106,14 @@ def claim_all(connection: sqlite3.Connection, rows: Sequence[Row]) -> list[None]
 def begin_all(connection: sqlite3.Connection, newcomers: Sequence[Newcomer]) -> list[tuple[Resource, ...]]:
     """Return whom each of the keys is known for; where that is nobody, record the intent."""
     suspects = _suspects(connection, newcomers)
-    found = [load(connection, *who[:3]) if suspects.intersection(who.keys) else () for who in newcomers]
-    insert(
-        connection, ADD_OPERATION, [who.row for who, there in zip(newcomers, found, strict=True) if not there]
-    )
+    found: list[tuple[Resource, ...]] = []
+    rows = []
+    for base, kind, keys, row in newcomers:
+        known = () if suspects.isdisjoint(keys) else load(connection, base, kind, keys)
+        found.append(known)
+        if not known:
+            rows.append(row)
+    insert(connection, ADD_OPERATION, rows)
     return found
 
 
@@ -93,89 +123,111 @@ def settle_all(
     add_events: Callable[[sqlite3.Connection, Sequence[Any]], None],
 ) -> list[bool]:
     """End operations; False for one that was taken over. Raises `Mixed`, `IdTaken` and `Uniqueness`."""
-    if not _close_all(connection, [ending.closed for ending in endings if ending.closed is not None]):
+    closed, removals, new, changed, members, events = zip(*endings, strict=True)
+    if not _close_all(connection, [at for at in closed if at is not None]):
         if len(endings) > 1:
             raise Mixed
         return [False]
-    for ending in endings:
-        if ending.removal is not None:
-            connection.execute(REMEMBER, ending.removal)
-        if ending.record is not None and not ending.is_new:
-            ending.record.write(connection)
-    _add_all(connection, [ending.record for ending in endings if ending.is_new and ending.record is not None])
-    for ending in endings:
-        if ending.members is not None:
-            ending.members(connection)
-    add_events(connection, [ending.event for ending in endings])
+    if any(removals):
+        connection.executemany(REMEMBER, filter(None, removals))
+    if any(changed):
+        write_all(connection, list(filter(None, changed)))
+    if any(new):
+        _add_all(connection, list(filter(None, new)))
+    for write in filter(None, members):
+        write(connection)
+    add_events(connection, events)
     return [True] * len(endings)
 
 
 def _close_all(connection: sqlite3.Connection, closed: Sequence[tuple[str, int]]) -> bool:
     """Remove operations; say whether all of them were there as their owners have them."""
-    by_fence = groupby(sorted(closed, key=_fence), key=_fence)
-    gone = sum(
-        connection.execute(_of_marks(REMOVE, len(some)), [fence, *some]).rowcount
-        for fence, group in by_fence
-        for some in _chunks([op_id for op_id, _ in group])
-    )
+    by_fence: defaultdict[int, list[str]] = defaultdict(list)
+    for op_id, fence in closed:
+        by_fence[fence].append(op_id)
+    gone = 0
+    for fence, ids in by_fence.items():
+        for some in _chunks(ids):
+            gone += connection.execute(_of_marks(REMOVE, len(some)), (fence, *some)).rowcount
     return gone == len(closed)
 
 
+def write_all(connection: sqlite3.Connection, records: Sequence[ResourceRow]) -> None:
+    """Store resources and their links, raises `Uniqueness`; links they do not name stay as they are."""
+    rows = [record.row for record in records]
+    own = [row[:3] for row in rows]
+    if len(set(own)) < len(own):  # one after the other
+        raise Mixed
+    try:
+        connection.executemany(STORE, rows)
+    except sqlite3.IntegrityError as error:
+        raise _name_taken() from error
+    note_moves(connection, [record.resource for record in records])
+    links = [(*link, *record.row[:3]) for record in records for link in record.links]
+    connection.executemany(STORE_LINK, links)
+    connection.executemany(FORGET_EMAILS, own)
+    for row, _, emails, resource in records:
+        if emails:
+            connection.executemany(STORE_EMAIL, [(address, *row[:3]) for address in emails])
+        if resource.state is State.DELETED:
+            leave_groups(connection, resource)
+
+
 def _add_all(connection: sqlite3.Connection, records: Sequence[ResourceRow]) -> None:
-    """Store new resources and their links."""
-    if len(records) < 2:  # one alone is told what is in its way
-        for record in records:
-            record.add(connection)
-        return
-    first: int = connection.execute(NEWEST_KEY).fetchone()[0] + 1
-    keyed = list(enumerate(records, first))
-    insert(connection, ADD, [(key, *record.row) for key, record in keyed])
-    insert(
-        connection,
-        ADD_LINK,
-        [(key, record.resource.type, *link) for key, record in keyed for link in record.links],
-    )
+    """Store new resources and their links; one alone is told what is in its way."""
+    try:
+        last = insert(connection, ADD, [record.row for record in records])
+    except sqlite3.IntegrityError as error:
+        if len(records) > 1:
+            raise Mixed from error
+        is_used = connection.execute(IS_USED, records[0].row[:3]).fetchone()
+        raise (IdTaken() if is_used else _name_taken()) from error
+    keyed = list(enumerate(records, last + 1 - len(records)))  # SQLite counts on from the newest
+    links = [(key, record.row[1], *link) for key, record in keyed for link in record.links]
+    insert(connection, ADD_LINK, links)
     _note_arrivals(connection, records)
     for key, record in keyed:
-        record.add_emails(connection, key)
-        leave_groups(connection, record.resource)
+        if record.emails:
+            insert(connection, ADD_EMAIL, [(key, address) for address in record.emails])
+        if record.resource.state is State.DELETED:
+            leave_groups(connection, record.resource)
 
 
-def _note_arrivals(connection: sqlite3.Connection, records: Iterable[ResourceRow]) -> None:
+def _name_taken() -> Uniqueness:
+    return Uniqueness("another resource has this name already")
+
+
+def _note_arrivals(connection: sqlite3.Connection, records: Sequence[ResourceRow]) -> None:
     """Note that groups which named new resources before they were known must be told of their entries."""
-    places: dict[tuple[str, str], list[str]] = {}
+    places: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for record in records:
         for target, target_id, *_ in record.links:
             if target_id is not None:
-                places.setdefault((target, record.resource.base), []).append(record.resource.id)
+                places[target, record.resource.base].append(record.resource.id)
     for place, ids in places.items():
         for some in _chunks(ids):
-            connection.execute(_of_marks(ARRIVED, len(some)), [*place, *some])
+            connection.execute(_of_marks(ARRIVED, len(some)), (*place, *some))
 
 
-def _suspects(connection: sqlite3.Connection, newcomers: Sequence[Newcomer]) -> set[Key]:
+def _suspects(connection: sqlite3.Connection, newcomers: Sequence[Newcomer]) -> set[tuple[str, str]]:
     """Return the keys that somebody may have: nobody has any of the others."""
-    suspects: set[Key] = set()
-    places: dict[tuple[str, ResourceType, str], list[str]] = {}
-    for base, kind, keys, _ in newcomers:
-        for key in keys:
-            if key.kind in KNOWN:
-                places.setdefault((base, kind, key.kind), []).append(key.value)
-            else:
-                suspects.add(key)
-    for (base, kind, name), values in places.items():
-        for some in _chunks(values):
-            rows = connection.execute(_of_marks(KNOWN[name], len(some)), [base, kind, *some])
-            suspects.update(Key(name, value) for (value,) in rows)
+    suspects: set[tuple[str, str]] = set()
+    places: defaultdict[tuple[str, str], list[Key]] = defaultdict(list)
+    for base, type, keys, _ in newcomers:
+        places[base, str(type)] += keys
+    for place, wanted in places.items():
+        for kind, those in groupby(sorted(wanted), key=_kind):
+            if kind not in KNOWN:
+                suspects.update(those)
+                continue
+            for some in _chunks([value for _, value in those]):
+                suspects.update(connection.execute(_of_marks(KNOWN[kind], len(some)), (*place, *some)))
     return suspects
 
 
-def _chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE))
-
-
-def _fence(closed: tuple[str, int]) -> int:
-    return closed[1]
+def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), AT_ONCE):
+        yield values[start : start + AT_ONCE]
 
 
 @lru_cache(maxsize=512)

@@ -24,7 +24,7 @@ from gateway.journal.resources import SqliteResources
 from gateway.journal.search import find
 from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
 from gateway.journal.store import Clock, JournalLock, Random, answered, unavailable
-from gateway.sqlite import Database, JobResult
+from gateway.sqlite import Database
 from gateway.sqlite_file import Durability, load_migrations
 
 
@@ -85,9 +85,9 @@ class SqliteTrail:
             self._appender.add(connection, events)
             written = len(events)
 
-        def done(result: JobResult) -> None:
+        def done(result: Any) -> None:
             self._is_queued = False
-            if result.error is None:
+            if not isinstance(result, Exception):
                 del self._waiting[:written]
             if self._waiting:  # those that came meanwhile, or that could not be written
                 with suppress(JournalUnavailable):

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.flow.journal_port import MemberRow, MemberRows, Resource, State
+from gateway.flow.journal_port import MemberRow, MemberRows, Resource
 from gateway.flow.target_port import ResourceType
 from gateway.sqlite import Database
 
@@ -30,7 +30,6 @@ MOVED: Final = f"""
     UPDATE member SET delivered = 0, due = ? WHERE member = ? AND target = ? AND {OF_BASE}
     AND ? IS NOT (SELECT l.target_id FROM link AS l JOIN resource AS r ON r.key = l.resource
                   WHERE l.target = ? AND r.base = ? AND r.type = ? AND r.id = ?)"""  # noqa: S608
-ARRIVED: Final = f"UPDATE member SET delivered = 0, due = 1 WHERE member = ? AND target = ? AND {OF_BASE}"  # noqa: S608
 TARGET_IDS: Final = """
     SELECT r.id, iif(r.state = 'deleted', NULL, l.target_id)
     FROM resource AS r LEFT JOIN link AS l ON l.resource = r.key AND l.target = ?
@@ -125,28 +124,22 @@ def settled(members: MemberRows, now: Mapping[str, tuple[bool, str | None]]) -> 
     return rows
 
 
-def note_moves(connection: sqlite3.Connection, resource: Resource) -> None:
-    """Note, before a resource's links are written, that groups must be told of its new entries."""
-    own = (resource.base, resource.type, resource.id)
-    for link in resource.links.values():
-        moved = (link.target_id is not None, resource.id, link.target, resource.base)
-        connection.execute(MOVED, (*moved, link.target_id, link.target, *own))
-
-
-def note_arrival(
-    connection: sqlite3.Connection, resource: Resource, target: str, target_id: str | None
-) -> None:
-    """Note that groups which named a new resource before it was known must be told of its entry."""
-    if target_id is not None:
-        connection.execute(ARRIVED, (resource.id, target, resource.base))
+def note_moves(connection: sqlite3.Connection, resources: Sequence[Resource]) -> None:
+    """Note, before the links of resources are written, that groups must be told of their new entries."""
+    moves = []
+    for r in resources:
+        own = (r.base, str(r.type), r.id)
+        for target, link in r.links.items():
+            is_due = int(link.target_id is not None)
+            moves.append((is_due, r.id, target, r.base, link.target_id, target, *own))
+    connection.executemany(MOVED, moves)
 
 
 def leave_groups(connection: sqlite3.Connection, resource: Resource) -> None:
     """Take what was deleted out of every group, and everybody out of a deleted group."""
-    if resource.state is State.DELETED:
-        connection.execute(LEAVE, (resource.id, resource.base))
-        if resource.type is ResourceType.GROUP:
-            connection.execute(EMPTY, (resource.base, resource.id))
+    connection.execute(LEAVE, (resource.id, resource.base))
+    if resource.type is ResourceType.GROUP:
+        connection.execute(EMPTY, (resource.base, resource.id))
 
 
 def _rows(connection: sqlite3.Connection, place: tuple[str, str, str]) -> dict[str, MemberRow]:

@@ -1,7 +1,7 @@
 """Operations in SQLite: recorded before they are sent, settled with all they changed in one transaction."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -21,20 +21,17 @@ from gateway.flow.journal_port import (
     Resource,
     Settlement,
     StaleFence,
-    State,
     Transition,
 )
 from gateway.flow.target_port import ResourceType
 from gateway.journal.batches import Ending, Newcomer, Row, begin_all, claim_all, settle_all
 from gateway.journal.events import Appender
 from gateway.journal.members import keep_members
-from gateway.journal.resources import ResourceRow, SqliteResources, dumps, load
+from gateway.journal.resources import STATES, TYPES, ResourceRow, SqliteResources, load
 from gateway.journal.store import Clock
 from gateway.scim.members import Delta
-from gateway.sqlite import After, Database, JobResult
+from gateway.sqlite import After, Database
 from gateway.sqlite_file import Alike
-
-NOBODY: Final[Mapping[tuple[str, str], "Holder"]] = {}
 
 DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.REPLAYED)
 
@@ -67,48 +64,56 @@ class Holder(NamedTuple):
 
     op_id: str
     base: str
+    target: str
+    type: str
 
 
 class HeldKeys:
     """The keys of unsettled operations, in memory: nobody else writes the journal while it is open."""
 
     def __init__(self) -> None:
-        self._holders: dict[Key, dict[tuple[str, str], Holder]] = {}  # key -> target and type
+        self._holders: dict[Key, tuple[Holder, ...]] = {}  # each for a target and type of its own
 
-    def find(self, base: str | None, kind: str | None, keys: Iterable[Key]) -> list[str]:
+    def find(self, base: str | None, kind: str | None, keys: Collection[Key]) -> list[str]:
         """Return the operations of a base, or of all, that hold one of the keys, for one type or for any."""
+        if self._holders.keys().isdisjoint(keys):
+            return []
         found = [
             holder.op_id
             for key in keys
-            for (_, type), holder in self._holders.get(key, NOBODY).items()
-            if base in (None, holder.base) and kind in (None, type)
+            for holder in self._holders.get(key, ())
+            if base in (None, holder.base) and kind in (None, holder.type)
         ]
         return list(dict.fromkeys(found))
 
     def blocking(self, intent: Intent) -> list[str]:
         """Return the other operations that hold a key of the intent."""
+        if self._holders.keys().isdisjoint(intent.keys):
+            return []
         place = (intent.target, intent.type)
-        holders = [self._holders.get(key, NOBODY).get(place) for key in intent.keys]
-        return list(dict.fromkeys(h.op_id for h in holders if h is not None and h.op_id != intent.op_id))
+        holders = [holder for key in intent.keys for holder in self._holders.get(key, ())]
+        return list(dict.fromkeys(h.op_id for h in holders if h[2:] == place and h.op_id != intent.op_id))
 
-    def take(self, op_id: str, base: str, place: tuple[str, str], keys: Iterable[Key]) -> list[Key]:
+    def take(self, holder: Holder, keys: Collection[Key]) -> Collection[Key]:
         """Let an operation hold the keys that nobody does, and return these."""
+        if self._holders.keys().isdisjoint(keys):
+            self._holders.update(dict.fromkeys(keys, (holder,)))
+            return keys
         taken = []
         for key in keys:
-            holders = self._holders.setdefault(key, {})
-            if place not in holders:
-                holders[place] = Holder(op_id, base)
+            others = self._holders.get(key, ())
+            if holder[2:] not in [other[2:] for other in others]:
+                self._holders[key] = (*others, holder)
                 taken.append(key)
         return taken
 
-    def free(self, op_id: str, place: tuple[str, str], keys: Iterable[Key]) -> None:
+    def free(self, holder: Holder, keys: Collection[Key]) -> None:
         """Let go what an operation holds of these."""
+        own = (holder,)
         for key in keys:
-            holders = self._holders.get(key, {})
-            if (holder := holders.get(place)) is not None and holder.op_id == op_id:
-                del holders[place]
-                if not holders:
-                    del self._holders[key]
+            if (holders := self._holders.pop(key, own)) == own:
+                continue
+            self._holders[key] = tuple([other for other in holders if other != holder])
 
 
 class SqliteOperations:
@@ -147,17 +152,27 @@ class SqliteOperations:
 
     def _row(self, intent: Intent) -> tuple[Row, str]:
         """Return the row that records the intent, and when that is."""
-        opened, lease = self._times()
-        return (*_row(intent), self._owner.name, lease, opened), opened
+        i, (opened, lease) = intent, self._times()
+        said = {
+            "keys": list(map(list, i.keys)),
+            "target_id": i.target_id,
+            "wanted": i.wanted,
+            "original": i.original,
+            "state": str(i.state),
+            "members": i.members or None,
+        }
+        about = (i.op_id, i.base, i.target, str(i.type), i.operation, i.resource_id, i.correlation_id)
+        row = (*about, int(i.removes), orjson.dumps(said).decode(), self._owner.name, lease, opened)
+        return row, opened
 
     def _taking(self, intent: Intent) -> After:
         """Take the intent's keys at once; return what lets them go where it was not recorded."""
-        place = (intent.target, intent.type)
-        taken = self._held.take(intent.op_id, intent.base, place, intent.keys)
+        holder = _holder(intent)
+        taken = self._held.take(holder, intent.keys)
 
-        def done(result: JobResult) -> None:
-            if result.error is not None or result.value:
-                self._held.free(intent.op_id, place, taken)
+        def done(result: Any) -> None:
+            if result:  # an error, or who is known by the keys
+                self._held.free(holder, taken)
 
         return done
 
@@ -165,10 +180,10 @@ class SqliteOperations:
         self, base: str, kind: ResourceType, keys: Sequence[Key], held: Sequence[str]
     ) -> Begun:
         def work(connection: sqlite3.Connection) -> tuple[tuple[Resource, ...], list[Any]]:
-            return load(connection, base, kind, keys), _named(connection, held)
+            return load(connection, base, kind, keys), _named(connection, held) if held else []
 
         known, rows = await self._database.read(work)
-        return Begun(None, self._resources.noted(known), tuple(_operation(row) for row in rows))
+        return Begun(None, self._resources.noted(known), tuple(map(_operation, rows)))
 
     async def settle(self, operation: Operation | None, settlement: Settlement) -> None:
         """Close the operation and store resource, links and event in one transaction.
@@ -176,19 +191,20 @@ class SqliteOperations:
         None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over,
         `IdTaken` where the id of a new resource was used before, `Uniqueness` where another has the name.
         """
+        resource, members = settlement.resource, settlement.members
+        record = None if resource is None else ResourceRow.of(resource)
         ending = Ending(
             None if operation is None else (operation.intent.op_id, operation.fence),
             self._removal(operation, settlement.outcome),
-            None if settlement.resource is None else ResourceRow.of(settlement.resource),
-            settlement.is_new,
-            _member_writer(settlement),
+            record if settlement.is_new else None,
+            None if settlement.is_new else record,
+            None if resource is None or members is None else keep_members(resource, members),
             self._appender.drafted(settlement.event),
         )
 
-        def done(result: JobResult) -> None:
-            if operation is not None and result.value:
-                intent = operation.intent
-                self._held.free(intent.op_id, (intent.target, intent.type), intent.keys)
+        def done(result: Any) -> None:
+            if operation is not None and result is True:
+                self._held.free(_holder(operation.intent), operation.intent.keys)
 
         if not await self._database.write(Alike(self._settle_all, ending), done):
             raise StaleFence
@@ -210,7 +226,7 @@ class SqliteOperations:
         at = (operation.intent.op_id, operation.fence)
 
         def work(connection: sqlite3.Connection) -> bool:
-            row = (mark.standing, mark.reason, mark.due, attempts, *at)
+            row = (str(mark.standing), mark.reason, mark.due, attempts, *at)
             if not connection.execute(MARK, row).rowcount:
                 return False
             self._appender.add(connection, events)
@@ -260,30 +276,15 @@ class SqliteOperations:
         for op_id, base, target, type, keys in await self._database.read(
             lambda connection: connection.execute(HELD).fetchall()
         ):
-            self._held.take(op_id, base, (target, type), _keys(orjson.loads(keys)))
+            self._held.take(Holder(op_id, base, target, type), _keys(orjson.loads(keys)))
 
     def _times(self) -> tuple[str, str]:
         now = self._clock()
         return stamp(now), stamp(now + self._owner.lease)
 
 
-def _member_writer(settlement: Settlement) -> Callable[[sqlite3.Connection], None] | None:
-    resource, members = settlement.resource, settlement.members
-    return None if resource is None or members is None else keep_members(resource, members)
-
-
-def _row(intent: Intent) -> tuple[Any, ...]:
-    i = intent
-    said = {
-        "keys": [list(key) for key in i.keys],
-        "target_id": i.target_id,
-        "wanted": i.wanted,
-        "original": i.original,
-        "state": i.state,
-        "members": i.members if i.members else None,
-    }
-    what = (i.op_id, i.base, i.target, i.type, i.operation, i.resource_id, i.correlation_id, i.removes)
-    return (*what, dumps(said))
+def _holder(intent: Intent) -> Holder:
+    return Holder(intent.op_id, intent.base, intent.target, intent.type)
 
 
 def _operation(row: Sequence[Any]) -> Operation:
@@ -294,14 +295,14 @@ def _operation(row: Sequence[Any]) -> Operation:
         op_id=op_id,
         base=base,
         target=target,
-        type=ResourceType(type),
+        type=TYPES[type],
         operation=operation,
         keys=_keys(said["keys"]),
         resource_id=resource,
         target_id=said["target_id"],
         wanted=said["wanted"],
         original=said["original"],
-        state=State(said["state"]),
+        state=STATES[said["state"]],
         correlation_id=correlation_id,
         removes=bool(removes),
         members=_delta(said["members"]) if said["members"] else Delta(),
@@ -330,6 +331,4 @@ def _keys(said: Iterable[Sequence[str]]) -> tuple[Key, ...]:
 
 
 def _named(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Any]:
-    if not ids:
-        return []
     return connection.execute(NAMED.format(ids=", ".join("?" * len(ids))), ids).fetchall()

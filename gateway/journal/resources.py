@@ -1,34 +1,29 @@
 """Originals and links in SQLite."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import orjson
 
-from gateway.errors import JournalUnavailable, Uniqueness
-from gateway.flow.journal_port import IdTaken, Key, Link, Resource, State
+from gateway.errors import JournalUnavailable
+from gateway.flow.journal_port import Key, Link, Resource, State
 from gateway.flow.target_port import Attributes, ResourceType
-from gateway.journal.members import leave_groups, note_arrival, note_moves
 from gateway.scim.documents import fold
 from gateway.scim.names import NAMES
-from gateway.sqlite import Database, JobResult
+from gateway.sqlite import Database
 
-BY: Final = {  # kind of key -> the resources it finds
-    "id": "SELECT key FROM resource WHERE base = ? AND type = ? AND id = ?",
-    "name": """
-        SELECT key FROM resource WHERE base = ? AND type = ? AND name_folded = ? AND state <> 'deleted'""",
-    "external": """
-        SELECT key FROM resource WHERE base = ? AND type = ? AND external_id = ? AND state <> 'deleted'""",
-    "email": """
-        SELECT r.key FROM email AS e JOIN resource AS r ON r.key = e.resource
-        WHERE r.base = ? AND r.type = ? AND e.folded = ?""",
+BY: Final = {  # kind of key -> the resources it finds; each names all of an index, so that it is used
+    "id": "r.base = ?1 AND r.type = ?2 AND r.id = ?{}",
+    "name": "r.base = ?1 AND r.type = ?2 AND r.name_folded = ?{} AND r.state <> 'deleted'",
+    "external": "r.base = ?1 AND r.type = ?2 AND r.external_id = ?{} AND r.state <> 'deleted'",
+    "email": "r.base = ?1 AND r.type = ?2 AND r.key IN (SELECT resource FROM email WHERE folded = ?{})",
 }
+KNOWN_BY: Final = "SELECT r.key FROM resource AS r WHERE "
 AFTER: Final = """
     SELECT key FROM resource WHERE base = ? AND type = ? AND id > ? AND state <> 'deleted'
     ORDER BY id LIMIT ?"""
@@ -46,43 +41,21 @@ WITH_LINKS: Final = """
     SELECT r.key, r.base, r.type, r.id, r.original, r.state, r.created, r.modified, r.replied,
            l.target, l.target_id, l.sent, l.seen
     FROM resource AS r LEFT JOIN link AS l ON l.resource = r.key
-    WHERE r.key IN ({}) ORDER BY r.id, r.key"""
-IS_KNOWN: Final = "SELECT {}"  # whether any of the keys is known: of a newcomer none is
-PARTS: Final = {WITH_LINKS: ("", " UNION ALL ", ""), IS_KNOWN: ("EXISTS (", ") OR EXISTS (", ")")}
+    WHERE """
+IN_ORDER: Final = WITH_LINKS + "r.key IN ({}) ORDER BY r.id, r.key"
 FEW: Final = 8  # keys that are looked for in one statement
-ADD: Final = """
-    INSERT INTO resource
-        (base, type, id, original, name_folded, external_id, state, created, modified, replied)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-IS_USED: Final = "SELECT 1 FROM resource WHERE base = ? AND type = ? AND id = ?"
-STORE: Final = f"""{ADD}
-    ON CONFLICT (base, type, id) DO UPDATE SET
-        original = excluded.original, name_folded = excluded.name_folded, external_id = excluded.external_id,
-        state = excluded.state, created = excluded.created, modified = excluded.modified,
-        replied = excluded.replied"""
-ADD_LINK: Final = """
-    INSERT INTO link (resource, type, target, target_id, own, sent, seen) VALUES (?, ?, ?, ?, ?, ?, ?)"""
-STORE_LINK: Final = """
-    INSERT INTO link (resource, type, target, target_id, own, sent, seen)
-    SELECT key, type, ?, ?, ?, ?, ? FROM resource WHERE base = ? AND type = ? AND id = ?
-    ON CONFLICT (resource, target) DO UPDATE SET
-        target_id = excluded.target_id, own = excluded.own, sent = excluded.sent, seen = excluded.seen"""
-ADD_EMAIL: Final = "INSERT INTO email (resource, folded) VALUES (?, ?)"
-FORGET_EMAILS: Final = """
-    DELETE FROM email
-    WHERE resource = (SELECT key FROM resource WHERE base = ? AND type = ? AND id = ?)"""
-STORE_EMAIL: Final = """
-    INSERT INTO email (resource, folded)
-    SELECT key, ? FROM resource WHERE base = ? AND type = ? AND id = ?"""
 NOTE_REPLIED: Final = "UPDATE resource SET replied = 1 WHERE base = ? AND type = ? AND id = ? AND replied = 0"
 
 MOST: Final = 500  # parameters of one statement
-Identity = tuple[str, ResourceType, str]  # base, type, id
+Identity = tuple[str, str, str]  # base, type, id
+
+# texts of the file -> what they stand for
+TYPES: Final[Mapping[str, ResourceType]] = {type: type for type in ResourceType}
+STATES: Final[Mapping[str, State]] = {state: state for state in State}
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceRow:
-    """A resource ready to be written. Links it does not name stay as they are."""
+class ResourceRow(NamedTuple):
+    """A resource ready to be written: nothing in it that SQLite would ask Python to convert."""
 
     row: tuple[Any, ...]
     links: tuple[tuple[Any, ...], ...]  # target, target id, whether that is ours, sent, seen
@@ -92,42 +65,13 @@ class ResourceRow:
     @classmethod
     def of(cls, resource: Resource) -> "ResourceRow":
         """Do what can be done before the writer's turn."""
-        r = resource
-        row = (r.base, r.type, r.id, dumps(r.original), folded_name(r), r.original.get("externalId"))
+        r, original = resource, resource.original
+        own = (r.base, str(r.type), r.id)
+        found_by = (orjson.dumps(original).decode(), folded_name(r), original.get("externalId"))
+        emails = folded_emails(r) if r.state is State.INACTIVE else ()
         links = tuple([_link_row(link, r.id) for link in r.links.values()])
-        return cls((*row, r.state, r.created, r.modified, r.replied), links, folded_emails(r), r)
-
-    def add(self, connection: sqlite3.Connection) -> None:
-        """Store a new resource and its links; raises `IdTaken`, `Uniqueness` where another has the name."""
-        try:
-            key = connection.execute(ADD, self.row).lastrowid
-        except sqlite3.IntegrityError as error:
-            if connection.execute(IS_USED, self.row[:3]).fetchone():
-                raise IdTaken from error
-            raise _name_taken() from error
-        for link in self.links:
-            connection.execute(ADD_LINK, (key, self.resource.type, *link))
-            note_arrival(connection, self.resource, *link[:2])
-        self.add_emails(connection, key)
-        leave_groups(connection, self.resource)
-
-    def add_emails(self, connection: sqlite3.Connection, key: int | None) -> None:
-        """Store the addresses of a new resource whose row has this key."""
-        for address in self.emails:
-            connection.execute(ADD_EMAIL, (key, address))
-
-    def write(self, connection: sqlite3.Connection) -> None:
-        """Store the resource and its links; raises `Uniqueness` where another has the name."""
-        own = self.row[:3]
-        try:
-            connection.execute(STORE, self.row)
-        except sqlite3.IntegrityError as error:
-            raise _name_taken() from error
-        note_moves(connection, self.resource)
-        connection.executemany(STORE_LINK, [(*link, *own) for link in self.links])
-        leave_groups(connection, self.resource)
-        connection.execute(FORGET_EMAILS, own)
-        connection.executemany(STORE_EMAIL, [(address, *own) for address in self.emails])
+        row = (*own, *found_by, str(r.state), r.created, r.modified, int(r.replied))
+        return cls(row, links, emails, resource)
 
 
 class SqliteResources:
@@ -144,13 +88,13 @@ class SqliteResources:
 
     async def page(self, base: str, type: ResourceType, after: str, count: int) -> tuple[Resource, ...]:
         """Return up to `count` resources in order of id, after the id `after`, without tombstones."""
-        return await self._load([(AFTER, (base, type, after, count))])
+        return await self._load([(AFTER, (base, str(type), after, count))])
 
     async def read(
         self, base: str, type: ResourceType, target: str, target_ids: Sequence[str]
     ) -> Mapping[str, Resource]:
         """Return the resources linked to these entries of a target, by target id, without tombstones."""
-        asked = [(sql, (target, type, target_id, base)) for target_id in target_ids for sql in LINKED]
+        asked = [(sql, (target, str(type), target_id, base)) for target_id in target_ids for sql in LINKED]
         found = await self._load(asked)
         by_target_id = {resource.links[target].target_id: resource for resource in found}
         return {id: resource for id, resource in by_target_id.items() if id is not None}
@@ -160,7 +104,7 @@ class SqliteResources:
 
         Where it is lost, the answer is only given once more.
         """
-        self._replied[base, type, id] = None
+        self._replied[base, str(type), id] = None
         if not self._is_queued:
             self._write_replied()
 
@@ -169,8 +113,12 @@ class SqliteResources:
         if not self._replied:
             return tuple(found)
         return tuple(
-            replace(resource, replied=True) if _identity(resource) in self._replied else resource
-            for resource in found
+            [
+                resource
+                if resource.replied or _identity(resource) not in self._replied
+                else replace(resource, replied=True)
+                for resource in found
+            ]
         )
 
     def _write_replied(self) -> None:
@@ -181,9 +129,9 @@ class SqliteResources:
             written[:] = list(self._replied)
             connection.executemany(NOTE_REPLIED, written)
 
-        def done(result: JobResult) -> None:
+        def done(result: Any) -> None:
             self._is_queued = False
-            if result.error is None:
+            if not isinstance(result, Exception):
                 for identity in written:
                     self._replied.pop(identity, None)
             if self._replied:  # those that came meanwhile, or that could not be written
@@ -206,39 +154,33 @@ def folded_name(resource: Resource) -> str | None:
 def folded_emails(resource: Resource) -> tuple[str, ...]:
     """Return the e-mail addresses by which an inactive person is found, as they are compared."""
     emails = resource.original.get("emails")
-    if resource.state is not State.INACTIVE or not isinstance(emails, list):
+    if not isinstance(emails, list):
         return ()
     values = [email.get("value") for email in emails if isinstance(email, dict)]
     return tuple(dict.fromkeys(fold(value) for value in values if isinstance(value, str)))
 
 
-def dumps(value: Any) -> str | None:
-    """Return a value as JSON text, None as none."""
-    return None if value is None else orjson.dumps(value).decode()
-
-
 def load(
     connection: sqlite3.Connection, base: str, type: ResourceType, keys: Sequence[Key]
 ) -> tuple[Resource, ...]:
-    """Return the resources known by any of the keys, tombstones by id only."""
+    """Return the resources known by any of the keys, tombstones by id only, in order of id."""
     if len(keys) > FEW:
-        return _load(connection, [(BY[key.kind], (base, type, key.value)) for key in keys])
-    by_kind = sorted(keys)  # so that there are few statements
-    kinds = tuple([key.kind for key in by_kind])
-    asked = [part for key in by_kind for part in (base, type, key.value)]
-    if not kinds or not connection.execute(_statement(IS_KNOWN, kinds), asked).fetchone()[0]:
+        place = (base, str(type))
+        return _load(connection, [(_known_by(key.kind), (*place, key.value)) for key in keys])
+    if not keys:
         return ()
-    return tuple(_grouped(connection.execute(_statement(WITH_LINKS, kinds), asked)))
+    kinds, values = zip(*sorted(keys), strict=True)  # in order, so that there are few statements
+    found = _resources(connection.execute(_with_links(kinds), (base, str(type), *values)))
+    return tuple(found if len(found) < 2 else sorted(found, key=attrgetter("id")))
 
 
 @lru_cache(maxsize=256)
-def _statement(sql: str, kinds: tuple[str, ...]) -> str:
-    before, joint, behind = PARTS[sql]
-    return sql.format(before + joint.join(BY[kind] for kind in kinds) + behind)
+def _with_links(kinds: tuple[str, ...]) -> str:
+    return WITH_LINKS + " OR ".join([f"({BY[kind].format(at)})" for at, kind in enumerate(kinds, 3)])
 
 
-def _name_taken() -> Uniqueness:
-    return Uniqueness("another resource has this name already")
+def _known_by(kind: str) -> str:
+    return KNOWN_BY + BY[kind].format(3)
 
 
 def _identity(resource: Resource) -> Identity:
@@ -248,27 +190,26 @@ def _identity(resource: Resource) -> Identity:
 def _load(
     connection: sqlite3.Connection, asked: Iterable[tuple[str, tuple[Any, ...]]]
 ) -> tuple[Resource, ...]:
-    keys = dict.fromkeys(key for sql, parameters in asked for (key,) in connection.execute(sql, parameters))
-    return tuple(_resources(connection, list(keys)))
-
-
-def _resources(connection: sqlite3.Connection, keys: Sequence[int]) -> Iterator[Resource]:
+    found = dict.fromkeys(key for sql, parameters in asked for (key,) in connection.execute(sql, parameters))
+    keys, resources = list(found), []
     for start in range(0, len(keys), MOST):
         some = keys[start : start + MOST]
-        yield from _grouped(connection.execute(WITH_LINKS.format(", ".join("?" * len(some))), some))
+        resources += _resources(connection.execute(IN_ORDER.format(", ".join("?" * len(some))), some))
+    return tuple(resources)
 
 
-def _grouped(rows: Iterable[tuple[Any, ...]]) -> Iterator[Resource]:
-    for _, group in groupby(rows, key=itemgetter(0)):
-        yield _resource(list(group))
-
-
-def _resource(rows: Sequence[tuple[Any, ...]]) -> Resource:
-    """Make a resource of its row, repeated for each of its links."""
-    _, base, type, id, original, state, created, modified, replied = rows[0][:9]
-    links = {row[9]: _link(*row[9:]) for row in rows if row[9] is not None}
-    times = (created, modified, bool(replied))
-    return Resource(base, ResourceType(type), id, orjson.loads(original), State(state), *times, links)
+def _resources(rows: Iterable[tuple[Any, ...]]) -> list[Resource]:
+    """Make resources of their rows, each repeated for each of its links."""
+    found: dict[int, Resource] = {}
+    links: dict[str, Link] = {}
+    for key, base, type, id, original, state, created, modified, replied, target, *link in rows:
+        if key not in found:
+            said, times = orjson.loads(original), (created, modified)
+            links = {}
+            found[key] = Resource(base, TYPES[type], id, said, STATES[state], *times, replied == 1, links)
+        if target is not None:
+            links[target] = _link(target, *link)
+    return list(found.values())
 
 
 def _link(target: str, target_id: str | None, sent: str, seen: str | None) -> Link:
@@ -277,25 +218,30 @@ def _link(target: str, target_id: str | None, sent: str, seen: str | None) -> Li
 
 
 def _link_row(link: Link, own_id: str) -> tuple[Any, ...]:
-    sent = dumps(link.sent)
-    seen = None if link.seen is None else _seen_text(link.sent, link.seen, sent)
-    return link.target, link.target_id, link.target_id == own_id, sent, seen
+    sent = orjson.dumps(link.sent)
+    seen = None if link.seen is None else _seen_text(link.sent, link.seen, sent).decode()
+    return link.target, link.target_id, int(link.target_id == own_id), sent.decode(), seen
 
 
-def _seen_text(sent: Attributes, seen: Attributes, sent_text: str | None) -> str | None:
+def _seen_text(sent: Attributes, seen: Attributes, sent_text: bytes) -> bytes:
     """Return what a target showed: what differs from what was sent, and which names of that are not there."""
-    both = {name: value for name, value in seen.items() if name in sent}
-    if dumps(both) == sent_text:
-        return dumps([{name: value for name, value in seen.items() if name not in sent}, []])
-    other = {name: value for name, value in seen.items() if name not in both or not _same(sent[name], value)}
-    return dumps([other, [name for name in sent if name not in both]])
+    if sent.keys() <= seen.keys():
+        beside = seen.copy()
+        shown = dict(zip(sent, map(beside.pop, sent), strict=True))
+        if orjson.dumps(shown) == sent_text:  # as a rule: what was sent, an id and the like beside it
+            return orjson.dumps([beside, []])
+    other = {name: value for name, value in seen.items() if name not in sent or not _same(sent[name], value)}
+    return orjson.dumps([other, [name for name in sent if name not in seen]])
 
 
 def _seen(sent: Attributes, said: dict[str, Any] | tuple[Attributes, list[str]]) -> Attributes:
     if isinstance(said, dict):  # whole, as older releases kept it
         return said
     other, absent = said
-    return {name: value for name, value in sent.items() if name not in absent} | other
+    seen = sent | other
+    for name in absent:
+        seen.pop(name, None)
+    return seen
 
 
 def _same(one: Any, other: Any) -> bool:

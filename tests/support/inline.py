@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.flow.journal_port import Resource
+from gateway.journal.batches import write_all
 from gateway.journal.events import Appender, read_salt
 from gateway.journal.journal import SCHEMA, SqliteTrail
 from gateway.journal.members import SqliteMemberships
@@ -18,7 +19,7 @@ from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.resources import ResourceRow, SqliteResources
 from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
 from gateway.journal.store import Clock
-from gateway.sqlite import After, JobResult
+from gateway.sqlite import After
 from gateway.sqlite_file import load_migrations
 
 Work = Callable[[sqlite3.Connection], Any]
@@ -59,9 +60,9 @@ class InlineDatabase:
     def run(self, work: Work, after: After | None = None) -> Any:
         """Run a function in a transaction."""
         result = self._written(work, after)
-        if result.error is not None:
-            raise result.error
-        return result.value
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     async def read(self, work: Work) -> Any:
         return work(self._connection)
@@ -73,12 +74,12 @@ class InlineDatabase:
         """Lose what was to be written with the next function."""
         self._waiting = []
 
-    def _written(self, work: Work, after: After | None) -> JobResult:
+    def _written(self, work: Work, after: After | None) -> Any:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             if self.bracket is not None:
                 self.bracket.begin(self._connection)
-            result = JobResult(work(self._connection))
+            result = work(self._connection)
             if self.bracket is not None:
                 self.bracket.end(self._connection)
             self._connection.execute("COMMIT")
@@ -86,7 +87,7 @@ class InlineDatabase:
             self._connection.execute("ROLLBACK")
             if not isinstance(error, Exception):
                 raise
-            result = JobResult(error=error)
+            result = error
         if after is not None:
             after(result)
         return result
@@ -116,7 +117,7 @@ class InlineJournal:
     def store(self, resource: Resource) -> None:
         """Have a resource as if a change had made it, without an event."""
         record = ResourceRow.of(resource)
-        self._database.run(record.write)
+        self._database.run(lambda connection: write_all(connection, [record]))
 
     async def restart(self) -> None:
         """Forget what was in memory only, and doubt what was left open."""
