@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -17,11 +18,13 @@ from gateway.scim.documents import fold
 from gateway.scim.names import NAMES
 from gateway.sqlite import Database
 
-BY: Final = {  # kind of key -> the resources it finds; each names all of an index, so that it is used
-    "id": "r.base = ?1 AND r.type = ?2 AND r.id = ?{}",
-    "name": "r.base = ?1 AND r.type = ?2 AND r.name_folded = ?{} AND r.state <> 'deleted'",
-    "external": "r.base = ?1 AND r.type = ?2 AND r.external_id = ?{} AND r.state <> 'deleted'",
-    "email": "r.base = ?1 AND r.type = ?2 AND r.key IN (SELECT resource FROM email WHERE folded = ?{})",
+# Kind of key -> the resources it finds. Each names all of an index, or hides base and type from SQLite by a
+# plus, and has parameters of its own: where SQLite sees that all have one base, it may read all of that.
+BY: Final = {
+    "id": "r.base = ? AND r.type = ? AND r.id = ?",
+    "name": "r.base = ? AND r.type = ? AND r.name_folded = ? AND r.state <> 'deleted'",
+    "external": "r.base = ? AND r.type = ? AND r.external_id = ? AND r.state <> 'deleted'",
+    "email": "+r.base = ? AND +r.type = ? AND r.key IN (SELECT resource FROM email WHERE folded = ?)",
 }
 KNOWN_BY: Final = "SELECT r.key FROM resource AS r WHERE "
 AFTER: Final = """
@@ -164,23 +167,21 @@ def load(
     connection: sqlite3.Connection, base: str, type: ResourceType, keys: Sequence[Key]
 ) -> tuple[Resource, ...]:
     """Return the resources known by any of the keys, tombstones by id only, in order of id."""
+    text = str(type)
     if len(keys) > FEW:
-        place = (base, str(type))
-        return _load(connection, [(_known_by(key.kind), (*place, key.value)) for key in keys])
+        return _load(connection, [(KNOWN_BY + BY[key.kind], (base, text, key.value)) for key in keys])
     if not keys:
         return ()
     kinds, values = zip(*sorted(keys), strict=True)  # in order, so that there are few statements
-    found = _resources(connection.execute(_with_links(kinds), (base, str(type), *values)))
+    asked = list(chain.from_iterable(zip(repeat(base), repeat(text), values, strict=False)))
+    found = _resources(connection.execute(with_links(kinds), asked))
     return tuple(found if len(found) < 2 else sorted(found, key=attrgetter("id")))
 
 
 @lru_cache(maxsize=256)
-def _with_links(kinds: tuple[str, ...]) -> str:
-    return WITH_LINKS + " OR ".join([f"({BY[kind].format(at)})" for at, kind in enumerate(kinds, 3)])
-
-
-def _known_by(kind: str) -> str:
-    return KNOWN_BY + BY[kind].format(3)
+def with_links(kinds: tuple[str, ...]) -> str:
+    """Return the statement for keys of these kinds: base, type and value for each."""
+    return WITH_LINKS + " OR ".join([f"({BY[kind]})" for kind in kinds])
 
 
 def _identity(resource: Resource) -> Identity:

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from itertools import combinations_with_replacement
 
 import orjson
 import pytest
@@ -14,6 +15,7 @@ from gateway.flow.journal_port import Key, KeysTaken, OperationState, Outcome, S
 from gateway.flow.target_port import ResourceType
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.operations import Owner, SqliteOperations
+from gateway.journal.resources import BY, with_links
 from gateway.journal.state import list_tokens
 from gateway.journal.store import JournalLocked
 from gateway.sqlite import QUEUE
@@ -415,3 +417,17 @@ async def test_how_an_operation_stands_outlives_the_process(reopen, intent, stan
 
     found = await (await reopen()).operations.open("cx", [])
     assert [(o.standing, o.reason, o.due) for o in found] == [(standing, "because", "")]
+
+
+@pytest.mark.parametrize(
+    "kinds", [kinds for n in (1, 2, 3, 4) for kinds in combinations_with_replacement(BY, n)]
+)
+async def test_whoever_is_asked_for_no_other_row_is_looked_at(sqlite, kinds):
+    asked = ["x"] * (3 * len(kinds))
+    question = f"EXPLAIN QUERY PLAN {with_links(kinds)}"
+
+    steps = [
+        row[3] for row in await sqlite.database.read(lambda file: file.execute(question, asked).fetchall())
+    ]
+    assert [step for step in steps if "SCAN" in step or "(base=? AND type=?)" in step] == []
+    assert len([step for step in steps if step.startswith("SEARCH r USING")]) == len(kinds)
