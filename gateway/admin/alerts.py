@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Protocol
 
 from gateway.admin.status import Seen
@@ -13,6 +12,7 @@ from gateway.flow.model import Services
 from gateway.flow.services import Alert, log_alert
 from gateway.flow.target_port import CannotFilter, Conflict, Denied, Missing, Refused, TargetError
 from gateway.log import correlation_id, get_logger
+from gateway.values import frozen
 
 AGAIN: Final = 900.0  # seconds until the same alert is told once more
 PAUSES: Final = (1.0, 5.0, 25.0)  # seconds between the tries to send a message
@@ -32,7 +32,7 @@ class Messenger(Protocol):
         """Try once; raises `Undelivered`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Told:
     """An alert with its moment."""
 

@@ -1,7 +1,7 @@
 """Carrying a plan to its target: attempts one after another, and the truth looked up when in doubt."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -27,9 +27,10 @@ from gateway.flow.target_port import (
 )
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import compare, overlay
+from gateway.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivered:
     """What the target holds now; `entry` None: nothing any more."""
 

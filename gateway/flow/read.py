@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Final
 
 from gateway.errors import InvalidFilter, NotFound
-from gateway.flow.entry_cache import Tick
 from gateway.flow.failures import answer_to_read
 from gateway.flow.find import is_made_again, is_protected, load_entry, load_unknown_entry
 from gateway.flow.groups import GroupMembers
@@ -16,6 +15,7 @@ from gateway.flow.model import ReadQuery, Services, Target, keys_of, keys_of_res
 from gateway.flow.paging import Order, in_order, walk, window, with_hidden
 from gateway.flow.recovery import Recovery
 from gateway.flow.resource import Members, shown, shown_entry
+from gateway.flow.services import Tick
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
 from gateway.mapping.filters import equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold

@@ -1,7 +1,6 @@
 """A resource as the journal keeps it, and as the document that a provider is shown."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -10,6 +9,7 @@ from gateway.flow.model import Target
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.scim.documents import schemas_of
 from gateway.scim.messages import meta_of, version
+from gateway.values import frozen
 
 _OWN: Final = frozenset({"schemas", "id", "meta"})
 
@@ -62,7 +62,7 @@ def _ids(members: Members) -> list[str] | None:
     return None if members is None else [member["value"] for member in members]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SettledState:
     """A settled state: the original, the form that was sent, and what the target shows of it."""
 
