@@ -167,4 +167,4 @@ def utc() -> datetime:
 
 def now() -> str:
     """Return the time as RFC 3339, in UTC."""
-    return utc().isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

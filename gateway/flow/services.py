@@ -140,17 +140,19 @@ class EntryCache:
 
     def recall(self, target: str, kind: ResourceType, target_id: str, trust: float) -> Attributes | None:
         """Return the entry as read less than `trust` seconds ago; 0 recalls nothing."""
-        found = self._seen.get((target, kind, target_id))
+        found = self._seen.get((target, kind, target_id)) if trust else None
         if found is None or self._monotonic() - found[0].at >= trust:
             return None
         return found[1]
 
     def _keep(self, place: Place, tick: Tick, entry: Attributes | None) -> None:
-        known = self._seen.get(place)
+        seen = self._seen
+        known = seen.get(place)
         if tick.order < self._forgotten or (known is not None and known[0].order > tick.order):
             return
-        self._seen[place] = (tick, entry)
-        self._seen.move_to_end(place)
-        if len(self._seen) > MOST_ENTRIES:
-            _, (oldest, _) = self._seen.popitem(last=False)
+        seen[place] = (tick, entry)
+        if known is not None:
+            seen.move_to_end(place)
+        elif len(seen) > MOST_ENTRIES:
+            _, (oldest, _) = seen.popitem(last=False)
             self._forgotten = max(self._forgotten, oldest.order)
