@@ -1,6 +1,5 @@
 """The way of a change: take the keys, ask the journal once, plan, deliver, settle, reply."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -9,10 +8,9 @@ from gateway.flow.change_event import ChangeEvent, outcome_of
 from gateway.flow.deliver import Delivered, Delivery, Gone
 from gateway.flow.entry import without_password
 from gateway.flow.failures import answer_to_change, try_again_in
-from gateway.flow.find import load_situation
+from gateway.flow.find import known_situation, load_situation
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
-    Begun,
     IdTaken,
     Intent,
     Key,
@@ -36,7 +34,6 @@ from gateway.flow.model import (
     Situation,
     keys_of,
     keys_of_change,
-    keys_of_resource,
 )
 from gateway.flow.plan import decide, intent_of, plan_new, says_active
 from gateway.flow.recovery import Recovery
@@ -107,10 +104,10 @@ class Changes:
             plan = record.plan = plan_new(change)
             if plan.send is Send.CREATE:
                 intent = intent_of(change, NOTHING_KNOWN, plan, self._services.new_id())
-        begun = await self._ask(change, hold, record, intent)
-        if begun.operation is not None:
-            return await self._deliver(change, NOTHING_KNOWN, plan, begun.operation, record)
-        situation = await self._look(change, hold.keys, begun.resources, record)
+        operation, situation = await self._ask(change, hold, record, intent)
+        if operation is not None:
+            return await self._deliver(change, situation, plan, operation, record)
+        situation = await self._look(change, hold.keys, situation, record)
         if change.if_match:
             await refuse_outdated(self._services, change, situation)
         record.name = _name_of(change, situation)
@@ -119,7 +116,13 @@ class Changes:
             record.plan = plan = await self._with_members(change, situation, plan)
         if not (needed := _needed(change, situation, plan)) <= hold.keys:
             raise MoreKeys(needed)
-        return await self._carry_out(change, situation, plan, record)
+        if plan.send is not Send.NOTHING:
+            operation = await self._removal_claims.claim(change, situation, plan, record)
+            return await self._deliver(change, situation, plan, operation, record)
+        if _is_no_news(change, situation, plan):
+            return Reply(plan.status, outcome=plan.outcome)
+        nothing = Delivered(None, plan.outcome, plan.members)
+        return await self._settle(change, situation, plan, None, nothing, record)
 
     def _is_new(self, change: Change) -> bool:
         """Say whether a create can be planned before it is known whether anybody has its keys."""
@@ -132,26 +135,30 @@ class Changes:
             and services.paused_since(target.name) is None
         )
 
-    async def _ask(self, change: Change, hold: Hold, record: ChangeEvent, intent: Intent | None) -> Begun:
+    async def _ask(
+        self, change: Change, hold: Hold, record: ChangeEvent, intent: Intent | None
+    ) -> tuple[Operation | None, Situation]:
         """Ask the journal once; what stands unsettled under the keys is settled before it is asked again.
 
         A leaver for whom that cannot be done now is kept. Raises MoreKeys.
         """
         operations, base = self._services.operations, change.target.name
         begun = await operations.begin(base, change.type, tuple(hold.keys), intent)
-        if change.id is not None and (own := begun.resource(change.id)) is not None:
+        situation = known_situation(change, begun.resources)
+        if change.id is not None and (own := situation.resource) is not None:
             record.name = _name_in(own.original, change.type)  # whom it is about, even if it ends here
             # who has the id has its other keys, as nobody else changes whose they are
-            if not hold.extend(keys_of_resource(own)):
-                raise MoreKeys(keys_of_resource(own))
+            if not hold.extend(situation.keys):
+                raise MoreKeys(situation.keys)
         if not begun.unsettled:
-            return begun
+            return begun.operation, situation
         try:
             await self._recovery.settle_doubt(change.target, begun.unsettled, says_active(change))
         except Busy as busy:
             await self._removal_claims.keep(change, hold.keys, record, busy)
             raise
-        return await operations.begin(base, change.type, tuple(hold.keys))
+        begun = await operations.begin(base, change.type, tuple(hold.keys))
+        return None, known_situation(change, begun.resources)
 
     async def _with_members(self, change: Change, situation: Situation, plan: Plan) -> Plan:
         try:
@@ -160,7 +167,7 @@ class Changes:
             raise answer_to_change(change.target.name, error) from error
 
     async def _look(
-        self, change: Change, keys: frozenset[Key], known: Sequence[Resource], record: ChangeEvent
+        self, change: Change, keys: frozenset[Key], known: Situation, record: ChangeEvent
     ) -> Situation:
         try:
             self._services.refuse_paused(change.target.name)
@@ -169,17 +176,6 @@ class Changes:
             answer = answer_to_change(change.target.name, error)
             await self._removal_claims.keep(change, keys, record, answer, error)
             raise answer from error
-
-    async def _carry_out(
-        self, change: Change, situation: Situation, plan: Plan, record: ChangeEvent
-    ) -> Reply:
-        if plan.send is not Send.NOTHING:
-            operation = await self._removal_claims.claim(change, situation, plan, record)
-            return await self._deliver(change, situation, plan, operation, record)
-        if _is_no_news(change, situation, plan):
-            return Reply(plan.status, outcome=plan.outcome)
-        nothing = Delivered(None, plan.outcome, plan.members)
-        return await self._settle(change, situation, plan, None, nothing, record)
 
     async def _deliver(
         self, change: Change, situation: Situation, plan: Plan, operation: Operation, record: ChangeEvent
@@ -315,7 +311,7 @@ def _is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
 def _needed(change: Change, situation: Situation, plan: Plan) -> frozenset[Key]:
     """Return the keys that must be held: those of before and of after."""
     if situation.resource is not None:
-        return plan.keys | keys_of_resource(situation.resource)
+        return plan.keys | situation.keys
     # an entry not known yet: nobody else may take it by its present name meanwhile
     present = change.mapping.reverse(situation.present) if situation.present else {}
     return plan.keys | keys_of(present, change.type)

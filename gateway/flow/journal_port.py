@@ -141,10 +141,6 @@ class Begun:
     resources: tuple[Resource, ...] = ()
     unsettled: tuple[Operation, ...] = ()
 
-    def resource(self, id: str) -> Resource | None:
-        """Return the resource of this id, where it is among them."""
-        return next((resource for resource in self.resources if resource.id == id), None)
-
 
 @frozen
 class Transition:

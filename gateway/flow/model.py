@@ -103,7 +103,8 @@ class Change:
 
     @property
     def mapping(self) -> TargetMapping:
-        return self.target.mapping_for(self.type)
+        target = self.target
+        return target.mapping if self.type is ResourceType.USER else target.groups
 
     @property
     def event_name(self) -> str:
@@ -171,8 +172,12 @@ def keys_of(document: Mapping[str, object], kind: ResourceType = ResourceType.US
 
 def named_keys(name: str | None, external_id: str | None) -> frozenset[Key]:
     """Return the keys of a folded userName or displayName and an externalId, where there are such."""
-    named = (("name", name), ("external", external_id))
-    return frozenset([Key(kind, value) for kind, value in named if value])
+    keys = []
+    if name:
+        keys.append(Key("name", name))
+    if external_id:
+        keys.append(Key("external", external_id))
+    return frozenset(keys)
 
 
 def keys_of_change(change: Change) -> frozenset[Key]:
@@ -229,6 +234,7 @@ class Situation:
     resource: Resource | None = None  # the one the change is about
     rivals: tuple[Resource, ...] = ()  # others that hold a key of the wanted state
     present: Attributes | None = None  # the target's entry now
+    keys: frozenset[Key] = frozenset()  # all names that the resource is known by
 
     def link(self, target: str) -> Link | None:
         return self.resource.links.get(target) if self.resource else None
@@ -264,7 +270,4 @@ class Plan:
     secret: Attributes = field(default_factory=dict, repr=False)
     kind: ResourceType = ResourceType.USER
     members: Members = NOBODYS
-
-    @property
-    def keys(self) -> frozenset[Key]:
-        return keys_of(self.original, self.kind)
+    keys: frozenset[Key] = frozenset()  # the names of the original
