@@ -24,6 +24,7 @@ from gateway.flow.journal_port import (
     Transition,
 )
 from gateway.flow.locks import Hold
+from gateway.flow.members import NOBODYS
 from gateway.flow.model import (
     NOTHING_KNOWN,
     Change,
@@ -184,6 +185,8 @@ class Changes:
         delivery = Delivery(self._services, self._membership, record, operation, plan)
         try:
             delivered = await delivery.deliver()
+            if plan.members is not NOBODYS:
+                delivered = await delivery.with_members(delivered)
         except Gone:
             await self._close(delivery, record, Outcome.PENDING, 404, "the entry is gone; decided anew")
             raise
@@ -263,12 +266,13 @@ class Changes:
         self, change: Change, delivery: Delivery, record: ChangeEvent, error: TargetError | GatewayError
     ) -> GatewayError:
         """Close the operation, or leave it to be settled later; return what the provider hears."""
+        is_in_doubt = delivery.is_in_doubt(error)
         answer = error if isinstance(error, GatewayError) else answer_to_change(change.target.name, error)
-        if delivery.in_doubt and not isinstance(answer, Busy):
+        if is_in_doubt and not isinstance(answer, Busy):
             answer = Busy(f"{change.target.name} left the change in doubt: {answer.detail}")
         event = record.refusal(answer, _status(answer, change))
         operation = delivery.operation
-        if delivery.in_doubt:
+        if is_in_doubt:
             mark = Transition(OperationState.DOUBT, answer.detail, operation.due)
         elif operation.intent.removes and isinstance(answer, Busy):
             fault = error if isinstance(error, TargetError) else None
@@ -334,9 +338,10 @@ def _is_answered_briefly(change: Change) -> bool:
 
 def _known_members(change: Change, plan: Plan) -> Members:
     """Return the members as the request had them, for its answer; None where it does not say who they are."""
+    if change.type is not ResourceType.GROUP:
+        return None
     is_whole = plan.send is Send.CREATE or any(isinstance(edit, Emptied) for edit in change.members[:1])
-    is_group = change.type is ResourceType.GROUP
-    return list(edited({}, change.members).values()) if is_group and is_whole else None
+    return list(edited({}, change.members).values()) if is_whole else None
 
 
 def _status(error: GatewayError, change: Change) -> int:

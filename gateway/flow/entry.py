@@ -77,7 +77,7 @@ def update_of(
     present: Attributes, differences: tuple[Difference, ...], form: Attributes, secret: Attributes
 ) -> Update:
     """Return the update that lays the differences over what the target shows now."""
-    laid = {**without_password(overlay(present, differences)), **secret}
+    laid = without_password(overlay(present, differences)) | secret
     shown = present.get("schemas")
     known = [urn for urn in shown if isinstance(urn, str)] if isinstance(shown, list) else []
     laid["schemas"] = list(dict.fromkeys((*known, *form["schemas"])))

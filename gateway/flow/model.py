@@ -170,13 +170,15 @@ def keys_of(document: Mapping[str, object], kind: ResourceType = ResourceType.US
     return named_keys(*identity(document, kind))
 
 
-def named_keys(name: str | None, external_id: str | None) -> frozenset[Key]:
-    """Return the keys of a folded userName or displayName and an externalId, where there are such."""
+def named_keys(name: str | None, external_id: str | None, id: str | None = None) -> frozenset[Key]:
+    """Return the keys of a folded userName or displayName, an externalId and an id, where there are such."""
     keys = []
     if name:
         keys.append(Key("name", name))
     if external_id:
         keys.append(Key("external", external_id))
+    if id is not None:
+        keys.append(Key("id", id))
     return frozenset(keys)
 
 
@@ -190,7 +192,7 @@ def keys_of_change(change: Change) -> frozenset[Key]:
 
 def keys_of_resource(resource: Resource) -> frozenset[Key]:
     """Return all names a resource of ours is known by."""
-    return keys_of(resource.original, resource.type) | {Key("id", resource.id)}
+    return named_keys(*identity(resource.original, resource.type), resource.id)
 
 
 def is_same_name(left: object, right: object) -> bool:

@@ -248,7 +248,7 @@ _DECISIONS: Final[Mapping[str, Callable[[Change, Situation], Plan]]] = {
 def intent_of(change: Change, situation: Situation, plan: Plan, op_id: str) -> Intent:
     """Return what is recorded before the target is asked."""
     resource, keys = situation.resource, plan.keys | situation.keys
-    if change.id:
+    if resource is None and change.id:
         keys |= {Key("id", change.id)}
     return Intent(
         op_id=op_id,
