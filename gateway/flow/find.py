@@ -123,19 +123,19 @@ async def load_entry(
     services: Services, target: Target, resource: Resource, trust: float
 ) -> Attributes | None:
     """Return what the target shows of a resource of ours, at most `trust` seconds old; None: nothing."""
-    link = resource.links.get(target.name)
+    link, cache = resource.links.get(target.name), services.entry_cache
     if link is None or link.target_id is None:
         return None
-    entry = services.entry_cache.recall(target.name, resource.type, link.target_id, trust)
+    entry = cache.recall(target.name, resource.type, link.target_id, trust) if trust else None
     if entry is not None and not is_protected(target, entry):
         return entry
-    asked = services.entry_cache.tick()
+    asked = cache.tick()
     entry = await target.connector.get(resource.type, link.target_id)
     if entry is None and resource.state is State.ACTIVE:
         entry = await _made_again(services, target, resource)
     if entry is None or is_protected(target, entry):
         return None
-    services.entry_cache.note(target.name, resource.type, entry, asked)
+    cache.note(target.name, resource.type, entry, asked)
     return entry
 
 

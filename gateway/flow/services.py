@@ -140,7 +140,7 @@ class EntryCache:
 
     def recall(self, target: str, kind: ResourceType, target_id: str, trust: float) -> Attributes | None:
         """Return the entry as read less than `trust` seconds ago; 0 recalls nothing."""
-        found = self._seen.get((target, kind, target_id)) if trust else None
+        found = self._seen.get((target, kind, target_id))
         if found is None or self._monotonic() - found[0].at >= trust:
             return None
         return found[1]
