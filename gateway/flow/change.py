@@ -207,21 +207,20 @@ class Changes:
         delivered: Delivered,
         record: ChangeEvent,
     ) -> Reply:
+        services, target, before = self._services, change.target.name, situation.resource
         entry = delivered.entry if plan.send is not Send.NOTHING else situation.present
-        entry = without_password(entry) if entry is not None else None
-        state = SettledState(
-            change.target.name, change.type, plan.original, plan.state, plan.mapped.form, entry
-        )
+        if entry is not None:
+            entry = without_password(entry)
+        state = SettledState(target, change.type, plan.original, plan.state, plan.mapped.form, entry)
         # the provider has used the id, so it has it
         is_known = change.id is not None and change.caller.kind == "provider"
-        before, now = situation.resource, self._services.now()
-        new_id = self._services.new_id
+        now, new_id = services.now(), services.new_id
         resource = updated_resource(before, state, change.id, now, new_id, replied=is_known)
-        rows = delivered.members.rows(change.target.name, delivered=delivered.are_members_told)
+        rows = delivered.members.rows(target, delivered=delivered.are_members_told)
         record.target_id = resource.id
         event = record.event(delivered.outcome)
         if plan.outcome is Outcome.UNCHANGED and rows is None and resource == before:
-            self._services.trail.later(event)  # nothing was changed, so nothing can be lost
+            services.trail.later(event)  # nothing was changed, so nothing can be lost
         else:
             settlement = Settlement(delivered.outcome, event, resource, rows, is_new=before is None)
             resource = await self._recorded(operation, settlement, record)

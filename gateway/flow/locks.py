@@ -78,8 +78,11 @@ class Hold:
         self._taken: list[Name] = []
 
     async def __aenter__(self) -> "Hold":
-        if not self._take_free(self.keys):
-            await self._wait(sorted(self._names(self.keys)))
+        names = self._names(self.keys)
+        if self._locks.take_free(names):
+            self._taken = names
+        else:
+            await self._wait(sorted(names))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -87,21 +90,16 @@ class Hold:
 
     def extend(self, keys: frozenset[Key]) -> bool:
         """Hold these keys as well, if that needs no waiting; say whether all are held now."""
-        if not keys <= self.keys:
-            if not self._take_free(keys - self.keys):
+        if more := keys - self.keys:
+            names = self._names(more)
+            if not self._locks.take_free(names):
                 return False
-            self.keys |= keys
+            self._taken += names
+            self.keys |= more
         return True
 
     def _names(self, keys: Iterable[Key]) -> list[Name]:
         return list(zip(repeat(self._base), keys, strict=False))
-
-    def _take_free(self, keys: Iterable[Key]) -> bool:
-        names = self._names(keys)
-        if not self._locks.take_free(names):
-            return False
-        self._taken += names
-        return True
 
     async def _wait(self, names: Sequence[Name]) -> None:
         try:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from gateway.flow.journal_port import Outcome
 from gateway.flow.target_port import Attributes, ResourceType
@@ -101,13 +101,7 @@ class Wakeup:
 MOST_ENTRIES: Final = 1_000  # remembered, over all targets: whoever is listed is often changed right after
 
 Place = tuple[str, ResourceType, str]
-
-
-class Tick(NamedTuple):
-    """One tick of a logical clock, which orders reads and changes, and its time in monotonic seconds."""
-
-    order: int
-    at: float
+Tick = tuple[int, float]  # of a logical clock, which orders reads and changes; its time in monotonic seconds
 
 
 class EntryCache:
@@ -126,7 +120,7 @@ class EntryCache:
 
     def tick(self) -> Tick:
         """Return the next tick, for a read that is about to be sent."""
-        return Tick(next(self._orders), self._monotonic())
+        return next(self._orders), self._monotonic()
 
     def note(self, target: str, kind: ResourceType, entry: Attributes, asked: Tick | None = None) -> None:
         """Remember what a target has shown, to a read sent at `asked` or just now."""
@@ -141,18 +135,19 @@ class EntryCache:
     def recall(self, target: str, kind: ResourceType, target_id: str, trust: float) -> Attributes | None:
         """Return the entry as read less than `trust` seconds ago; 0 recalls nothing."""
         found = self._seen.get((target, kind, target_id))
-        if found is None or self._monotonic() - found[0].at >= trust:
+        if found is None:
             return None
-        return found[1]
+        (_, at), entry = found
+        return entry if self._monotonic() - at < trust else None
 
     def _keep(self, place: Place, tick: Tick, entry: Attributes | None) -> None:
         seen = self._seen
         known = seen.get(place)
-        if tick.order < self._forgotten or (known is not None and known[0].order > tick.order):
+        if tick[0] < self._forgotten or (known is not None and known[0] > tick):
             return
         seen[place] = (tick, entry)
         if known is not None:
             seen.move_to_end(place)
         elif len(seen) > MOST_ENTRIES:
-            _, (oldest, _) = seen.popitem(last=False)
-            self._forgotten = max(self._forgotten, oldest.order)
+            _, ((oldest, _), _) = seen.popitem(last=False)
+            self._forgotten = max(self._forgotten, oldest)
