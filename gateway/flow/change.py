@@ -305,10 +305,9 @@ class Changes:
 
 def _is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
     """Say whether a push found all as the journal has it, so that there is nothing to remember."""
-    link = situation.link(change.target.name)
-    if plan.members.delta:
+    if plan.members.delta or change.operation not in ("push", "deliver"):
         return False
-    return change.operation in ("push", "deliver") and link is not None and link.target_id == plan.target_id
+    return situation.link is not None and situation.link.target_id == plan.target_id
 
 
 def _needed(change: Change, situation: Situation, plan: Plan) -> frozenset[Key]:

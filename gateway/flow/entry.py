@@ -57,12 +57,11 @@ def with_kept(before: Attributes, mapped: Mapped) -> Mapped:
     return replace(mapped, form=overlay(mapped.form, kept))
 
 
-def view_of(mapping: TargetMapping, situation: Situation, target: str) -> Attributes:
+def view_of(mapping: TargetMapping, situation: Situation) -> Attributes:
     """Return the document that GET would return now, without id and meta."""
-    resource, present = situation.resource, situation.present
+    resource, present, link = situation.resource, situation.present, situation.link
     if resource is None:
         return mapping.reverse(present or {})
-    link = resource.links.get(target)
     if present is None or link is None or link.seen is None:
         return dict(resource.original)
     return mapping.view(resource.original, link.seen, present)

@@ -35,8 +35,10 @@ def known_situation(change: Change, resources: Sequence[Resource]) -> Situation:
     if not resources:
         return NOTHING_KNOWN
     own = _own(change, resources)
+    if own is None:
+        return Situation(rivals=tuple(resources))
     rivals = tuple([resource for resource in resources if resource is not own])
-    return Situation(own, rivals, keys=keys_of_resource(own) if own is not None else frozenset())
+    return Situation(own, rivals, None, own.links.get(change.target.name), keys_of_resource(own))
 
 
 def _own(change: Change, resources: Sequence[Resource]) -> Resource | None:
@@ -63,7 +65,7 @@ async def load_situation(services: Services, change: Change, known: Situation) -
     entry = await load_entry(services, target, own, trust)
     if entry is None and change.id is not None:
         await _refuse_protected(services, target, own)
-    return Situation(own, known.rivals, entry, known.keys)
+    return Situation(own, known.rivals, entry, known.link, known.keys)
 
 
 async def _refuse_protected(services: Services, target: Target, own: Resource) -> None:
@@ -81,8 +83,9 @@ async def recall_situation(services: Services, change: Change, keys: Iterable[Ke
     known = known_situation(
         change, await services.resources.find(change.target.name, change.type, tuple(keys))
     )
-    own = known.resource if change.id is not None else None
-    link = own.links.get(change.target.name) if own and own.state is State.ACTIVE else None
+    own, link = known.resource, known.link
+    if change.id is None or own is None or own.state is not State.ACTIVE:
+        return None
     if link is None or link.target_id is None:
         return None
     return replace(known, present={**(link.seen or link.sent), "id": link.target_id})

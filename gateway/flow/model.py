@@ -236,10 +236,8 @@ class Situation:
     resource: Resource | None = None  # the one the change is about
     rivals: tuple[Resource, ...] = ()  # others that hold a key of the wanted state
     present: Attributes | None = None  # the target's entry now
+    link: Link | None = None  # the resource's, to its entry on the target
     keys: frozenset[Key] = frozenset()  # all names that the resource is known by
-
-    def link(self, target: str) -> Link | None:
-        return self.resource.links.get(target) if self.resource else None
 
 
 NOTHING_KNOWN: Final = Situation()

@@ -136,7 +136,7 @@ def _update(change: Change, situation: Situation, wanted: Wanted) -> Plan:
 
 def _form_on_target(change: Change, situation: Situation, present: Attributes) -> Attributes:
     """Return what the target holds, in the form it is sent."""
-    mapping, resource, link = change.mapping, situation.resource, situation.link(change.target.name)
+    mapping, resource, link = change.mapping, situation.resource, situation.link
     if resource is None or link is None:
         return mapping.forward(mapping.reverse(present)).form
     return form_on_target(mapping, resource, link, present)
@@ -146,7 +146,7 @@ def _without_entry(change: Change, situation: Situation, wanted: Wanted) -> Plan
     """The target has no entry of somebody we know: make it, unless nobody needs one."""
     if not wanted.is_active:
         return _plan(change, Send.NOTHING, wanted)
-    link = situation.link(change.target.name)
+    link = situation.link
     vanished = link is not None and link.target_id is not None and change.operation != "create"
     if vanished and change.target.policy.on_missing == "error":
         raise NotFound(f"{change.target.name} has no such entry any more")
@@ -171,7 +171,7 @@ def _adoption(change: Change, situation: Situation, wanted: Wanted) -> Plan:
 def _view_or_404(change: Change, situation: Situation) -> Attributes:
     if situation.resource is None and situation.present is None:
         raise NotFound(f"{change.target.name} has no {change.type.lower()} with this id")
-    return view_of(change.mapping, situation, change.target.name)
+    return view_of(change.mapping, situation)
 
 
 def _wanted(change: Change, document: Attributes, password: str | None) -> Wanted:
