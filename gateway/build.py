@@ -11,9 +11,9 @@ from typing import Final, NoReturn
 
 from gateway.address import TargetAddress
 from gateway.audit.masking import Mask, Masking, hashing, masked
-from gateway.flow.entry_cache import EntryCache
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Services, Target
+from gateway.flow.services import EntryCache
 from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import load_key
@@ -167,4 +167,4 @@ def utc() -> datetime:
 
 def now() -> str:
     """Return the time as RFC 3339, in UTC."""
-    return utc().isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -36,3 +36,4 @@ def test_a_clock_that_does_not_go_on_keeps_the_order(monkeypatch, seconds):
     made = [first, *(new_id() for _ in range(9000))]
 
     assert made == sorted(set(made))
+    assert {UUID(id).version for id in made} == {7}

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Protocol
 
 from gateway.admin.status import Seen
@@ -13,6 +12,7 @@ from gateway.flow.model import Services
 from gateway.flow.services import Alert, log_alert
 from gateway.flow.target_port import CannotFilter, Conflict, Denied, Missing, Refused, TargetError
 from gateway.log import correlation_id, get_logger
+from gateway.values import frozen
 
 AGAIN: Final = 900.0  # seconds until the same alert is told once more
 PAUSES: Final = (1.0, 5.0, 25.0)  # seconds between the tries to send a message
@@ -32,7 +32,7 @@ class Messenger(Protocol):
         """Try once; raises `Undelivered`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Told:
     """An alert with its moment."""
 
@@ -137,7 +137,8 @@ class TargetMonitor:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._seen: dict[str, Seen] = {}
+        self._answered: dict[str, str] = {}  # target -> when, RFC 3339, UTC
+        self._failed: dict[str, tuple[str, str]] = {}  # target -> when, and how
 
     def admit(self, target: str) -> None:
         """Let a call that alters something go out; raises `Paused`."""
@@ -147,11 +148,10 @@ class TargetMonitor:
         """Take note of a call that has ended."""
         kind = OK if error is None else type(error).__name__.lower()
         self._services.meter.called(target, kind, seconds)
-        now, seen = self._services.now(), self.seen(target)
         if error is None or isinstance(error, ANSWERS):
-            self._seen[target] = Seen(now, seen.failed, seen.failure)
-        else:
-            self._seen[target] = Seen(seen.answered, now, kind)
+            self._answered[target] = self._services.now()
+            return
+        self._failed[target] = (self._services.now(), kind)
         if isinstance(error, Denied):
             reason = f"the target does not accept targets.{target}.auth (status {error.status})"
             if error.status is None:  # it was not asked: these are our own words
@@ -160,4 +160,4 @@ class TargetMonitor:
 
     def seen(self, target: str) -> Seen:
         """Return how the target was when it was called last."""
-        return self._seen.get(target, Seen())
+        return Seen(self._answered.get(target), *self._failed.get(target, ()))

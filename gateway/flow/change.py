@@ -1,6 +1,5 @@
 """The way of a change: take the keys, ask the journal once, plan, deliver, settle, reply."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -9,10 +8,9 @@ from gateway.flow.change_event import ChangeEvent, outcome_of
 from gateway.flow.deliver import Delivered, Delivery, Gone
 from gateway.flow.entry import without_password
 from gateway.flow.failures import answer_to_change, try_again_in
-from gateway.flow.find import load_situation
+from gateway.flow.find import known_situation, load_situation
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
-    Begun,
     IdTaken,
     Intent,
     Key,
@@ -26,6 +24,7 @@ from gateway.flow.journal_port import (
     Transition,
 )
 from gateway.flow.locks import Hold
+from gateway.flow.members import NOBODYS
 from gateway.flow.model import (
     NOTHING_KNOWN,
     Change,
@@ -36,7 +35,6 @@ from gateway.flow.model import (
     Situation,
     keys_of,
     keys_of_change,
-    keys_of_resource,
 )
 from gateway.flow.plan import decide, intent_of, plan_new, says_active
 from gateway.flow.recovery import Recovery
@@ -107,10 +105,10 @@ class Changes:
             plan = record.plan = plan_new(change)
             if plan.send is Send.CREATE:
                 intent = intent_of(change, NOTHING_KNOWN, plan, self._services.new_id())
-        begun = await self._ask(change, hold, record, intent)
-        if begun.operation is not None:
-            return await self._deliver(change, NOTHING_KNOWN, plan, begun.operation, record)
-        situation = await self._look(change, hold.keys, begun.resources, record)
+        operation, situation = await self._ask(change, hold, record, intent)
+        if operation is not None:
+            return await self._deliver(change, situation, plan, operation, record)
+        situation = await self._look(change, hold.keys, situation, record)
         if change.if_match:
             await refuse_outdated(self._services, change, situation)
         record.name = _name_of(change, situation)
@@ -119,7 +117,13 @@ class Changes:
             record.plan = plan = await self._with_members(change, situation, plan)
         if not (needed := _needed(change, situation, plan)) <= hold.keys:
             raise MoreKeys(needed)
-        return await self._carry_out(change, situation, plan, record)
+        if plan.send is not Send.NOTHING:
+            operation = await self._removal_claims.claim(change, situation, plan, record)
+            return await self._deliver(change, situation, plan, operation, record)
+        if _is_no_news(change, situation, plan):
+            return Reply(plan.status, outcome=plan.outcome)
+        nothing = Delivered(None, plan.outcome, plan.members)
+        return await self._settle(change, situation, plan, None, nothing, record)
 
     def _is_new(self, change: Change) -> bool:
         """Say whether a create can be planned before it is known whether anybody has its keys."""
@@ -132,26 +136,30 @@ class Changes:
             and services.paused_since(target.name) is None
         )
 
-    async def _ask(self, change: Change, hold: Hold, record: ChangeEvent, intent: Intent | None) -> Begun:
+    async def _ask(
+        self, change: Change, hold: Hold, record: ChangeEvent, intent: Intent | None
+    ) -> tuple[Operation | None, Situation]:
         """Ask the journal once; what stands unsettled under the keys is settled before it is asked again.
 
         A leaver for whom that cannot be done now is kept. Raises MoreKeys.
         """
         operations, base = self._services.operations, change.target.name
         begun = await operations.begin(base, change.type, tuple(hold.keys), intent)
-        if change.id is not None and (own := begun.resource(change.id)) is not None:
+        situation = known_situation(change, begun.resources)
+        if change.id is not None and (own := situation.resource) is not None:
             record.name = _name_in(own.original, change.type)  # whom it is about, even if it ends here
             # who has the id has its other keys, as nobody else changes whose they are
-            if not hold.extend(keys_of_resource(own)):
-                raise MoreKeys(keys_of_resource(own))
+            if not hold.extend(situation.keys):
+                raise MoreKeys(situation.keys)
         if not begun.unsettled:
-            return begun
+            return begun.operation, situation
         try:
             await self._recovery.settle_doubt(change.target, begun.unsettled, says_active(change))
         except Busy as busy:
             await self._removal_claims.keep(change, hold.keys, record, busy)
             raise
-        return await operations.begin(base, change.type, tuple(hold.keys))
+        begun = await operations.begin(base, change.type, tuple(hold.keys))
+        return None, known_situation(change, begun.resources)
 
     async def _with_members(self, change: Change, situation: Situation, plan: Plan) -> Plan:
         try:
@@ -160,7 +168,7 @@ class Changes:
             raise answer_to_change(change.target.name, error) from error
 
     async def _look(
-        self, change: Change, keys: frozenset[Key], known: Sequence[Resource], record: ChangeEvent
+        self, change: Change, keys: frozenset[Key], known: Situation, record: ChangeEvent
     ) -> Situation:
         try:
             self._services.refuse_paused(change.target.name)
@@ -170,17 +178,6 @@ class Changes:
             await self._removal_claims.keep(change, keys, record, answer, error)
             raise answer from error
 
-    async def _carry_out(
-        self, change: Change, situation: Situation, plan: Plan, record: ChangeEvent
-    ) -> Reply:
-        if plan.send is not Send.NOTHING:
-            operation = await self._removal_claims.claim(change, situation, plan, record)
-            return await self._deliver(change, situation, plan, operation, record)
-        if _is_no_news(change, situation, plan):
-            return Reply(plan.status, outcome=plan.outcome)
-        nothing = Delivered(None, plan.outcome, plan.members)
-        return await self._settle(change, situation, plan, None, nothing, record)
-
     async def _deliver(
         self, change: Change, situation: Situation, plan: Plan, operation: Operation, record: ChangeEvent
     ) -> Reply:
@@ -188,6 +185,8 @@ class Changes:
         delivery = Delivery(self._services, self._membership, record, operation, plan)
         try:
             delivered = await delivery.deliver()
+            if plan.members is not NOBODYS:
+                delivered = await delivery.with_members(delivered)
         except Gone:
             await self._close(delivery, record, Outcome.PENDING, 404, "the entry is gone; decided anew")
             raise
@@ -208,21 +207,20 @@ class Changes:
         delivered: Delivered,
         record: ChangeEvent,
     ) -> Reply:
+        services, target, before = self._services, change.target.name, situation.resource
         entry = delivered.entry if plan.send is not Send.NOTHING else situation.present
-        entry = without_password(entry) if entry is not None else None
-        state = SettledState(
-            change.target.name, change.type, plan.original, plan.state, plan.mapped.form, entry
-        )
+        if entry is not None:
+            entry = without_password(entry)
+        state = SettledState(target, change.type, plan.original, plan.state, plan.mapped.form, entry)
         # the provider has used the id, so it has it
         is_known = change.id is not None and change.caller.kind == "provider"
-        before, now = situation.resource, self._services.now()
-        new_id = self._services.new_id
+        now, new_id = services.now(), services.new_id
         resource = updated_resource(before, state, change.id, now, new_id, replied=is_known)
-        rows = delivered.members.rows(change.target.name, delivered=delivered.are_members_told)
+        rows = delivered.members.rows(target, delivered=delivered.are_members_told)
         record.target_id = resource.id
         event = record.event(delivered.outcome)
         if plan.outcome is Outcome.UNCHANGED and rows is None and resource == before:
-            self._services.trail.later(event)  # nothing was changed, so nothing can be lost
+            services.trail.later(event)  # nothing was changed, so nothing can be lost
         else:
             settlement = Settlement(delivered.outcome, event, resource, rows, is_new=before is None)
             resource = await self._recorded(operation, settlement, record)
@@ -267,12 +265,13 @@ class Changes:
         self, change: Change, delivery: Delivery, record: ChangeEvent, error: TargetError | GatewayError
     ) -> GatewayError:
         """Close the operation, or leave it to be settled later; return what the provider hears."""
+        is_in_doubt = delivery.is_in_doubt(error)
         answer = error if isinstance(error, GatewayError) else answer_to_change(change.target.name, error)
-        if delivery.in_doubt and not isinstance(answer, Busy):
+        if is_in_doubt and not isinstance(answer, Busy):
             answer = Busy(f"{change.target.name} left the change in doubt: {answer.detail}")
         event = record.refusal(answer, _status(answer, change))
         operation = delivery.operation
-        if delivery.in_doubt:
+        if is_in_doubt:
             mark = Transition(OperationState.DOUBT, answer.detail, operation.due)
         elif operation.intent.removes and isinstance(answer, Busy):
             fault = error if isinstance(error, TargetError) else None
@@ -306,16 +305,15 @@ class Changes:
 
 def _is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
     """Say whether a push found all as the journal has it, so that there is nothing to remember."""
-    link = situation.link(change.target.name)
-    if plan.members.delta:
+    if plan.members.delta or change.operation not in ("push", "deliver"):
         return False
-    return change.operation in ("push", "deliver") and link is not None and link.target_id == plan.target_id
+    return situation.link is not None and situation.link.target_id == plan.target_id
 
 
 def _needed(change: Change, situation: Situation, plan: Plan) -> frozenset[Key]:
     """Return the keys that must be held: those of before and of after."""
     if situation.resource is not None:
-        return plan.keys | keys_of_resource(situation.resource)
+        return plan.keys | situation.keys
     # an entry not known yet: nobody else may take it by its present name meanwhile
     present = change.mapping.reverse(situation.present) if situation.present else {}
     return plan.keys | keys_of(present, change.type)
@@ -338,9 +336,10 @@ def _is_answered_briefly(change: Change) -> bool:
 
 def _known_members(change: Change, plan: Plan) -> Members:
     """Return the members as the request had them, for its answer; None where it does not say who they are."""
+    if change.type is not ResourceType.GROUP:
+        return None
     is_whole = plan.send is Send.CREATE or any(isinstance(edit, Emptied) for edit in change.members[:1])
-    is_group = change.type is ResourceType.GROUP
-    return list(edited({}, change.members).values()) if is_group and is_whole else None
+    return list(edited({}, change.members).values()) if is_whole else None
 
 
 def _status(error: GatewayError, change: Change) -> int:

@@ -1,7 +1,7 @@
 """Carrying a plan to its target: attempts one after another, and the truth looked up when in doubt."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -27,9 +27,10 @@ from gateway.flow.target_port import (
 )
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import compare, overlay
+from gateway.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivered:
     """What the target holds now; `entry` None: nothing any more."""
 
@@ -60,22 +61,21 @@ class Delivery:
         self._change: Change = record.change
         self._target: Target = record.change.target
         self._plan = plan
-        self._retry = Retry(self._target.policy.attempts)
+        self._makes = plan.send is Send.CREATE
         self.operation = operation
         self.in_doubt = False
         self._was_in_doubt = False  # an attempt may have made what is in the way now
 
-    async def deliver(self) -> Delivered:
-        """Send until it is done; raises the last TargetError, Uniqueness, or Gone."""
-        makes = self._plan.send is Send.CREATE
-        try:
-            done = await self._deliver()
-        except (Conflict, Uniqueness):
-            self.in_doubt = self.in_doubt or (makes and self._was_in_doubt)
-            raise
-        if done.entry is None or self._plan.members is NOBODYS:
+    def is_in_doubt(self, error: Exception) -> bool:
+        """Say whether it may have been done although this error ended it."""
+        is_in_the_way = self._makes and isinstance(error, (Conflict, Uniqueness))
+        return self.in_doubt or (is_in_the_way and self._was_in_doubt)
+
+    async def with_members(self, done: Delivered) -> Delivered:
+        """Tell of a new group's members, who are no part of its creation."""
+        if done.entry is None:
             return done
-        told = await self._told_members(done.entry) if makes else True
+        told = await self._told_members(done.entry) if self._makes else True
         return replace(done, members=self._plan.members, are_members_told=told)
 
     async def _told_members(self, group: Attributes) -> bool:
@@ -94,7 +94,8 @@ class Delivery:
             return False
         return True
 
-    async def _deliver(self) -> Delivered:
+    async def deliver(self) -> Delivered:
+        """Send until it is done; raises the last TargetError, Uniqueness, or Gone."""
         for attempt in count(1):
             try:
                 with self._record.attempt():
@@ -116,17 +117,18 @@ class Delivery:
         connector, kind, plan = self._target.connector, self._change.type, self._plan
         if plan.send is Send.CREATE:
             form = plan.mapped.form | plan.secret if plan.secret else plan.mapped.form
-            return await self._whole(await connector.create(kind, form))
+            answer = await connector.create(kind, form)
+            return answer if answer is not None and answer.get("id") else await self._created()
         self._services.entry_cache.forget(self._target.name, kind, plan.target_id or "")
         if plan.send is Send.DELETE:
             await connector.delete(kind, plan.target_id or "")
             return None
         assert plan.update is not None
         answer = await connector.change(kind, plan.target_id or "", plan.update)
-        if answer is None and plan.kind is ResourceType.GROUP and not plan.update.differences:
-            return plan.update.present  # only its members have changed
         if answer is not None:
             return answer
+        if plan.kind is ResourceType.GROUP and not plan.update.differences:
+            return plan.update.present  # only its members have changed
         return await read_back(connector, kind, plan.target_id or "")
 
     async def _has_sifted(self, error: TargetError) -> bool:
@@ -141,10 +143,8 @@ class Delivery:
         self._record.plan = self._plan
         return True
 
-    async def _whole(self, answer: Attributes | None) -> Attributes:
-        """Return what was created, read back where the target did not show it."""
-        if answer is not None and answer.get("id"):
-            return answer
+    async def _created(self) -> Attributes:
+        """Return what was created and not shown; raises Silent where it cannot be found."""
         try:
             found = await search_entry(self._target, self._change.type, self._plan.mapped.form)
         except TargetError as error:  # the create happened, so this is doubt, whatever the read says
@@ -245,6 +245,10 @@ class Delivery:
         if self._plan.send is Send.DELETE:
             return Delivered(None, self._plan.outcome)
         raise Gone from error
+
+    @property
+    def _retry(self) -> Retry:
+        return Retry(self._target.policy.attempts)
 
     def _left(self) -> float:
         return self._target.policy.deadline - self._record.seconds()

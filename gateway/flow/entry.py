@@ -57,12 +57,11 @@ def with_kept(before: Attributes, mapped: Mapped) -> Mapped:
     return replace(mapped, form=overlay(mapped.form, kept))
 
 
-def view_of(mapping: TargetMapping, situation: Situation, target: str) -> Attributes:
+def view_of(mapping: TargetMapping, situation: Situation) -> Attributes:
     """Return the document that GET would return now, without id and meta."""
-    resource, present = situation.resource, situation.present
+    resource, present, link = situation.resource, situation.present, situation.link
     if resource is None:
         return mapping.reverse(present or {})
-    link = resource.links.get(target)
     if present is None or link is None or link.seen is None:
         return dict(resource.original)
     return mapping.view(resource.original, link.seen, present)
@@ -77,7 +76,7 @@ def update_of(
     present: Attributes, differences: tuple[Difference, ...], form: Attributes, secret: Attributes
 ) -> Update:
     """Return the update that lays the differences over what the target shows now."""
-    laid = {**without_password(overlay(present, differences)), **secret}
+    laid = without_password(overlay(present, differences)) | secret
     shown = present.get("schemas")
     known = [urn for urn in shown if isinstance(urn, str)] if isinstance(shown, list) else []
     laid["schemas"] = list(dict.fromkeys((*known, *form["schemas"])))

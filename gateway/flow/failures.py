@@ -1,7 +1,6 @@
 """What a target's failure means: what the provider is told, and when it is tried again. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from gateway.errors import BadTarget, Busy, GatewayError, InvalidValue, Uniqueness
@@ -20,6 +19,7 @@ from gateway.flow.target_port import (
     Throttled,
     Unreachable,
 )
+from gateway.values import frozen
 
 RETRY_AFTER: Final = 30.0  # seconds, where the target does not say
 
@@ -115,7 +115,7 @@ GAVE_UP: Final = frozenset({408, 502, 504, *range(520, 525)})  # somebody on the
 _WORTH_ANOTHER = (Broken, Silent, Unreachable)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retry:
     """The rule of one target: attempts in all, and the back-off in seconds."""
 

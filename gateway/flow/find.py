@@ -1,12 +1,21 @@
 """What a change starts from: the journal's resource, and the target's entry found by its keys."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from gateway.errors import NotFound, Uniqueness
 from gateway.flow.journal_port import Key, Resource, State
-from gateway.flow.model import Change, Services, Situation, Target, may_adopt
+from gateway.flow.model import (
+    NOTHING_KNOWN,
+    Change,
+    Services,
+    Situation,
+    Target,
+    keys_of_resource,
+    may_adopt,
+)
 from gateway.flow.paging import walk
 from gateway.flow.target_port import (
     Attributes,
@@ -21,25 +30,42 @@ from gateway.scim.documents import fold
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, Filter
 
 
-async def load_situation(services: Services, change: Change, known: Sequence[Resource]) -> Situation:
-    """Return what a change is decided on: resources `known` under its keys, and the target's entry, read now.
+def known_situation(change: Change, resources: Sequence[Resource]) -> Situation:
+    """Return what the journal says of the resource that a change is about, and of others under its keys."""
+    if not resources:
+        return NOTHING_KNOWN
+    own = _own(change, resources)
+    if own is None:
+        return Situation(rivals=tuple(resources))
+    rivals = tuple([resource for resource in resources if resource is not own])
+    return Situation(own, rivals, None, own.links.get(change.target.name), keys_of_resource(own))
+
+
+def _own(change: Change, resources: Sequence[Resource]) -> Resource | None:
+    """Return the one of an id; of a create the one of its externalId, or whoever has its name."""
+    external = change.body.get("externalId") if change.id is None else None
+    for resource in resources:
+        if resource.id == change.id or (external and resource.original.get("externalId") == external):
+            return resource
+    return resources[0] if change.id is None else None
+
+
+async def load_situation(services: Services, change: Change, known: Situation) -> Situation:
+    """Return what a change is decided on: what is known, and the target's entry, read now.
 
     Raises NotFound for an id that is of no use any more, and what the connector raises.
     """
-    if change.id is None:
-        return await _situation_of_create(services, change, known)
-    own = next((resource for resource in known if resource.id == change.id), None)
-    rivals = tuple(resource for resource in known if resource is not own)
-    trust = 0 if change.if_match else change.target.policy.trust  # a version is of what is there now
+    own, target = known.resource, change.target
+    trust = 0 if change.if_match else target.policy.trust  # a version is of what is there now
     if own is None:
-        foreign = await load_unknown_entry(services, change.target, change.type, change.id, trust)
-        return Situation(None, rivals, foreign)
+        entry = await _load_unlinked(services, change, trust)
+        return Situation(None, known.rivals, entry)
     if own.state is State.DELETED:
         raise NotFound(f"this {change.type.lower()} was deleted")
-    entry = await load_entry(services, change.target, own, trust)
-    if entry is None:
-        await _refuse_protected(services, change.target, own)
-    return Situation(own, rivals, entry)
+    entry = await load_entry(services, target, own, trust)
+    if entry is None and change.id is not None:
+        await _refuse_protected(services, target, own)
+    return Situation(own, known.rivals, entry, known.link, known.keys)
 
 
 async def _refuse_protected(services: Services, target: Target, own: Resource) -> None:
@@ -54,31 +80,28 @@ async def _refuse_protected(services: Services, target: Target, own: Resource) -
 
 async def recall_situation(services: Services, change: Change, keys: Iterable[Key]) -> Situation | None:
     """Return what the journal alone knows of somebody active; None where that is too little."""
-    known = await services.resources.find(change.target.name, change.type, tuple(keys))
-    own = next((resource for resource in known if resource.id == change.id), None)
-    link = own.links.get(change.target.name) if own and own.state is State.ACTIVE else None
+    known = known_situation(
+        change, await services.resources.find(change.target.name, change.type, tuple(keys))
+    )
+    own, link = known.resource, known.link
+    if change.id is None or own is None or own.state is not State.ACTIVE:
+        return None
     if link is None or link.target_id is None:
         return None
-    rivals = tuple(resource for resource in known if resource is not own)
-    return Situation(own, rivals, {**(link.seen or link.sent), "id": link.target_id})
+    return replace(known, present={**(link.seen or link.sent), "id": link.target_id})
 
 
-async def _situation_of_create(services: Services, change: Change, known: Sequence[Resource]) -> Situation:
-    external = change.body.get("externalId")
-    by_external = (r for r in known if external and r.original.get("externalId") == external)
-    own = next(by_external, known[0] if known else None)
-    rivals = tuple(resource for resource in known if resource is not own)
-    if own is not None:
-        return Situation(
-            own, rivals, await load_entry(services, change.target, own, change.target.policy.trust)
-        )
+async def _load_unlinked(services: Services, change: Change, trust: float) -> Attributes | None:
+    """Return the entry of somebody whom the journal does not know, None where there is none."""
+    if change.id is not None:
+        return await load_unknown_entry(services, change.target, change.type, change.id, trust)
     is_refused = change.target.policy.unique_names and change.type is ResourceType.USER
     if is_refused and not services.looks_first:  # few targets refuse a second group of one name
-        return Situation()
+        return None
     entry = await search_entry(change.target, change.type, change.mapping.forward(change.body).form)
     if entry is not None and await _is_taken(services, change.target, change.type, entry):
         raise Uniqueness(f"{change.target.name} holds an entry of that name which may not be adopted")
-    return Situation(present=entry)
+    return entry
 
 
 async def load_unknown_entry(
@@ -103,19 +126,19 @@ async def load_entry(
     services: Services, target: Target, resource: Resource, trust: float
 ) -> Attributes | None:
     """Return what the target shows of a resource of ours, at most `trust` seconds old; None: nothing."""
-    link = resource.links.get(target.name)
+    link, cache = resource.links.get(target.name), services.entry_cache
     if link is None or link.target_id is None:
         return None
-    entry = services.entry_cache.recall(target.name, resource.type, link.target_id, trust)
+    entry = cache.recall(target.name, resource.type, link.target_id, trust) if trust else None
     if entry is not None and not is_protected(target, entry):
         return entry
-    asked = services.entry_cache.tick()
+    asked = cache.tick()
     entry = await target.connector.get(resource.type, link.target_id)
     if entry is None and resource.state is State.ACTIVE:
         entry = await _made_again(services, target, resource)
     if entry is None or is_protected(target, entry):
         return None
-    services.entry_cache.note(target.name, resource.type, entry, asked)
+    cache.note(target.name, resource.type, entry, asked)
     return entry
 
 

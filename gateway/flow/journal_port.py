@@ -1,13 +1,14 @@
 """What the core needs of the journal, and the frozen values that it keeps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from gateway.audit.event import Event
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.scim.members import NO_CHANGE, Delta
+from gateway.values import frozen
 
 
 class Outcome(StrEnum):
@@ -30,7 +31,7 @@ class State(StrEnum):
     DELETED = "deleted"  # a tombstone: its id is never given again
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """What ties an original to its entry on a target."""
 
@@ -40,7 +41,7 @@ class Link:
     seen: Attributes | None  # the target's first answer after it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resource:
     """An original and its links, as the journal keeps them."""
 
@@ -65,7 +66,7 @@ class Key(NamedTuple):
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Intent:
     """What is about to be sent, recorded before it is."""
 
@@ -85,7 +86,7 @@ class Intent:
     members: Delta = NO_CHANGE  # by our ids
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberRow:
     """A member of a group, by our id, as the provider sent it, and whether a target knows."""
 
@@ -94,7 +95,7 @@ class MemberRow:
     due: bool = False  # not delivered, and could be
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberRows:
     """What becomes of a group's rows; with `whole`, there are no others afterwards.
 
@@ -119,7 +120,7 @@ class OperationState(StrEnum):
     DEAD = "dead"  # given up until an administrator says retry or drop
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operation:
     """An intent in the journal, not settled yet."""
 
@@ -132,7 +133,7 @@ class Operation:
     reason: str | None = None  # why it is not settled, for people
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Begun:
     """What stands under the keys of a change; where nothing does, the operation that was recorded for it."""
 
@@ -140,12 +141,8 @@ class Begun:
     resources: tuple[Resource, ...] = ()
     unsettled: tuple[Operation, ...] = ()
 
-    def resource(self, id: str) -> Resource | None:
-        """Return the resource of this id, where it is among them."""
-        return next((resource for resource in self.resources if resource.id == id), None)
 
-
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transition:
     """How an operation stands from now on; `attempts` None leaves their number."""
 
@@ -155,7 +152,7 @@ class Transition:
     attempts: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settlement:
     """All that becomes true at once when an operation ends."""
 

@@ -1,15 +1,16 @@
 """What becomes of a group's members: decided by our ids, sent in the target's. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gateway.flow.journal_port import MemberRow, MemberRows
 from gateway.flow.target_port import NOBODY, Attributes, MemberUpdate
 from gateway.scim.members import NO_CHANGE, Delta, Elements
+from gateway.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Members:
     """The part of a plan that is about members."""
 

@@ -1,11 +1,10 @@
 """What the flow works on: providers, targets, changes, replies. Frozen values."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final, Protocol
 
-from gateway.flow.entry_cache import EntryCache
 from gateway.flow.journal_port import (
     Key,
     Link,
@@ -20,7 +19,7 @@ from gateway.flow.journal_port import (
 )
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.members import NOBODYS, Members
-from gateway.flow.services import Alarm, Meter, Unmetered, log_alert
+from gateway.flow.services import Alarm, EntryCache, Meter, Unmetered, log_alert
 from gateway.flow.target_port import Attributes, Connector, Paused, ResourceType, Update
 from gateway.mapping.program import Mapped
 from gateway.mapping.target import TargetMapping
@@ -29,9 +28,10 @@ from gateway.scim.documents import fold, identity
 from gateway.scim.grammar import Filter, Sort
 from gateway.scim.members import Edit
 from gateway.scim.names import NAMES
+from gateway.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """How a target is to be treated (docs/configuration.md); times in seconds."""
 
@@ -53,7 +53,7 @@ async def _yes() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """A system we provision, with all that is known about it."""
 
@@ -72,7 +72,7 @@ class Target:
         return self.mapping if kind is ResourceType.USER else self.groups
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """On whose word a request came: for the audit trail."""
 
@@ -84,7 +84,7 @@ class Caller:
     kind: str = "provider"  # provider | auditor | administrator | unknown
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """One request that may alter a target: a provider's, or an administrator's."""
 
@@ -103,14 +103,15 @@ class Change:
 
     @property
     def mapping(self) -> TargetMapping:
-        return self.target.mapping_for(self.type)
+        target = self.target
+        return target.mapping if self.type is ResourceType.USER else target.groups
 
     @property
     def event_name(self) -> str:
         return self.event or f"{self.type.lower()}.{self.operation}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadQuery:
     """A provider's query for a page; `start` is 1-based."""
 
@@ -121,7 +122,7 @@ class ReadQuery:
     sort: Sort | None = None  # heeded where the target sorts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """What the provider gets: a status and a document, None for none."""
 
@@ -137,7 +138,7 @@ class ChangeHandler(Protocol):
         """Make the change and return the answer; raises the GatewayError that refuses it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Services:
     """What the flow is given: the journal's ports, and the world it may not touch itself."""
 
@@ -169,10 +170,16 @@ def keys_of(document: Mapping[str, object], kind: ResourceType = ResourceType.US
     return named_keys(*identity(document, kind))
 
 
-def named_keys(name: str | None, external_id: str | None) -> frozenset[Key]:
-    """Return the keys of a folded userName or displayName and an externalId, where there are such."""
-    named = (("name", name), ("external", external_id))
-    return frozenset([Key(kind, value) for kind, value in named if value])
+def named_keys(name: str | None, external_id: str | None, id: str | None = None) -> frozenset[Key]:
+    """Return the keys of a folded userName or displayName, an externalId and an id, where there are such."""
+    keys = []
+    if name:
+        keys.append(Key("name", name))
+    if external_id:
+        keys.append(Key("external", external_id))
+    if id is not None:
+        keys.append(Key("id", id))
+    return frozenset(keys)
 
 
 def keys_of_change(change: Change) -> frozenset[Key]:
@@ -185,7 +192,7 @@ def keys_of_change(change: Change) -> frozenset[Key]:
 
 def keys_of_resource(resource: Resource) -> frozenset[Key]:
     """Return all names a resource of ours is known by."""
-    return keys_of(resource.original, resource.type) | {Key("id", resource.id)}
+    return named_keys(*identity(resource.original, resource.type), resource.id)
 
 
 def is_same_name(left: object, right: object) -> bool:
@@ -222,22 +229,21 @@ class Send(StrEnum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Situation:
     """All that is known when a change is decided, read after its keys were taken."""
 
     resource: Resource | None = None  # the one the change is about
     rivals: tuple[Resource, ...] = ()  # others that hold a key of the wanted state
     present: Attributes | None = None  # the target's entry now
-
-    def link(self, target: str) -> Link | None:
-        return self.resource.links.get(target) if self.resource else None
+    link: Link | None = None  # the resource's, to its entry on the target
+    keys: frozenset[Key] = frozenset()  # all names that the resource is known by
 
 
 NOTHING_KNOWN: Final = Situation()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """The state that a change asks for: the document, its target form, and a password where that is sent."""
 
@@ -247,7 +253,7 @@ class Wanted:
     secret: Attributes = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """What to send, and what will be true when that is done."""
 
@@ -264,7 +270,4 @@ class Plan:
     secret: Attributes = field(default_factory=dict, repr=False)
     kind: ResourceType = ResourceType.USER
     members: Members = NOBODYS
-
-    @property
-    def keys(self) -> frozenset[Key]:
-        return keys_of(self.original, self.kind)
+    keys: frozenset[Key] = frozenset()  # the names of the original

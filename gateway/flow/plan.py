@@ -15,10 +15,9 @@ from gateway.flow.model import (
     Wanted,
     is_same_name,
     keys_of,
-    keys_of_resource,
     may_adopt,
 )
-from gateway.flow.target_port import Attributes, ResourceType
+from gateway.flow.target_port import Attributes, ResourceType, Update
 from gateway.mapping.program import Mapped
 from gateway.mapping.specs import Unusable
 from gateway.scim.difference import Difference, compare
@@ -34,7 +33,7 @@ def decide(change: Change, situation: Situation) -> Plan:
 
 def plan_new(change: Change) -> Plan:
     """Return the plan of a create of somebody whom nobody knows; raises InvalidValue."""
-    return _made(change, _wanted(change, _created(change), change.password), 201)
+    return _made(change, _wanted(change, _created(change), change.password))
 
 
 def _created(change: Change) -> Attributes:
@@ -51,11 +50,11 @@ def _create(change: Change, situation: Situation) -> Plan:
     _refuse_rivals(change, situation, document)
     if resource is None:
         if situation.present is not None:
-            return _adoption(change, situation, wanted, 201)
-        return _made(change, wanted, 201)
+            return _adoption(change, situation, wanted)
+        return _made(change, wanted)
     event = _known_person(change, situation, resource, document)
     outcome = Outcome.APPLIED if resource.replied else Outcome.REPLAYED
-    plan = _update(change, situation, wanted, 201)
+    plan = _update(change, situation, wanted)
     return replace(plan, event=event, outcome=outcome if plan.outcome is Outcome.UNCHANGED else plan.outcome)
 
 
@@ -90,15 +89,15 @@ def _patch(change: Change, situation: Situation) -> Plan:
 def _changed(change: Change, situation: Situation, wanted: Wanted) -> Plan:
     _refuse_rivals(change, situation, wanted.document)
     if situation.resource is None:
-        return _adoption(change, situation, wanted, 200)
-    return _update(change, situation, wanted, 200)
+        return _adoption(change, situation, wanted)
+    return _update(change, situation, wanted)
 
 
 def _push(change: Change, situation: Situation) -> Plan:
     """Make the target hold the original that we know, as the rules are now."""
     if situation.resource is None:
         raise NotFound(f"nobody is known by this id on {change.target.name}")
-    return _update(change, situation, _wanted(change, situation.resource.original, None), 200)
+    return _update(change, situation, _wanted(change, situation.resource.original, None))
 
 
 def _deliver(change: Change, situation: Situation) -> Plan:
@@ -106,7 +105,7 @@ def _deliver(change: Change, situation: Situation) -> Plan:
     if situation.resource is None or situation.present is None:
         raise NotFound(f"{change.target.name} has no such group any more")
     wanted = _wanted(change, situation.resource.original, None)
-    return _unchanged(change, wanted, 200, situation.present["id"])
+    return _plan(change, Send.NOTHING, wanted, situation.present["id"])
 
 
 def _delete(change: Change, situation: Situation) -> Plan:
@@ -114,74 +113,65 @@ def _delete(change: Change, situation: Situation) -> Plan:
     target_id = (situation.present or {}).get("id")  # it may have been made anew, or be protected by now
     send = Send.DELETE if target_id else Send.NOTHING
     gone = compare(change.mapping.forward(view).form, {})
-    wanted = Wanted(view, Mapped({}))
-    plan = _plan(change, send, wanted, 204, differences=gone, target_id=target_id)
-    return replace(plan, state=State.DELETED)
+    plan = _plan(change, send, Wanted(view, Mapped({})), target_id, gone)
+    return replace(plan, status=204, outcome=Outcome.APPLIED, state=State.DELETED)
 
 
-def _update(change: Change, situation: Situation, wanted: Wanted, status: int) -> Plan:
+def _update(change: Change, situation: Situation, wanted: Wanted) -> Plan:
     """Bring a resource to the wanted state."""
     policy, present = change.target.policy, situation.present
     if present is None:
-        return _without_entry(change, situation, wanted, status)
+        return _without_entry(change, situation, wanted)
     before = _form_on_target(change, situation, present)
     if not wanted.is_active and policy.on_deactivate == "delete":
-        gone = compare(before, {})
-        return _plan(change, Send.DELETE, wanted, status, differences=gone, target_id=present["id"])
+        return _plan(change, Send.DELETE, wanted, present["id"], compare(before, {}))
     if wanted.mapped.kept:
         wanted = replace(wanted, mapped=with_kept(before, wanted.mapped))
     differences = compare(before, wanted.mapped.form)
     if not differences and not wanted.secret:
-        return _unchanged(change, wanted, status, present["id"])
+        return _plan(change, Send.NOTHING, wanted, present["id"])
     update = update_of(present, differences, wanted.mapped.form, wanted.secret)
-    plan = _plan(change, Send.CHANGE, wanted, status, differences=differences, target_id=present["id"])
-    return replace(plan, update=update)
+    return _plan(change, Send.CHANGE, wanted, present["id"], differences, update)
 
 
 def _form_on_target(change: Change, situation: Situation, present: Attributes) -> Attributes:
     """Return what the target holds, in the form it is sent."""
-    mapping, resource, link = change.mapping, situation.resource, situation.link(change.target.name)
+    mapping, resource, link = change.mapping, situation.resource, situation.link
     if resource is None or link is None:
         return mapping.forward(mapping.reverse(present)).form
     return form_on_target(mapping, resource, link, present)
 
 
-def _without_entry(change: Change, situation: Situation, wanted: Wanted, status: int) -> Plan:
+def _without_entry(change: Change, situation: Situation, wanted: Wanted) -> Plan:
     """The target has no entry of somebody we know: make it, unless nobody needs one."""
     if not wanted.is_active:
-        return _unchanged(change, wanted, status, None)
-    link = situation.link(change.target.name)
+        return _plan(change, Send.NOTHING, wanted)
+    link = situation.link
     vanished = link is not None and link.target_id is not None and change.operation != "create"
     if vanished and change.target.policy.on_missing == "error":
         raise NotFound(f"{change.target.name} has no such entry any more")
-    return _made(change, wanted, status)
+    return _made(change, wanted)
 
 
-def _made(change: Change, wanted: Wanted, status: int) -> Plan:
+def _made(change: Change, wanted: Wanted) -> Plan:
     """Make an entry, unless it is for somebody whom the target shall not have."""
-    if not wanted.is_active and change.target.policy.on_deactivate == "delete":
-        return _unchanged(change, wanted, status, None)
-    return _plan(change, Send.CREATE, wanted, status)
+    is_left_out = not wanted.is_active and change.target.policy.on_deactivate == "delete"
+    return _plan(change, Send.NOTHING if is_left_out else Send.CREATE, wanted)
 
 
-def _unchanged(change: Change, wanted: Wanted, status: int, target_id: str | None) -> Plan:
-    plan = _plan(change, Send.NOTHING, wanted, status, target_id=target_id)
-    return replace(plan, outcome=Outcome.UNCHANGED)
-
-
-def _adoption(change: Change, situation: Situation, wanted: Wanted, status: int) -> Plan:
+def _adoption(change: Change, situation: Situation, wanted: Wanted) -> Plan:
     """The first change to an entry that the journal does not know."""
     entry = change.mapping.reverse(situation.present or {})
     is_linked = change.type is ResourceType.GROUP and change.id is not None  # by hand, from a list of ours
     if not is_linked and not may_adopt(change.target.policy, wanted.document, entry, change.type):
         raise Uniqueness(f"{change.target.name} holds an entry of that name which may not be adopted")
-    return replace(_update(change, situation, wanted, status), outcome=Outcome.ADOPTED)
+    return replace(_update(change, situation, wanted), outcome=Outcome.ADOPTED)
 
 
 def _view_or_404(change: Change, situation: Situation) -> Attributes:
     if situation.resource is None and situation.present is None:
         raise NotFound(f"{change.target.name} has no {change.type.lower()} with this id")
-    return view_of(change.mapping, situation, change.target.name)
+    return view_of(change.mapping, situation)
 
 
 def _wanted(change: Change, document: Attributes, password: str | None) -> Wanted:
@@ -191,23 +181,23 @@ def _wanted(change: Change, document: Attributes, password: str | None) -> Wante
         NAMES[change.type]
     ):  # a leaver leaves, whatever the target has lost of them
         raise InvalidValue(f"{NAMES[change.type]} is required")
-    mapped = change.mapping.forward(document)
+    mapping = change.mapping
+    mapped = mapping.forward(document)
     if mapped.problems:
         raise InvalidValue("; ".join(str(problem) for problem in mapped.problems))
     protect = change.target.policy.protect
     if protect is not None and is_active(document) and protect(mapped.form):
         raise InvalidValue(f"targets.{change.target.name}.protect keeps such an entry from providers")
     try:
-        return Wanted(document, mapped, active, change.mapping.secret(password))
+        return Wanted(document, mapped, active, mapping.secret(password))
     except Unusable as unusable:
         raise InvalidValue(f"password: {unusable}") from unusable
 
 
 def _refuse_rivals(change: Change, situation: Situation, wanted: Attributes) -> None:
     """Raise Uniqueness where another resource has a name that is wanted; one that was given up is free."""
-    names = keys_of(wanted, change.type)
     for rival in situation.rivals:
-        shared = names & keys_of(rival.original, rival.type)
+        shared = keys_of(wanted, change.type) & keys_of(rival.original, rival.type)
         if shared:
             taken = any(key.kind == "name" for key in shared)
             raise Uniqueness(f"{NAMES[rival.type] if taken else 'externalId'} belongs to another resource")
@@ -217,24 +207,32 @@ def _plan(
     change: Change,
     send: Send,
     wanted: Wanted,
-    status: int,
-    *,
-    differences: tuple[Difference, ...] = (),
     target_id: str | None = None,
+    differences: tuple[Difference, ...] = (),
+    update: Update | None = None,
 ) -> Plan:
+    original = change.mapping.remembered(wanted.document)
     return Plan(
         send,
         change.event_name,
-        status,
-        Outcome.APPLIED,
-        change.mapping.remembered(wanted.document),
+        201 if change.operation == "create" else 200,
+        Outcome.UNCHANGED if send is Send.NOTHING else Outcome.APPLIED,
+        original,
         State.ACTIVE if wanted.is_active else State.INACTIVE,
         wanted.mapped,
         differences,
         target_id,
-        secret=wanted.secret,
-        kind=change.type,
+        update,
+        wanted.secret,
+        change.type,
+        keys=_names(change, original),
     )
+
+
+def _names(change: Change, original: Attributes) -> frozenset[Key]:
+    """Return the names of what is wanted: those that the request says, where it says both."""
+    said = change.keys
+    return said if said is not None and len(said) == 2 else keys_of(original, change.type)
 
 
 _DECISIONS: Final[Mapping[str, Callable[[Change, Situation], Plan]]] = {
@@ -249,16 +247,15 @@ _DECISIONS: Final[Mapping[str, Callable[[Change, Situation], Plan]]] = {
 
 def intent_of(change: Change, situation: Situation, plan: Plan, op_id: str) -> Intent:
     """Return what is recorded before the target is asked."""
-    resource = situation.resource
-    keys = plan.keys | (keys_of_resource(resource) if resource else frozenset())
-    if change.id:
-        keys = keys | {Key("id", change.id)}
+    resource, keys = situation.resource, plan.keys | situation.keys
+    if resource is None and change.id:
+        keys |= {Key("id", change.id)}
     return Intent(
         op_id=op_id,
         base=change.target.name,
         target=change.target.name,
         type=change.type,
-        operation=plan.send.value,
+        operation=str(plan.send),
         keys=tuple(sorted(keys)),
         resource_id=resource.id if resource else (change.id or ""),
         target_id=plan.target_id,

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Final
 
 from gateway.errors import InvalidFilter, NotFound
-from gateway.flow.entry_cache import Tick
 from gateway.flow.failures import answer_to_read
 from gateway.flow.find import is_made_again, is_protected, load_entry, load_unknown_entry
 from gateway.flow.groups import GroupMembers
@@ -16,6 +15,7 @@ from gateway.flow.model import ReadQuery, Services, Target, keys_of, keys_of_res
 from gateway.flow.paging import Order, in_order, walk, window, with_hidden
 from gateway.flow.recovery import Recovery
 from gateway.flow.resource import Members, shown, shown_entry
+from gateway.flow.services import Tick
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
 from gateway.mapping.filters import equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold
@@ -67,28 +67,24 @@ class Reads:
         self, target: Target, kind: ResourceType, id: str, *, members: bool = True
     ) -> Attributes | None:
         known = await self._services.resources.find(target.name, kind, (Key("id", id),))
-        if not known:
+        resource = known[0] if known else None
+        if resource is None:
             entry = await load_unknown_entry(self._services, target, kind, id, trust=0)
-            if entry is None:
-                return None
-            return await self._found(target, kind, None, entry, members)
-        resource = known[0]
-        if resource.state is State.DELETED:
+        elif resource.state is State.DELETED:
             return None
-        entry = await load_entry(self._services, target, resource, trust=0)
-        if entry is not None:
-            return await self._found(target, kind, resource, entry, members)
+        else:
+            entry = await load_entry(self._services, target, resource, trust=0)
+        if entry is None:
+            return None if resource is None else await self._without_entry(target, resource)
+        if kind is ResourceType.GROUP and members:  # read once more, with them
+            entry = await target.connector.get(kind, entry["id"], members=True) or entry
+        return await self._shown_one(target, kind, resource, entry, members)
+
+    async def _without_entry(self, target: Target, resource: Resource) -> Attributes | None:
+        """Return somebody who has no entry, where that is as it should be."""
         if not _is_absent_rightly(resource):
             resource = await self._settled(target, resource)
         return shown(target, resource, resource.original) if _is_absent_rightly(resource) else None
-
-    async def _found(
-        self, target: Target, kind: ResourceType, resource: Resource | None, entry: Attributes, members: bool
-    ) -> Attributes:
-        """Return an entry as the provider sees it, read once more where its members are asked for."""
-        if kind is ResourceType.GROUP and members:
-            entry = await target.connector.get(kind, entry["id"], members=True) or entry
-        return await self._shown_one(target, kind, resource, entry, members)
 
     async def _shown_one(
         self, target: Target, kind: ResourceType, resource: Resource | None, entry: Attributes, members: bool

@@ -157,7 +157,7 @@ async def refuse_outdated(services: Services, change: Change, situation: Situati
     """Raise PreconditionFailed where the change is meant for another version than there is now."""
     if not change.if_match or (situation.resource is None and situation.present is None):
         return
-    view = view_of(change.mapping, situation, change.target.name)
+    view = view_of(change.mapping, situation)
     members = await _members(services, change, situation)
     if not is_meant(change.if_match, version_of(change.type, change.id or "", view, members)):
         raise PreconditionFailed(

@@ -1,7 +1,7 @@
 """A resource as the journal keeps it, and as the document that a provider is shown."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -10,8 +10,9 @@ from gateway.flow.model import Target
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.scim.documents import schemas_of
 from gateway.scim.messages import meta_of, version
+from gateway.values import frozen
 
-_OWN: Final = frozenset({"schemas", "id", "meta"})
+_is_plain: Final = re.compile(r"[\w.~-]+", re.ASCII).fullmatch  # nothing in it has to be quoted in a URL
 
 Members = Sequence[Attributes] | None  # of a group; None: they were not read, and are not shown
 
@@ -45,24 +46,26 @@ def _dressed(
     members: Members,
     times: tuple[str | None, str | None],
 ) -> Attributes:
-    tag = version(content, _ids(members))
-    location = f"{target.location}/{kind.value}s/{quote(content['id'], safe='')}"
+    tag, id = version(content, _ids(members)), content["id"]
+    location = f"{target.location}/{kind}s/{id if _is_plain(id) else quote(id, safe='')}"
     if members:
         content["members"] = list(members)
-    content["meta"] = meta_of(kind.value, *times, location, tag)
+    content["meta"] = meta_of(str(kind), *times, location, tag)
     return content
 
 
 def _content(kind: ResourceType, id: str, view: Mapping[str, Any]) -> Attributes:
-    rest = {name: value for name, value in view.items() if name not in _OWN}
-    return {"schemas": schemas_of(view, kind), "id": id, **rest}
+    content = {"schemas": [], "id": id, **view}  # these come first
+    content["schemas"], content["id"] = schemas_of(view, kind), id
+    content.pop("meta", None)
+    return content
 
 
 def _ids(members: Members) -> list[str] | None:
     return None if members is None else [member["value"] for member in members]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SettledState:
     """A settled state: the original, the form that was sent, and what the target shows of it."""
 

@@ -1,13 +1,16 @@
-"""What the flow is given besides its ports: metrics, alerts, a wake-up event, arithmetic on times."""
+"""What the flow is given besides its ports: metrics, alerts, times, a wake-up event, what was read lately."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Final, Protocol
 
 from gateway.flow.journal_port import Outcome
+from gateway.flow.target_port import Attributes, ResourceType
 from gateway.log import get_logger
+from gateway.values import frozen
 
 
 class Meter(Protocol):
@@ -49,7 +52,7 @@ ALERTS: Final[Mapping[str, str]] = {  # every alert -> what is the matter, and w
 log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alert:
     """Something that only an administrator can mend; `reason` holds no value of a person and no secret."""
 
@@ -93,3 +96,58 @@ class Wakeup:
         """Wake all who wait for the next ring."""
         rung, self._next = self._next, asyncio.Event()
         rung.set()
+
+
+MOST_ENTRIES: Final = 1_000  # remembered, over all targets: whoever is listed is often changed right after
+
+Place = tuple[str, ResourceType, str]
+Tick = tuple[int, float]  # of a logical clock, which orders reads and changes; its time in monotonic seconds
+
+
+class EntryCache:
+    """What is known of each entry and since when; forgets the oldest first.
+
+    An answer counts from when its read was sent: one that was asked for before a change and came after it
+    says nothing of what is there now, and where such a change may have been forgotten for want of room,
+    neither does any answer that was asked for before it.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._orders = count()
+        self._forgotten = -1  # the order up to which changes may have been forgotten
+        self._seen: OrderedDict[Place, tuple[Tick, Attributes | None]] = OrderedDict()
+
+    def tick(self) -> Tick:
+        """Return the next tick, for a read that is about to be sent."""
+        return next(self._orders), self._monotonic()
+
+    def note(self, target: str, kind: ResourceType, entry: Attributes, asked: Tick | None = None) -> None:
+        """Remember what a target has shown, to a read sent at `asked` or just now."""
+        if kind is ResourceType.GROUP and "members" in entry:  # thousands, perhaps, and a change needs none
+            entry = {name: value for name, value in entry.items() if name != "members"}
+        self._keep((target, kind, entry["id"]), asked or self.tick(), entry)
+
+    def forget(self, target: str, kind: ResourceType, target_id: str) -> None:
+        """Trust nothing about this entry until it is read again, by a read sent from now on."""
+        self._keep((target, kind, target_id), self.tick(), None)
+
+    def recall(self, target: str, kind: ResourceType, target_id: str, trust: float) -> Attributes | None:
+        """Return the entry as read less than `trust` seconds ago; 0 recalls nothing."""
+        found = self._seen.get((target, kind, target_id))
+        if found is None:
+            return None
+        (_, at), entry = found
+        return entry if self._monotonic() - at < trust else None
+
+    def _keep(self, place: Place, tick: Tick, entry: Attributes | None) -> None:
+        seen = self._seen
+        known = seen.get(place)
+        if tick[0] < self._forgotten or (known is not None and known[0] > tick):
+            return
+        seen[place] = (tick, entry)
+        if known is not None:
+            seen.move_to_end(place)
+        elif len(seen) > MOST_ENTRIES:
+            _, ((oldest, _), _) = seen.popitem(last=False)
+            self._forgotten = max(self._forgotten, oldest)

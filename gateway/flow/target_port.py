@@ -1,11 +1,11 @@
 """What the core needs of a target, the frozen values that cross, and all that can go wrong with one."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from gateway.scim.difference import Difference
 from gateway.scim.grammar import Filter, Sort
+from gateway.values import frozen
 
 Attributes = dict[str, Any]  # a SCIM document or part of one: names are not ours, so a dict
 
@@ -17,7 +17,7 @@ class ResourceType(StrEnum):
     GROUP = "Group"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     """A question for a page of a target's entries, in the target's own names."""
 
@@ -29,7 +29,7 @@ class Query:
     rest: bool = False  # for who reads everybody: what comes beyond `count` is taken, too
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """A page of entries and how many there are in all."""
 
@@ -38,7 +38,7 @@ class Page:
     counted: bool = True  # False: the target does not say how many, `total` is what is known so far
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberUpdate:
     """What is done to a group's members, in the target's ids; whoever is not named stays as they are.
 
@@ -55,7 +55,7 @@ class MemberUpdate:
 NOBODY: Final = MemberUpdate()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Update:
     """A change of one entry: what it shows now, what it shall be, and the difference between the two."""
 

@@ -11,11 +11,11 @@ from structlog.testing import capture_logs
 from gateway.admin.operations import drop_operation, release_removals
 from gateway.errors import Busy
 from gateway.flow.change import Changes
-from gateway.flow.entry_cache import EntryCache
 from gateway.flow.journal_port import OperationState
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change
 from gateway.flow.recovery import Recovery
+from gateway.flow.services import EntryCache
 from gateway.flow.target_port import ResourceType
 from tests.support.house import House
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from gateway.audit.chain import stamp
 from gateway.flow.change import Changes
-from gateway.flow.entry_cache import EntryCache
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change, Policy, ReadQuery, Reply, Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
+from gateway.flow.services import EntryCache
 from gateway.flow.target_port import (
     Attributes,
     Conflict,

@@ -14,12 +14,12 @@ from typing import Any, Final
 from gateway.audit.chain import stamp
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.change import Changes
-from gateway.flow.entry_cache import EntryCache
 from gateway.flow.journal_port import Begun, Intent, Key, Operation, Settlement
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Caller, Change, Policy, ReadQuery, Reply, Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
+from gateway.flow.services import EntryCache
 from gateway.flow.target_port import (
     Attributes,
     Broken,

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.flow import entry_cache as module
-from gateway.flow.entry_cache import EntryCache
+from gateway.flow import services as module
+from gateway.flow.services import EntryCache
 from gateway.flow.target_port import ResourceType
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
@@ -66,7 +66,7 @@ def test_what_is_forgotten_is_not_recalled_and_may_be_forgotten_again(entry_cach
 
 
 def test_only_so_many_are_remembered_the_newest(entry_cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 2)
+    monkeypatch.setattr(module, "MOST_ENTRIES", 2)
     for id in ("1", "2", "1", "3"):
         entry_cache.note("phonebook", USER, ANN | {"id": id})
 
@@ -103,7 +103,7 @@ def test_an_older_read_does_not_bring_back_what_was_forgotten(entry_cache) -> No
 
 
 def test_an_older_read_does_not_bring_back_what_there_was_no_room_for(entry_cache, monkeypatch) -> None:
-    monkeypatch.setattr(module, "MOST", 1)
+    monkeypatch.setattr(module, "MOST_ENTRIES", 1)
     asked = entry_cache.tick()
     entry_cache.forget("phonebook", USER, "1")
     entry_cache.note("phonebook", USER, ANN | {"id": "2"})
