@@ -10,7 +10,7 @@ from gateway.errors import Busy, GatewayError
 from gateway.flow.journal_port import Outcome
 from gateway.flow.model import Caller, Change, Plan, Send, Target
 from gateway.flow.target_port import ResourceType, TargetError
-from gateway.scim.difference import Line
+from gateway.scim.difference import Lines
 from gateway.scim.names import NAMES
 
 
@@ -70,7 +70,7 @@ class ChangeEvent:
             "correlation_id": change.correlation_id,
             "timing": {"total_ms": round(self.seconds() * 1000, 1)},
         }
-        return Event(self.event_id, fields, self._lines(plan) if plan else ())
+        return Event(self.event_id, fields, self._lines(plan) if plan else Lines())
 
     def refusal(self, error: GatewayError, status: int) -> Event:
         """Return the event of a change that was not made."""
@@ -80,12 +80,12 @@ class ChangeEvent:
         known = (self.plan.original, self.plan.mapped.form) if self.plan else ()
         return None if reason is None else Remark(reason, (self.change.body, *known))
 
-    def _lines(self, plan: Plan) -> tuple[Line, ...]:
+    def _lines(self, plan: Plan) -> Lines:
         """Return what is sent of each attribute; of a create the form itself is the difference."""
         mapping = self.change.mapping
         if plan.send is Send.CREATE:
             return mapping.lines(plan.mapped.form)
-        return tuple(map(mapping.line, plan.differences))
+        return Lines.of(map(mapping.line, plan.differences))
 
     def _other_lines(self, plan: Plan) -> list[dict[str, Any]]:
         """Return a line for all who come, one for all who go, by our ids, and one for a password."""
