@@ -1,8 +1,9 @@
 """Which rule writes what of a target's form, and a new entry told attribute by attribute. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
+from gateway.mapping.places import SINGLE
 from gateway.mapping.rules import Rule, covers
 from gateway.scim.difference import (
     ENTERPRISE,
@@ -18,8 +19,6 @@ from gateway.scim.difference import (
     key_of_elements,
 )
 from gateway.scim.names import CORE_USER, ENTERPRISE_USER, RESOURCES
-
-SINGLE: Final = frozenset({str, bool, int, float})  # the types of what has no parts
 
 
 class RuleIndex:
