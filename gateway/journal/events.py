@@ -120,7 +120,7 @@ def target_name(fields: Mapping[str, Any]) -> str:
 def user_name(fields: Mapping[str, Any]) -> str | None:
     """Return whom an event is about, by the name that `history` is asked for."""
     target = fields.get("target")
-    name = target.get("user_name") if isinstance(target, Mapping) else None
+    name = target.get("user_name") if isinstance(target, dict) else None
     name = name.value if isinstance(name, Personal) else name
     return name if isinstance(name, str) else None
 

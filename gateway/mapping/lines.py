@@ -50,10 +50,12 @@ class RuleIndex:
         known, tell, keep = self._labels, lines.labels.append, lines.values.append
         for name, value in form.items():
             label = known.get(name)
-            if label is not None and value.__class__ in SINGLE:
+            if label is None:
+                self._tell_unknown(lines, name, value)
+            elif value.__class__ in SINGLE:
                 tell(label)
                 keep(value)
-            elif value is not None and name not in NOT_COMPARED:
+            elif value is not None:
                 self._tell(lines, name, value)
         return lines
 
@@ -65,10 +67,7 @@ class RuleIndex:
     def _tell(self, lines: Lines, name: str, value: Any) -> None:
         """Add the lines of an attribute."""
         rules = self._rules.get(name.casefold(), ())
-        if name not in self._labels and (not name or name.startswith((SHORT, ENTERPRISE))):
-            for difference in compare({}, {name: value}):  # as no attribute is named
-                lines.add(self.line(difference))
-        elif isinstance(value, list):
+        if isinstance(value, list):
             _tell_elements(lines, name, (name,), value, rules)
         elif isinstance(value, dict) and value:
             prefix = SHORT if name == ENTERPRISE_USER else f"{name}:" if ":" in name else f"{name}."
@@ -76,6 +75,16 @@ class RuleIndex:
         else:
             lines.labels.append(self._label(name))
             lines.values.append(value)
+
+    def _tell_unknown(self, lines: Lines, name: str, value: Any) -> None:
+        """Add the lines of an attribute that neither the standard nor a rule names."""
+        if value is None or name in NOT_COMPARED:
+            return
+        if name and not name.startswith((SHORT, ENTERPRISE)):
+            self._tell(lines, name, value)
+            return
+        for difference in compare({}, {name: value}):  # its path may look as if it were short
+            lines.add(self.line(difference))
 
 
 def _tell_object(
@@ -100,27 +109,28 @@ def _tell_elements(
     lines: Lines, path: str, steps: tuple[Step, ...], value: Sequence[Any], rules: Sequence[Rule]
 ) -> None:
     """Add the lines of a list: one for each element where something names them."""
+    labels, values = lines.labels, lines.values
     first = rules[0] if rules else None
     is_its = first is None or (len(steps) == 1 and first.to.urn is None and first.to.where is None)
     rule = None if first is None else first.label  # of all elements if `is_its`
     by = key_of_elements(value)
     if by is None:
         rule = rule if is_its else _rule_of(rules, steps, value)
-        lines.labels.append(path if rule is None else [path, rule])
-        lines.values.append(value)
+        labels.append(path if rule is None else [path, rule])
+        values.append(value)
         return
     for element in value:
         key = element[by]
         rule = rule if is_its else _rule_of(rules, (*steps, Selector(by, key)), element)
         here = f'{path}[{by} eq "{key}"]'
         if by == "value":
-            number = len(lines.values)
+            number = len(values)
             whole = f"{ENTERPRISE}{here[len(SHORT) :]}" if here.startswith(SHORT) else here
-            lines.labels.append([number, None, number + 1, rule])
-            lines.values += (whole, element)
+            labels.append([number, None, number + 1, rule])
+            values.extend((whole, element))
         else:
-            lines.labels.append(here if rule is None else [here, rule])
-            lines.values.append(element)
+            labels.append(here if rule is None else [here, rule])
+            values.append(element)
 
 
 def _rule_of(rules: Sequence[Rule], steps: tuple[Step, ...], value: Any) -> str | None:

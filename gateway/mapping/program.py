@@ -1,8 +1,8 @@
 """A target's rules made ready for one walk over a resource, attribute by attribute. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from gateway.mapping.compiled_rule import CompiledRule, FoundAttribute, MappingState, Reader, sole_reader
@@ -19,11 +19,12 @@ from gateway.mapping.places import (
 from gateway.mapping.rules import Problem, Rule, TransformStep, Unlisted
 from gateway.mapping.specs import Person
 from gateway.scim.documents import is_active, schemas_of
-from gateway.scim.names import COMPANIONS, EMPTY, resource
+from gateway.scim.names import COMPANIONS, EMPTY, ENTERPRISE_USER, resource
 from gateway.scim.paths import ANYWHERE, Place, select
 
 ALWAYS_SENT: Final = frozenset({"userName", "externalId", "active"})
 SERVER_OWNED: Final = frozenset({"schemas", "id", "meta", "groups", "password"})
+_USUAL: Final = tuple(name.name for name in resource("User").sub[ENTERPRISE_USER.casefold()].sub.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,23 @@ class _Handler:
     reader: Reader | None = None  # the rule that reads it where no other names it
     name: str = field(init=False)  # as rules spell it, "" where they do not agree
     is_whole: bool = field(init=False)  # rules name all of it
-    is_split: bool = field(init=False)  # it has to be looked at value by value, or by rules
+    put: "Put" = field(init=False, repr=False)  # does with its value what has to be done
 
     def __post_init__(self) -> None:
         spellings = {where.place.attribute for where in self.places}
         object.__setattr__(self, "name", spellings.pop() if len(spellings) == 1 else "")
         object.__setattr__(self, "is_whole", any(where.is_whole for where in self.places))
-        object.__setattr__(self, "is_split", bool(self.places or self.as_is))
+        object.__setattr__(self, "put", self._put())
+
+    def _put(self) -> "Put":
+        if self.places or self.as_is:
+            return partial(_note if self.reader is None else _read, self)
+        return _send if self.sends else _hide if self.is_hidden else _leave
+
+
+Put = Callable[
+    [MappingState, dict[str, Any], str | None, str, Any], None
+]  # of an extension, or None; name, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,7 @@ class _Level:
     sent: frozenset[str] = field(init=False)  # of `exact`: as they are
 
     def __post_init__(self) -> None:
-        sent = [name for name, handler in self.exact.items() if handler.sends and not handler.is_split]
+        sent = [name for name, handler in self.exact.items() if handler.put is _send]
         object.__setattr__(self, "sent", frozenset(sent))
 
 
@@ -155,12 +166,7 @@ class Program:
                     self._walk(state, self._extensions.get(name.casefold(), self._elsewhere), name, value)
                     continue
                 handler = level.folded.get(name.casefold(), level.other)
-            if handler.is_split:
-                _note(state, handler, urn, name, value)
-            elif handler.sends:
-                _send_whole(holder, name, value)
-            elif not handler.is_hidden:
-                state.unsent.extend((urn, name, leaf) for leaf in leaves_of(value))
+            handler.put(state, holder, urn, name, value)
         if urn is not None and not holder:
             del state.form[urn]
 
@@ -196,18 +202,19 @@ class _Tables:
                 self._readers[name.casefold()] = reader
             self.compiled.append(reader or CompiledRule(rule))
 
-    def level(self, level: str) -> _Level:
+    def level(self, level: str, usual: Iterable[str] = _USUAL) -> _Level:
         """Return the table of an extension; ANYWHERE stands for each that no rule names."""
         keys = {where.attribute for where in (*self._named, *self._required)}
         handlers = {key: self._handler(level, key) for key in keys}
-        exact = {handler.name: handler for handler in handlers.values() if handler.name}
+        exact = {name: handlers.get(name.casefold(), self._other) for name in usual}
+        exact |= {handler.name: handler for handler in handlers.values() if handler.name}
         return _Level(exact, handlers, self._other)
 
     def core(self, kind: str) -> _Level:
         """Return the table of the core level of a resource type."""
-        level = self.level(CORE)
         usual = [known.name for known in resource(kind).sub.values() if ":" not in known.name]
-        exact = {name: level.folded.get(name.casefold(), self._other) for name in usual} | dict(level.exact)
+        level = self.level(CORE, usual)
+        exact = dict(level.exact)
         for name in ALWAYS_SENT:
             handler = level.folded.get(name.casefold(), self._other)
             exact[name] = replace(handler, sends=True, as_is=())
@@ -228,13 +235,39 @@ class _Tables:
         return _Handler(sends, tuple(places), () if sends else tuple(as_is), values, reader=reader)
 
 
-def _note(state: MappingState, handler: _Handler, urn: str | None, name: str, value: Any) -> None:
+def _send(state: MappingState, holder: dict[str, Any], urn: str | None, name: str, value: Any) -> None:
+    """Send all of an attribute but objects without anything in them."""
+    if isinstance(value, list) and {} in value:
+        value = [element for element in value if element != {}] or {}
+    if value != {}:
+        holder[name] = value
+
+
+def _hide(state: MappingState, holder: dict[str, Any], urn: str | None, name: str, value: Any) -> None:
+    """Leave out what nobody misses."""
+
+
+def _leave(state: MappingState, holder: dict[str, Any], urn: str | None, name: str, value: Any) -> None:
+    """Leave an attribute out, and note every value of it."""
+    state.unsent.extend((urn, name, leaf) for leaf in leaves_of(value))
+
+
+def _read(
+    handler: _Handler, state: MappingState, holder: dict[str, Any], urn: str | None, name: str, value: Any
+) -> None:
+    """Keep an attribute for the one rule that reads it."""
+    if name == handler.name and handler.reader is not None and handler.reader.takes(holder, name, value):
+        state.read[name] = value
+    else:
+        _note(handler, state, holder, urn, name, value)
+
+
+def _note(
+    handler: _Handler, state: MappingState, holder: dict[str, Any], urn: str | None, name: str, value: Any
+) -> None:
     """Note an attribute that rules name, and send of it what they do not name."""
     if handler.places and name != handler.name:
         state.is_odd = True
-    if handler.reader is not None and handler.reader.takes(state.form, name, value):
-        state.read[name] = value
-        return
     found = FoundAttribute(urn, name, value, CORE if urn is None else urn.casefold())
     state.found.append(found)
     if handler.places:
@@ -267,14 +300,6 @@ def _send_leaf(state: MappingState, handler: _Handler, found: FoundAttribute, le
 def _is_value(handler: _Handler, sub: str | None) -> bool:
     """Say whether a named value is more than what says which element it belongs to."""
     return handler.values is None or sub is None or (sub or "value").casefold() in handler.values
-
-
-def _send_whole(holder: dict[str, Any], name: str, value: Any) -> None:
-    """Send all of an attribute but objects without anything in them."""
-    if isinstance(value, list) and {} in value:
-        value = [element for element in value if element != {}] or {}
-    if value != {}:
-        holder[name] = value
 
 
 def _finished(state: MappingState) -> dict[str, Any]:
