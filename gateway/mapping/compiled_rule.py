@@ -174,17 +174,18 @@ class CompiledRule:
         return after
 
 
+Takes = Callable[[dict[str, Any], str, Any], bool]  # a form, the attribute's name, its value
+
+
 class WholeReader(CompiledRule):
     """A rule that alone reads an attribute of the core level, and all of it."""
+
+    takes: Takes | None = None  # it takes any value
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule)
         self._name = rule.sources[0].attribute
         self._path = partial(str, rule.sources[0].text)
-
-    def takes(self, form: dict[str, Any], name: str, value: Any) -> bool:
-        """Say whether it takes a value of its attribute: it takes any."""
-        return True
 
     def run(self, state: MappingState) -> None:
         """Put into the state what the rule makes of what was read for it."""

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Final
 
-from gateway.mapping.compiled_rule import CompiledRule, FoundAttribute, MappingState, Reader, sole_reader
+from gateway.mapping.compiled_rule import (
+    CompiledRule,
+    FoundAttribute,
+    MappingState,
+    Reader,
+    Takes,
+    sole_reader,
+)
 from gateway.mapping.places import (
     CORE,
     SINGLE,
@@ -50,17 +57,21 @@ class _Handler:
     reader: Reader | None = None  # the rule that reads it where no other names it
     name: str = field(init=False)  # as rules spell it, "" where they do not agree
     is_whole: bool = field(init=False)  # rules name all of it
+    takes: Takes | None = field(init=False)  # what its reader is asked first
     put: "Put" = field(init=False, repr=False)  # does with its value what has to be done
 
     def __post_init__(self) -> None:
         spellings = {where.place.attribute for where in self.places}
         object.__setattr__(self, "name", spellings.pop() if len(spellings) == 1 else "")
         object.__setattr__(self, "is_whole", any(where.is_whole for where in self.places))
+        object.__setattr__(self, "takes", self.reader.takes if self.reader else None)
         object.__setattr__(self, "put", self._put())
 
     def _put(self) -> "Put":
+        if self.reader is not None:
+            return partial(_read, self)
         if self.places or self.as_is:
-            return partial(_note if self.reader is None else _read, self)
+            return partial(_note, self)
         return _send if self.sends else _hide if self.is_hidden else _leave
 
 
@@ -256,7 +267,7 @@ def _read(
     handler: _Handler, state: MappingState, holder: dict[str, Any], urn: str | None, name: str, value: Any
 ) -> None:
     """Keep an attribute for the one rule that reads it."""
-    if name == handler.name and handler.reader is not None and handler.reader.takes(holder, name, value):
+    if name == handler.name and (handler.takes is None or handler.takes(holder, name, value)):
         state.read[name] = value
     else:
         _note(handler, state, holder, urn, name, value)

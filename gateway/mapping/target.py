@@ -159,7 +159,9 @@ class TargetMapping:
 
     def _program(self, original: Mapping[str, Any]) -> Program:
         """Return the program of the rules whose condition holds."""
-        hold = tuple([rule.when(original) for rule in self._conditional if rule.when is not None])
+        hold: tuple[bool, ...] = ()
+        if self._conditional:
+            hold = tuple([rule.when(original) for rule in self._conditional if rule.when is not None])
         program = self._programs.get(hold)
         if program is None:
             if len(self._programs) >= _MAX_PROGRAMS:
