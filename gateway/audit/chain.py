@@ -9,36 +9,29 @@ Events of older releases have a digest for each value in their bodies: `old_form
 import hashlib
 import hmac
 import re
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
+from operator import methodcaller
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from gateway.audit.event import Event, Personal
-from gateway.scim.difference import Line
-from gateway.scim.names import ENTERPRISE_USER
+from gateway.scim.difference import Label, parts_of
 
 MARK: Final = "#"  # {"#": 3} stands where the personal value of that number was; alone: the digest of all
 PLACE: Final = re.compile(r'\{"#":(\d+)\}')  # in JSON; within a string its quotes would be escaped
-SALT: Final = 18  # bytes
-TEXT: Final = 24  # characters that they are as base64
+SALT: Final = 16  # bytes
 NOTHING: Final = "[]"  # the personal values of an event that has none
-ENTERPRISE: Final = f"{ENTERPRISE_USER}:"
-SHORT: Final = "@"  # stands for it in a body
 SORTED: Final = orjson.OPT_SORT_KEYS
 OPTIONS: Final = SORTED | orjson.OPT_PASSTHROUGH_DATACLASS
 FIRST: Final = ("id", "seq", "published", "event", "outcome", "actor", "client", "target", "diff")
-INDEXED: Final = {  # column of the trail -> where in the event
-    "event": ("event", None),
-    "target": ("target", "name"),
-    "result": ("outcome", "result"),
-    "correlation_id": ("correlation_id", None),
-    "actor": ("actor", "name"),
-}
+INDEXED: Final = ("event", "target", "result", "correlation_id", "actor")  # columns of the trail
 APART: Final = ("event", "correlation_id")  # fields that stand in their column alone
 OWN: Final = frozenset({"id", "seq", "published"})  # of the chain, whatever an event says
+COLUMN_TYPES: Final = frozenset({str, type(None)})
+DIGEST: Final = methodcaller("digest")
 
 
 class Value(NamedTuple):
@@ -110,8 +103,7 @@ def draft(event: Event, random: Callable[[int], bytes]) -> EventDraft:
 
     Raises TypeError where it cannot be written as JSON, ValueError where it looks as if it had digests.
     """
-    values: list[Any] = []
-    lines = [_numbered(line, values) for line in event.lines]
+    labels, values = event.lines.labels, event.lines.values.copy()
     in_lines = len(values)
 
     def marked(value: Any) -> dict[str, int]:
@@ -120,51 +112,31 @@ def draft(event: Event, random: Callable[[int], bytes]) -> EventDraft:
         values.append(value.value)
         return {MARK: len(values) - 1}
 
-    indexed = columns(event.fields)
-    left = {name: value for name, value in event.fields.items() if name not in OWN}
-    for name in APART:
-        if isinstance(left.get(name), str):
-            del left[name]
+    left = dict(event.fields)
+    indexed = name, _, _, correlation_id, _ = columns(left)
+    if name is not None:
+        del left["event"]
+    if correlation_id is not None:
+        del left["correlation_id"]
+    if not OWN.isdisjoint(left):
+        left = {name: value for name, value in left.items() if name not in OWN}
     body = orjson.dumps(left, default=marked, option=OPTIONS)
     if body.count(b'"#":') != len(values) - in_lines:
         raise ValueError(f"an event may not have a field named {MARK}")
-    if not values and not lines:
+    if not values and not labels:
         return EventDraft(event.id, indexed, body.decode(), NOTHING)
     made, personal = _salted(values, random)
-    mark = orjson.dumps({MARK: [made, lines] if lines else made})
+    mark = orjson.dumps({MARK: [made, labels] if labels else made})
     joint = b"," if left else b""
     return EventDraft(event.id, indexed, b"".join((mark[:-1], joint, body[1:])).decode(), personal)
 
 
-def _numbered(line: Line, values: list[Any]) -> str | list[Any]:
-    """Return a line with numbers for its personal values, which are added to `values`.
-
-    What is only there afterwards, as all of a newcomer is, is its path alone, or with its rule: the number is
-    the next one.
-    """
-    path, before, after, rule, personal_path = line
-    if before is None and after is not None and not personal_path and not path.startswith(SHORT):
-        values.append(after)
-        if path.startswith(ENTERPRISE):
-            path = f"{SHORT}{path[len(ENTERPRISE) :]}"
-        return path if rule is None else [path, rule]
-    parts: list[Any] = [path, None, None, rule]
-    for at, value in enumerate((path if personal_path else None, before, after)):
-        if value is not None:
-            parts[at] = len(values)
-            values.append(value)
-    return parts
-
-
 def _salted(values: Sequence[Any], random: Callable[[int], bytes]) -> tuple[str, str]:
     """Return the digest of personal values, and how they are kept."""
-    salts = b64encode(random(SALT * len(values))).decode()
-    dumps, sha256 = orjson.dumps, hashlib.sha256
-    kept = [
-        dumps([salts[at * TEXT : (at + 1) * TEXT], value], option=SORTED) for at, value in enumerate(values)
-    ]
-    made = sha256(b"".join([sha256(pair).digest() for pair in kept])).hexdigest()
-    return made, f"[{b','.join(kept).decode()}]"
+    salts = random(SALT * len(values)).hex(" ", SALT).split()
+    kept = list(map(orjson.dumps, zip(salts, values, strict=True), repeat(None), repeat(SORTED)))
+    digests = map(DIGEST, map(hashlib.sha256, kept))
+    return hashlib.sha256(b"".join(digests)).hexdigest(), f"[{b','.join(kept).decode()}]"
 
 
 def place(draft: EventDraft, head: Head, now: datetime) -> Head:
@@ -213,13 +185,17 @@ def in_order(full: Mapping[str, Any], previous: str, hash: str) -> dict[str, Any
 
 def columns(public: Mapping[str, Any]) -> tuple[str | None, ...]:
     """Return what the trail is indexed by, in the order of `INDEXED`; None where absent."""
-    found: list[str | None] = []
-    for name, inner in INDEXED.values():
-        value = public.get(name)
-        if inner is not None:
-            value = value.get(inner) if isinstance(value, dict) else None
-        found.append(value if isinstance(value, str) else None)
-    return tuple(found)
+    target, outcome, actor = public.get("target"), public.get("outcome"), public.get("actor")
+    found = (
+        public.get("event"),
+        target.get("name") if isinstance(target, dict) else None,
+        outcome.get("result") if isinstance(outcome, dict) else None,
+        public.get("correlation_id"),
+        actor.get("name") if isinstance(actor, dict) else None,
+    )
+    if COLUMN_TYPES.issuperset(map(type, found)):
+        return found
+    return tuple([value if isinstance(value, str) else None for value in found])
 
 
 def subject(key: bytes, name: str) -> str:
@@ -248,13 +224,9 @@ def next_published(previous: str, now: datetime) -> str:
     return stamp(datetime.fromisoformat(previous) + timedelta(microseconds=1))
 
 
-def _lines(kept: Sequence[str | Sequence[Any]], shown: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _lines(labels: Sequence[Label], shown: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield lines for reading; `shown` are the personal values, as JSON."""
-    number = 0
-    for line in kept:
-        parts = _parts(line, number)
-        path, before, after, rule = parts
-        number += sum(isinstance(part, int) for part in parts)
+    for path, before, after, rule in parts_of(labels):
         yield {
             "after": None if after is None else orjson.loads(shown[after]),
             "before": None if before is None else orjson.loads(shown[before]),
@@ -262,14 +234,3 @@ def _lines(kept: Sequence[str | Sequence[Any]], shown: Sequence[str]) -> Iterato
             "path": orjson.loads(shown[path]) if isinstance(path, int) else path,
             "rule": rule,
         }
-
-
-def _parts(line: str | Sequence[Any], number: int) -> Sequence[Any]:
-    """Return path, before, after and rule of a line; `number` is that of the next value."""
-    if isinstance(line, str):
-        return _whole(line), None, number, None
-    return (_whole(line[0]), None, number, line[1]) if len(line) == len(("path", "rule")) else line
-
-
-def _whole(path: str) -> str:
-    return f"{ENTERPRISE}{path[len(SHORT) :]}" if path.startswith(SHORT) else path

@@ -1,10 +1,10 @@
 """An event of the audit trail, and what those have in common that administrators cause. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.scim.difference import Line
+from gateway.scim.difference import Lines
 from gateway.users import acting
 
 
@@ -18,7 +18,7 @@ class Event:
 
     id: str
     fields: Mapping[str, Any]
-    lines: tuple[Line, ...] = ()
+    lines: Lines = field(default_factory=Lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.audit.event import Event, Personal, Remark
-from gateway.scim.difference import Line
+from gateway.scim.difference import Lines, parts_of
 
 LABELS: Final = frozenset({"type"})  # says which of several values it is, not whose
 MASK: Final = "***"
@@ -51,13 +51,19 @@ def masked_event(event: Event, masking: Masking, subject: str | None) -> Event:
     """Return the event with every personal value covered, its level, and by what `history` finds it."""
     fields = {name: _masked_value(value, name, masking.mask) for name, value in event.fields.items()}
     known = {"subject": Personal(subject)} if subject is not None else {}
-    lines = tuple(_masked_line(line, masking.mask) for line in event.lines)
+    lines = _masked_lines(event.lines, masking.mask)
     return replace(event, fields={**fields, "level": masking.level, **known}, lines=lines)
 
 
-def _masked_line(line: Line, mask: Mask) -> Line:
-    path = _masked_path(line.path, mask) if line.personal_path else line.path
-    return line._replace(path=path, before=_covered(line.before, mask), after=_covered(line.after, mask))
+def _masked_lines(lines: Lines, mask: Mask) -> Lines:
+    paths = {
+        path for path, *_ in parts_of(lines.labels)
+    }  # the numbers among them: of those that are personal
+    values = [
+        _masked_path(value, mask) if number in paths else _covered(value, mask)
+        for number, value in enumerate(lines.values)
+    ]
+    return Lines(lines.labels, values)
 
 
 def _masked_path(path: str, mask: Mask) -> str:

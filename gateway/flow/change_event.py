@@ -1,7 +1,6 @@
 """What the audit trail will say of one change, gathered while it goes its way (docs/audit.md)."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,8 +9,26 @@ from gateway.errors import Busy, GatewayError
 from gateway.flow.journal_port import Outcome
 from gateway.flow.model import Caller, Change, Plan, Send, Target
 from gateway.flow.target_port import ResourceType, TargetError
-from gateway.scim.difference import Line
+from gateway.scim.difference import Lines
 from gateway.scim.names import NAMES
+
+
+class Attempt:
+    """Times one call to the target, within `with`, and notes what it said."""
+
+    __slots__ = ("_attempts", "_begun", "_clock")
+
+    def __init__(self, attempts: list[dict[str, Any]], clock: Callable[[], float]) -> None:
+        self._attempts = attempts
+        self._clock = clock
+
+    def __enter__(self) -> None:
+        self._begun = self._clock()
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        status = 200 if error is None else error.status if isinstance(error, TargetError) else None
+        took = round((self._clock() - self._begun) * 1000, 1)
+        self._attempts.append({"n": len(self._attempts) + 1, "status": status, "ms": took})
 
 
 @dataclass(slots=True)
@@ -28,20 +45,9 @@ class ChangeEvent:
     attempts: list[dict[str, Any]] = field(default_factory=list)
     is_written: bool = False
 
-    @contextmanager
-    def attempt(self) -> Iterator[None]:
-        """Time one call to the target and note what it said."""
-        begun = self.clock()
-        status: int | None = None
-        try:
-            yield
-            status = 200
-        except TargetError as error:
-            status = error.status
-            raise
-        finally:
-            took = round((self.clock() - begun) * 1000, 1)
-            self.attempts.append({"n": len(self.attempts) + 1, "status": status, "ms": took})
+    def attempt(self) -> "Attempt":
+        """Return what times one call to the target and notes what it said."""
+        return Attempt(self.attempts, self.clock)
 
     def seconds(self) -> float:
         """Return how long the change has been under way."""
@@ -55,11 +61,11 @@ class ChangeEvent:
             status = plan.status
         fields: dict[str, Any] = {
             "event": plan.event if plan else change.event_name,
-            "outcome": {"result": outcome.value, "status": status, "reason": self._remark(reason)},
+            "outcome": {"result": str(outcome), "status": status, "reason": self._remark(reason)},
             **caller_fields(change.caller),
             "target": {
                 "name": target.name,
-                "type": change.type.value,
+                "type": str(change.type),
                 "id": change.id or self.target_id,
                 "user_name": _personal(original.get(NAMES[change.type]) or self.name),
             },
@@ -70,7 +76,7 @@ class ChangeEvent:
             "correlation_id": change.correlation_id,
             "timing": {"total_ms": round(self.seconds() * 1000, 1)},
         }
-        return Event(self.event_id, fields, self._lines(plan) if plan else ())
+        return Event(self.event_id, fields, self._lines(plan) if plan else Lines())
 
     def refusal(self, error: GatewayError, status: int) -> Event:
         """Return the event of a change that was not made."""
@@ -80,12 +86,12 @@ class ChangeEvent:
         known = (self.plan.original, self.plan.mapped.form) if self.plan else ()
         return None if reason is None else Remark(reason, (self.change.body, *known))
 
-    def _lines(self, plan: Plan) -> tuple[Line, ...]:
+    def _lines(self, plan: Plan) -> Lines:
         """Return what is sent of each attribute; of a create the form itself is the difference."""
         mapping = self.change.mapping
         if plan.send is Send.CREATE:
             return mapping.lines(plan.mapped.form)
-        return tuple(map(mapping.line, plan.differences))
+        return Lines.of(map(mapping.line, plan.differences))
 
     def _other_lines(self, plan: Plan) -> list[dict[str, Any]]:
         """Return a line for all who come, one for all who go, by our ids, and one for a password."""

@@ -33,9 +33,9 @@ from gateway.journal.store import Clock, Random
 from gateway.scim.documents import fold
 
 NEWEST: Final = 2**63 - 1  # a seq that is never reached
-TARGET: Final = tuple(INDEXED).index("target")
-EVENT: Final = tuple(INDEXED).index("event")
-CORRELATION: Final = tuple(INDEXED).index("correlation_id")
+TARGET: Final = INDEXED.index("target")
+EVENT: Final = INDEXED.index("event")
+CORRELATION: Final = INDEXED.index("correlation_id")
 
 READ_HEAD: Final = "SELECT seq, hash, published FROM trail_head"
 WRITE_HEAD: Final = "UPDATE trail_head SET seq = ?, hash = ?, published = ?"
@@ -120,7 +120,7 @@ def target_name(fields: Mapping[str, Any]) -> str:
 def user_name(fields: Mapping[str, Any]) -> str | None:
     """Return whom an event is about, by the name that `history` is asked for."""
     target = fields.get("target")
-    name = target.get("user_name") if isinstance(target, Mapping) else None
+    name = target.get("user_name") if isinstance(target, dict) else None
     name = name.value if isinstance(name, Personal) else name
     return name if isinstance(name, str) else None
 

@@ -1,16 +1,18 @@
 """One rule made ready: it takes its source from what was found of a resource, and writes. Pure."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from gateway.mapping.places import CompiledPlace, Leaf, compile_place, leaves_of, path_of
 from gateway.mapping.rules import OnInvalid, Problem, Rule, TransformStep, is_many
 from gateway.mapping.specs import Person, Unusable
-from gateway.scim.names import EMPTY, is_urn
+from gateway.scim.names import COMPANIONS, EMPTY, is_urn
 from gateway.scim.paths import ANYWHERE, Place, put, select_in, take
 
 _TRUE: Final = (True, "true", "True")
+_USUAL: Final = COMPANIONS | {"value"}  # what elements have
 
 
 @dataclass(slots=True)
@@ -58,9 +60,8 @@ class SourceValue(NamedTuple):
     at: int | None
     value: Any
 
-    @property
     def path(self) -> str:
-        """Where it stood, as an administrator names it."""
+        """Return where it stood, as an administrator names it."""
         source, found, at = self.source, self.found, self.at
         if at is not None:
             element = found.value[at]
@@ -72,23 +73,24 @@ class SourceValue(NamedTuple):
         return name if found.urn is None else f"{found.urn}:{name}"
 
 
-@dataclass(slots=True)
 class MappingState:
     """The one thing that is written while a resource is mapped."""
 
-    person: Person
-    active: bool = True
-    steps: list[TransformStep] | None = None
-    form: dict[str, Any] = field(default_factory=dict)
-    found: list[FoundAttribute] = field(default_factory=list)
-    named: dict[str, list[FoundAttribute]] = field(default_factory=dict)  # by folded name: what rules read
-    touched: dict[str, None] = field(default_factory=dict)  # of these, from which a rule took, last ones last
-    late: list[tuple["CompiledRule", Any]] = field(default_factory=list)  # what rules write elsewhere
-    unsent: list[tuple[str | None, str, Leaf]] = field(default_factory=list)  # by no rule's doing
-    dropped: list[str] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    kept: list[Place] = field(default_factory=list)
-    is_odd: bool = False  # a name that rules know is spelled as in no rule
+    def __init__(self, person: Person, *, active: bool, steps: list[TransformStep] | None = None) -> None:
+        self.person = person
+        self.active = active
+        self.steps = steps
+        self.form: dict[str, Any] = {}
+        self.read: dict[str, Any] = {}  # attributes that one rule alone names
+        self.found: list[FoundAttribute] = []
+        self.named: dict[str, list[FoundAttribute]] = {}  # by folded name: what rules read
+        self.touched: dict[str, None] = {}  # of these, from which a rule took, last ones last
+        self.late: list[tuple[CompiledRule, Any]] = []  # what rules write elsewhere
+        self.unsent: list[tuple[str | None, str, Leaf]] = []  # by no rule's doing
+        self.dropped: list[str] = []
+        self.problems: list[Problem] = []
+        self.kept: list[Place] = []
+        self.is_odd = False  # a name that rules know is spelled as in no rule
 
 
 class CompiledRule:
@@ -104,13 +106,13 @@ class CompiledRule:
         """Take the first source that is there, and put into the state what the rule makes of it."""
         taken = self._source(state)
         if not taken:
-            if self._rule.default not in EMPTY:
-                state.late.append((self, self._rule.default))
+            self._write_default(state)
         elif self._rule.in_place and taken[0].at is not None:
             for one in taken:
                 self._run_element(state, one)
         else:
-            state.late.append((self, self._attempt(state, taken[0], None)))
+            one = taken[0]
+            state.late.append((self, self._attempt(state, one.value, one.path)))
 
     def write(self, form: dict[str, Any], value: Any, *, is_odd: bool) -> dict[str, Any]:
         """Return a form that is ours with the value where the rule writes it; None takes it away.
@@ -137,9 +139,9 @@ class CompiledRule:
         return []
 
     def _run_element(self, state: MappingState, one: SourceValue) -> None:
-        source, found, at, _ = one
+        source, found, at, value = one
         element = found.value[at]
-        after = self._attempt(state, one, element)
+        after = self._attempt(state, value, one.path, element)
         if after is None or at is None:
             return
         if isinstance(element, dict):
@@ -148,24 +150,114 @@ class CompiledRule:
                     found.send(state.form, at, name, element[name])
         found.send(state.form, at, source.sub_in(element), after)
 
-    def _attempt(self, state: MappingState, one: SourceValue, element: Any) -> Any:
+    def _write_default(self, state: MappingState) -> None:
+        if self._rule.default not in EMPTY:
+            state.late.append((self, self._rule.default))
+
+    def _attempt(self, state: MappingState, value: Any, path: Callable[[], str], element: Any = None) -> Any:
         """Run the rule on one value, maybe an element's, and do with an unusable one as the rule says."""
-        rule = self._rule
+        rule, steps = self._rule, state.steps
         try:
-            after = rule.apply(one.value, "" if state.steps is None else one.path, state.person, state.steps)
+            after = rule.apply(value, "" if steps is None else path(), state.person, steps)
         except Unusable as unusable:
             if rule.on_invalid is OnInvalid.KEEP:
-                return one.value
+                return value
             if rule.on_invalid is OnInvalid.DROP:
-                state.dropped.append(one.path)
+                state.dropped.append(path())
             elif state.active:
-                state.problems.append(Problem(one.path, rule.label, str(unusable)))
+                state.problems.append(Problem(path(), rule.label, str(unusable)))
             else:
                 state.kept.append(_own(rule.to, element))
             return None
         if after is None:
-            state.dropped.append(one.path)
+            state.dropped.append(path())
         return after
+
+
+Takes = Callable[[dict[str, Any], str, Any], bool]  # a form, the attribute's name, its value
+
+
+class WholeReader(CompiledRule):
+    """A rule that alone reads an attribute of the core level, and all of it."""
+
+    takes: Takes | None = None  # it takes any value
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(rule)
+        self._name = rule.sources[0].attribute
+        self._path = partial(str, rule.sources[0].text)
+
+    def run(self, state: MappingState) -> None:
+        """Put into the state what the rule makes of what was read for it."""
+        value = state.read.get(self._name)
+        if not value and value in EMPTY:
+            self._write_default(state)
+        else:
+            state.late.append((self, self._attempt(state, value, self._path)))
+
+
+class ValueReader(CompiledRule):
+    """A rule that alone maps the values of a multi-valued attribute; what else its elements say is sent."""
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(rule)
+        self._name = rule.sources[0].attribute
+
+    def takes(self, form: dict[str, Any], name: str, value: Any) -> bool:
+        """Say whether all elements are as usual, and give the attribute its place in the form then."""
+        if value.__class__ is not list:
+            return False
+        says_more = False
+        for element in value:
+            if element.__class__ is not dict or "value" not in element or not element.keys() <= _USUAL:
+                return False
+            says_more = says_more or len(element) > 1
+        if says_more:
+            form[name] = []
+        return True
+
+    def run(self, state: MappingState) -> None:
+        """Put into the form every element whose value is left, changed by the rule."""
+        name = self._name
+        if name not in state.read:
+            super().run(state)
+            return
+        elements, kept, is_taken = state.read[name], [], False
+        for at, element in enumerate(elements):
+            fresh = element.copy()
+            value = fresh.pop("value")
+            if value or value not in EMPTY:
+                is_taken = True
+                path = partial(path_of, None, name, at, "value", element)
+                fresh["value"] = self._attempt(state, value, path, element)
+                if fresh["value"] is not None:
+                    kept.append(fresh)
+        if kept:
+            state.form[name] = kept
+        else:
+            state.form.pop(name, None)
+        if not is_taken:
+            self._write_default(state)
+
+
+Reader = WholeReader | ValueReader
+
+
+def sole_reader(rule: Rule, named: Sequence[Place], *, sends: bool) -> Reader | None:
+    """Return what reads an attribute for a rule that shares it with none; None where there is no such rule.
+
+    `named` is all that rules name; `sends` says that of this attribute the rest is sent.
+    """
+    source, *more = rule.sources
+    attribute = source.attribute.casefold()
+    own = 1 + rule.in_place
+    if more or source.urn is not None or source.where is not None:
+        return None
+    if sum(where.attribute.casefold() == attribute for where in named) != own:
+        return None
+    if source.sub is None:
+        return WholeReader(rule)
+    return ValueReader(rule) if source.sub == "value" and rule.in_place and sends else None
 
 
 def _own(to: Place, element: Any) -> Place:

@@ -86,7 +86,7 @@ def _splitter(on: str) -> Any:
 
     def parts(value: Any) -> list[str]:
         if isinstance(value, str) and not _JSON_BEGINS.search(value):
-            return list(dict.fromkeys(part for part in map(trim, separator.split(value)) if part))
+            return list(dict.fromkeys(filter(None, map(trim, separator.split(value)))))
         return list(dict.fromkeys(_texts(value, separator, MAX_DEPTH)))
 
     return parts

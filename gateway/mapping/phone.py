@@ -129,7 +129,11 @@ class _Region(NamedTuple):
     kinds: tuple[_Numbers, ...]
 
     def has(self, national: str) -> bool:
-        return self.all.has(national) and any(kind.has(national) for kind in self.kinds)
+        if self.all.has(national):
+            for kind in self.kinds:
+                if kind.has(national):
+                    return True
+        return False
 
 
 class _Plan(NamedTuple):

@@ -8,6 +8,7 @@ from gateway.scim.names import key_of
 from gateway.scim.paths import Place, comparable
 
 CORE: Final = ""  # the level of what is in no extension
+SINGLE: Final = frozenset({str, bool, int, float})  # the types of values without parts
 
 
 class Leaf(NamedTuple):

@@ -1,20 +1,37 @@
 """A target's rules made ready for one walk over a resource, attribute by attribute. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
-from gateway.mapping.compiled_rule import CompiledRule, FoundAttribute, MappingState
-from gateway.mapping.places import CORE, CompiledPlace, Leaf, compile_place, has_objects, leaves_of, path_of
+from gateway.mapping.compiled_rule import (
+    CompiledRule,
+    FoundAttribute,
+    MappingState,
+    Reader,
+    Takes,
+    sole_reader,
+)
+from gateway.mapping.places import (
+    CORE,
+    SINGLE,
+    CompiledPlace,
+    Leaf,
+    compile_place,
+    has_objects,
+    leaves_of,
+    path_of,
+)
 from gateway.mapping.rules import Problem, Rule, TransformStep, Unlisted
 from gateway.mapping.specs import Person
 from gateway.scim.documents import is_active, schemas_of
-from gateway.scim.names import COMPANIONS, EMPTY, resource
+from gateway.scim.names import COMPANIONS, EMPTY, ENTERPRISE_USER, resource
 from gateway.scim.paths import ANYWHERE, Place, select
 
 ALWAYS_SENT: Final = frozenset({"userName", "externalId", "active"})
 SERVER_OWNED: Final = frozenset({"schemas", "id", "meta", "groups", "password"})
+_USUAL: Final = tuple(name.name for name in resource("User").sub[ENTERPRISE_USER.casefold()].sub.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +54,30 @@ class _Handler:
     as_is: tuple[CompiledPlace, ...] = ()  # what the target requires: sent although no rule names it
     values: frozenset[str] | None = None  # the sub-attributes that rules read, folded; None: all
     is_hidden: bool = False  # the server's own: a rule may read it, and nobody misses it
+    reader: Reader | None = None  # the rule that reads it where no other names it
     name: str = field(init=False)  # as rules spell it, "" where they do not agree
     is_whole: bool = field(init=False)  # rules name all of it
-    is_split: bool = field(init=False)  # it has to be looked at value by value, or by rules
+    takes: Takes | None = field(init=False)  # what its reader is asked first
+    put: "Put" = field(init=False, repr=False)  # does with its value what has to be done
 
     def __post_init__(self) -> None:
         spellings = {where.place.attribute for where in self.places}
         object.__setattr__(self, "name", spellings.pop() if len(spellings) == 1 else "")
         object.__setattr__(self, "is_whole", any(where.is_whole for where in self.places))
-        object.__setattr__(self, "is_split", bool(self.places or self.as_is))
+        object.__setattr__(self, "takes", self.reader.takes if self.reader else None)
+        object.__setattr__(self, "put", self._put())
+
+    def _put(self) -> "Put":
+        if self.reader is not None:
+            return partial(_read, self)
+        if self.places or self.as_is:
+            return partial(_note, self)
+        return _send if self.sends else _hide if self.is_hidden else _leave
+
+
+Put = Callable[
+    [MappingState, dict[str, Any], str | None, str, Any], None
+]  # of an extension, or None; name, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +87,11 @@ class _Level:
     exact: Mapping[str, _Handler]  # saves folding the names that are most usual
     folded: Mapping[str, _Handler]
     other: _Handler
+    sent: frozenset[str] = field(init=False)  # of `exact`: as they are
+
+    def __post_init__(self) -> None:
+        sent = [name for name, handler in self.exact.items() if handler.put is _send]
+        object.__setattr__(self, "sent", frozenset(sent))
 
 
 class Program:
@@ -66,42 +103,50 @@ class Program:
         unlisted: Unlisted,
         require: Sequence[Sequence[Place]] = (),
         kind: str = "User",
+        *,
+        is_careful: bool = False,
     ) -> None:
+        """`is_careful`: whatever the resource spells otherwise than the rules do is found all the same."""
         self._rules = rules
-        self._compiled = [CompiledRule(rule) for rule in rules]
         self._unlisted = unlisted
         self._require = require
         self._kind = kind
-        tables = _Tables(rules, unlisted, require)
-        self._is_odd = tables.has_spellings
+        tables = _Tables(rules, unlisted, require, is_careful)
+        self._is_careful = tables.is_careful
+        self._compiled = tables.compiled
         self._core = tables.core(kind)
         self._elsewhere = tables.level(ANYWHERE)
         self._extensions = {urn: tables.level(urn) for urn in tables.urns}
 
     def forward(self, person: Person, steps: list[TransformStep] | None = None) -> Mapped:
         """Return the target's form of a resource; `steps` collects every transform at work."""
-        state = MappingState(person, is_active(person.original), steps, is_odd=self._is_odd)
-        self._walk(state, self._core, None, person.original)
+        original = person.original
+        active = original.get("active") is True or is_active(original)
+        state = MappingState(person, active=active, steps=steps)
+        self._walk(state, self._core, None, original)
+        if state.is_odd and not self._is_careful:
+            return self._careful.forward(person, steps)
         for rule in self._compiled:
             rule.run(state)
-        form = _finished(state)
+        form = _finished(state) if state.found else state.form
         for rule, value in state.late:
-            form = rule.write(form, value, is_odd=state.is_odd)
-        if state.active:
+            form = rule.write(form, value, is_odd=self._is_careful)
+        if active and self._require:
             self._check_required(form, state.problems)
-        unsent = tuple([path_of(urn, name, *leaf[:2], leaf.element) for urn, name, leaf in state.unsent])
-        held, dropped = (unsent, ()) if self._unlisted is Unlisted.HOLD else ((), unsent)
+        unsent = [path_of(urn, name, *leaf[:2], leaf.element) for urn, name, leaf in state.unsent]
+        held, dropped = (unsent, []) if self._unlisted is Unlisted.HOLD else ([], unsent)
+        left = _left(state) if state.found else ()
         return Mapped(
             {"schemas": schemas_of(form, self._kind), **form},
-            held,
-            tuple(dict.fromkeys((*dropped, *state.dropped, *_left(state)))),
+            tuple(held),
+            tuple(dict.fromkeys((*dropped, *state.dropped, *left))),
             tuple(state.problems),
             tuple(state.kept),
         )
 
     def known(self, original: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the rules name of a resource, and what is sent as it is."""
-        state = MappingState(Person(original))
+        state = MappingState(Person(original), active=True)
         self._knowing._walk(state, self._knowing._core, None, original)
         return _finished(state)
 
@@ -111,29 +156,28 @@ class Program:
         named = [where for rule in self._rules for where in (*rule.sources, rule.to)]
         return Program((), Unlisted.DROP, (named, *self._require), self._kind)
 
+    @cached_property
+    def _careful(self) -> "Program":
+        """The same program for a resource that spells a name otherwise than the rules do."""
+        return Program(self._rules, self._unlisted, self._require, self._kind, is_careful=True)
+
     def _walk(
         self, state: MappingState, level: _Level, urn: str | None, attributes: Mapping[str, Any]
     ) -> None:
         """Put what no rule names where it belongs, and note what rules name."""
-        exact, folded, other = level.exact, level.folded, level.other
+        exact, sent = level.exact, level.sent
         holder = state.form if urn is None else state.form.setdefault(urn, {})
         for name, value in attributes.items():
+            if name in sent and value.__class__ in SINGLE:
+                holder[name] = value
+                continue
             handler = exact.get(name)
             if handler is None:
                 if urn is None and ":" in name and isinstance(value, dict):
                     self._walk(state, self._extensions.get(name.casefold(), self._elsewhere), name, value)
                     continue
-                handler = folded.get(name.casefold(), other)
-            if handler.is_split:
-                folded_urn = CORE if urn is None else urn.casefold()
-                _note(state, handler, FoundAttribute(urn, name, value, folded_urn))
-            elif handler.sends:
-                if value.__class__ is str:
-                    holder[name] = value
-                else:
-                    _send_whole(holder, name, value)
-            elif not handler.is_hidden:
-                state.unsent.extend((urn, name, leaf) for leaf in leaves_of(value))
+                handler = level.folded.get(name.casefold(), level.other)
+            handler.put(state, holder, urn, name, value)
         if urn is not None and not holder:
             del state.form[urn]
 
@@ -149,30 +193,39 @@ class Program:
 class _Tables:
     """Makes the tables of a program."""
 
-    def __init__(self, rules: Sequence[Rule], unlisted: Unlisted, require: Sequence[Sequence[Place]]) -> None:
-        self._named = [compile_place(where) for rule in rules for where in (*rule.sources, rule.to)]
+    def __init__(
+        self, rules: Sequence[Rule], unlisted: Unlisted, require: Sequence[Sequence[Place]], is_careful: bool
+    ) -> None:
+        places = [where for rule in rules for where in (*rule.sources, rule.to)]
+        self._named = [compile_place(where) for where in places]
         self._required = [compile_place(where) for group in require for where in group]
         self._other = _Handler(sends=unlisted is Unlisted.SEND)
         self.urns = {where.level for where in (*self._named, *self._required)} - {CORE, ANYWHERE}
-
-    @property
-    def has_spellings(self) -> bool:
-        """Say whether rules spell a name in two ways."""
         folded = {where.attribute for where in self._named}
-        return len(folded) < len({where.place.attribute for where in self._named})
+        self.is_careful = is_careful or len(folded) < len({where.attribute for where in places})
+        self.compiled: list[CompiledRule] = []
+        self._readers: dict[str, Reader] = {}  # by the folded name of what they read
+        for rule in rules:
+            name = rule.sources[0].attribute
+            sends = self._other.sends and name not in SERVER_OWNED
+            reader = None if self.is_careful else sole_reader(rule, places, sends=sends)
+            if reader is not None:
+                self._readers[name.casefold()] = reader
+            self.compiled.append(reader or CompiledRule(rule))
 
-    def level(self, level: str) -> _Level:
+    def level(self, level: str, usual: Iterable[str] = _USUAL) -> _Level:
         """Return the table of an extension; ANYWHERE stands for each that no rule names."""
         keys = {where.attribute for where in (*self._named, *self._required)}
         handlers = {key: self._handler(level, key) for key in keys}
-        exact = {handler.name: handler for handler in handlers.values() if handler.name}
+        exact = {name: handlers.get(name.casefold(), self._other) for name in usual}
+        exact |= {handler.name: handler for handler in handlers.values() if handler.name}
         return _Level(exact, handlers, self._other)
 
     def core(self, kind: str) -> _Level:
         """Return the table of the core level of a resource type."""
-        level = self.level(CORE)
         usual = [known.name for known in resource(kind).sub.values() if ":" not in known.name]
-        exact = {name: level.folded.get(name.casefold(), self._other) for name in usual} | dict(level.exact)
+        level = self.level(CORE, usual)
+        exact = dict(level.exact)
         for name in ALWAYS_SENT:
             handler = level.folded.get(name.casefold(), self._other)
             exact[name] = replace(handler, sends=True, as_is=())
@@ -189,15 +242,46 @@ class _Tables:
         sends = self._other.sends or any(where.is_whole for where in as_is)
         subs = [where.sub for where in everywhere]
         values = None if None in subs else frozenset(sub for sub in subs if sub is not None)
-        return _Handler(sends, tuple(places), () if sends else tuple(as_is), values)
+        reader = self._readers.get(attribute) if level == CORE else None
+        return _Handler(sends, tuple(places), () if sends else tuple(as_is), values, reader=reader)
 
 
-def _note(state: MappingState, handler: _Handler, found: FoundAttribute) -> None:
+def _send(state: MappingState, holder: dict[str, Any], urn: str | None, name: str, value: Any) -> None:
+    """Send all of an attribute but objects without anything in them."""
+    if isinstance(value, list) and {} in value:
+        value = [element for element in value if element != {}] or {}
+    if value != {}:
+        holder[name] = value
+
+
+def _hide(state: MappingState, holder: dict[str, Any], urn: str | None, name: str, value: Any) -> None:
+    """Leave out what nobody misses."""
+
+
+def _leave(state: MappingState, holder: dict[str, Any], urn: str | None, name: str, value: Any) -> None:
+    """Leave an attribute out, and note every value of it."""
+    state.unsent.extend((urn, name, leaf) for leaf in leaves_of(value))
+
+
+def _read(
+    handler: _Handler, state: MappingState, holder: dict[str, Any], urn: str | None, name: str, value: Any
+) -> None:
+    """Keep an attribute for the one rule that reads it."""
+    if name == handler.name and (handler.takes is None or handler.takes(holder, name, value)):
+        state.read[name] = value
+    else:
+        _note(handler, state, holder, urn, name, value)
+
+
+def _note(
+    handler: _Handler, state: MappingState, holder: dict[str, Any], urn: str | None, name: str, value: Any
+) -> None:
     """Note an attribute that rules name, and send of it what they do not name."""
+    if handler.places and name != handler.name:
+        state.is_odd = True
+    found = FoundAttribute(urn, name, value, CORE if urn is None else urn.casefold())
     state.found.append(found)
     if handler.places:
-        if found.name != handler.name:
-            state.is_odd = True
         state.named.setdefault(handler.places[0].attribute, []).append(found)
     if handler.is_whole and not handler.is_hidden:
         return
@@ -227,15 +311,6 @@ def _send_leaf(state: MappingState, handler: _Handler, found: FoundAttribute, le
 def _is_value(handler: _Handler, sub: str | None) -> bool:
     """Say whether a named value is more than what says which element it belongs to."""
     return handler.values is None or sub is None or (sub or "value").casefold() in handler.values
-
-
-def _send_whole(holder: dict[str, Any], name: str, value: Any) -> None:
-    """Send all of an attribute but objects without anything in them."""
-    if has_objects(value):
-        if filled := [element for element in value if element != {}]:
-            holder[name] = filled
-    elif value != {}:
-        holder[name] = value
 
 
 def _finished(state: MappingState) -> dict[str, Any]:

@@ -226,7 +226,8 @@ def each(change: Apply) -> Apply:
 
 def each_text(change: Callable[[str], Any]) -> Apply:
     """Return `change` made on every text; anything else is unusable."""
-    return each(lambda value, person: change(text_of(value)))
+    general = each(lambda value, person: change(text_of(value)))
+    return lambda value, person: change(value) if isinstance(value, str) else general(value, person)
 
 
 def each_back(change: Callable[[str], Any]) -> Invert:

@@ -8,7 +8,7 @@ from gateway.mapping.lines import RuleIndex
 from gateway.mapping.program import ALWAYS_SENT, SERVER_OWNED, Mapped, Program
 from gateway.mapping.rules import Rule, TransformStep, Unlisted
 from gateway.mapping.specs import Office, Person
-from gateway.scim.difference import Difference, Line, compare, overlay
+from gateway.scim.difference import Difference, Line, Lines, compare, overlay
 from gateway.scim.names import EMPTY, STANDARD_URNS, is_standard
 from gateway.scim.paths import ANYWHERE, Place, place, select, take
 
@@ -124,15 +124,13 @@ class TargetMapping:
         """Return the rule that writes what differs, the last one where several do."""
         return self._index.rule_of(difference)
 
-    def lines(self, form: Mapping[str, Any]) -> tuple[Line, ...]:
+    def lines(self, form: Mapping[str, Any]) -> Lines:
         """Return all that a new entry has, with the rules that wrote it: its differences from nothing."""
         return self._index.lines(form)
 
     def line(self, difference: Difference) -> Line:
         """Return a difference as the audit trail tells it."""
-        rule = self.rule_of(difference)
-        path, label = difference.path, rule.label if rule else None
-        return Line(path, difference.before, difference.after, label, difference.picks_by_value)
+        return self._index.line(difference)
 
     def sources(self) -> tuple[Place, ...]:
         """Return the paths of the provider that are sent: those that rules read, those sent as they are."""
@@ -161,7 +159,9 @@ class TargetMapping:
 
     def _program(self, original: Mapping[str, Any]) -> Program:
         """Return the program of the rules whose condition holds."""
-        hold = tuple([rule.when(original) for rule in self._conditional if rule.when is not None])
+        hold: tuple[bool, ...] = ()
+        if self._conditional:
+            hold = tuple([rule.when(original) for rule in self._conditional if rule.when is not None])
         program = self._programs.get(hold)
         if program is None:
             if len(self._programs) >= _MAX_PROGRAMS:

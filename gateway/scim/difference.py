@@ -1,12 +1,17 @@
 """What differs between two documents, attribute by attribute, and laying that over a third. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from gateway.scim.names import key_of
+from gateway.scim.names import ENTERPRISE_USER, key_of
 
 NOT_COMPARED: Final = frozenset({"schemas", "id", "meta", "groups", "password"})  # not a provider's to see
+SHORT: Final = "@"  # stands for the following in the path of a label
+ENTERPRISE: Final = f"{ENTERPRISE_USER}:"
+
+Label = str | list[Any]
+Parts = tuple[str | int, int | None, int | None, str | None]  # path, before, after, rule; int: of a value
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,59 @@ class Line(NamedTuple):
     rule: str | None = None  # the label of the one that wrote it
     personal_path: bool = False
 
-    @property
-    def op(self) -> str:
-        """add, replace or remove, as in PATCH."""
-        if self.before is None:
-            return "add"
-        return "remove" if self.after is None else "replace"
+
+@dataclass(slots=True)
+class Lines:
+    """A label for each line, and the personal values of all in their order.
+
+    What is only there afterwards, as all of a newcomer is, has its path as its label, or [path, rule]: its
+    value is the next one. Any other label is [path, before, after, rule], with numbers for personal values.
+    """
+
+    labels: list[Label] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, lines: Iterable[Line]) -> "Lines":
+        """Return lines as they are kept."""
+        kept = cls()
+        for line in lines:
+            kept.add(line)
+        return kept
+
+    def add(self, line: Line) -> None:
+        """Add a line."""
+        path, before, after, rule, personal_path = line
+        if before is None and after is not None and not personal_path and not path.startswith(SHORT):
+            path = f"{SHORT}{path[len(ENTERPRISE) :]}" if path.startswith(ENTERPRISE) else path
+            self.labels.append(path if rule is None else [path, rule])
+            self.values.append(after)
+            return
+        parts: list[Any] = [path, None, None, rule]
+        for at, value in enumerate((path if personal_path else None, before, after)):
+            if value is not None:
+                parts[at] = len(self.values)
+                self.values.append(value)
+        self.labels.append(parts)
+
+
+def parts_of(labels: Iterable[Label]) -> Iterator[Parts]:
+    """Yield what each label says."""
+    number = 0  # of the next value
+    for label in labels:
+        match label:
+            case str(path):
+                parts: Any = (_whole(path), None, number, None)
+            case [path, rule]:
+                parts = (_whole(path), None, number, rule)
+            case _:
+                parts = label
+        number += sum(isinstance(part, int) for part in parts)
+        yield parts
+
+
+def _whole(path: str) -> str:
+    return f"{ENTERPRISE}{path[len(SHORT) :]}" if path.startswith(SHORT) else path
 
 
 def path_text(steps: Sequence[Step]) -> str:
@@ -139,7 +191,10 @@ def _compare_elements(
 def key_of_elements(*lists: Any) -> str | None:
     """Return the sub-attribute that names the elements of all these lists, or None where none does."""
     for name in ("type", "value"):
-        if all(_is_named_by(name, elements) for elements in lists):
+        for elements in lists:
+            if not _is_named_by(name, elements):
+                break
+        else:
             return name
     return None
 
@@ -152,7 +207,7 @@ def _is_named_by(name: str, elements: Any) -> bool:
         key = element.get(name) if isinstance(element, dict) else None
         if not isinstance(key, str):
             return False
-        keys.add(_folded(key))
+        keys.add(key.casefold())
     return len(keys) == len(elements)
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from gateway.audit.event import Event, Personal, Remark
 from gateway.audit.masking import Masking, hashing, masked, masked_event
-from gateway.scim.difference import Line
+from gateway.scim.difference import Line, Lines
+from tests.support.diffs import lines_in
 
 KEY = b"k" * 32
 MASKED, HASHED = Masking("masked", masked), Masking("hashed", hashing(KEY))
@@ -104,8 +105,8 @@ def test_a_line_is_masked_as_it_was_when_it_was_a_field(masking, line):
     personal = [None if value is None else Personal(value) for value in (line.before, line.after)]
     field = {"path": path, "before": personal[0], "after": personal[1], "rule": line.rule}
 
-    event = masked_event(Event("e-1", {"diff": [field]}, (line,)), masking, None)
-    (shown,), (expected,) = event.lines, event.fields["diff"]
+    event = masked_event(Event("e-1", {"diff": [field]}, Lines.of([line])), masking, None)
+    (shown,), (expected,) = lines_in(event.lines), event.fields["diff"]
     assert shown.path == (expected["path"].value if line.personal_path else expected["path"])
     assert [shown.before, shown.after] == [
         value and value.value for value in (expected["before"], expected["after"])

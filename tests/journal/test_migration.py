@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from gateway.admin.acts import erase_person
-from gateway.audit.event import Event, Line, Personal
+from gateway.audit.event import Event, Personal
 from gateway.audit.masking import Masking, masked
 from gateway.audit.query import AuditQuery, parse_event_filter
 from gateway.flow.journal_port import Key, KeysTaken, Outcome, Settlement
@@ -27,6 +27,7 @@ from gateway.journal.journal import SqliteJournal
 from gateway.journal.reader import reading
 from gateway.journal.search import find
 from gateway.journal.verify import TrailState
+from gateway.scim.difference import Line, Lines
 from gateway.sqlite_file import read_only
 from tests.support.old_events import seal_as_before
 from tests.support.trails import seqs
@@ -180,7 +181,9 @@ async def test_an_id_and_a_correlation_id_find_their_event(journal, path, made):
 
 
 async def test_the_trail_goes_on_where_it_was(journal, path, made, event):
-    await journal.trail.append([event("e-1"), Event("e-2", {"event": "x"}, (Line("title", None, "Agent"),))])
+    await journal.trail.append(
+        [event("e-1"), Event("e-2", {"event": "x"}, Lines.of([Line("title", None, "Agent")]))]
+    )
 
     events = events_of(path)
     assert len(events) == len(made["events"]) + 2

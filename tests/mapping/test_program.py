@@ -1,9 +1,11 @@
 """What rules made ready make of a resource: its elements, its extensions, and what is left over."""
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.mapping.rules import TransformStep
 from gateway.mapping.specs import Person, Transform
@@ -32,6 +34,25 @@ def test_telling_the_steps_changes_nothing(mapping: TargetMapping, original: dic
     steps: list[TransformStep] = []
 
     assert mapping.forward(original, steps) == mapping.forward(original)
+
+
+odd_documents = st.builds(
+    lambda document, name, value: {name: value} | document,
+    documents,
+    st.sampled_from(["Title", "EMAILS", "phonenumbers", "USERNAME"]),
+    st.sampled_from(["", "text", [WORK, HOME], [{"Value": "a", "value": "b"}]]),
+)
+
+
+@given(mappings, documents | odd_documents)
+def test_a_program_makes_of_a_resource_what_it_makes_with_more_care(
+    mapping: TargetMapping, original: dict[str, Any]
+) -> None:
+    program, person = mapping._program(original), mapping._person(original)
+
+    made, expected = program.forward(person), program._careful.forward(person)
+    assert made == expected
+    assert json.dumps(made.form) == json.dumps(expected.form)  # in the same order, too
 
 
 @given(mappings, documents)
