@@ -59,8 +59,10 @@ def _tokens_in(header: str) -> list[bytes]:
     """Return what may be the token: `token`, `Bearer token`, `bearer token`, or a Basic password."""
     text = header.strip().encode("utf-8", "surrogateescape")
     scheme, _, rest = text.partition(b" ")
-    read: Callable[[bytes], list[bytes]] = _FORMS.get(scheme.lower(), lambda _: [text])
-    return read(rest.strip()) if rest else [text]
+    kind = scheme.lower() if rest else b""
+    if kind == b"bearer":
+        return [rest.strip()]
+    return _basic(rest.strip()) if kind == b"basic" else [text]
 
 
 def _basic(encoded: bytes) -> list[bytes]:
@@ -68,9 +70,6 @@ def _basic(encoded: bytes) -> list[bytes]:
         return [base64.b64decode(encoded, validate=True).partition(b":")[2]]
     except binascii.Error:
         return []
-
-
-_FORMS: dict[bytes, Callable[[bytes], list[bytes]]] = {b"bearer": lambda token: [token], b"basic": _basic}
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class HttpTransport:
             raise Silent(f"the connection to {self._whom} broke before its answer was whole") from error
 
     def _headers_for(self, call: Call) -> dict[str, str]:
-        headers = self._headers | {"Accept": call.accepts}
+        headers = {**self._headers, "Accept": call.accepts}
         if call.body is not None:
             headers["Content-Type"] = call.sends
         if found := correlation_id.get():

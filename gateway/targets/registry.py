@@ -55,9 +55,11 @@ async def open_connector(name: str, address: TargetAddress, shared: Shared) -> O
     from gateway.targets.gate import Gate, Limits
 
     target = await CONNECTORS[name].open(address, shared)
-    if shared.observer is None and address.rate is None and address.concurrency is None:
+    limits = None
+    if address.rate is not None or address.concurrency is not None:
+        limits = Limits(address.rate, address.concurrency, patience=address.timeout)
+    if shared.observer is None and limits is None:
         return target
-    limits = Limits(address.rate, address.concurrency, patience=address.timeout)
     return Gate(target, address.name, shared.observer, limits)
 
 
