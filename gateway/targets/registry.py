@@ -91,9 +91,10 @@ async def _open_ldap(address: TargetAddress, shared: Shared) -> OpenTarget:
 
 def _transport(address: TargetAddress, session: "aiohttp.ClientSession") -> Transport:
     from gateway.targets.http import HttpTransport
-    from gateway.targets.oauth import OAuthTransport
 
     if isinstance(address.auth, OAuth2):
+        from gateway.targets.oauth import OAuthTransport
+
         return OAuthTransport(session, address.name, address.auth, address.timeout)
     auth = None if isinstance(address.auth, External) else address.auth
     return HttpTransport(session, auth, address.timeout)
