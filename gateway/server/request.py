@@ -64,7 +64,7 @@ def parse_endpoint(raw_path: str) -> Endpoint:
     count = len(parts)
     if not 3 <= count <= 5 or parts[0] != "scim" or parts[2] != "v2":
         raise NotFound("no such path: the base URL ends in /scim/{target}/v2")
-    if "\0" in "".join(parts):
+    if "%" in raw_path and "\0" in "".join(parts):
         raise NotFound("no such path: it contains a NUL character")
     if parts[-1] == SEARCH and (searched := "".join(parts[3:-1])) in SEARCHED:
         return Endpoint(parts[1], searched, None, is_search=True)
