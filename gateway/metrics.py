@@ -1,21 +1,23 @@
 """What monitoring reads: numbers in Prometheus' text format. Labels are names of the configuration only."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import os
+import resource
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
 from typing import Final, Literal
-
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from gateway.admin.status import Counts, WriterStats
 from gateway.flow.journal_port import OperationState, Outcome
 from gateway.version import VERSION
 
-CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
-INTERNAL: Final = "_created"  # samples of the library that nobody asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Look:
     counts: Counts | None  # None: the journal cannot be read
 
 
-Samples = Iterator[tuple[tuple[str, ...], float]]  # values of the labels, and the number
+Labels = tuple[str, ...]
+Samples = Iterable[tuple[Labels, float]]  # values of the labels, and the number
 
 REQUESTS: Final = Family(
     "scim_gateway_requests_total",
@@ -151,6 +154,32 @@ LOOKED_UP: Final[Mapping[Family, Callable[[Look], Samples]]] = {
 }
 FAMILIES: Final = (*COUNTED, *LOOKED_UP)
 
+CPU_SECONDS: Final = Family(
+    "process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds."
+)
+MAX_FDS: Final = Family("process_max_fds", "gauge", "Maximum number of open file descriptors.")
+OPEN_FDS: Final = Family("process_open_fds", "gauge", "Number of open file descriptors.")
+START_TIME: Final = Family(
+    "process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds."
+)
+VIRTUAL_MEMORY: Final = Family("process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.")
+RESIDENT_MEMORY: Final = Family("process_resident_memory_bytes", "gauge", "Resident memory size in bytes.")
+
+
+class Timings:
+    """How many took how long, by the bucket each falls into; the last is for what takes longer than any."""
+
+    __slots__ = ("counts", "seconds")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS) + 1)
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.seconds += seconds
+
 
 class Metrics:
     """Counts, and renders what it counted together with a look at the rest; a `Meter` of the flow."""
@@ -158,89 +187,92 @@ class Metrics:
     def __init__(self, providers: Collection[str], targets: Collection[str]) -> None:
         self._providers = frozenset(providers)
         self._targets = frozenset(targets)
-        self._registry = CollectorRegistry()
-        self._looked = _LookedUp()
-        self._requests = _counter(REQUESTS, self._registry)
-        self._request_seconds = _histogram(REQUEST_SECONDS, self._registry)
-        self._attempts = _counter(ATTEMPTS, self._registry)
-        self._attempt_seconds = _histogram(ATTEMPT_SECONDS, self._registry)
-        self._changes = _counter(CHANGES, self._registry)
-        self._alerts = _counter(ALERTS, self._registry)
-        self._registry.register(self._looked)
-        ProcessCollector(registry=self._registry)
-        self._answered: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
-        self._called: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
-        self._changed = {  # from the start on, so that a first one is seen to be one more
-            (target, outcome): self._changes.labels(target, outcome.value)
-            for target in self._targets
-            for outcome in Outcome
-        }
+        self._requests: dict[tuple[str, str, str, int], int] = defaultdict(int)
+        self._request_seconds: dict[Labels, Timings] = defaultdict(Timings)
+        self._attempts: dict[Labels, int] = defaultdict(int)
+        self._attempt_seconds: dict[Labels, Timings] = defaultdict(Timings)
+        self._changes: dict[Labels, int] = defaultdict(int)
+        self._alerts: dict[Labels, int] = defaultdict(int)
+        for target in self._targets:  # from the start on, so that a first one is seen to be one more
+            self._changes |= {(target, outcome.value): 0 for outcome in Outcome}
 
     def answered(self, provider: str, target: str, operation: str, status: int, seconds: float) -> None:
         """Count a request; names that the configuration does not have are left out."""
         who = provider if provider in self._providers else ""
         known = target if target in self._targets else ""
-        found = self._answered.get((who, known, operation, status))
-        if found is None:  # the library takes longer to find them
-            counter = self._requests.labels(who, known, operation, str(status))
-            found = counter, self._request_seconds.labels(known, operation)
-            self._answered[who, known, operation, status] = found
-        found[0].inc()
-        found[1].observe(seconds)
+        self._requests[who, known, operation, status] += 1
+        self._request_seconds[known, operation].add(seconds)
 
     def called(self, target: str, outcome: str, seconds: float) -> None:
         """Count one call to a target: what came of it, and how long it took."""
-        found = self._called.get((target, outcome))
-        if found is None:
-            found = self._attempts.labels(target, outcome), self._attempt_seconds.labels(target)
-            self._called[target, outcome] = found
-        found[0].inc()
-        found[1].observe(seconds)
+        self._attempts[target, outcome] += 1
+        self._attempt_seconds[target,].add(seconds)
 
     def changed(self, target: str, outcome: Outcome) -> None:
         """Count what became of a change."""
-        (self._changed.get((target, outcome)) or self._changes.labels(target, outcome.value)).inc()
+        self._changes[target, outcome] += 1
 
     def alerted(self, alert: str, target: str) -> None:
         """Count an alert; `target` "" where it is about none."""
-        self._alerts.labels(alert, target).inc()
+        self._alerts[alert, target] += 1
 
     def render(self, writer_stats: WriterStats, counts: Counts | None) -> bytes:
         """Return everything in Prometheus' text format; `counts` None leaves out what it would say."""
-        self._looked.look = Look(sorted(self._targets), writer_stats, counts)
-        return generate_latest(_Plain(self._registry))
+        look = Look(sorted(self._targets), writer_stats, counts)
+        requests = (((*who, str(status)), n) for (*who, status), n in self._requests.items())
+        texts = (
+            _rendered(REQUESTS, requests),
+            _timed(REQUEST_SECONDS, self._request_seconds),
+            _rendered(ATTEMPTS, self._attempts.items()),
+            _timed(ATTEMPT_SECONDS, self._attempt_seconds),
+            _rendered(CHANGES, self._changes.items()),
+            _rendered(ALERTS, self._alerts.items()),
+            *(_rendered(family, samples(look)) for family, samples in LOOKED_UP.items()),
+            *(_rendered(family, [((), number)]) for family, number in _of_process()),
+        )
+        return "".join(texts).encode()
 
 
-class _LookedUp(Collector):
-    """The numbers of the newest look."""
-
-    look = Look((), WriterStats(None, 0, 0, 0), None)
-
-    def collect(self) -> Iterator[Metric]:
-        for family, samples in LOOKED_UP.items():
-            kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
-            metric = kind(family.name, family.doc, labels=family.labels)
-            for labels, value in samples(self.look):
-                metric.add_metric(labels, value)
-            yield metric
+_ESCAPED: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 
 
-class _Plain(CollectorRegistry):
-    """A registry without the samples that say when the library began to count."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        super().__init__()
-        self._registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        for metric in self._registry.collect():
-            metric.samples = [sample for sample in metric.samples if not sample.name.endswith(INTERNAL)]
-            yield metric
+def _rendered(family: Family, samples: Samples) -> str:
+    return _head(family) + "".join(
+        _line(family.name, zip(family.labels, values, strict=True), number) for values, number in samples
+    )
 
 
-def _counter(family: Family, registry: CollectorRegistry) -> Counter:
-    return Counter(family.name, family.doc, family.labels, registry=registry)
+def _timed(family: Family, timings: Mapping[Labels, Timings]) -> str:
+    """Return a histogram: each bucket counts what those before it do, too."""
+    lines = [_head(family)]
+    for values, timing in timings.items():
+        labels = tuple(zip(family.labels, values, strict=True))
+        for bound, number in zip((*BUCKETS, "+Inf"), accumulate(timing.counts), strict=True):
+            lines.append(_line(f"{family.name}_bucket", (*labels, ("le", str(bound))), number))
+        lines.append(_line(f"{family.name}_count", labels, sum(timing.counts)))
+        lines.append(_line(f"{family.name}_sum", labels, timing.seconds))
+    return "".join(lines)
 
 
-def _histogram(family: Family, registry: CollectorRegistry) -> Histogram:
-    return Histogram(family.name, family.doc, family.labels, registry=registry, buckets=BUCKETS)
+def _head(family: Family) -> str:
+    return f"# HELP {family.name} {family.doc}\n# TYPE {family.name} {family.kind}\n"
+
+
+def _line(name: str, labels: Iterable[tuple[str, str]], number: float) -> str:
+    told = ",".join(f'{label}="{value.translate(_ESCAPED)}"' for label, value in sorted(labels))
+    return f"{name}{{{told}}} {float(number)}\n" if told else f"{name} {float(number)}\n"
+
+
+def _of_process() -> Iterator[tuple[Family, float]]:
+    """Yield what every exporter says of its process, as far as this system tells it."""
+    yield CPU_SECONDS, time.process_time()
+    yield MAX_FDS, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    with suppress(OSError):  # no Linux
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        booted = next(
+            line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime ")
+        )
+        yield START_TIME, float(booted.split()[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        yield VIRTUAL_MEMORY, int(fields[20])
+        yield RESIDENT_MEMORY, int(fields[21]) * resource.getpagesize()
+        yield OPEN_FDS, len(os.listdir("/proc/self/fd"))

@@ -1,14 +1,18 @@
 """What monitoring reads."""
 
 import re
+import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.admin.status import Counts, WriterStats
 from gateway.flow.journal_port import OperationState, Outcome
-from gateway.metrics import FAMILIES, Metrics
+from gateway.metrics import ATTEMPT_SECONDS, BUCKETS, FAMILIES, Metrics
 
 PULSE = WriterStats(None, 3, 10, 40)
 CENSUS = Counts({("cx", "dead"): 2, ("gone", "open"): 1}, {"cx": "2026"}, {"book": "2026"}, 7, 4096)
@@ -67,6 +71,29 @@ def test_what_the_flow_tells_is_counted() -> None:
     assert found["alerts_total", ("alert", "journal.unwritable"), ("target", "")] == 1
 
 
+@given(st.lists(st.floats(0, 100) | st.sampled_from(BUCKETS), min_size=1))
+def test_times_are_told_as_the_library_of_prometheus_tells_them(times) -> None:
+    metrics, registry = make(), CollectorRegistry()
+    family = ATTEMPT_SECONDS
+    theirs = Histogram(family.name, family.doc, family.labels, registry=registry, buckets=BUCKETS)
+
+    for seconds in times:
+        metrics.called("cx", "ok", seconds)
+        theirs.labels("cx").observe(seconds)
+
+    expected = [line for line in generate_latest(registry).decode().splitlines() if "_created" not in line]
+    said = metrics.render(PULSE, CENSUS).decode().splitlines()
+    assert [line for line in said if family.name in line] == expected
+
+
+def test_a_label_cannot_break_its_line() -> None:
+    metrics = make()
+
+    metrics.alerted('a"b\\c\nd', "")
+
+    assert read(metrics)["alerts_total", ("alert", 'a"b\\c\nd'), ("target", "")] == 1
+
+
 def test_every_target_has_every_standing_and_nobody_else_has() -> None:
     found = {key[1:]: value for key, value in read(make()).items() if key[0] == "operations"}
 
@@ -98,7 +125,13 @@ def test_a_journal_that_cannot_be_read_leaves_out_what_it_would_say() -> None:
 def test_the_process_and_its_release_are_there() -> None:
     text = make().render(PULSE, CENSUS).decode()
 
-    assert "process_resident_memory_bytes " in text
+    for name in ("cpu_seconds_total", "max_fds", "open_fds", "resident_memory_bytes", "virtual_memory_bytes"):
+        assert re.search(rf"^process_{name} \d", text, re.MULTILINE)
+    assert (
+        0
+        < time.time() - float(re.search(r"^process_start_time_seconds (.+)$", text, re.MULTILINE)[1])
+        < 86400
+    )
     assert re.search(r'^scim_gateway_build_info\{version="[^"]+"\} 1\.0$', text, re.MULTILINE)
     assert "_created" not in text
 

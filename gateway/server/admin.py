@@ -12,16 +12,13 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from aiohttp import web
 
 from gateway.admin import acts, operations
 from gateway.admin.acts import Erasures, Export, Pauses, Token, TokenJournal
-from gateway.admin.reconcile import Reconciliation
-from gateway.admin.resync import Resync
-from gateway.admin.runs import Lines, render_line
 from gateway.admin.status import Status
 from gateway.errors import GatewayError, InvalidValue, NotFound
 from gateway.flow.model import ChangeHandler, Services, Target
@@ -31,10 +28,10 @@ from gateway.server.auth import Credentials
 from gateway.server.response import Boundary, Handler
 from gateway.users import INVOKER, acting, name_of
 
-RUNS: Final[Mapping[str, type[Reconciliation] | type[Resync]]] = {
-    "reconcile": Reconciliation,  # its option: repair
-    "resync": Resync,  # its option: changed
-}
+if TYPE_CHECKING:
+    from gateway.admin.runs import Lines
+
+RUNS: Final = ("reconcile", "resync")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +42,16 @@ class Runs:
     changes: ChangeHandler
     targets: Mapping[str, Target]
 
-    def lines(self, run: str, target: str, *, option: bool) -> Lines:
-        """Return the lines of a run; nothing is done before the first is asked for."""
-        return RUNS[run](self.services, self.changes, self.targets[target], option).lines()
+    def lines(self, run: str, target: str, *, option: bool) -> "Lines":
+        """Return the lines of a run; nothing is done before the first is asked for.
+
+        Its option is to repair what differs, or to push only what has changed.
+        """
+        from gateway.admin.reconcile import Reconciliation  # a gateway may never be asked for one
+        from gateway.admin.resync import Resync
+
+        made = Reconciliation if run == "reconcile" else Resync
+        return made(self.services, self.changes, self.targets[target], option).lines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +211,9 @@ class Stopping(GatewayError):
     """The gateway ends before the run does."""
 
 
-async def _stream(response: web.StreamResponse, lines: Lines, is_stopping: Callable[[], bool]) -> None:
+async def _stream(response: web.StreamResponse, lines: "Lines", is_stopping: Callable[[], bool]) -> None:
+    from gateway.admin.runs import render_line
+
     try:
         async with aclosing(lines):
             async for line in lines:

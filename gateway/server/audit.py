@@ -24,7 +24,6 @@ from gateway.errors import (
 from gateway.flow.change_event import caller_fields
 from gateway.flow.model import Caller, Services
 from gateway.guide.data import ProviderKind, Subject
-from gateway.guide.page import guide
 from gateway.log import correlation_id, get_logger
 from gateway.server.auth import Authentication, Credential
 from gateway.server.refusals import RateLimited
@@ -221,6 +220,8 @@ class GuidePage:
         subject = self.subjects.get(request.match_info["target"])
         if subject is None:
             raise NotFound("no target of that name: the page is /guide/{target}")
+        from gateway.guide.page import guide  # for the few who read it
+
         return web.Response(
             text=guide(subject, _kind(request)), content_type="text/markdown", charset="utf-8"
         )

@@ -47,30 +47,28 @@ def authenticate(headers: Sequence[str], live: Mapping[bytes, Credential]) -> Cr
         raise InvalidSyntax("more than one Authorization header")
     if not headers:
         raise Unauthorized("no Authorization header: send the token that this gateway gave you")
-    for token in _tokens_in(headers[0]):
-        digest = hashlib.sha256(token).digest()
-        found = live.get(digest)
-        if found is not None and hmac.compare_digest(digest, found.digest):
-            return found
-    raise Unauthorized("the token is unknown, expired or revoked")
+    digest = hashlib.sha256(_token_in(headers[0])).digest()
+    found = live.get(digest)
+    if found is None or not hmac.compare_digest(digest, found.digest):
+        raise Unauthorized("the token is unknown, expired or revoked")
+    return found
 
 
-def _tokens_in(header: str) -> list[bytes]:
+def _token_in(header: str) -> bytes:
     """Return what may be the token: `token`, `Bearer token`, `bearer token`, or a Basic password."""
     text = header.strip().encode("utf-8", "surrogateescape")
     scheme, _, rest = text.partition(b" ")
-    read: Callable[[bytes], list[bytes]] = _FORMS.get(scheme.lower(), lambda _: [text])
-    return read(rest.strip()) if rest else [text]
+    kind = scheme.lower() if rest else b""
+    if kind == b"bearer":
+        return rest.strip()
+    return _password(rest.strip()) if kind == b"basic" else text
 
 
-def _basic(encoded: bytes) -> list[bytes]:
+def _password(encoded: bytes) -> bytes:
     try:
-        return [base64.b64decode(encoded, validate=True).partition(b":")[2]]
+        return base64.b64decode(encoded, validate=True).partition(b":")[2]
     except binascii.Error:
-        return []
-
-
-_FORMS: dict[bytes, Callable[[bytes], list[bytes]]] = {b"bearer": lambda token: [token], b"basic": _basic}
+        return b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,8 @@
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from aiohttp import StreamReader, web
@@ -34,8 +33,7 @@ SERVED: Final = frozenset({"Users", "Groups", "ServiceProviderConfig", "Resource
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """What a SCIM path points to."""
 
     target: str
@@ -46,9 +44,12 @@ class Endpoint:
     @property
     def route(self) -> str:
         """The path as logs may show it: a name we do not serve may be anything, even a person's."""
-        name = self.name if self.name in SERVED else "{name}"
-        named = f"/scim/{self.target}/v2/{name}" if self.name else f"/scim/{self.target}/v2"
-        return f"{named}{'/{id}' if self.id else ''}{f'/{SEARCH}' if self.is_search else ''}"
+        route = f"/scim/{self.target}/v2"
+        if self.name:
+            route += f"/{self.name}" if self.name in SERVED else "/{name}"
+        if self.id:
+            route += "/{id}"
+        return f"{route}/{SEARCH}" if self.is_search else route
 
 
 def parse_endpoint(raw_path: str) -> Endpoint:
@@ -57,17 +58,17 @@ def parse_endpoint(raw_path: str) -> Endpoint:
     Doubled and trailing slashes are forgiven. Raises NotFound. The path is taken apart before it is decoded,
     so an id may hold `%2F`.
     """
-    parts = [part for part in raw_path.partition("?")[0].split("/") if part]
+    parts = list(filter(None, raw_path.partition("?")[0].split("/")))
     if "%" in raw_path:
-        parts = [unquote(part) for part in parts]
-    if len(parts) not in (3, 4, 5) or parts[0] != "scim" or parts[2] != "v2":
+        parts = list(map(unquote, parts))
+    count = len(parts)
+    if not 3 <= count <= 5 or parts[0] != "scim" or parts[2] != "v2":
         raise NotFound("no such path: the base URL ends in /scim/{target}/v2")
-    if "\0" in "".join(parts):
+    if "%" in raw_path and "\0" in "".join(parts):
         raise NotFound("no such path: it contains a NUL character")
-    _, target, _, *steps = parts
-    if steps and steps[-1] == SEARCH and "".join(steps[:-1]) in SEARCHED:
-        return Endpoint(target, "".join(steps[:-1]), None, is_search=True)
-    return Endpoint(target, steps[0] if steps else "", steps[1] if len(steps) == 2 else None)
+    if parts[-1] == SEARCH and (searched := "".join(parts[3:-1])) in SEARCHED:
+        return Endpoint(parts[1], searched, None, is_search=True)
+    return Endpoint(parts[1], parts[3] if count > 3 else "", parts[4] if count > 4 else None)
 
 
 async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:

@@ -24,6 +24,7 @@ from gateway.scim.messages import Projection, error_body
 SCIM_JSON: Final = "application/scim+json"
 LONGEST_WAIT: Final = 3600  # seconds that a provider is told to stay away, whatever a target says
 BARE: Final = (204, 304)  # statuses without a body, and without its length
+PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 CORRELATION_ID: Final = "X-Correlation-Id"
 ANY_PATH: Final = "/{path}"  # the route of what is not known to be one of our paths
 
@@ -94,7 +95,7 @@ async def send(request: web.Request, answer: ResourceAnswer) -> Sent:
     }
     if is_alive is not (version >= HttpVersion11):  # what its version takes for granted
         headers["Connection"] = "keep-alive" if is_alive else "close"
-    line = f"HTTP/{version.major}.{version.minor} {status} {HTTPStatus(status).phrase}"
+    line = f"HTTP/{version.major}.{version.minor} {status} {PHRASES[status]}"
     await request.writer.write_headers(line, CIMultiDict(headers))
     await request.writer.write_eof(b"" if status in BARE or request.method == "HEAD" else body)
     return Sent(status, is_alive)

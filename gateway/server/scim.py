@@ -1,9 +1,8 @@
 """`/scim/{target}/v2/…`: every SCIM request of a provider."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
@@ -48,8 +47,7 @@ OPERATIONS: Final = {  # has an id in the path -> method -> operation
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ScimRequest:
+class ScimRequest(NamedTuple):
     """One SCIM request, once it is known who asks for what."""
 
     http: web.Request
@@ -61,7 +59,8 @@ class ScimRequest:
 
     def tags(self, header: str) -> tuple[str, ...]:
         """Return the versions that a header names."""
-        return parse_tags(", ".join(self.http.headers.getall(header, [])))
+        found = self.http.headers.getall(header, None)
+        return parse_tags(", ".join(found)) if found else ()
 
     def meant(self) -> tuple[str, ...]:
         """Return the versions that a change is meant for; who names none of any form means none there is."""
@@ -96,7 +95,7 @@ class ScimApi:
             summary.provider = credential.name
             endpoint = parse_endpoint(http.rel_url.raw_path)
             target = self._target(endpoint)
-            request = self._admitted(http, endpoint, target, credential)
+            request = self._admitted(http, summary, endpoint, target, credential)
             operation = _operation(http.method, endpoint)
         except GatewayError as error:
             _name(summary, http)
@@ -113,31 +112,29 @@ class ScimApi:
         return target
 
     def _admitted(
-        self, http: web.Request, endpoint: Endpoint, target: Target, credential: Credential
+        self, http: web.Request, summary: Summary, endpoint: Endpoint, target: Target, credential: Credential
     ) -> ScimRequest:
-        summary = http[SUMMARY]
         summary.route = endpoint.route
         if target.name not in credential.targets:
             raise Forbidden(f"this token of {credential.kind} {credential.name} does not open {target.name}")
         provider = self._providers[credential.name]
         summary.busy_status = target.busy_status or provider.busy_status
         caller = self._authentication.caller(http, credential, summary.busy_status)
-        return ScimRequest(
-            http, endpoint, target, provider, caller, parse_query(http.rel_url.raw_query_string)
-        )
+        query = parse_query(http.rel_url.raw_query_string)
+        return ScimRequest(http, endpoint, target, provider, caller, query)
 
-    async def _answered(self, request: ScimRequest, operation: str) -> web.StreamResponse:
+    def _answered(self, request: ScimRequest, operation: str) -> Awaitable[web.StreamResponse]:
         endpoint = request.endpoint
         kind = TYPES.get(endpoint.name)
         if operation == "search":
-            return await self._query(request, kind, parse_search(await read_search(request.http)))
+            return self._search(request, kind)
         if kind is None and endpoint.name:
-            return await self._discover(request)
+            return self._discover(request)
         if kind is None or operation == "query":
-            return await self._query(request, kind, request.query)
+            return self._query(request, kind, request.query)
         if operation == "get":
-            return await self._get(request, kind, endpoint.id or "")
-        return await self._change(request, kind, operation)
+            return self._get(request, kind, endpoint.id or "")
+        return self._change(request, kind, operation)
 
     async def _discover(self, request: ScimRequest) -> web.StreamResponse:
         if "filter" in request.query:  # RFC 7644 section 4: nobody shall believe that it was heeded
@@ -153,6 +150,9 @@ class ScimApi:
         if is_known(request.tags("If-None-Match"), document["meta"]["version"]):
             return await self._deliver(request, kind, not_modified(document), document["id"])
         return await self._deliver(request, kind, resource_answer(200, document, shown), document["id"])
+
+    async def _search(self, request: ScimRequest, kind: ResourceType | None) -> web.StreamResponse:
+        return await self._query(request, kind, parse_search(await read_search(request.http)))
 
     async def _query(
         self, request: ScimRequest, kind: ResourceType | None, query: Parameters

@@ -3,13 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from gateway.admin.alerts import CallObserver
 from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError, Throttled, Update
 from gateway.targets.transport import OpenTarget, TargetFinding
 
-P = ParamSpec("P")
 T = TypeVar("T")
 Answer = Coroutine[Any, Any, T]
 
@@ -88,8 +87,9 @@ class Gate:
         self._target = target
         self._name = name
         self._observer = observer or NoObserver()
-        self._limits = limits or Limits()
+        self._limits = limits
         self._clock = clock
+        self._call: Callable[..., Answer[Any]] = self._made if limits is None else self._made_in_turn
 
     def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Answer[Attributes | None]:
         return self._call(False, self._target.get, kind, id, members=members)
@@ -115,18 +115,23 @@ class Gate:
     def close(self) -> Answer[None]:
         return self._target.close()
 
-    async def _call(
-        self, alters: bool, call: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs
+    async def _made_in_turn(
+        self, alters: bool, call: Callable[..., Awaitable[T]], *args: Any, **named: Any
     ) -> T:
-        """Make a call in its turn, and say how it ended; raises Throttled, and Paused in a pause."""
+        """Make a call within the limits; raises Throttled, too."""
+        assert self._limits is not None
         async with self._limits:
-            if alters:
-                self._observer.admit(self._name)
-            begun = self._clock()
-            try:
-                answer = await call(*args, **named)
-            except TargetError as error:
-                self._observer.called(self._name, self._clock() - begun, error)
-                raise
-            self._observer.called(self._name, self._clock() - begun, None)
-            return answer
+            return await self._made(alters, call, *args, **named)
+
+    async def _made(self, alters: bool, call: Callable[..., Awaitable[T]], *args: Any, **named: Any) -> T:
+        """Make a call, and say how it ended; raises Paused in a pause."""
+        if alters:
+            self._observer.admit(self._name)
+        begun = self._clock()
+        try:
+            answer = await call(*args, **named)
+        except TargetError as error:
+            self._observer.called(self._name, self._clock() - begun, error)
+            raise
+        self._observer.called(self._name, self._clock() - begun, None)
+        return answer

@@ -1,5 +1,8 @@
 """Sends one call to a target over HTTP and reads the answer; one attempt, bounded in time and size."""
 
+import ssl
+from collections.abc import Mapping
+from functools import cache, partial
 from typing import Final
 
 import aiohttp
@@ -26,6 +29,14 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
+@cache
+def certificates() -> ssl.SSLContext:
+    """Return what trusts whom this system trusts; made where TLS is first spoken, as that takes 1 MiB."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(("http/1.1",))
+    return context
+
+
 class HttpTransport:
     """Reaches one HTTP target with its credentials."""
 
@@ -41,7 +52,6 @@ class HttpTransport:
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout * CONNECT_SHARE)
         self._max_bytes = max_bytes
         self._whom = whom
-        self._middlewares = (self._once,)
         self._headers = {"User-Agent": f"scim-gateway/{VERSION}"}
         self._headers |= dict([auth.header()]) if auth else {}
         secrets = auth.secrets() if auth else ()
@@ -54,10 +64,10 @@ class HttpTransport:
                 call.method,
                 URL(call.url, encoded=True),
                 data=call.body,
-                headers=self._headers_for(call),
                 timeout=self._timeout,
+                ssl=certificates() if call.url.startswith("https:") else True,
                 allow_redirects=False,
-                middlewares=self._middlewares,
+                middlewares=(partial(self._once, self._headers_for(call)),),
             ) as response:
                 return await self._reply(response)
         except TimeoutError as error:
@@ -68,7 +78,7 @@ class HttpTransport:
             raise Silent(f"the connection to {self._whom} broke before its answer was whole") from error
 
     def _headers_for(self, call: Call) -> dict[str, str]:
-        headers = self._headers | {"Accept": call.accepts}
+        headers = {**self._headers, "Accept": call.accepts}
         if call.body is not None:
             headers["Content-Type"] = call.sends
         if found := correlation_id.get():
@@ -98,9 +108,10 @@ class HttpTransport:
         return body
 
     async def _once(
-        self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+        self, headers: Mapping[str, str], request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         """Say at once what went wrong: aiohttp by itself would send a GET, PUT or DELETE a second time."""
+        request.headers.update(headers)  # before, aiohttp would go through them one by one, twice
         try:
             return await send(request)
         except aiohttp.ConnectionTimeoutError as error:

@@ -55,9 +55,11 @@ async def open_connector(name: str, address: TargetAddress, shared: Shared) -> O
     from gateway.targets.gate import Gate, Limits
 
     target = await CONNECTORS[name].open(address, shared)
-    if shared.observer is None and address.rate is None and address.concurrency is None:
+    limits = None
+    if address.rate is not None or address.concurrency is not None:
+        limits = Limits(address.rate, address.concurrency, patience=address.timeout)
+    if shared.observer is None and limits is None:
         return target
-    limits = Limits(address.rate, address.concurrency, patience=address.timeout)
     return Gate(target, address.name, shared.observer, limits)
 
 
@@ -89,9 +91,10 @@ async def _open_ldap(address: TargetAddress, shared: Shared) -> OpenTarget:
 
 def _transport(address: TargetAddress, session: "aiohttp.ClientSession") -> Transport:
     from gateway.targets.http import HttpTransport
-    from gateway.targets.oauth import OAuthTransport
 
     if isinstance(address.auth, OAuth2):
+        from gateway.targets.oauth import OAuthTransport
+
         return OAuthTransport(session, address.name, address.auth, address.timeout)
     auth = None if isinstance(address.auth, External) else address.auth
     return HttpTransport(session, auth, address.timeout)

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, Protocol
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
 
 from gateway.flow.target_port import Connector
 
@@ -33,10 +34,10 @@ class OpenTarget(Connector, Protocol):
 
 
 SCIM_JSON: Final = "application/scim+json"
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request: method, absolute URL already percent-encoded, and a body or nothing."""
 
     method: str
@@ -46,12 +47,11 @@ class Call:
     sends: str = SCIM_JSON  # the media type of the body
 
 
-@dataclass(frozen=True, slots=True)
-class HttpReply:
+class HttpReply(NamedTuple):
     """One answer, whatever its status; headers are found by names in lower case at least."""
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
     body: bytes = b""
 
 

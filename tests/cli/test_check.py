@@ -7,7 +7,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import structlog
 
 from gateway.journal.store import JournalLock
 
@@ -17,12 +16,6 @@ connector = "scim"
 url = "{url}"
 auth = {{ bearer = {{ file = "okta.token" }} }}
 """
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`serve`: a real process, what it prints, and how it ends."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.serve import announce
+from gateway.cli.serve import announce, without_certificates
 from gateway.journal.store import JournalLock
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
@@ -154,3 +155,15 @@ def test_a_name_that_is_no_address_ends_with_3(run, folder):
 
     assert ended.status == 3
     assert ended.err.startswith("cannot listen on no.such.host.invalid:0: ")
+
+
+@pytest.mark.parametrize("told", [None, "/etc/our-own.pem"])
+def test_where_the_certificates_are_is_as_it_was_once_aiohttp_is_there(monkeypatch, told):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    if told is not None:
+        monkeypatch.setenv("SSL_CERT_FILE", told)
+
+    with without_certificates():
+        assert os.environ["SSL_CERT_FILE"] == os.devnull
+
+    assert os.environ.get("SSL_CERT_FILE") == told

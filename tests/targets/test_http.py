@@ -3,10 +3,14 @@
 import asyncio
 import gzip
 import os
+import shutil
 import socket
+import ssl
+import subprocess
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -17,7 +21,7 @@ from gateway import __version__
 from gateway.address import Auth, Basic, Bearer, Header, Secret
 from gateway.flow.target_port import Nonsense, Silent, TargetError, Unreachable
 from gateway.log import correlation_id
-from gateway.targets.http import HttpTransport
+from gateway.targets.http import HttpTransport, certificates
 from gateway.targets.transport import Call, HttpReply
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -281,6 +285,38 @@ async def test_a_target_that_speaks_no_tls_is_sent_nothing(serve, session):
         await HttpTransport(session).send(call)
 
     assert service.asked == []
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Iterator[Path]:
+    """Make a certificate that signs itself; what is trusted is looked up anew."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command.split(), *names], cwd=tmp_path, check=True, capture_output=True)
+    certificates.cache_clear()
+    yield tmp_path / "cert.pem"
+    certificates.cache_clear()
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_over_tls_only_whom_this_system_trusts_is_sent_something(
+    certificate, session, monkeypatch, is_trusted: bool
+):
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    service, context = Service(answer()), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    await service.server.start_server(ssl=context)
+    call = Call("GET", service.call().url.replace("http:", "https:"))
+
+    answered = await asyncio.gather(HttpTransport(session).send(call), return_exceptions=True)
+
+    await service.server.close()
+    assert [reply.status for reply in answered if isinstance(reply, HttpReply)] == [200] * is_trusted
+    assert len(service.asked) == is_trusted
+    assert is_trusted or isinstance(answered[0], Unreachable)
 
 
 @pytest.mark.skipif(os.uname().sysname != "Linux", reason="only Linux drops what a full backlog cannot take")

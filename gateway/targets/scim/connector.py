@@ -115,8 +115,10 @@ class ScimConnector:
 
     async def _changed(self, kind: ResourceType, id: str, update: Update, patch: Patch) -> Attributes | None:
         """Change an entry in as many calls as that takes; each may be repeated."""
+        if patch is Patch.NONE:
+            return await self._replaced(kind, id, update)
         messages = patch_messages(update, single=patch is Patch.SINGLE)
-        if patch is Patch.NONE or (kind is ResourceType.USER and not messages):
+        if kind is ResourceType.USER and not messages:
             return await self._replaced(kind, id, update)
         answer = None
         for operations in messages:

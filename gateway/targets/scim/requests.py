@@ -17,6 +17,7 @@ from gateway.targets.transport import Call
 T = TypeVar("T")
 
 COLLECTIONS: Final[Mapping[ResourceType, str]] = {ResourceType.USER: "Users", ResourceType.GROUP: "Groups"}
+PLAIN: Final = re.compile(r"[A-Za-z0-9_~-]+")  # of ids: what a URL holds as it is (RFC 3986 section 2.3)
 DOTS: Final = {".": "%2E", "..": "%2E%2E"}  # quote() leaves them, and a URL parser would walk them
 WITHOUT_MEMBERS: Final = "excludedAttributes=members"
 MEMBERS_AT_ONCE: Final = 100  # of one PATCH: as Okta sends them, and what the narrowest services take
@@ -68,7 +69,8 @@ class Endpoints:
     def _entry(self, kind: ResourceType, id: str) -> str:
         if not id:  # would name the whole collection
             raise Missing("an entry without an id does not exist")
-        return f"{self._collections[kind]}/{DOTS.get(id) or _percent(id)}"
+        written = id if PLAIN.fullmatch(id) else DOTS.get(id) or _percent(id)
+        return f"{self._collections[kind]}/{written}"
 
 
 def _percent(text: str) -> str:
@@ -166,9 +168,9 @@ def _operation(path: str, before: Any, after: Any) -> Attributes:
 
 def _changes(present: Attributes, wanted: Attributes) -> Iterator[tuple[str, Any, Any]]:
     for name in dict.fromkeys((*present, *wanted)):
-        before, after = _value(present.get(name)), _value(wanted.get(name))
-        if before != after:
-            yield name, before, after
+        before, after = present.get(name), wanted.get(name)
+        if before != after and (_value(before), _value(after)) != (None, None):
+            yield name, _value(before), _value(after)
 
 
 def _value(value: Any) -> Any:
