@@ -1,14 +1,13 @@
 """Servers that users have, as real processes."""
 
 import os
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 
 import hypothesis
 import pytest
+import structlog
 
-from gateway.log import get_logger
 from tests.support.foreign import TOKEN, scim2_servers
 
 hypothesis.settings.register_profile("gateway", deadline=None)  # a busy machine is no fault
@@ -24,10 +23,21 @@ def _readable_without_python_ldap() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_logger_keeps_its_first_settings() -> Iterator[None]:
+    """A logger that keeps those of an earlier test would not be heard by a later one."""
+    configure = structlog.configure
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            structlog, "configure", lambda **how: configure(**how | {"cache_logger_on_first_use": False})
+        )
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _log_as_it_was() -> Iterator[None]:
     yield
-    get_logger().set_up(sys.stderr, "info")
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

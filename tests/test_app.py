@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from gateway import app, build
 from gateway.admin.acts import Token, issue_token
@@ -24,7 +25,6 @@ from gateway.settings import load_settings
 from gateway.settings.compiled import mapping_of
 from gateway.targets.registry import CONNECTORS
 from tests.support.authority import token_authority
-from tests.support.logs import capture_logs
 from tests.support.served import CONFIG, OTHER, PHONEBOOK, Scripted, Serve, gateways, scripted_target, written
 from tests.support.waiting import until
 

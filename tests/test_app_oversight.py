@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from gateway.app import watch_journal
 from gateway.flow.services import Alert
 from tests.support.house import make_house
-from tests.support.logs import capture_logs
 from tests.support.served import ANN, CONFIG, OTHER, USERS, Scripted, Serve, gateways, scripted_target
 from tests.support.waiting import until
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
-from gateway.log import LIBRARIES, correlation_id, get_logger, set_up_logging
+from gateway.log import LIBRARIES, correlation_id, set_up_logging
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def lines(stream: StringIO) -> list[dict[str, Any]]:
 
 def test_a_line_is_a_json_object_with_the_correlation_id(stream):
     token = correlation_id.set("c-1")
-    get_logger().info("thing.happened", n=1)
+    structlog.get_logger().info("thing.happened", n=1)
     correlation_id.reset(token)
 
     (line,) = lines(stream)
@@ -48,7 +49,7 @@ def test_a_line_is_a_json_object_with_the_correlation_id(stream):
     ],
 )
 def test_whatever_a_line_holds_it_is_json(stream, value: object, shown: object):
-    get_logger().info("thing.happened", value=value)
+    structlog.get_logger().info("thing.happened", value=value)
 
     assert lines(stream)[0]["value"] == shown
 
@@ -57,7 +58,7 @@ def test_a_line_is_utf_8_in_any_locale():
     stream = TextIOWrapper(BytesIO(), encoding="latin-1")
     set_up_logging(stream)
 
-    get_logger().info("thing.happened", value="Jürgen")
+    structlog.get_logger().info("thing.happened", value="Jürgen")
 
     assert json.loads(stream.buffer.getvalue())["value"] == "Jürgen"
 

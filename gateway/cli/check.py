@@ -54,7 +54,7 @@ def _asked(settings: "Settings") -> Iterator[Row]:
 
     from gateway.log import set_up_logging
 
-    set_up_logging(sys.stderr, "error")  # what is the matter is said on standard output
+    set_up_logging(sys.stderr, "ERROR")  # what is the matter is said on standard output
     with asyncio.Runner() as runner:
         for target in settings.targets.values():
             yield runner.run(_ask(settings, target))

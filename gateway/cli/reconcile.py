@@ -141,7 +141,7 @@ def _locally(request: RunRequest) -> Iterator[Line]:
     """Run it in this process, a line at a time."""
     from gateway.log import set_up_logging
 
-    set_up_logging(sys.stderr, "error")
+    set_up_logging(sys.stderr, "ERROR")
     with asyncio.Runner() as runner:
         lines = _opened(request)
         try:

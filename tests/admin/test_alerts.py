@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway import flow
 from gateway.admin.alerts import MOST, Alarms, Undelivered
@@ -16,7 +17,6 @@ from gateway.errors import JournalUnavailable
 from gateway.flow.services import ALERTS, Alert, Unmetered
 from gateway.log import correlation_id
 from tests.support.house import House
-from tests.support.logs import capture_logs
 
 DENIED = Alert("target.denied", "phonebook", "it does not", in_trail=False)
 DEAD = Alert("operation.dead", "phonebook", "tried ten times")

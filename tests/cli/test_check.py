@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import structlog
 
 from gateway.journal.store import JournalLock
 
@@ -16,6 +17,12 @@ connector = "scim"
 url = "{url}"
 auth = {{ bearer = {{ file = "okta.token" }} }}
 """
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.app import Gateway, open_gateway, serving
 from gateway.audit.chain import stamp
@@ -31,7 +32,6 @@ from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import JournalLock
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
-from tests.support.logs import capture_logs
 
 USER = ResourceType.USER
 OPENED = datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC)

@@ -9,22 +9,27 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from gateway.app import open_gateway
 from gateway.flow.model import Caller, Change
 from gateway.flow.target_port import ResourceType
 from gateway.journal.store import JournalLock
-from gateway.log import set_up_logging
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = ("ann", "bob", "eve")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
 
 
 async def _create(config: Path) -> None:
@@ -45,7 +50,7 @@ async def _create(config: Path) -> None:
 def people(folder: Path) -> Path:
     """The phonebook's file, with three people in it."""
     (folder / "var").mkdir(mode=0o700)
-    set_up_logging(StringIO())
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     asyncio.run(_create(folder / "config.toml"))
     return folder / "var" / "phonebook.db"
 

@@ -54,14 +54,14 @@ def superfluous(modules, unwanted):
         pytest.param(
             ["--help"],
             0,
-            [*SERVER, *JOURNAL, "gateway.settings", "phonenumbers", "pydantic", "rich"],
+            [*SERVER, *JOURNAL, "gateway.settings", "phonenumbers", "pydantic", "rich", "structlog"],
             id="--help",
         ),
-        pytest.param(["check"], 0, [*SERVER, *JOURNAL, "asyncio", "rich"], id="check"),
+        pytest.param(["check"], 0, [*SERVER, *JOURNAL, "asyncio", "rich", "structlog"], id="check"),
         pytest.param(
             ["explain", "phonebook", "person.json"],
             0,
-            [*SERVER, *JOURNAL, "asyncio", "rich"],
+            [*SERVER, *JOURNAL, "asyncio", "rich", "structlog"],
             id="explain",
         ),
         pytest.param(["status"], 1, [*SERVER, "gateway.flow.change", "gateway.admin.alerts"], id="status"),

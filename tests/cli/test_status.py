@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.admin.status import JournalState, Status, TargetState
 from gateway.app import Gateway, open_gateway, serving
@@ -15,7 +16,6 @@ from gateway.flow.target_port import Query, ResourceType
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 from gateway.version import VERSION
-from tests.support.logs import capture_logs
 
 NOTHING = {"open": 0, "doubt": 0, "pending": 0, "held": 0, "dead": 0}
 TARGETS = ["phonebook", "cx"]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.app import Gateway, open_gateway, serving
 from gateway.journal.store import JournalLock
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
-from tests.support.logs import capture_logs
 
 
 def paused(run: Any) -> dict[str, Any]:

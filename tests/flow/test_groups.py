@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.errors import Busy, NotFound, Uniqueness
 from gateway.flow.change import Changes
@@ -14,7 +15,6 @@ from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Attributes, Broken, ResourceType, Silent, Throttled, Update
 from gateway.scim.grammar import parse_filter
 from tests.support.house import GROUP, FakeTarget, House, make_house
-from tests.support.logs import capture_logs
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.errors import Busy, NotFound, Uniqueness
 from gateway.flow.journal_port import Intent, Key, OperationState, State, Transition
@@ -22,7 +23,6 @@ from gateway.flow.target_port import (
 )
 from gateway.log import correlation_id
 from tests.support.house import FakeTarget, House
-from tests.support.logs import capture_logs
 
 USER = ResourceType.USER
 ANN: Attributes = {"userName": "ann@example.com", "externalId": "00u1", "title": "Agent"}

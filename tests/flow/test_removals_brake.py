@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.admin.operations import drop_operation, release_removals
 from gateway.errors import Busy
@@ -17,7 +18,6 @@ from gateway.flow.recovery import Recovery
 from gateway.flow.services import EntryCache
 from gateway.flow.target_port import ResourceType
 from tests.support.house import House
-from tests.support.logs import capture_logs
 
 LIMIT = (2, 3600.0)
 LEAVE = {"Operations": [{"op": "replace", "value": {"active": False}}]}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.address import OAuth2, Secret, TargetAddress
 from gateway.flow.target_port import Denied, Query, ResourceType, TargetError, Throttled, Unreachable
@@ -11,7 +12,6 @@ from gateway.targets.oauth import OAuthTransport
 from gateway.targets.registry import open_connector
 from gateway.targets.transport import Call
 from tests.support.authority import SECRET, Authority, Fault, refusing, token_authority
-from tests.support.logs import capture_logs
 
 FIRST, SECOND = "Bearer canary-token-1", "Bearer canary-token-2"
 WHO = "Basic bWU6Y2FuYXJ5K3MzY3JldCUyRiVDMyVBNA=="  # me:canary+s3cret%2F%C3%A4

@@ -3,14 +3,13 @@
 import asyncio
 import json
 import re
-from io import StringIO
 from pathlib import Path
 
 import ldap
 import pytest
+import structlog
 
 from gateway.cli import main
-from gateway.log import set_up_logging
 from tests.support.ldap_scene import USERS, Scene, person, scenes
 
 PEOPLE = ("ann", "bob", "eve", "fay", "gus")
@@ -49,7 +48,7 @@ async def _people(server, folder: Path) -> Scene:
 
 @pytest.fixture
 def place(slapd_server, tmp_path, capsys, monkeypatch) -> Place:
-    set_up_logging(StringIO())
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     monkeypatch.chdir(tmp_path)
     return Place(asyncio.run(_people(slapd_server, tmp_path)), capsys)
 

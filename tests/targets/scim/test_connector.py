@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.flow.target_port import (
     Broken,
@@ -31,7 +32,6 @@ from gateway.targets.scim.connector import ScimConnector
 from gateway.targets.scim.discovered import ASK_AGAIN
 from gateway.targets.transport import Call, HttpReply
 from tests.support.lesser import Lesser, Paging
-from tests.support.logs import capture_logs
 from tests.support.scim_target import scim_target
 
 USER = ResourceType.USER
