@@ -41,7 +41,7 @@ LIBRARIES: Final = ("asyncio", "aiohttp")  # whose own log is heard
 def set_up_logging(stream: TextIO = sys.stderr, level: str = "INFO") -> None:
     """Send every log line of this process to `stream` as one JSON object, those of libraries too."""
     structlog.configure(
-        processors=[_complete, _render],
+        processors=[_line],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=True,
@@ -50,16 +50,12 @@ def set_up_logging(stream: TextIO = sys.stderr, level: str = "INFO") -> None:
         logging.getLogger(name).handlers = [_Heard(logging.WARNING)]
 
 
-def _complete(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Add level, correlation id and time."""
+def _line(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
+    """Return an event as a line, with level, correlation id and time."""
     event["level"] = method
     if found := correlation_id.get():
         event.setdefault("correlation_id", found)
     event["time"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    return event
-
-
-def _render(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
     try:
         return orjson.dumps(event, default=repr, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # such as half of a surrogate pair, or a number of more than 64 bits

@@ -1,20 +1,18 @@
 """What monitoring reads: numbers in Prometheus' text format. Labels are names of the configuration only."""
 
-import os
-import resource
-import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from gateway.admin.status import Counts, WriterStats
 from gateway.flow.journal_port import OperationState, Outcome
 from gateway.version import VERSION
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
@@ -154,17 +152,6 @@ LOOKED_UP: Final[Mapping[Family, Callable[[Look], Samples]]] = {
 }
 FAMILIES: Final = (*COUNTED, *LOOKED_UP)
 
-CPU_SECONDS: Final = Family(
-    "process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds."
-)
-MAX_FDS: Final = Family("process_max_fds", "gauge", "Maximum number of open file descriptors.")
-OPEN_FDS: Final = Family("process_open_fds", "gauge", "Number of open file descriptors.")
-START_TIME: Final = Family(
-    "process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds."
-)
-VIRTUAL_MEMORY: Final = Family("process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.")
-RESIDENT_MEMORY: Final = Family("process_resident_memory_bytes", "gauge", "Resident memory size in bytes.")
-
 
 class Timings:
     """How many took how long, by the bucket each falls into; the last is for what takes longer than any."""
@@ -218,61 +205,49 @@ class Metrics:
 
     def render(self, writer_stats: WriterStats, counts: Counts | None) -> bytes:
         """Return everything in Prometheus' text format; `counts` None leaves out what it would say."""
+        from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+
+        registry = CollectorRegistry()
         look = Look(sorted(self._targets), writer_stats, counts)
+        registry.register(_Collected(lambda: self._families(look)))
+        ProcessCollector(registry=registry)
+        return generate_latest(registry)
+
+    def _families(self, look: Look) -> Iterator["Metric"]:
         requests = (((*who, str(status)), n) for (*who, status), n in self._requests.items())
-        texts = (
-            _rendered(REQUESTS, requests),
-            _timed(REQUEST_SECONDS, self._request_seconds),
-            _rendered(ATTEMPTS, self._attempts.items()),
-            _timed(ATTEMPT_SECONDS, self._attempt_seconds),
-            _rendered(CHANGES, self._changes.items()),
-            _rendered(ALERTS, self._alerts.items()),
-            *(_rendered(family, samples(look)) for family, samples in LOOKED_UP.items()),
-            *(_rendered(family, [((), number)]) for family, number in _of_process()),
-        )
-        return "".join(texts).encode()
+        yield _counted(REQUESTS, requests)
+        yield _timed(REQUEST_SECONDS, self._request_seconds)
+        yield _counted(ATTEMPTS, self._attempts.items())
+        yield _timed(ATTEMPT_SECONDS, self._attempt_seconds)
+        yield _counted(CHANGES, self._changes.items())
+        yield _counted(ALERTS, self._alerts.items())
+        for family, samples in LOOKED_UP.items():
+            yield _counted(family, samples(look))
 
 
-_ESCAPED: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
+class _Collected(NamedTuple):
+    """What a registry of the library asks for its metrics."""
+
+    collect: Callable[[], Iterator["Metric"]]
 
 
-def _rendered(family: Family, samples: Samples) -> str:
-    return _head(family) + "".join(
-        _line(family.name, zip(family.labels, values, strict=True), number) for values, number in samples
-    )
+def _counted(family: Family, samples: Samples) -> "Metric":
+    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+    kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    metric = kind(family.name, family.doc, labels=family.labels)
+    for labels, number in samples:
+        metric.add_metric(labels, number)
+    return metric
 
 
-def _timed(family: Family, timings: Mapping[Labels, Timings]) -> str:
+def _timed(family: Family, timings: Mapping[Labels, Timings]) -> "Metric":
     """Return a histogram: each bucket counts what those before it do, too."""
-    lines = [_head(family)]
-    for values, timing in timings.items():
-        labels = tuple(zip(family.labels, values, strict=True))
-        for bound, number in zip((*BUCKETS, "+Inf"), accumulate(timing.counts), strict=True):
-            lines.append(_line(f"{family.name}_bucket", (*labels, ("le", str(bound))), number))
-        lines.append(_line(f"{family.name}_count", labels, sum(timing.counts)))
-        lines.append(_line(f"{family.name}_sum", labels, timing.seconds))
-    return "".join(lines)
+    from prometheus_client.metrics_core import HistogramMetricFamily
 
-
-def _head(family: Family) -> str:
-    return f"# HELP {family.name} {family.doc}\n# TYPE {family.name} {family.kind}\n"
-
-
-def _line(name: str, labels: Iterable[tuple[str, str]], number: float) -> str:
-    told = ",".join(f'{label}="{value.translate(_ESCAPED)}"' for label, value in sorted(labels))
-    return f"{name}{{{told}}} {float(number)}\n" if told else f"{name} {float(number)}\n"
-
-
-def _of_process() -> Iterator[tuple[Family, float]]:
-    """Yield what every exporter says of its process, as far as this system tells it."""
-    yield CPU_SECONDS, time.process_time()
-    yield MAX_FDS, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    with suppress(OSError):  # no Linux
-        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        booted = next(
-            line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime ")
-        )
-        yield START_TIME, float(booted.split()[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        yield VIRTUAL_MEMORY, int(fields[20])
-        yield RESIDENT_MEMORY, int(fields[21]) * resource.getpagesize()
-        yield OPEN_FDS, len(os.listdir("/proc/self/fd"))
+    metric = HistogramMetricFamily(family.name, family.doc, labels=family.labels)
+    for labels, timing in timings.items():
+        bounds = (*map(str, BUCKETS), "+Inf")
+        buckets = [(bound, float(n)) for bound, n in zip(bounds, accumulate(timing.counts), strict=True)]
+        metric.add_metric(labels, buckets, timing.seconds)
+    return metric

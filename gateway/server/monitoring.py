@@ -1,6 +1,8 @@
 """`/healthz`, `/readyz` and `/metrics`, for probes and scrapers, without details of people."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
 
 from aiohttp import web
 
@@ -57,5 +59,6 @@ class MetricsPage:
             counts = await self._counts()
         except JournalUnavailable:
             counts = None
+        await asyncio.to_thread(import_module, "prometheus_client")  # the first time that takes a while
         body = self._metrics.render(self._writer_stats(), counts)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
