@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
+from operator import ne
 from typing import Any, Final, NamedTuple
 
 from gateway.scim.names import key_of
@@ -108,10 +110,9 @@ def _compare_objects(
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Yield each name whose values differ, with both."""
-    for name in dict.fromkeys((*before, *after)):
-        old, new = before.get(name), after.get(name)
-        if old != new:
-            yield name, old, new
+    names = {**before, **after}
+    for name in compress(names, map(ne, map(before.get, names), map(after.get, names))):
+        yield name, before.get(name), after.get(name)
 
 
 def _compare_values(steps: tuple[Step, ...], old: Any, new: Any) -> Iterator[Difference]:
@@ -139,7 +140,10 @@ def _compare_elements(
 def key_of_elements(*lists: Any) -> str | None:
     """Return the sub-attribute that names the elements of all these lists, or None where none does."""
     for name in ("type", "value"):
-        if all(_is_named_by(name, elements) for elements in lists):
+        for elements in lists:
+            if not _is_named_by(name, elements):
+                break
+        else:
             return name
     return None
 
@@ -152,7 +156,7 @@ def _is_named_by(name: str, elements: Any) -> bool:
         key = element.get(name) if isinstance(element, dict) else None
         if not isinstance(key, str):
             return False
-        keys.add(_folded(key))
+        keys.add(key.casefold())
     return len(keys) == len(elements)
 
 

@@ -18,6 +18,7 @@ from gateway.scim.names import (
     get,
     is_urn,
     key_of,
+    qualified_names,
     resource,
 )
 
@@ -63,7 +64,7 @@ def resolved(document: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
     Raises InvalidSyntax where an attribute is then there twice.
     """
-    if not any(":" in name for name in document):
+    if not qualified_names(document):
         return document
     result: dict[str, Any] = {}
     for name, value in document.items():
@@ -222,24 +223,35 @@ def replacement(view: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, A
 
     Absent externalId, members and active are unchanged; null, "" and [] clear the first two.
     """
-    wanted = {name: value for name, value in without_read_only(body).items() if value not in EMPTY}
+    wanted = without_read_only(body)
+    if not all(wanted.values()):
+        wanted = {name: value for name, value in wanted.items() if value not in EMPTY}
     for name in _KEPT:
         present = get(view, name)
-        cleared = name in ABSENT_IS_UNCHANGED and key_of(body, name) is not None
-        if present is not None and not cleared and key_of(wanted, name) is None:
+        if present is None or key_of(wanted, name) is not None:
+            continue
+        if name not in ABSENT_IS_UNCHANGED or key_of(body, name) is None:
             wanted[name] = present
     return wanted
 
 
 def without_read_only(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document without id, meta and groups."""
-    return {name: value for name, value in document.items() if name.casefold() not in READ_ONLY}
+    left = dict(document)
+    for name in READ_ONLY:
+        left.pop(name, None)
+    if READ_ONLY.isdisjoint(map(str.casefold, left)):
+        return left
+    return {name: value for name, value in left.items() if name.casefold() not in READ_ONLY}
 
 
 def take_password(document: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     """Return the document without a password in any spelling, and the password where it is text."""
-    left = {name: value for name, value in document.items() if name.casefold() != "password"}
-    password = get(document, "password") if len(left) != len(document) else None
+    left = dict(document)
+    password = left.pop("password", None)
+    if "password" in map(str.casefold, left):
+        password = get(document, "password")
+        left = {name: value for name, value in left.items() if name.casefold() != "password"}
     return left, password if isinstance(password, str) and password else None
 
 
@@ -260,4 +272,5 @@ def is_active(document: Mapping[str, Any]) -> bool:
 def schemas_of(document: Mapping[str, Any], kind: str = "User") -> list[str]:
     """Return the `schemas` a document needs: the core's, then the extensions it holds, in its order."""
     core = CORE_URNS[kind]
-    return [core, *(key for key in document if ":" in key and is_urn(key) and key != core and document[key])]
+    named = qualified_names(document)
+    return [core, *[name for name in named if name != core and is_urn(name) and document[name]]]

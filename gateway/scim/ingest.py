@@ -17,7 +17,16 @@ from gateway.scim.documents import (
 )
 from gateway.scim.jsontext import MAX_DEPTH, MAX_NAMES, load, may_hide, parse_json
 from gateway.scim.members import Added, Edit, Emptied
-from gateway.scim.names import CORE_URNS, ENTERPRISE_USER, NAMES, RESOURCES, UNKNOWN, Attribute, key_of
+from gateway.scim.names import (
+    CORE_URNS,
+    ENTERPRISE_USER,
+    NAMES,
+    RESOURCES,
+    UNKNOWN,
+    Attribute,
+    key_of,
+    qualified_names,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ def _read(body: bytes, kind: str, dialect: Dialect) -> tuple[Mapping[str, Any], 
 
 def _has_qualified_names(sent: Mapping[str, Any], kind: str, dialect: Dialect) -> bool:
     """Say whether a name stands for a place elsewhere (RFC 7643 section 3.1.1), or may."""
-    urns = [name for name in sent if ":" in name]
+    urns = qualified_names(sent)
     if not urns or (urns == [ENTERPRISE_USER] and type(sent[ENTERPRISE_USER]) is dict):
         return False
     ours = (CORE_URNS[kind].casefold(), ENTERPRISE_USER.casefold(), *dialect.urns.get(kind, ()))
@@ -99,20 +108,36 @@ class _Walk:
         self.names += size
         if (depth >= MAX_DEPTH or size > MAX_NAMES) and self._is_too_deep(depth):
             return {}
-        exact, kept, has_strays = known.exact, {}, False
+        exact = known.exact
+        if not known.names.issuperset(sent):
+            strays = set(sent).difference(exact)
+            folded = set(map(str.casefold, strays))
+            if not folded.isdisjoint(known.folded):
+                return self._respelled(sent, known, depth)
+            if len(folded) != len(strays):
+                self.is_doubtful = True
+        kept = dict(sent)
         for name, value in sent.items():
-            own = exact.get(name)
-            if own is None:
-                has_strays = True
-                own = known.folded.get(name.casefold(), _UNKNOWN)
             kind = type(value)
-            if kind is bool or (kind is str and not own.reads_text):
-                if value != "":
-                    kept[own.name or name] = value
-            elif (found := own.read(self, value, own, depth)) is not None:
-                kept[own.name or name] = found
-        if has_strays and size > 1 and len(set(map(str.casefold, sent))) != size:
+            if kind is str and value and name not in known.odd:
+                continue
+            if kind is not bool:
+                own = exact.get(name, _UNKNOWN)
+                if (found := own.read(self, value, own, depth)) is None:
+                    del kept[name]
+                else:
+                    kept[name] = found
+        return kept
+
+    def _respelled(self, sent: Mapping[str, Any], known: "_Node", depth: int) -> dict[str, Any]:
+        """Return an object of which a name is spelled in another way than the standard's."""
+        if len(set(map(str.casefold, sent))) != len(sent):
             self.is_doubtful = True
+        kept = {}
+        for name, value in sent.items():
+            own = known.folded.get(name.casefold(), _UNKNOWN)
+            if (found := own.read(self, value, own, depth)) is not None:
+                kept[own.name or name] = found
         return kept
 
     def value(self, sent: Any, known: "_Node", depth: int) -> Any:
@@ -121,23 +146,33 @@ class _Walk:
         if kind is dict:
             return self.object(sent, known, depth + 1) or None
         if kind is list:
-            return self._elements(sent, known, depth + 1) or None
+            return self.many(sent, known, depth)
         if kind is float and abs(sent) >= _LARGE:
             self.is_doubtful = True
         return None if sent == "" else sent
 
-    def _elements(self, sent: list[Any], known: "_Node", depth: int) -> list[Any]:
+    def many(self, sent: Any, known: "_Node", depth: int) -> Any:
+        """Return a list as the standard has it; one object stands for a list of it."""
+        if type(sent) is dict:
+            sent = [sent]
+        elif type(sent) is not list:
+            return self.value(sent, known, depth)
+        depth += 1
         if depth >= MAX_DEPTH and self._is_too_deep(depth):
-            return []
+            return None
         kept = []
         for item in sent:
-            if type(item) is dict:
+            kind = type(item)
+            if kind is dict:
                 found = self.object(item, known, depth + 1)
                 if found and (len(found) == len(item) or not is_emptied(item, found)):
                     kept.append(found)
+            elif kind is str:
+                if item:
+                    kept.append(item)
             elif (other := self.value(item, known, depth)) is not None:
                 kept.append(other)
-        return kept
+        return kept or None
 
     def _is_too_deep(self, depth: int) -> bool:
         """Doubt the text, and say whether to turn back: forgiving may put one list around an object."""
@@ -150,10 +185,6 @@ _LARGE: Final = 2.0**63  # what was a whole number in the text may have become a
 
 def _boolean(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
     return walk.value(truth(sent), known, depth)
-
-
-def _many(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
-    return walk.value([sent] if type(sent) is dict else sent, known, depth)
 
 
 def _manager(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
@@ -173,20 +204,21 @@ class _Node:
 
     name: str  # as the standard spells it; "" where it has none
     read: _Read
-    reads_text: bool  # text may stand for something else
     exact: Mapping[str, "_Node"]
     folded: Mapping[str, "_Node"]
+    names: frozenset[str]  # of the sub-attributes, exact
+    odd: frozenset[str]  # those of which text may stand for something else
 
 
 def _node(known: Attribute, *, forgives: bool) -> _Node:
     subs = [_node(sub, forgives=forgives) for sub in known.sub.values()]
-    read = _reader(known) if forgives else _Walk.value
     return _Node(
         known.name,
-        read,
-        reads_text=read in (_boolean, _manager),
+        _reader(known) if forgives else _Walk.value,
         exact={sub.name: sub for sub in subs},
         folded={sub.name.casefold(): sub for sub in subs},
+        names=frozenset(sub.name for sub in subs),
+        odd=frozenset(sub.name for sub in subs if sub.read in (_boolean, _manager)),
     )
 
 
@@ -195,7 +227,7 @@ def _reader(known: Attribute) -> _Read:
         return _boolean
     if known.name == "manager":
         return _manager
-    return _many if known.multi_valued else _Walk.value
+    return _Walk.many if known.multi_valued else _Walk.value
 
 
 _UNKNOWN: Final = _node(UNKNOWN, forgives=False)

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import compress, repeat
+from operator import contains
 from typing import Any, Final
 
 EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})  # each is the same as absent (RFC 7643 section 2.5)
@@ -123,13 +125,20 @@ def key_of(document: Mapping[str, Any], name: str) -> str | None:
     if name in document:
         return name
     folded = name.casefold()
-    return next((key for key in document if key.casefold() == folded), None)
+    if folded not in map(str.casefold, document):  # as most are that are asked for in vain
+        return None
+    return next(key for key in document if key.casefold() == folded)
 
 
 def get(document: Mapping[str, Any], name: str) -> Any:
     """Return the value of a name in any case, or None."""
-    key = key_of(document, name)
+    key = name if name in document else key_of(document, name)
     return None if key is None else document[key]
+
+
+def qualified_names(document: Mapping[str, Any]) -> list[str]:
+    """Return the names that hold a colon, in order: URNs, and what begins with one."""
+    return list(compress(document, map(contains, document, repeat(":"))))
 
 
 def resource(kind: str) -> Attribute:
