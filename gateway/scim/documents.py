@@ -18,8 +18,8 @@ from gateway.scim.names import (
     get,
     is_urn,
     key_of,
-    qualified_names,
     resource,
+    strays,
 )
 
 BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "false": False}
@@ -64,7 +64,7 @@ def resolved(document: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
     Raises InvalidSyntax where an attribute is then there twice.
     """
-    if not qualified_names(document):
+    if not any(":" in name for name in document):
         return document
     result: dict[str, Any] = {}
     for name, value in document.items():
@@ -141,15 +141,17 @@ def check(document: Mapping[str, Any], kind: str, names: Collection[str] | None 
     asked = None if names is None else {name.casefold() for name in names}
     for name, is_right, wanted in CHECKS.get(kind, ()):
         if asked is None or name.casefold() in asked:
-            check_value(name, get(document, name), is_right, wanted)
+            value = get(document, name)
+            if value is None or not is_right(value):
+                refuse(name, value, wanted)
 
 
-def check_value(name: str, value: Any, is_right: Callable[[Any], bool], wanted: str) -> None:
-    """Check one value of those in `CHECKS`, None where it is absent; raises InvalidValue."""
-    if value is None and name in _MANDATORY:
-        raise InvalidValue(f"{name} is missing")
-    if value is not None and not is_right(value):
+def refuse(name: str, value: Any, wanted: str) -> None:
+    """Raise InvalidValue for a value of those in `CHECKS` that is not right, or absent and mandatory."""
+    if value is not None:
         raise InvalidValue(f"{name} must be {wanted}")
+    if name in _MANDATORY:
+        raise InvalidValue(f"{name} is missing")
 
 
 def _is_text(value: Any) -> bool:
@@ -165,27 +167,27 @@ def _is_boolean(value: Any) -> bool:
 
 
 def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, list) and _TEXT.issuperset(map(type, value))
 
 
 def _is_object_of_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(inner is None or _is_text(inner) for inner in value.values())
+    return isinstance(value, dict) and _TEXT_OR_NONE.issuperset(map(type, value.values()))
 
 
 def _are_values(value: Any) -> bool:
-    return isinstance(value, list) and all(_is_value(element) for element in value)
+    if not isinstance(value, list):
+        return False
+    for element in value:
+        if not isinstance(element, dict) or type(element.get("value")) not in _TEXT_OR_NONE:
+            return False
+        if type(truth(element.get("primary"))) not in _BOOLEAN_OR_NONE:
+            return False
+    return True
 
 
-def _is_value(element: Any) -> bool:
-    return (
-        isinstance(element, dict)
-        and isinstance(element.get("value"), _TEXT_OR_NONE)
-        and isinstance(truth(element.get("primary")), _BOOLEAN_OR_NONE)
-    )
-
-
-_TEXT_OR_NONE: Final = (str, NoneType)  # made once: a union would be made anew for every element
-_BOOLEAN_OR_NONE: Final = (bool, NoneType)
+_TEXT: Final = frozenset({str})
+_TEXT_OR_NONE: Final = frozenset({str, NoneType})
+_BOOLEAN_OR_NONE: Final = frozenset({bool, NoneType})
 
 
 def _are_members(value: Any) -> bool:
@@ -240,7 +242,7 @@ def without_read_only(document: Mapping[str, Any]) -> dict[str, Any]:
     left = dict(document)
     for name in READ_ONLY:
         left.pop(name, None)
-    if READ_ONLY.isdisjoint(map(str.casefold, left)):
+    if READ_ONLY.isdisjoint(map(str.casefold, strays(left))):
         return left
     return {name: value for name, value in left.items() if name.casefold() not in READ_ONLY}
 
@@ -249,7 +251,7 @@ def take_password(document: Mapping[str, Any]) -> tuple[dict[str, Any], str | No
     """Return the document without a password in any spelling, and the password where it is text."""
     left = dict(document)
     password = left.pop("password", None)
-    if "password" in map(str.casefold, left):
+    if "password" in map(str.casefold, strays(left)):
         password = get(document, "password")
         left = {name: value for name, value in left.items() if name.casefold() != "password"}
     return left, password if isinstance(password, str) and password else None
@@ -272,5 +274,7 @@ def is_active(document: Mapping[str, Any]) -> bool:
 def schemas_of(document: Mapping[str, Any], kind: str = "User") -> list[str]:
     """Return the `schemas` a document needs: the core's, then the extensions it holds, in its order."""
     core = CORE_URNS[kind]
-    named = qualified_names(document)
-    return [core, *[name for name in named if name != core and is_urn(name) and document[name]]]
+    if ":" not in "".join(strays(document)):
+        return [core, ENTERPRISE_USER] if document.get(ENTERPRISE_USER) else [core]
+    urns = [name for name in document if ":" in name and is_urn(name)]
+    return [core, *[urn for urn in urns if urn != core and document[urn]]]

@@ -8,9 +8,9 @@ from gateway.scim.dialects import Dialect, with_value
 from gateway.scim.documents import (
     ABSENT_IS_UNCHANGED,
     CHECKS,
-    check_value,
     fold,
     is_emptied,
+    refuse,
     resolved,
     take_password,
     truth,
@@ -25,7 +25,7 @@ from gateway.scim.names import (
     UNKNOWN,
     Attribute,
     key_of,
-    qualified_names,
+    strays,
 )
 
 
@@ -52,7 +52,9 @@ def ingest(body: bytes, kind: str, dialect: Dialect, *, replaces: bool = False) 
             if name not in attributes and key_of(sent, name) is not None:
                 attributes[name] = None
     for name, is_right, wanted in CHECKS[kind]:
-        check_value(name, attributes.get(name), is_right, wanted)
+        value = attributes.get(name)
+        if value is None or not is_right(value):
+            refuse(name, value, wanted)
     members = _take_members(attributes, replaces) if kind == "Group" else ()
     attributes, password = take_password(attributes)
     name, active = fold(attributes[NAMES[kind]]), attributes.get("active") if kind == "User" else None
@@ -74,8 +76,11 @@ def _read(body: bytes, kind: str, dialect: Dialect) -> tuple[Mapping[str, Any], 
 
 def _has_qualified_names(sent: Mapping[str, Any], kind: str, dialect: Dialect) -> bool:
     """Say whether a name stands for a place elsewhere (RFC 7643 section 3.1.1), or may."""
-    urns = qualified_names(sent)
-    if not urns or (urns == [ENTERPRISE_USER] and type(sent[ENTERPRISE_USER]) is dict):
+    extension = sent.get(ENTERPRISE_USER)
+    if extension is not None and type(extension) is not dict:
+        return True
+    urns = [name for name in strays(sent) if ":" in name]
+    if not urns:
         return False
     ours = (CORE_URNS[kind].casefold(), ENTERPRISE_USER.casefold(), *dialect.urns.get(kind, ()))
     return any(name.casefold().startswith(ours) for name in urns)
@@ -108,37 +113,31 @@ class _Walk:
         self.names += size
         if (depth >= MAX_DEPTH or size > MAX_NAMES) and self._is_too_deep(depth):
             return {}
-        exact = known.exact
-        if not known.names.issuperset(sent):
-            strays = set(sent).difference(exact)
-            folded = set(map(str.casefold, strays))
-            if not folded.isdisjoint(known.folded):
-                return self._respelled(sent, known, depth)
-            if len(folded) != len(strays):
-                self.is_doubtful = True
+        exact, texts, others = known.exact, known.texts, []
         kept = dict(sent)
         for name, value in sent.items():
             kind = type(value)
-            if kind is str and value and name not in known.odd:
+            if kind is str and value and name in texts:
                 continue
+            own = exact.get(name)
+            if own is None:
+                others.append(name.casefold())
+                own = known.folded.get(others[-1], _UNKNOWN)
             if kind is not bool:
-                own = exact.get(name, _UNKNOWN)
                 if (found := own.read(self, value, own, depth)) is None:
                     del kept[name]
                 else:
                     kept[name] = found
+        if others and (len(set(others)) < len(others) or not known.folded.keys().isdisjoint(others)):
+            return self._respelled(kept, sent, known)
         return kept
 
-    def _respelled(self, sent: Mapping[str, Any], known: "_Node", depth: int) -> dict[str, Any]:
-        """Return an object of which a name is spelled in another way than the standard's."""
+    def _respelled(self, kept: dict[str, Any], sent: Mapping[str, Any], known: "_Node") -> dict[str, Any]:
+        """Return what was kept with the standard's names, and doubt the text where it may give one twice."""
         if len(set(map(str.casefold, sent))) != len(sent):
             self.is_doubtful = True
-        kept = {}
-        for name, value in sent.items():
-            own = known.folded.get(name.casefold(), _UNKNOWN)
-            if (found := own.read(self, value, own, depth)) is not None:
-                kept[own.name or name] = found
-        return kept
+        folded = known.folded
+        return {folded.get(name.casefold(), _UNKNOWN).name or name: value for name, value in kept.items()}
 
     def value(self, sent: Any, known: "_Node", depth: int) -> Any:
         """Return a value at this depth as the standard has it; None where it is empty."""
@@ -206,8 +205,7 @@ class _Node:
     read: _Read
     exact: Mapping[str, "_Node"]
     folded: Mapping[str, "_Node"]
-    names: frozenset[str]  # of the sub-attributes, exact
-    odd: frozenset[str]  # those of which text may stand for something else
+    texts: frozenset[str]  # the sub-attributes of which text stands for nothing else
 
 
 def _node(known: Attribute, *, forgives: bool) -> _Node:
@@ -217,8 +215,7 @@ def _node(known: Attribute, *, forgives: bool) -> _Node:
         _reader(known) if forgives else _Walk.value,
         exact={sub.name: sub for sub in subs},
         folded={sub.name.casefold(): sub for sub in subs},
-        names=frozenset(sub.name for sub in subs),
-        odd=frozenset(sub.name for sub in subs if sub.read in (_boolean, _manager)),
+        texts=frozenset(sub.name for sub in subs if sub.read not in (_boolean, _manager)),
     )
 
 
