@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import ne
 from typing import Any, Final, NamedTuple
 
 from gateway.scim.names import ENTERPRISE_USER, key_of
@@ -160,10 +162,9 @@ def _compare_objects(
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Yield each name whose values differ, with both."""
-    for name in dict.fromkeys((*before, *after)):
-        old, new = before.get(name), after.get(name)
-        if old != new:
-            yield name, old, new
+    names = {**before, **after}
+    for name in compress(names, map(ne, map(before.get, names), map(after.get, names))):
+        yield name, before.get(name), after.get(name)
 
 
 def _compare_values(steps: tuple[Step, ...], old: Any, new: Any) -> Iterator[Difference]:

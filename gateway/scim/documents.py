@@ -19,6 +19,7 @@ from gateway.scim.names import (
     is_urn,
     key_of,
     resource,
+    strays,
 )
 
 BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "false": False}
@@ -140,15 +141,17 @@ def check(document: Mapping[str, Any], kind: str, names: Collection[str] | None 
     asked = None if names is None else {name.casefold() for name in names}
     for name, is_right, wanted in CHECKS.get(kind, ()):
         if asked is None or name.casefold() in asked:
-            check_value(name, get(document, name), is_right, wanted)
+            value = get(document, name)
+            if value is None or not is_right(value):
+                refuse(name, value, wanted)
 
 
-def check_value(name: str, value: Any, is_right: Callable[[Any], bool], wanted: str) -> None:
-    """Check one value of those in `CHECKS`, None where it is absent; raises InvalidValue."""
-    if value is None and name in _MANDATORY:
-        raise InvalidValue(f"{name} is missing")
-    if value is not None and not is_right(value):
+def refuse(name: str, value: Any, wanted: str) -> None:
+    """Raise InvalidValue for a value of those in `CHECKS` that is not right, or absent and mandatory."""
+    if value is not None:
         raise InvalidValue(f"{name} must be {wanted}")
+    if name in _MANDATORY:
+        raise InvalidValue(f"{name} is missing")
 
 
 def _is_text(value: Any) -> bool:
@@ -164,27 +167,27 @@ def _is_boolean(value: Any) -> bool:
 
 
 def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, list) and _TEXT.issuperset(map(type, value))
 
 
 def _is_object_of_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(inner is None or _is_text(inner) for inner in value.values())
+    return isinstance(value, dict) and _TEXT_OR_NONE.issuperset(map(type, value.values()))
 
 
 def _are_values(value: Any) -> bool:
-    return isinstance(value, list) and all(_is_value(element) for element in value)
+    if not isinstance(value, list):
+        return False
+    for element in value:
+        if not isinstance(element, dict) or type(element.get("value")) not in _TEXT_OR_NONE:
+            return False
+        if type(truth(element.get("primary"))) not in _BOOLEAN_OR_NONE:
+            return False
+    return True
 
 
-def _is_value(element: Any) -> bool:
-    return (
-        isinstance(element, dict)
-        and isinstance(element.get("value"), _TEXT_OR_NONE)
-        and isinstance(truth(element.get("primary")), _BOOLEAN_OR_NONE)
-    )
-
-
-_TEXT_OR_NONE: Final = (str, NoneType)  # made once: a union would be made anew for every element
-_BOOLEAN_OR_NONE: Final = (bool, NoneType)
+_TEXT: Final = frozenset({str})
+_TEXT_OR_NONE: Final = frozenset({str, NoneType})
+_BOOLEAN_OR_NONE: Final = frozenset({bool, NoneType})
 
 
 def _are_members(value: Any) -> bool:
@@ -222,24 +225,35 @@ def replacement(view: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, A
 
     Absent externalId, members and active are unchanged; null, "" and [] clear the first two.
     """
-    wanted = {name: value for name, value in without_read_only(body).items() if value not in EMPTY}
+    wanted = without_read_only(body)
+    if not all(wanted.values()):
+        wanted = {name: value for name, value in wanted.items() if value not in EMPTY}
     for name in _KEPT:
         present = get(view, name)
-        cleared = name in ABSENT_IS_UNCHANGED and key_of(body, name) is not None
-        if present is not None and not cleared and key_of(wanted, name) is None:
+        if present is None or key_of(wanted, name) is not None:
+            continue
+        if name not in ABSENT_IS_UNCHANGED or key_of(body, name) is None:
             wanted[name] = present
     return wanted
 
 
 def without_read_only(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document without id, meta and groups."""
-    return {name: value for name, value in document.items() if name.casefold() not in READ_ONLY}
+    left = dict(document)
+    for name in READ_ONLY:
+        left.pop(name, None)
+    if READ_ONLY.isdisjoint(map(str.casefold, strays(left))):
+        return left
+    return {name: value for name, value in left.items() if name.casefold() not in READ_ONLY}
 
 
 def take_password(document: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     """Return the document without a password in any spelling, and the password where it is text."""
-    left = {name: value for name, value in document.items() if name.casefold() != "password"}
-    password = get(document, "password") if len(left) != len(document) else None
+    left = dict(document)
+    password = left.pop("password", None)
+    if "password" in map(str.casefold, strays(left)):
+        password = get(document, "password")
+        left = {name: value for name, value in left.items() if name.casefold() != "password"}
     return left, password if isinstance(password, str) and password else None
 
 
@@ -260,4 +274,7 @@ def is_active(document: Mapping[str, Any]) -> bool:
 def schemas_of(document: Mapping[str, Any], kind: str = "User") -> list[str]:
     """Return the `schemas` a document needs: the core's, then the extensions it holds, in its order."""
     core = CORE_URNS[kind]
-    return [core, *(key for key in document if ":" in key and is_urn(key) and key != core and document[key])]
+    if ":" not in "".join(strays(document)):
+        return [core, ENTERPRISE_USER] if document.get(ENTERPRISE_USER) else [core]
+    urns = [name for name in document if ":" in name and is_urn(name)]
+    return [core, *[urn for urn in urns if urn != core and document[urn]]]

@@ -8,16 +8,25 @@ from gateway.scim.dialects import Dialect, with_value
 from gateway.scim.documents import (
     ABSENT_IS_UNCHANGED,
     CHECKS,
-    check_value,
     fold,
     is_emptied,
+    refuse,
     resolved,
     take_password,
     truth,
 )
 from gateway.scim.jsontext import MAX_DEPTH, MAX_NAMES, load, may_hide, parse_json
 from gateway.scim.members import Added, Edit, Emptied
-from gateway.scim.names import CORE_URNS, ENTERPRISE_USER, NAMES, RESOURCES, UNKNOWN, Attribute, key_of
+from gateway.scim.names import (
+    CORE_URNS,
+    ENTERPRISE_USER,
+    NAMES,
+    RESOURCES,
+    UNKNOWN,
+    Attribute,
+    key_of,
+    strays,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,9 @@ def ingest(body: bytes, kind: str, dialect: Dialect, *, replaces: bool = False) 
             if name not in attributes and key_of(sent, name) is not None:
                 attributes[name] = None
     for name, is_right, wanted in CHECKS[kind]:
-        check_value(name, attributes.get(name), is_right, wanted)
+        value = attributes.get(name)
+        if value is None or not is_right(value):
+            refuse(name, value, wanted)
     members = _take_members(attributes, replaces) if kind == "Group" else ()
     attributes, password = take_password(attributes)
     name, active = fold(attributes[NAMES[kind]]), attributes.get("active") if kind == "User" else None
@@ -65,8 +76,11 @@ def _read(body: bytes, kind: str, dialect: Dialect) -> tuple[Mapping[str, Any], 
 
 def _has_qualified_names(sent: Mapping[str, Any], kind: str, dialect: Dialect) -> bool:
     """Say whether a name stands for a place elsewhere (RFC 7643 section 3.1.1), or may."""
-    urns = [name for name in sent if ":" in name]
-    if not urns or (urns == [ENTERPRISE_USER] and type(sent[ENTERPRISE_USER]) is dict):
+    extension = sent.get(ENTERPRISE_USER)
+    if extension is not None and type(extension) is not dict:
+        return True
+    urns = [name for name in strays(sent) if ":" in name]
+    if not urns:
         return False
     ours = (CORE_URNS[kind].casefold(), ENTERPRISE_USER.casefold(), *dialect.urns.get(kind, ()))
     return any(name.casefold().startswith(ours) for name in urns)
@@ -99,21 +113,31 @@ class _Walk:
         self.names += size
         if (depth >= MAX_DEPTH or size > MAX_NAMES) and self._is_too_deep(depth):
             return {}
-        exact, kept, has_strays = known.exact, {}, False
+        exact, texts, others = known.exact, known.texts, []
+        kept = dict(sent)
         for name, value in sent.items():
+            kind = type(value)
+            if kind is str and value and name in texts:
+                continue
             own = exact.get(name)
             if own is None:
-                has_strays = True
-                own = known.folded.get(name.casefold(), _UNKNOWN)
-            kind = type(value)
-            if kind is bool or (kind is str and not own.reads_text):
-                if value != "":
-                    kept[own.name or name] = value
-            elif (found := own.read(self, value, own, depth)) is not None:
-                kept[own.name or name] = found
-        if has_strays and size > 1 and len(set(map(str.casefold, sent))) != size:
-            self.is_doubtful = True
+                others.append(name.casefold())
+                own = known.folded.get(others[-1], _UNKNOWN)
+            if kind is not bool:
+                if (found := own.read(self, value, own, depth)) is None:
+                    del kept[name]
+                else:
+                    kept[name] = found
+        if others and (len(set(others)) < len(others) or not known.folded.keys().isdisjoint(others)):
+            return self._respelled(kept, sent, known)
         return kept
+
+    def _respelled(self, kept: dict[str, Any], sent: Mapping[str, Any], known: "_Node") -> dict[str, Any]:
+        """Return what was kept with the standard's names, and doubt the text where it may give one twice."""
+        if len(set(map(str.casefold, sent))) != len(sent):
+            self.is_doubtful = True
+        folded = known.folded
+        return {folded.get(name.casefold(), _UNKNOWN).name or name: value for name, value in kept.items()}
 
     def value(self, sent: Any, known: "_Node", depth: int) -> Any:
         """Return a value at this depth as the standard has it; None where it is empty."""
@@ -121,23 +145,33 @@ class _Walk:
         if kind is dict:
             return self.object(sent, known, depth + 1) or None
         if kind is list:
-            return self._elements(sent, known, depth + 1) or None
+            return self.many(sent, known, depth)
         if kind is float and abs(sent) >= _LARGE:
             self.is_doubtful = True
         return None if sent == "" else sent
 
-    def _elements(self, sent: list[Any], known: "_Node", depth: int) -> list[Any]:
+    def many(self, sent: Any, known: "_Node", depth: int) -> Any:
+        """Return a list as the standard has it; one object stands for a list of it."""
+        if type(sent) is dict:
+            sent = [sent]
+        elif type(sent) is not list:
+            return self.value(sent, known, depth)
+        depth += 1
         if depth >= MAX_DEPTH and self._is_too_deep(depth):
-            return []
+            return None
         kept = []
         for item in sent:
-            if type(item) is dict:
+            kind = type(item)
+            if kind is dict:
                 found = self.object(item, known, depth + 1)
                 if found and (len(found) == len(item) or not is_emptied(item, found)):
                     kept.append(found)
+            elif kind is str:
+                if item:
+                    kept.append(item)
             elif (other := self.value(item, known, depth)) is not None:
                 kept.append(other)
-        return kept
+        return kept or None
 
     def _is_too_deep(self, depth: int) -> bool:
         """Doubt the text, and say whether to turn back: forgiving may put one list around an object."""
@@ -150,10 +184,6 @@ _LARGE: Final = 2.0**63  # what was a whole number in the text may have become a
 
 def _boolean(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
     return walk.value(truth(sent), known, depth)
-
-
-def _many(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
-    return walk.value([sent] if type(sent) is dict else sent, known, depth)
 
 
 def _manager(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
@@ -173,20 +203,19 @@ class _Node:
 
     name: str  # as the standard spells it; "" where it has none
     read: _Read
-    reads_text: bool  # text may stand for something else
     exact: Mapping[str, "_Node"]
     folded: Mapping[str, "_Node"]
+    texts: frozenset[str]  # the sub-attributes of which text stands for nothing else
 
 
 def _node(known: Attribute, *, forgives: bool) -> _Node:
     subs = [_node(sub, forgives=forgives) for sub in known.sub.values()]
-    read = _reader(known) if forgives else _Walk.value
     return _Node(
         known.name,
-        read,
-        reads_text=read in (_boolean, _manager),
+        _reader(known) if forgives else _Walk.value,
         exact={sub.name: sub for sub in subs},
         folded={sub.name.casefold(): sub for sub in subs},
+        texts=frozenset(sub.name for sub in subs if sub.read not in (_boolean, _manager)),
     )
 
 
@@ -195,7 +224,7 @@ def _reader(known: Attribute) -> _Read:
         return _boolean
     if known.name == "manager":
         return _manager
-    return _many if known.multi_valued else _Walk.value
+    return _Walk.many if known.multi_valued else _Walk.value
 
 
 _UNKNOWN: Final = _node(UNKNOWN, forgives=False)

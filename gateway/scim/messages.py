@@ -33,9 +33,12 @@ def meta_of(
     kind: str, created: str | None, modified: str | None, location: str, version: str
 ) -> dict[str, str]:
     """Return the meta of a resource (RFC 7643 section 3.1); times are RFC 3339, left out where unknown."""
-    times = {"created": created, "lastModified": modified}
-    known = {name: time for name, time in times.items() if time is not None}
-    return {"resourceType": kind, **known, "location": location, "version": version}
+    meta = {"resourceType": kind}
+    if created is not None:
+        meta["created"] = created
+    if modified is not None:
+        meta["lastModified"] = modified
+    return meta | {"location": location, "version": version}
 
 
 def patch_request(operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -49,9 +52,10 @@ _TAG: Final = re.compile(r'(?:W/)?(?:"([^"]*)"|([^\s",]+))')
 
 def version(document: Mapping[str, Any], members: Iterable[str] | None = None) -> str:
     """Return the weak ETag of a document; a group's is told without members, and their ids where known."""
-    content = {name: value for name, value in document.items() if name != "meta"}
-    parts = [content] if members is None else [content, sorted(members)]
-    return f'W/"{".".join(_digest(part) for part in parts)}"'
+    if "meta" in document:
+        document = {name: value for name, value in document.items() if name != "meta"}
+    tag = _digest(document)
+    return f'W/"{tag}"' if members is None else f'W/"{tag}.{_digest(sorted(members))}"'
 
 
 def parse_tags(header: str) -> tuple[str, ...]:

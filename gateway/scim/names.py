@@ -1,8 +1,9 @@
 """The standard's names: URNs, attributes and sub-attributes, and how a name is found in a document. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from typing import Any, Final
 
 EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})  # each is the same as absent (RFC 7643 section 2.5)
@@ -114,8 +115,16 @@ _GROUP: Final = Attribute(  # RFC 7643 section 4.2
     _by_name((*_COMMON, Attribute("displayName"), _many("members", *_MEMBERSHIP))),
 )
 
+
+def _spellings(known: Attribute) -> Iterator[str]:
+    for sub in known.sub.values():
+        yield sub.name
+        yield from _spellings(sub)
+
+
 RESOURCES: Final[Mapping[str, Attribute]] = {"User": _USER, "Group": _GROUP}
 UNKNOWN: Final = Attribute("")  # a resource type or attribute that the standard does not have
+_SPELLED: Final = frozenset(name for kind in RESOURCES.values() for name in _spellings(kind))
 
 
 def key_of(document: Mapping[str, Any], name: str) -> str | None:
@@ -123,13 +132,21 @@ def key_of(document: Mapping[str, Any], name: str) -> str | None:
     if name in document:
         return name
     folded = name.casefold()
-    return next((key for key in document if key.casefold() == folded), None)
+    for key in strays(document) if name in _SPELLED else document:
+        if key.casefold() == folded:
+            return key
+    return None
 
 
 def get(document: Mapping[str, Any], name: str) -> Any:
     """Return the value of a name in any case, or None."""
-    key = key_of(document, name)
+    key = name if name in document else key_of(document, name)
     return None if key is None else document[key]
+
+
+def strays(names: Iterable[str]) -> Iterator[str]:
+    """Return the names that the standard has not in this spelling: only these may stand for one it has."""
+    return filterfalse(_SPELLED.__contains__, names)
 
 
 def resource(kind: str) -> Attribute:

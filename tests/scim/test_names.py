@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.scim.names import (
     CORE_GROUP,
@@ -105,3 +107,25 @@ def test_what_the_standard_has_is_told_from_what_it_has_not(urn, attribute, sub,
 )
 def test_an_extension_is_recognized_by_its_urn(name, urn):
     assert is_urn(name) is urn
+
+
+NAMES = st.sampled_from(["userName", "USERNAME", "members", "Members", "x", "X", "ß", "ss", ""]) | st.text()
+
+
+@given(st.dictionaries(NAMES, st.integers(), max_size=8), NAMES)
+def test_a_name_is_found_in_any_case_and_exact_before_any_other(document, name):
+    alike = [key for key in document if key.casefold() == name.casefold()]
+
+    assert key_of(document, name) == (name if name in document else next(iter(alike), None))
+
+
+def test_no_two_names_of_the_standard_differ_by_their_case_alone():
+    spelled = {sub.name for kind in RESOURCES.values() for sub in spelled_in(kind)}
+
+    assert len({name.casefold() for name in spelled}) == len(spelled)
+
+
+def spelled_in(known):
+    for sub in known.sub.values():
+        yield sub
+        yield from spelled_in(sub)
