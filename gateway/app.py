@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -63,12 +63,13 @@ from gateway.targets.registry import (
 from gateway.targets.survey import survey
 from gateway.targets.transport import TargetFinding
 from gateway.targets.webhook import Webhook
+from gateway.values import frozen
 from gateway.version import VERSION
 
 LOOK: Final = 5.0  # seconds between looks at the journal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Oversight:
     """Who looks after the gateway; `services` are the flow's, with all of them at work in it."""
 
@@ -138,7 +139,7 @@ RESTORED: Final = Alert(
 log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gateway:
     """The application, open: what `serve` listens with and the tests call."""
 

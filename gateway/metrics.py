@@ -3,12 +3,12 @@
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from gateway.admin.status import Counts, WriterStats
 from gateway.flow.journal_port import OperationState, Outcome
+from gateway.values import frozen
 from gateway.version import VERSION
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Family:
     """One metric: its name as it is read, and what it says."""
 
@@ -28,7 +28,7 @@ class Family:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Look:
     """What is looked up at each reading."""
 

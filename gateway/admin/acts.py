@@ -1,15 +1,16 @@
 """What an administrator does, each act with its event: tokens, pauses, exports, and people erased."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from gateway.audit.event import ERASURE, Event, Personal, act_event
 from gateway.flow.journal_port import Trail
+from gateway.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Token:
     """A token of a provider; times are RFC 3339, UTC."""
 
@@ -113,7 +114,7 @@ class Pauses:
         return act_event(self._new_id(), name, target={"name": target})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Export:
     """What is taken, as it was asked for: events up to `last`; times are RFC 3339, UTC."""
 
@@ -138,7 +139,7 @@ async def note_export(trail: Trail, export: Export, event_id: str) -> None:
     await trail.append([act_event(event_id, "export", export=taken)])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """An original that an erasure may not touch."""
 
@@ -146,7 +147,7 @@ class Kept:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Erased:
     """What was removed; `subject` is the keyed digest of the name."""
 

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from gateway.mapping.rules import Problem
 from gateway.mapping.target import TargetMapping
+from gateway.values import frozen
 
 SAID: Final = re.compile(  # a problem as its text has it; a filter's literal in its path may hold anything
     r'(?P<path>(?:"[^"]*"|[^"])+?): (?P<reason>.+?) \(rule (?P<rule>.+?)\)(?:; |$)', re.DOTALL
@@ -21,7 +21,7 @@ class Fate(StrEnum):
     DROPPED = "dropped"  # they are sent without the value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trouble:
     """One problem of one person; never the value."""
 

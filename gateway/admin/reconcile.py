@@ -7,7 +7,7 @@ a person are kept; what moves between pages meanwhile is looked at once more, so
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final
@@ -22,6 +22,7 @@ from gateway.flow.paging import walk
 from gateway.flow.target_port import Attributes, Page, Query, TargetError
 from gateway.scim.difference import compare
 from gateway.scim.documents import is_active
+from gateway.values import frozen
 
 Sound = set[bytes]  # digests of the ids of people with whom all is well
 
@@ -41,7 +42,7 @@ DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
 ADVICE: Final = "a rule or an office changed since: `resync --changed` sends it"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One thing that differs; `outcome` says what became of the repair, where there was one."""
 
@@ -56,7 +57,7 @@ class Finding:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reconciliation:
     """One run."""
 

@@ -2,17 +2,18 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gateway.admin.runs import Lines, Pushed, Run, everybody, push, side_by_side
 from gateway.flow.entry import unsent
 from gateway.flow.journal_port import Outcome, Resource, State
 from gateway.flow.model import ChangeHandler, Services, Target
+from gateway.values import frozen
 
 DONE = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unpushed:
     """Why somebody was not brought to the state that the rules want."""
 
@@ -24,7 +25,7 @@ class Unpushed:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resync:
     """One run; `changed`: only those of whom the rules now make something else than was sent."""
 

@@ -15,6 +15,7 @@ from gateway.flow.journal_port import Outcome, Resource, StaleFence
 from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target
 from gateway.flow.target_port import Denied, ResourceType, TargetError, Throttled
 from gateway.users import acting
+from gateway.values import frozen
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,7 +36,7 @@ class Result(StrEnum):
     UNREACHABLE = "unreachable"  # the target, for some or for all
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """How far a run has come."""
 
@@ -43,7 +44,7 @@ class Progress:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class End:
     """What a run came to."""
 
@@ -53,7 +54,7 @@ class End:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pushed:
     """What became of one person; `fault` is the target's where it could not be reached."""
 

@@ -1,12 +1,13 @@
 """How the gateway stands, at one look: the values that `status` shows. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gateway.flow.journal_port import OperationState
+from gateway.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counts:
     """What the journal holds, counted; times are RFC 3339, UTC."""
 
@@ -17,7 +18,7 @@ class Counts:
     bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriterStats:
     """How the journal's writing goes."""
 
@@ -27,7 +28,7 @@ class WriterStats:
     writes: int  # in these
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JournalState:
     """The journal."""
 
@@ -37,7 +38,7 @@ class JournalState:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """How a target was when it was called last; times are RFC 3339, UTC, None where that never was."""
 
@@ -53,7 +54,7 @@ class Seen:
         return "failing" if (self.failed or "") > (self.answered or "") else "ok"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetState:
     """One target: how it was when it was called last, and what waits for it."""
 
@@ -71,7 +72,7 @@ class TargetState:
     dead: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Status:
     """All of it."""
 

@@ -1,14 +1,15 @@
 """An event of the audit trail, and what those have in common that administrators cause. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gateway.scim.difference import Lines
 from gateway.users import acting
+from gateway.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One line of the audit trail (docs/audit.md), before it has a seq and a hash.
 
@@ -21,14 +22,14 @@ class Event:
     lines: Lines = field(default_factory=Lines)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Personal:
     """A value kept apart from the event, erasable; the event holds only its salted digest."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remark(Personal):
     """A sentence kept apart as well: a target may have quoted in it what these documents hold."""
 

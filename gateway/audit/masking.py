@@ -3,12 +3,13 @@
 import hmac
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.audit.event import Event, Personal, Remark
 from gateway.scim.difference import Lines, parts_of
+from gateway.values import frozen
 
 LABELS: Final = frozenset({"type"})  # says which of several values it is, not whose
 MASK: Final = "***"
@@ -24,7 +25,7 @@ _SUSPECT: Final = (
 Mask = Callable[[str], str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Masking:
     """A level other than `full`, and what it makes of a text."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Final, Protocol
@@ -20,6 +20,7 @@ from gateway.scim.grammar import (
 )
 from gateway.scim.names import UNKNOWN
 from gateway.scim.predicate import attributes_named, element_predicate
+from gateway.values import frozen
 
 StoredEvent = Mapping[str, Any]
 Test = Callable[[StoredEvent], bool]
@@ -32,7 +33,7 @@ _AGO: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([smhd])", re.ASCII)
 _SEQ: Final = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuditQuery:
     """Which events, and in which order."""
 
@@ -49,7 +50,7 @@ class AuditQuery:
         return replace(self, after=seq)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Batch:
     """What one short read found, how far it came, and whether it came to the end."""
 

@@ -5,12 +5,13 @@ import json
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from gateway.cli.output import ExitStatus, Stop
 from gateway.users import INVOKER, acting, invoker, own_name
+from gateway.values import frozen
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -24,7 +25,7 @@ class NoGateway(Exception):
     """Nobody listens on the socket; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What the gateway said."""
 
@@ -120,7 +121,7 @@ def _parsed(body: bytes) -> Mapping[str, Any]:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GatewayRequest:
     """How the running gateway is asked to act."""
 

@@ -4,13 +4,13 @@ import asyncio
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli.output import text
+from gateway.values import frozen
 
 if TYPE_CHECKING:
     import aiohttp
@@ -60,7 +60,7 @@ PATCH: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 Ids = Mapping[str, str]  # what the answers called whom
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One thing that Okta does; `{ann}` in path and body is the id that ann was given."""
 
@@ -155,7 +155,7 @@ UNSEEN: Final = frozenset({"schemas", "id", "meta", "externalId", "emails", "nam
 Document = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scene:
     """One step, and what came of it."""
 

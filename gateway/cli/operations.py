@@ -1,7 +1,7 @@
 """`operations`: what is not settled, and the removal brake, seen and acted on."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
@@ -23,6 +23,7 @@ from gateway.cli.output import (
     shortened,
     write,
 )
+from gateway.values import frozen
 
 if TYPE_CHECKING:
     from gateway.flow.model import Services
@@ -39,7 +40,7 @@ TABLE: Final = (
 CSV_COLUMNS: Final = columns(*(column.path for column in TABLE))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deed:
     """What may be done to one operation: how the running gateway is asked, and how it is done without it."""
 

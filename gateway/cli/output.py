@@ -3,7 +3,6 @@
 import csv
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
@@ -13,6 +12,7 @@ import typer
 
 from gateway.audit.fields import at, cell
 from gateway.errors import CannotListen, ConfigError, GatewayError, JournalUnavailable
+from gateway.values import frozen
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -50,7 +50,7 @@ def shortened(most: int) -> Callable[[Any], str]:
     return show
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     """One column: its title, where its value is in a row, and how a table shows it."""
 

@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from contextlib import aclosing, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -23,6 +22,7 @@ from gateway.cli.output import (
     read_settings,
     write,
 )
+from gateway.values import frozen
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -73,7 +73,7 @@ def resync(
     return _run(RunRequest(config, "resync", target, changed), UNPUSHED, format, progress)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunRequest:
     """What is to be run."""
 

@@ -11,6 +11,7 @@ from gateway.flow.model import Caller, Change, Plan, Send, Target
 from gateway.flow.target_port import ResourceType, TargetError
 from gateway.scim.difference import Lines
 from gateway.scim.names import NAMES
+from gateway.values import frozen
 
 
 class Attempt:
@@ -121,7 +122,7 @@ def caller_fields(caller: Caller) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempted:
     """As much as the path of a refused request says."""
 

@@ -1,9 +1,11 @@
 """What a set-up page is made from: a target, its rules, and what its preset knows beside them. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from gateway.values import frozen
 
 if TYPE_CHECKING:
     from gateway.mapping.rules import Rule
@@ -22,7 +24,7 @@ class ProviderKind(StrEnum):
         return self.value.partition("-")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GuideRow:
     """One attribute to set up; what is left empty is known of the attribute, or made of its path."""
 
@@ -35,7 +37,7 @@ class GuideRow:
     values: Mapping[str, str] = field(default_factory=dict)  # what may stand in it, and what each means
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Guide:
     """What a preset tells people, which its rules cannot; its sentences are Markdown."""
 
@@ -47,7 +49,7 @@ class Guide:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subject:
     """The target that a page is about, and how it is reached."""
 

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from gateway.guide.data import ProviderKind, Subject
 from gateway.guide.rows import AttributeRow
 from gateway.mapping.rules import OnInvalid, Rule
 from gateway.scim.paths import ANYWHERE, Place
+from gateway.values import frozen
 
 UNKNOWN: Final = "*the attribute that holds it*"
 INVALID: Final = {
@@ -44,7 +44,7 @@ TRY: Final = (
 REPLACED: Final = "{name}'s own guide to Okta asks for these; they are not needed any more:"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetupPage:
     """A page in the making: whom it is about, for which provider, and the attributes to set up."""
 

@@ -2,20 +2,21 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from gateway.guide.data import GuideRow, ProviderKind, Subject
 from gateway.mapping.rules import Rule
 from gateway.scim.names import CORE_URNS, CORE_USER, ENTERPRISE_USER, is_multi_valued
 from gateway.scim.paths import ANYWHERE, Place, Terms, place
+from gateway.values import frozen
 
 ALWAYS: Final = (("userName",), ("externalId",))
 
 _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttributeRow:
     """An attribute as a page shows it."""
 
@@ -142,7 +143,7 @@ WORK_PHONE: Final = 'phoneNumbers[type eq "work"].value'
 MOBILE_PHONE: Final = 'phoneNumbers[type eq "mobile"].value'
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AppAttribute:
     """An attribute by the name and variable it has in Okta's app, and what is mapped to it."""
 

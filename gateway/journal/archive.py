@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from glob import escape
 from pathlib import Path
@@ -17,6 +16,7 @@ from gateway.errors import JournalUnavailable
 from gateway.journal.events import READ_HEAD, changed_part, first_from, is_old_file, rows
 from gateway.journal.store import open_archive, unreadable
 from gateway.journal.verify import READ_BASE
+from gateway.values import frozen
 
 PAGE: Final = 5000  # events copied in one read
 READ_ONLY: Final = 0o400
@@ -45,7 +45,7 @@ class ArchiveFlawed(Exception):
     """What was written for a month is not what the journal holds of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Month:
     """A month that the journal still holds: the event before its first one there, and its last one."""
 

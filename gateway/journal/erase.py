@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ from gateway.log import get_logger
 from gateway.scim.documents import fold
 from gateway.sqlite import Database
 from gateway.sqlite_file import read_only
+from gateway.values import frozen
 
 ABOUT: Final = """
     SELECT seq, target, json_extract(body, '$.target.id') FROM event
@@ -74,7 +75,7 @@ Id = tuple[str, str]  # target, our id
 Part = Mapping[str, int | None]  # seq, n
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Traces:
     """Where a person was found; `archived` is the newest event that an archive has."""
 
@@ -234,7 +235,7 @@ ALL_DONE: Final = "DELETE FROM erasing"
 log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retention:
     """Moves months and erases people, one at a time."""
 

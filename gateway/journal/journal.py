@@ -4,7 +4,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -26,6 +25,7 @@ from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
 from gateway.journal.store import Clock, JournalLock, Random, answered, unavailable
 from gateway.sqlite import Database
 from gateway.sqlite_file import Durability, load_migrations
+from gateway.values import frozen
 
 
 class SqliteTrail:
@@ -102,7 +102,7 @@ SCHEMA: Final = files("gateway.journal").joinpath("schema", "sqlite")
 PROBE: Final = "INSERT OR REPLACE INTO meta VALUES ('probe', randomblob(16))"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SqliteJournal:
     """An open journal: its ports, its health, its end."""
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +32,7 @@ from gateway.journal.store import Clock
 from gateway.scim.members import Delta
 from gateway.sqlite import After, Database
 from gateway.sqlite_file import Alike
+from gateway.values import frozen
 
 DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.REPLAYED)
 
@@ -51,7 +52,7 @@ NAMED: Final = f"{EVERYWHERE} WHERE id IN ({{ids}}) ORDER BY rowid"
 HELD: Final = "SELECT id, base, target, type, json_extract(intent, '$.keys') FROM op"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Owner:
     """Who holds operations, and for how long it is trusted to be alive."""
 

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from gateway.journal.state import list_tokens, read_pauses
 from gateway.journal.store import answered
 from gateway.journal.verify import Verdict, verify
 from gateway.sqlite_file import read_only
+from gateway.values import frozen
 
 PAGE: Final = 500  # rows of one read
 
@@ -59,7 +59,7 @@ NAMES: Final = """
     WHERE base = ? AND type = 'User' AND state = 'active' AND name_folded IS NOT NULL"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waiting:
     """One thing that waits, for the gateway or for an administrator. Times are RFC 3339, UTC."""
 
@@ -108,7 +108,7 @@ def refused(connection: sqlite3.Connection, target: str) -> Iterator[tuple[str, 
         after = rows[-1][0]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reader:
     """An open journal, with the months that have left it."""
 

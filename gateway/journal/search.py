@@ -11,7 +11,6 @@ sees. So an indexed question costs the same in a long trail as in a short one, w
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +31,7 @@ from gateway.scim.grammar import (
     ValuePath,
 )
 from gateway.scim.predicate import moment
+from gateway.values import frozen
 
 Seek = Callable[[int], int | None]
 
@@ -58,7 +58,7 @@ BOUNDS: Final[Mapping[CompareOperator, Callable[[int, int], tuple[int, int]]]] =
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seeker:
     """Makes seeks over one file of the trail."""
 
@@ -195,7 +195,7 @@ RANGE: Final = "SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event
 HASH: Final = "SELECT hash FROM event WHERE seq = ?"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """One file of the trail, and which events of it count."""
 

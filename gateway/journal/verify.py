@@ -11,6 +11,7 @@ from gateway.audit.chain import Head
 from gateway.errors import JournalUnavailable
 from gateway.journal.events import READ_HEAD, EventRow, changed_part, erased_by, is_erased, read_salt, rows
 from gateway.journal.store import archives_of, open_archive
+from gateway.values import frozen
 
 READ_BASE: Final = "SELECT seq, hash FROM trail_base"
 FILE: Final = "SELECT file FROM pragma_database_list WHERE name = 'main'"
@@ -26,7 +27,7 @@ class TrailState(StrEnum):
     TRUNCATED = "truncated"  # the newest events are missing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What verification found first, and at which event; None for none, and for a whole file."""
 

@@ -7,7 +7,6 @@ somebody else's, and letters would be dialled.
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +14,7 @@ import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from gateway.mapping.specs import Offices, Options, Person, Transform, Unusable, each, text_of
+from gateway.values import frozen
 
 MAX_LENGTH: Final = 250  # characters, as in libphonenumber
 
@@ -51,7 +51,7 @@ _KINDS: Final = (  # of valid numbers, in libphonenumber's words, the usual ones
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhoneNumber:
     """A valid number: E.164, and the extension behind it, where there is one."""
 

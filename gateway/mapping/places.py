@@ -1,11 +1,11 @@
 """A place made ready for the walk over a resource, and the single values of an attribute. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from gateway.scim.names import key_of
 from gateway.scim.paths import Place, comparable
+from gateway.values import frozen
 
 CORE: Final = ""  # the level of what is in no extension
 SINGLE: Final = frozenset({str, bool, int, float})  # the types of values without parts
@@ -20,7 +20,7 @@ class Leaf(NamedTuple):
     element: Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CompiledPlace:
     """A place with its names folded, and what picks its elements in the form in which it is compared."""
 

@@ -1,7 +1,7 @@
 """A target's rules made ready for one walk over a resource, attribute by attribute. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property, partial
 from typing import Any, Final
 
@@ -28,13 +28,14 @@ from gateway.mapping.specs import Person
 from gateway.scim.documents import is_active, schemas_of
 from gateway.scim.names import COMPANIONS, EMPTY, ENTERPRISE_USER, resource
 from gateway.scim.paths import ANYWHERE, Place, select
+from gateway.values import frozen
 
 ALWAYS_SENT: Final = frozenset({"userName", "externalId", "active"})
 SERVER_OWNED: Final = frozenset({"schemas", "id", "meta", "groups", "password"})
 _USUAL: Final = tuple(name.name for name in resource("User").sub[ENTERPRISE_USER.casefold()].sub.values())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mapped:
     """What a resource becomes on a target, and all there is to say about it."""
 
@@ -45,7 +46,7 @@ class Mapped:
     kept: tuple[Place, ...] = ()  # invalid on somebody inactive: the target keeps what it has
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Handler:
     """What becomes of one attribute: sent as it is, left out, or handed to the rules that name it."""
 
@@ -80,7 +81,7 @@ Put = Callable[
 ]  # of an extension, or None; name, value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Level:
     """The attributes of the core, or of an extension."""
 

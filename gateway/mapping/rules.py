@@ -1,7 +1,7 @@
 """A rule of a target's mapping, forward and backward, and which rule a difference belongs to. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
@@ -10,6 +10,7 @@ from gateway.mapping.specs import Person, Transform, Unusable
 from gateway.scim.difference import Difference, Selector, Step
 from gateway.scim.names import CORE_USER, EMPTY, is_multi_valued, is_urn, key_of
 from gateway.scim.paths import ANYWHERE, Place, Terms, is_match, put, select, take
+from gateway.values import frozen
 
 MADE: Final = frozenset({"template", "constant"})  # these write the same whatever the value is
 
@@ -30,7 +31,7 @@ class Unlisted(StrEnum):
     DROP = "drop"  # forgotten
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TransformStep:
     """One transform at work, for `explain`."""
 
@@ -41,7 +42,7 @@ class TransformStep:
     after: Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """A value that cannot be sent: its path at the provider, the rule, and why; never the value."""
 
@@ -53,7 +54,7 @@ class Problem:
         return f"{self.path}: {self.reason} (rule {self.rule})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """A rule as it was read: its paths and transforms compiled."""
 

@@ -1,7 +1,7 @@
 """What a transform is: what it sees and may say, its options, and how it is made on each value. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from enum import StrEnum
 from math import isfinite
@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.scim.names import EMPTY
+from gateway.values import frozen
 
 
 class Person:
@@ -32,7 +33,7 @@ class Person:
         return self._region
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Office:
     """An office of a target: its name there, and its country for phone numbers."""
 
@@ -44,7 +45,7 @@ class Unusable(Exception):
     """The value cannot be used; the text says why, without the value."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transform:
     """One compiled step of a rule.
 
@@ -84,7 +85,7 @@ class OptionKind(StrEnum):
     ANY = "any value"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OptionSpec:
     """One option of a transform; where there are choices it takes nothing else."""
 
@@ -104,7 +105,7 @@ class OptionSpec:
         return f"must be one of {', '.join(self.choices)}{meant(str(value), self.choices)}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TransformSpec:
     """One transform that a rule may name.
 

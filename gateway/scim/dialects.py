@@ -6,7 +6,7 @@ speak `rfc`. PATCH operations are read as widely by `patch` itself.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gateway.scim.documents import as_object, booleans
@@ -21,6 +21,7 @@ from gateway.scim.names import (
     key_of,
     resource,
 )
+from gateway.values import frozen
 
 Body = dict[str, Any]
 Urns = Mapping[str, str]  # outdated -> of today
@@ -42,7 +43,7 @@ def entra_filter(text: str) -> str:
     return "".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dialect:
     """What is done to a provider's documents, PATCH messages and filters before they are read as standard."""
 

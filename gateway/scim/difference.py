@@ -7,6 +7,7 @@ from operator import ne
 from typing import Any, Final, NamedTuple
 
 from gateway.scim.names import ENTERPRISE_USER, key_of
+from gateway.values import frozen
 
 NOT_COMPARED: Final = frozenset({"schemas", "id", "meta", "groups", "password"})  # not a provider's to see
 SHORT: Final = "@"  # stands for the following in the path of a label
@@ -16,7 +17,7 @@ Label = str | list[Any]
 Parts = tuple[str | int, int | None, int | None, str | None]  # path, before, after, rule; int: of a value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selector:
     """Picks the element of a list that has this value in this sub-attribute."""
 
@@ -31,7 +32,7 @@ class Selector:
 Step = str | Selector
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """One attribute, sub-attribute or element that differs; `before` or `after` is None where absent."""
 

@@ -1,7 +1,6 @@
 """A document while a PATCH changes it: what is touched is copied once, the rest is shared. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from gateway.scim.documents import as_object, booleans, clean
 from gateway.scim.elements import Elements, merged
 from gateway.scim.grammar import CompareOperator, Comparison, Filter, LogicalExpr, LogicalOperator
 from gateway.scim.names import CORE_URNS, EMPTY, UNKNOWN, Attribute, get, key_of
+from gateway.values import frozen
 
 _CORE: Final = frozenset(urn.casefold() for urn in CORE_URNS.values())
 
@@ -22,7 +22,7 @@ class Op(StrEnum):
     REMOVE = "remove"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PatchPlace:
     """Where a path points: an attribute of the core, or of an extension."""
 
@@ -32,7 +32,7 @@ class PatchPlace:
     sub: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Spot:
     """A place found in a document: an attribute there, or where it would be."""
 

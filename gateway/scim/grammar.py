@@ -9,12 +9,12 @@ the standard, but sent by Microsoft Entra: `emails[type eq "work"].value eq "x"`
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 from typing import Final, NoReturn, TypeAlias
 
 from gateway.errors import InvalidFilter, InvalidPath
+from gateway.values import frozen
 
 MAX_LENGTH: Final = 2048  # characters of a filter or path
 MAX_TERMS: Final = 16
@@ -49,7 +49,7 @@ class LogicalOperator(StrEnum):
     or_ = "or"  # at least one
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttrPath:
     """A name, maybe of a sub-attribute, maybe under a URN; raises ValueError for what no grammar reads."""
 
@@ -69,7 +69,7 @@ class AttrPath:
         return name if self.uri is None else f"{self.uri}:{name}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """An attribute compared with a literal: `userName eq "ann"`."""
 
@@ -81,7 +81,7 @@ class Comparison:
         return f"{self.attr_path} {self.op} {json.dumps(self.value, allow_nan=False)}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Present:
     """Whether an attribute has a value: `title pr`."""
 
@@ -91,7 +91,7 @@ class Present:
         return f"{self.attr_path} pr"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Not:
     """The opposite of a filter: `not (title pr)`."""
 
@@ -101,7 +101,7 @@ class Not:
         return f"not ({self.expr})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogicalExpr:
     """Two filters or more, joined by one operator: `a pr and b pr and c pr`."""
 
@@ -117,7 +117,7 @@ class LogicalExpr:
         return is_looser and self.op is LogicalOperator.and_
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ValuePath:
     """Those values of an attribute that a filter picks: `emails[type eq "work"]`, in a path with `.value`."""
 
@@ -130,7 +130,7 @@ class ValuePath:
         return picked if self.sub_attr is None else f"{picked}.{self.sub_attr}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sort:
     """The attribute by whose value entries are ordered, and which way."""
 

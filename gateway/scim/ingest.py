@@ -27,9 +27,10 @@ from gateway.scim.names import (
     key_of,
     strays,
 )
+from gateway.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Document:
     """What a create or a replace asks for: checked, with the standard's names, without what is empty."""
 

@@ -4,7 +4,7 @@ A group may have tens of thousands of members, so a change of a few must never n
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gateway.errors import GatewayError, InvalidPath, InvalidValue
@@ -20,6 +20,7 @@ from gateway.scim.grammar import (
 )
 from gateway.scim.names import CORE_GROUP, EMPTY, UNKNOWN, get, key_of, resource
 from gateway.scim.predicate import element_predicate
+from gateway.values import frozen
 
 Attributes = dict[str, Any]
 Elements = Mapping[str, Attributes]  # members by their `value`
@@ -34,28 +35,28 @@ TAKEN: Final[Mapping[str, Any]] = {"op": "taken"}  # this very object: an operat
 MAX_OPERATIONS: Final = 10_000  # Okta sends one for each member who goes, a thousand at once
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Added:
     """These become members, or stay."""
 
     elements: Elements
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Removed:
     """These are no members any more."""
 
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemovedWhere:
     """Those that a filter picks are no members any more."""
 
     filter: Filter
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Emptied:
     """Nobody is a member any more."""
 
@@ -63,7 +64,7 @@ class Emptied:
 Edit = Added | Removed | RemovedWhere | Emptied
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delta:
     """What changes in a membership, whoever else is in it; with `whole`, nobody else is."""
 

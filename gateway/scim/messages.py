@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import orjson
 
 from gateway.errors import InvalidValue
 from gateway.scim.names import CORE_URNS, ERROR, LIST_RESPONSE, PATCH_OP, is_urn
+from gateway.values import frozen
 
 
 def error_body(status: int, detail: str, scim_type: str | None = None) -> dict[str, Any]:
@@ -99,7 +100,7 @@ _EMPTY: Final[tuple[Any, ...]] = (None, [], {})
 Names = dict[str, Any]  # folded name -> Names of its sub-attributes; empty: the attribute as a whole
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Projection:
     """What to show of a document: all, nothing but what is named, or all but that."""
 

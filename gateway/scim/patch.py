@@ -6,7 +6,6 @@ dotted and URN-qualified names, a filtered path that makes the element it does n
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.errors import GatewayError, InvalidPath, InvalidSyntax, InvalidValue, Mutability, NoTarget
@@ -16,6 +15,7 @@ from gateway.scim.elements import refuse_growth
 from gateway.scim.grammar import AttrPath, ValuePath, parse_path
 from gateway.scim.members import TAKEN
 from gateway.scim.names import CORE_URNS, READ_ONLY, get, is_urn, key_of, resource
+from gateway.values import frozen
 
 MAX_OPERATIONS: Final = 1000  # and as many attributes in pathless values
 
@@ -25,7 +25,7 @@ _PLAIN: Final = re.compile(r"[^.:\[\s]*")  # a name that needs no grammar
 _SHOWN: Final = re.compile(r"([\w:.$-]*)(\[)?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PatchOperation:
     """One operation of a message."""
 

@@ -1,7 +1,7 @@
 """Compiled attribute paths on plain dicts: read, put, and take away (RFC 7644 section 3.10). Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from gateway.errors import InvalidPath
@@ -17,13 +17,14 @@ from gateway.scim.grammar import (
     parse_path,
 )
 from gateway.scim.names import COMPANIONS, CORE_GROUP, CORE_USER, key_of
+from gateway.values import frozen
 
 ANYWHERE: Final = "*"  # in place of a URN: the core level, or any extension
 
 Terms = tuple[tuple[str, Any], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A path made ready: where in a document it points.
 

@@ -10,7 +10,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +27,7 @@ from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials
 from gateway.server.response import Boundary, Handler
 from gateway.users import INVOKER, acting, name_of
+from gateway.values import frozen
 
 if TYPE_CHECKING:
     from gateway.admin.runs import Lines
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 RUNS: Final = ("reconcile", "resync")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Runs:
     """Starts them."""
 
@@ -54,7 +55,7 @@ class Runs:
         return made(self.services, self.changes, self.targets[target], option).lines()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Administration:
     """What the commands of an administrator reach in the running gateway."""
 

@@ -1,7 +1,6 @@
 """What auditors may read over HTTP, by a token of their own: `/audit/v1/events` and `/guide/{target}`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
@@ -27,6 +26,7 @@ from gateway.guide.data import ProviderKind, Subject
 from gateway.log import correlation_id, get_logger
 from gateway.server.auth import Authentication, Credential
 from gateway.server.refusals import RateLimited
+from gateway.values import frozen
 
 NEEDED: Final = (
     "{reason}. Only auditors read this: with `Authorization: Bearer TOKEN`, the token of an "
@@ -34,7 +34,7 @@ NEEDED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Auditors:
     """Lets auditors in, and nobody else."""
 
@@ -205,7 +205,7 @@ def _is_gone(request: web.Request) -> bool:
 READS = ("GET", "HEAD")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GuidePage:
     """Prints what `guide` prints; `?provider=` says for whom, Okta unless it does."""
 

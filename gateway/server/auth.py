@@ -5,7 +5,6 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -15,9 +14,10 @@ from gateway.flow.model import Caller
 from gateway.scim.dialects import Dialect
 from gateway.server.refusals import Refusals
 from gateway.server.request import Networks, client_address, printable
+from gateway.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credential:
     """One live token: whose it is, which one, its SHA-256, and the targets it opens."""
 
@@ -28,7 +28,7 @@ class Credential:
     targets: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Provider:
     """How a provider speaks, and how it is told to come again."""
 
@@ -71,7 +71,7 @@ def _password(encoded: bytes) -> bytes:
         return b""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Authentication:
     """Says who asks, and has the trail remember whom it refuses."""
 

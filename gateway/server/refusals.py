@@ -1,18 +1,19 @@
 """Refused requests in the audit trail; repeated ones are counted, and written once in a while."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from gateway.errors import GatewayError
 from gateway.flow.change_event import NOTHING, Attempted, refused_event
 from gateway.flow.model import Caller, Services, Target
 from gateway.log import correlation_id
+from gateway.values import frozen
 
 MOST: Final = 1000  # kinds told apart at a time; the others share one place of their crowd
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """When something was told, and how often the same happened since."""
 

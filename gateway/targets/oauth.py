@@ -5,7 +5,7 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, NoReturn
 from urllib.parse import quote_plus, urlencode
 
@@ -17,6 +17,7 @@ from gateway.flow.target_port import Denied, Nonsense, Silent, TargetError, Thro
 from gateway.log import get_logger
 from gateway.targets.http import HttpTransport
 from gateway.targets.transport import Call, HttpReply, readable, retry_after
+from gateway.values import frozen
 
 DEFAULT_LIFE: Final = (
     300.0  # seconds of a token whose answer does not say; RFC 6749 section 5.1 leaves it open
@@ -42,7 +43,7 @@ ELSE: Final = "token_url"
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # goes into a header: no space, no line break
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessToken:
     """What opens the target, and for how many seconds it may be used."""
 
@@ -50,7 +51,7 @@ class AccessToken:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Client:
     """Shows the token endpoint who asks (RFC 6749 section 2.3.1: both are form-encoded before Basic)."""
 
@@ -145,7 +146,7 @@ NOTHING_SENT: Final = {Silent: Unreachable, Nonsense: Denied}  # the target itse
 log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Held:
     """A token in use."""
 

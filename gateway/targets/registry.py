@@ -4,12 +4,12 @@ A connector is imported where it is opened: what only reads the configuration ne
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gateway.address import Auth, Basic, Bearer, External, Header, OAuth2, TargetAddress
 from gateway.targets.transport import OpenTarget, Transport
+from gateway.values import frozen
 
 if TYPE_CHECKING:
     import aiohttp
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shared:
     """What all connectors share of the process."""
 
@@ -41,7 +41,7 @@ class Shared:
     observer: "CallObserver | None" = None  # of every call
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectorSpec:
     """One kind of connector: which URLs it takes, and how it is opened."""
 

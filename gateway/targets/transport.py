@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from gateway.flow.target_port import Connector
+from gateway.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetFinding:
     """One thing a target can or cannot do; no value of a person is in it."""
 

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +12,7 @@ from gateway.scim.filters import sort_value
 from gateway.scim.grammar import Sort
 from gateway.scim.predicate import attributes_named
 from gateway.targets.embedded.filters import SORTED, looked_up, names_members, narrow, path_name
+from gateway.values import frozen
 
 Matches = Callable[[Mapping[str, Any]], bool]
 Found = tuple[int, Attributes]  # the number of an entry, and its document
@@ -25,7 +25,7 @@ class Refusal(StrEnum):
     ABSENT = "absent"  # no such entry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """What shall be written: a document, and the columns by which it is found."""
 

@@ -5,7 +5,6 @@ few entries that are left. A filter on nothing that is indexed narrows nothing.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.scim.documents import fold
@@ -19,6 +18,7 @@ from gateway.scim.grammar import (
     ValuePath,
 )
 from gateway.scim.names import CORE_GROUP, CORE_USER, get
+from gateway.values import frozen
 
 CORE: Final = frozenset({"", CORE_USER.casefold(), CORE_GROUP.casefold()})
 VALUES: Final[Mapping[str, str]] = {  # path in a filter -> path in the table `value`, both in lower case
@@ -45,7 +45,7 @@ IN_VALUES: Final = "seq IN (SELECT entry FROM value WHERE path = ? AND folded = 
 WORDS: Final = {LogicalOperator.and_: " AND ", LogicalOperator.or_: " OR "}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """Text for a WHERE clause, and its parameters."""
 

@@ -3,7 +3,6 @@
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from gateway.address import Directory
 from gateway.flow.target_port import Attributes, Refused
 from gateway.scim.names import get
 from gateway.targets.ldap.dn import Rdn
+from gateway.values import frozen
 
 OWN: Final = frozenset(  # folded names that are not attributes of the same name
     {
@@ -53,7 +53,7 @@ Modification = tuple[int, str, list[bytes] | None]
 Attribute = tuple[str, list[bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Raw:
     """An entry as the directory gave it."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gateway.flow.target_port import CannotFilter
@@ -17,6 +17,7 @@ from gateway.scim.grammar import (
     Present,
 )
 from gateway.targets.ldap.entries import HIDDEN, OWN
+from gateway.values import frozen
 
 NOBODY: Final = "(!(objectClass=*))"
 EVERYBODY: Final = "(objectClass=*)"
@@ -26,7 +27,7 @@ _DESCRIPTION: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _JOINS: Final = {LogicalOperator.and_: "&", LogicalOperator.or_: "|"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LdapFilter:
     """An LDAP filter; one that is not exact may match more than was asked, never less."""
 
@@ -37,7 +38,7 @@ class LdapFilter:
 Ask = Callable[[Any], LdapFilter]  # from the literal of `eq` to the filter
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Vocabulary:
     """What an entry's names in a filter mean: by folded name an attribute, or how `eq` is asked."""
 

@@ -1,7 +1,6 @@
 """How a directory says that somebody is inactive: one habit for each way. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ldap import MOD_ADD, MOD_DELETE, MOD_REPLACE
@@ -11,13 +10,14 @@ from gateway.flow.target_port import CannotFilter
 from gateway.targets.ldap.dn import is_below
 from gateway.targets.ldap.entries import Attribute, Modification, Raw
 from gateway.targets.ldap.filters import EVERYBODY, NOBODY, Ask, LdapFilter
+from gateway.values import frozen
 
 DISABLED: Final = 0x2  # of userAccountControl: ACCOUNTDISABLE
 NORMAL: Final = 0x200  # NORMAL_ACCOUNT
 BIT: Final = "(userAccountControl:1.2.840.113556.1.4.803:=2)"  # LDAP_MATCHING_RULE_BIT_AND
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Habit:
     """One way of being inactive; `moves` says that the entry stands elsewhere then."""
 

@@ -4,7 +4,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ldap import MOD_ADD, MOD_DELETE
@@ -15,6 +14,7 @@ from gateway.targets.ldap.dn import normal
 from gateway.targets.ldap.entries import Modification, Raw, short_name
 from gateway.targets.ldap.filters import both, equal
 from gateway.targets.ldap.session import Session, chunks, in_doubt
+from gateway.values import frozen
 
 Find = Callable[[Session, str], Raw | None]
 
@@ -160,7 +160,7 @@ _UID_PART: Final = re.compile(r"#'[01]*'B\Z")  # RFC 4517 section 3.3.21
 _RANGE: Final = re.compile(r";range=\d+-(\d+|\*)\Z", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberStyle:
     """How one class of groups names its members."""
 

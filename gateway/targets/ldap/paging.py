@@ -14,6 +14,7 @@ from gateway.targets.ldap.entries import Raw, read_id, sought_id
 from gateway.targets.ldap.filters import NOBODY, Ask, LdapFilter, Vocabulary, any_of, both, equal, translate
 from gateway.targets.ldap.inactive import habit_of
 from gateway.targets.ldap.session import PAGE, Session, chunks, in_doubt
+from gateway.values import frozen
 
 LASTS: Final = 60.0  # seconds that the order of a long list is kept after its last page was asked for
 LISTS: Final = 4  # long lists kept at a time
@@ -82,7 +83,7 @@ class Places:
 Show = Callable[[Raw], Attributes]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """People, or groups: where they are, which entries they are, and how each is shown."""
 

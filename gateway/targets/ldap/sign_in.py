@@ -6,7 +6,6 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from gateway.address import Basic, Directory, External
 from gateway.flow.target_port import Unreachable
 from gateway.targets.ldap.results import unreachable
 from gateway.targets.transport import readable
+from gateway.values import frozen
 
 CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later than that is none
 PORTS: Final = {"ldap": 389, "ldaps": 636}
@@ -28,7 +28,7 @@ OURS: Final = {  # whatever the system's ldap.conf says
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SignIn:
     """How a directory is reached and who we are there."""
 

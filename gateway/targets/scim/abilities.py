@@ -1,10 +1,10 @@
 """What a SCIM service may be unable to do, how that is known, and how it is made good. Pure."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from gateway.scim.names import get
+from gateway.values import frozen
 
 
 class Patch(StrEnum):
@@ -15,7 +15,7 @@ class Patch(StrEnum):
     NONE = "none"  # as PUT
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Abilities:
     """What a service can do by itself; None: nobody says."""
 
@@ -25,7 +25,7 @@ class Abilities:
     totals: bool | None = None  # its totalResults count everything there is
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lack:
     """One thing that services may be unable to do."""
 

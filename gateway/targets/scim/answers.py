@@ -1,7 +1,6 @@
 """What a SCIM 2.0 service's answers mean: a document, or the error that says what happened. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -21,6 +20,7 @@ from gateway.flow.target_port import (
 from gateway.scim.names import CORE_GROUP, ERROR, get
 from gateway.targets.scim.abilities import Abilities, promises
 from gateway.targets.transport import HttpReply, readable, retry_after
+from gateway.values import frozen
 
 MAX_DEPTH: Final = 32  # of JSON in JSON
 
@@ -40,7 +40,7 @@ FILTER_TYPES: Final = frozenset({"invalidFilter", "tooMany", "sensitive"})  # RF
 _ERROR: Final = ERROR.casefold()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListAnswer:
     """Entries as one answer lists them; `total` is its totalResults, None where it has none."""
 
