@@ -115,10 +115,10 @@ Request = Callable[[Served, str], Awaitable[Any]]
 
 # what is asked, calls at most (a tenth above today's), hops at most
 REQUESTS: dict[str, tuple[Request, int, int]] = {
-    "create": (lambda served, id: served.ask("POST", USERS, person(8)), 605, 2),
-    "changed PUT": (lambda served, id: served.ask("PUT", f"{USERS}/{id}", person(7, title="Boss")), 857, 3),
-    "unchanged PUT": (lambda served, id: served.ask("PUT", f"{USERS}/{id}", person(7)), 518, 1),
-    "GET": (lambda served, id: served.ask("GET", f"{USERS}/{id}"), 149, 1),
+    "create": (lambda served, id: served.ask("POST", USERS, person(8)), 372, 2),
+    "changed PUT": (lambda served, id: served.ask("PUT", f"{USERS}/{id}", person(7, title="Boss")), 514, 3),
+    "unchanged PUT": (lambda served, id: served.ask("PUT", f"{USERS}/{id}", person(7)), 301, 1),
+    "GET": (lambda served, id: served.ask("GET", f"{USERS}/{id}"), 120, 1),
 }
 
 
