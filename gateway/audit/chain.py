@@ -207,7 +207,9 @@ def stamp(moment: datetime) -> str:
     """Return a moment as RFC 3339 in UTC with microseconds, always of one length."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
+    if not moment.microsecond:  # which the quicker way would leave out
+        return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
+    return orjson.dumps(moment, option=orjson.OPT_UTC_Z)[1:-1].decode()
 
 
 def stamp_of(text: str) -> str:
