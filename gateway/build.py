@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, NoReturn
 
 from gateway.address import TargetAddress
+from gateway.audit.chain import stamp
 from gateway.audit.masking import Mask, Masking, hashing, masked
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Services, Target
@@ -167,4 +168,4 @@ def utc() -> datetime:
 
 def now() -> str:
     """Return the time as RFC 3339, in UTC."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return stamp(datetime.now(UTC))

@@ -9,6 +9,7 @@ Events of older releases have a digest for each value in their bodies: `old_form
 import hashlib
 import hmac
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
@@ -22,7 +23,8 @@ from gateway.scim.difference import Label, parts_of
 
 MARK: Final = "#"  # {"#": 3} stands where the personal value of that number was; alone: the digest of all
 PLACE: Final = re.compile(r'\{"#":(\d+)\}')  # in JSON; within a string its quotes would be escaped
-SALT: Final = 16  # bytes
+SALT: Final = 18  # bytes
+SALTS: Final = re.compile(".{24}")  # each as base64
 NOTHING: Final = "[]"  # the personal values of an event that has none
 SORTED: Final = orjson.OPT_SORT_KEYS
 OPTIONS: Final = SORTED | orjson.OPT_PASSTHROUGH_DATACLASS
@@ -133,7 +135,7 @@ def draft(event: Event, random: Callable[[int], bytes]) -> EventDraft:
 
 def _salted(values: Sequence[Any], random: Callable[[int], bytes]) -> tuple[str, str]:
     """Return the digest of personal values, and how they are kept."""
-    salts = random(SALT * len(values)).hex(" ", SALT).split()
+    salts = SALTS.findall(b64encode(random(SALT * len(values))).decode())
     kept = list(map(orjson.dumps, zip(salts, values, strict=True), repeat(None), repeat(SORTED)))
     digests = map(DIGEST, map(hashlib.sha256, kept))
     return hashlib.sha256(b"".join(digests)).hexdigest(), f"[{b','.join(kept).decode()}]"
@@ -207,7 +209,9 @@ def stamp(moment: datetime) -> str:
     """Return a moment as RFC 3339 in UTC with microseconds, always of one length."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
+    if not moment.microsecond:  # which the quicker way would leave out
+        return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
+    return orjson.dumps(moment, option=orjson.OPT_UTC_Z)[1:-1].decode()
 
 
 def stamp_of(text: str) -> str:

@@ -144,3 +144,17 @@ async def test_a_request_stays_within_its_turns_at_the_journal(served, hops, nam
     assert (await request(served, id)).status in (200, 201)
 
     assert hops.total() <= most, hops
+
+
+async def test_a_create_takes_little_room_in_the_journal(served):
+    async def pages() -> int:
+        database = served.gateway.journal.database
+        return await database.read(lambda file: file.execute("PRAGMA page_count").fetchone()[0])
+
+    for number in range(100):
+        await served.ask("POST", USERS, person(number))
+    before = await pages()
+    for number in range(100, 400):
+        await served.ask("POST", USERS, person(number))
+
+    assert (await pages() - before) * 4096 <= 5000 * 300
