@@ -67,8 +67,9 @@ def storage(plan: Plan) -> Iterator[Row]:
 
 
 SECTIONS: Final[Mapping[str, Callable[[Plan], Iterator[Row]]]] = {
-    "cases": cases,
+    # first: what the system says of a command's memory is never less than its parent's when it began
     "startup": lambda plan: startup(plan.build, plan.pace.rounds),
+    "cases": cases,
     "storage": storage,
     "flush": lambda plan: flushed(plan.build, plan.connections, plan.pace),
     "growth": lambda plan: growth(plan.build, plan.events, plan.people, plan.pace, plan.kept),
