@@ -1,14 +1,16 @@
-"""Sends one call to a target over HTTP and reads the answer; one attempt, bounded in time and size."""
+"""Sends one call to a target over HTTP, or an alert to its webhook: one attempt, bounded in time and size."""
 
 import ssl
 from collections.abc import Mapping
 from functools import cache, partial
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
+import orjson
 from yarl import URL
 
 from gateway.address import Auth
+from gateway.admin.alerts import Undelivered
 from gateway.flow.target_port import Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
 from gateway.targets.transport import Call, HttpReply, readable
@@ -120,3 +122,29 @@ class HttpTransport:
             raise Unreachable(readable(str(error))) from error
         except aiohttp.ClientConnectionError as error:
             raise Silent(f"{self._whom} closed the connection without an answer") from error
+
+
+TIMEOUT: Final = aiohttp.ClientTimeout(total=10.0)
+HEADERS: Final = {"Content-Type": "application/json", "User-Agent": f"scim-gateway/{VERSION}"}
+
+
+class Webhook:
+    """Posts messages to one address, which may be a secret itself."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = URL(url)
+        self._ssl = certificates() if self._url.scheme == "https" else True
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Try once; raises `Undelivered` for anything but 2xx."""
+        body = orjson.dumps(message)
+        try:
+            async with self._session.post(
+                self._url, data=body, headers=HEADERS, timeout=TIMEOUT, ssl=self._ssl, allow_redirects=False
+            ) as answer:
+                status = answer.status
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Undelivered(type(error).__name__) from error
+        if not 200 <= status < 300:
+            raise Undelivered(f"it answered {status}")
