@@ -53,7 +53,7 @@ from gateway.server.runner import Runner, listening, take_any_port
 from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import subject_of
-from gateway.targets.http import open_session
+from gateway.targets.http import Webhook, open_session
 from gateway.targets.registry import (
     CONNECTORS,
     OpenTarget,
@@ -62,7 +62,6 @@ from gateway.targets.registry import (
 )
 from gateway.targets.survey import survey
 from gateway.targets.transport import TargetFinding
-from gateway.targets.webhook import Webhook
 from gateway.values import frozen
 from gateway.version import VERSION
 

@@ -78,7 +78,7 @@ def _dialect(settings: "Settings", target: str) -> "Dialect":
 def _explained(target: str, mapping: "TargetMapping", resource: Mapping[str, Any]) -> Explanation:
     """Explain a resource as it would come in; one that would be refused before its rules has no steps."""
     from gateway.errors import InvalidSyntax
-    from gateway.mapping.explain import explain as explain_document
+    from gateway.mapping.target import explain as explain_document
     from gateway.scim.documents import canonical, take_password
 
     try:
@@ -112,7 +112,7 @@ def _wrong_types(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 def _summarize(target: str, explanations: Iterator[Explanation], format: ExplainFormat | None) -> int:
     """Write the summary and return how many would be rejected."""
-    from gateway.mapping.explain import summarize
+    from gateway.mapping.target import summarize
 
     found = summarize(target, explanations)
     if format is ExplainFormat.TEXT:

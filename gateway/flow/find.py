@@ -32,6 +32,8 @@ from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, Filter
 
 def known_situation(change: Change, resources: Sequence[Resource]) -> Situation:
     """Return what the journal says of the resource that a change is about, and of others under its keys."""
+    if change.id is None:  # an id that was somebody's is never given again
+        resources = [resource for resource in resources if resource.state is not State.DELETED]
     if not resources:
         return NOTHING_KNOWN
     own = _own(change, resources)

@@ -1,10 +1,11 @@
 """Operations in SQLite: recorded before they are sent, settled with all they changed in one transaction."""
 
+import asyncio
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
@@ -30,9 +31,11 @@ from gateway.journal.members import keep_members
 from gateway.journal.resources import STATES, TYPES, ResourceRow, SqliteResources, load
 from gateway.journal.store import Clock
 from gateway.scim.members import Delta
-from gateway.sqlite import After, Database
-from gateway.sqlite_file import Alike
+from gateway.sqlite import Database
+from gateway.sqlite_file import Alike, Work
 from gateway.values import frozen
+
+T = TypeVar("T")
 
 DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.REPLAYED)
 
@@ -139,7 +142,7 @@ class SqliteOperations:
             return await self._standing(base, kind, keys, held)
         row, opened = self._row(intent)
         work = Alike(begin_all, Newcomer(base, kind, keys, row))
-        if known := await self._database.write(work, self._taking(intent)):
+        if known := await self._recorded(work, intent):
             return Begun(None, self._resources.noted(known))
         return Begun(Operation(intent, 1, OperationState.OPEN, 1, opened))
 
@@ -148,7 +151,7 @@ class SqliteOperations:
         if self._held.blocking(intent):
             raise KeysTaken
         row, opened = self._row(intent)
-        await self._database.write(Alike(claim_all, row), self._taking(intent))
+        await self._recorded(Alike(claim_all, row), intent)
         return Operation(intent, 1, OperationState.OPEN, 1, opened)
 
     def _row(self, intent: Intent) -> tuple[Row, str]:
@@ -166,16 +169,21 @@ class SqliteOperations:
         row = (*about, int(i.removes), orjson.dumps(said).decode(), self._owner.name, lease, opened)
         return row, opened
 
-    def _taking(self, intent: Intent) -> After:
-        """Take the intent's keys at once; return what lets them go where it was not recorded."""
+    def _recorded(self, work: Work[T], intent: Intent) -> "asyncio.Future[T]":
+        """Record an intent, and take its keys at once: they are let go where it turns out not to be recorded.
+
+        Raises `JournalUnavailable`, with no key taken, where it cannot even wait its turn.
+        """
         holder = _holder(intent)
-        taken = self._held.take(holder, intent.keys)
+        taken: Collection[Key] = ()
 
         def done(result: Any) -> None:
             if result:  # an error, or who is known by the keys
                 self._held.free(holder, taken)
 
-        return done
+        waiting = self._database.write(work, done)
+        taken = self._held.take(holder, intent.keys)
+        return waiting
 
     async def _standing(
         self, base: str, kind: ResourceType, keys: Sequence[Key], held: Sequence[str]

@@ -202,14 +202,14 @@ def _load(
 def _resources(rows: Iterable[tuple[Any, ...]]) -> list[Resource]:
     """Make resources of their rows, each repeated for each of its links."""
     found: dict[int, Resource] = {}
-    links: dict[str, Link] = {}
+    links: dict[int, dict[str, Link]] = {}
     for key, base, type, id, original, state, created, modified, replied, target, *link in rows:
         if key not in found:
             said, times = orjson.loads(original), (created, modified)
-            links = {}
-            found[key] = Resource(base, TYPES[type], id, said, STATES[state], *times, replied == 1, links)
+            own = links[key] = {}
+            found[key] = Resource(base, TYPES[type], id, said, STATES[state], *times, replied == 1, own)
         if target is not None:
-            links[target] = _link(target, *link)
+            links[key][target] = _link(target, *link)
     return list(found.values())
 
 

@@ -1,6 +1,8 @@
-"""The mapping of one target: a resource to the target's form and back. Pure."""
+"""The mapping of one target: a resource to the target's form and back, and why it comes to that. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from gateway.mapping.countries import region_of
@@ -205,3 +207,45 @@ def _is_same(left: Place, right: Place) -> bool:
         and left.where == right.where
         and (left.sub or "value").casefold() == (right.sub or "value").casefold()
     )
+
+
+def explain(target: str, mapping: TargetMapping, resource: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the explanation in the form of `explain --format json`."""
+    steps: list[TransformStep] = []
+    mapped = mapping.forward({"active": True, **resource}, steps)
+    accepted = not mapped.problems
+    return {
+        "target": target,
+        "accepted": accepted,
+        "resource": mapped.form if accepted else None,
+        "steps": [
+            {
+                "to": step.to,
+                "from": step.source,
+                "transform": step.transform,
+                "before": step.before,
+                "after": step.after,
+            }
+            for step in steps
+        ],
+        "held": list(mapped.held),
+        "dropped": list(mapped.dropped),
+        "problems": [asdict(problem) for problem in mapped.problems],
+    }
+
+
+def summarize(target: str, explanations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return how many would be accepted, and each problem once with how often it occurs."""
+    accepted = rejected = 0
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for explanation in explanations:
+        accepted += explanation["accepted"]
+        rejected += not explanation["accepted"]
+        counts.update(
+            (problem["path"], problem["rule"], problem["reason"]) for problem in explanation["problems"]
+        )
+    problems = [
+        {"path": path, "rule": rule, "reason": reason, "count": count}
+        for (path, rule, reason), count in counts.most_common()
+    ]
+    return {"target": target, "accepted": accepted, "rejected": rejected, "problems": problems}

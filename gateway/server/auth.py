@@ -47,14 +47,15 @@ def authenticate(headers: Sequence[str], live: Mapping[bytes, Credential]) -> Cr
         raise InvalidSyntax("more than one Authorization header")
     if not headers:
         raise Unauthorized("no Authorization header: send the token that this gateway gave you")
-    digest = hashlib.sha256(_token_in(headers[0])).digest()
-    found = live.get(digest)
+    token = _token_in(headers[0])
+    digest = hashlib.sha256(token or b"").digest()
+    found = live.get(digest) if token is not None else None
     if found is None or not hmac.compare_digest(digest, found.digest):
         raise Unauthorized("the token is unknown, expired or revoked")
     return found
 
 
-def _token_in(header: str) -> bytes:
+def _token_in(header: str) -> bytes | None:
     """Return what may be the token: `token`, `Bearer token`, `bearer token`, or a Basic password."""
     text = header.strip().encode("utf-8", "surrogateescape")
     scheme, _, rest = text.partition(b" ")
@@ -64,11 +65,11 @@ def _token_in(header: str) -> bytes:
     return _password(rest.strip()) if kind == b"basic" else text
 
 
-def _password(encoded: bytes) -> bytes:
+def _password(encoded: bytes) -> bytes | None:
     try:
         return base64.b64decode(encoded, validate=True).partition(b":")[2]
     except binascii.Error:
-        return b""
+        return None
 
 
 @frozen

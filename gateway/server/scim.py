@@ -180,7 +180,10 @@ class ScimApi:
         if document is None:
             return await self._deliver(request, kind, ResourceAnswer(reply.status, {}), None)
         status = reply.status if reply.document else 200
-        return await self._deliver(request, kind, resource_answer(status, document, shown), document["id"])
+        news = (
+            document["id"] if change.id is None else None
+        )  # who used the id has it: recorded with the change
+        return await self._deliver(request, kind, resource_answer(status, document, shown), news)
 
     async def _read_back(self, request: ScimRequest, change: Change, shown: Projection) -> Attributes | None:
         """Return a resource whose PATCH is answered briefly, where it says which attributes it wants.

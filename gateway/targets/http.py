@@ -1,14 +1,17 @@
-"""Sends one call to a target over HTTP and reads the answer; one attempt, bounded in time and size."""
+"""Sends one call to a target over HTTP, or an alert to its webhook: one attempt, bounded in time and size."""
 
 import ssl
 from collections.abc import Mapping
 from functools import cache, partial
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
+import orjson
+from multidict import CIMultiDict
 from yarl import URL
 
 from gateway.address import Auth
+from gateway.admin.alerts import Undelivered
 from gateway.flow.target_port import Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
 from gateway.targets.transport import Call, HttpReply, readable
@@ -52,20 +55,23 @@ class HttpTransport:
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout * CONNECT_SHARE)
         self._max_bytes = max_bytes
         self._whom = whom
-        self._headers = {"User-Agent": f"scim-gateway/{VERSION}"}
-        self._headers |= dict([auth.header()]) if auth else {}
+        self._headers = CIMultiDict({"User-Agent": f"scim-gateway/{VERSION}"})
+        if auth is not None:
+            name, value = auth.header()
+            self._headers[name] = value
         secrets = auth.secrets() if auth else ()
         self._secrets = tuple(secret.encode() for secret in secrets if len(secret) >= MIN_SECRET)
 
     async def send(self, call: Call) -> HttpReply:
         """Send the call once; raises Unreachable, Silent or Nonsense where no whole answer came back."""
+        url = URL(call.url, encoded=True)
         try:
             async with self._session.request(
                 call.method,
-                URL(call.url, encoded=True),
+                url,
                 data=call.body,
                 timeout=self._timeout,
-                ssl=certificates() if call.url.startswith("https:") else True,
+                ssl=certificates() if url.scheme == "https" else True,
                 allow_redirects=False,
                 middlewares=(partial(self._once, self._headers_for(call)),),
             ) as response:
@@ -77,8 +83,9 @@ class HttpTransport:
         except aiohttp.ClientError as error:
             raise Silent(f"the connection to {self._whom} broke before its answer was whole") from error
 
-    def _headers_for(self, call: Call) -> dict[str, str]:
-        headers = {**self._headers, "Accept": call.accepts}
+    def _headers_for(self, call: Call) -> CIMultiDict[str]:
+        headers = self._headers.copy()
+        headers["Accept"] = call.accepts
         if call.body is not None:
             headers["Content-Type"] = call.sends
         if found := correlation_id.get():
@@ -117,6 +124,40 @@ class HttpTransport:
         except aiohttp.ConnectionTimeoutError as error:
             raise Unreachable(f"{self._whom} took no connection in time") from error
         except aiohttp.ClientConnectorError as error:
-            raise Unreachable(readable(str(error))) from error
+            raise Unreachable(_not_reached(error)) from error
         except aiohttp.ClientConnectionError as error:
             raise Silent(f"{self._whom} closed the connection without an answer") from error
+
+
+TIMEOUT: Final = aiohttp.ClientTimeout(total=10.0)
+HEADERS: Final = {"Content-Type": "application/json", "User-Agent": f"scim-gateway/{VERSION}"}
+
+
+def _not_reached(error: aiohttp.ClientConnectorError) -> str:
+    """Return why there is no connection, without the address in memory of what was to trust."""
+    text = str(error)
+    return readable(
+        text.replace(str(error.ssl), "default") if isinstance(error.ssl, ssl.SSLContext) else text
+    )
+
+
+class Webhook:
+    """Posts messages to one address, which may be a secret itself."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = URL(url)
+        self._ssl = certificates() if self._url.scheme == "https" else True
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Try once; raises `Undelivered` for anything but 2xx."""
+        body = orjson.dumps(message)
+        try:
+            async with self._session.post(
+                self._url, data=body, headers=HEADERS, timeout=TIMEOUT, ssl=self._ssl, allow_redirects=False
+            ) as answer:
+                status = answer.status
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Undelivered(type(error).__name__) from error
+        if not 200 <= status < 300:
+            raise Undelivered(f"it answered {status}")

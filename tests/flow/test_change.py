@@ -1,6 +1,7 @@
 """What becomes of a change: once, in order, remembered, explained."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from gateway.errors import (
     NotSupported,
     Uniqueness,
 )
-from gateway.flow.journal_port import Operation
+from gateway.flow.journal_port import Key, Operation
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import (
     Broken,
@@ -57,6 +58,25 @@ def title(text: str) -> dict[str, Any]:
 def phones() -> TargetMapping:
     via = [compile_transform("phone", {})]
     return TargetMapping([make_rule('phoneNumbers[type eq "work"].value', via=via)], region="GB")
+
+
+async def test_somebody_deleted_while_they_are_created_again_is_somebody_new(house, monkeypatch) -> None:
+    gateway = house()
+    await gateway.send("create", ANN)
+    hold = gateway.services.locks.hold
+
+    @asynccontextmanager
+    async def meanwhile(target, keys, patience):
+        if Key("id", "t1") in keys and len(keys) == 3:  # the create has learned who that is, and asks anew
+            monkeypatch.setattr(gateway.services.locks, "hold", hold)
+            assert (await gateway.send("delete", None, "t1")).status == 204
+        async with hold(target, keys, patience) as held:
+            yield held
+
+    monkeypatch.setattr(gateway.services.locks, "hold", meanwhile)
+    again = await gateway.send("create", ANN)
+
+    assert (again.status, again.document["id"], list(gateway.fake.entries)) == (201, "t2", ["t2"])
 
 
 async def test_a_create_reaches_the_target_and_answers_with_its_id(house, phones) -> None:

@@ -300,6 +300,19 @@ async def test_a_queue_that_is_full_is_busy_not_broken(sqlite, event):
     assert await sqlite.health() is None
 
 
+async def test_what_is_refused_at_once_holds_no_key(sqlite, intent, monkeypatch):
+    first, second = intent("op-1"), intent("op-2")
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.sqlite.QUEUE", 0)
+        with pytest.raises(JournalUnavailable):
+            await sqlite.operations.begin("cx", ResourceType.USER, first.keys, first)
+        with pytest.raises(JournalUnavailable):
+            await sqlite.operations.claim(first)
+
+    begun = await sqlite.operations.begin("cx", ResourceType.USER, second.keys, second)
+    assert begun.operation is not None
+
+
 async def test_a_second_gateway_is_refused_and_harms_nothing(sqlite, path, clock, event):
     with pytest.raises(JournalLocked):
         await SqliteJournal.open(path, "full", clock, print, owner="second")

@@ -287,11 +287,28 @@ async def test_a_target_that_speaks_no_tls_is_sent_nothing(serve, session):
     assert service.asked == []
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("user-agent", ["agent-1"]),
+        ("ACCEPT", ["application/scim+json"]),
+        ("content-type", ["application/scim+json"]),
+    ],
+)
+async def test_no_header_is_sent_twice_however_it_is_spelled(serve, session, name: str, said: list[str]):
+    service = await serve(answer())
+
+    await HttpTransport(session, Header(name, Secret("agent-1"))).send(service.call("POST", body=b"{}"))
+
+    assert service.asked[0].headers.getall(name) == said
+
+
 @pytest.fixture
 def certificate(tmp_path: Path) -> Iterator[Path]:
     """Make a certificate that signs itself; what is trusted is looked up anew."""
     if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("openssl is not installed: apt-get install openssl")
     command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1"
     names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run([*command.split(), *names], cwd=tmp_path, check=True, capture_output=True)
@@ -300,16 +317,17 @@ def certificate(tmp_path: Path) -> Iterator[Path]:
     certificates.cache_clear()
 
 
+@pytest.mark.parametrize("scheme", ["https:", "HTTPS:"])
 @pytest.mark.parametrize("is_trusted", [True, False])
 async def test_over_tls_only_whom_this_system_trusts_is_sent_something(
-    certificate, session, monkeypatch, is_trusted: bool
+    certificate, session, monkeypatch, is_trusted: bool, scheme: str
 ):
     if is_trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     service, context = Service(answer()), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, certificate.with_name("key.pem"))
     await service.server.start_server(ssl=context)
-    call = Call("GET", service.call().url.replace("http:", "https:"))
+    call = Call("GET", service.call().url.replace("http:", scheme))
 
     answered = await asyncio.gather(HttpTransport(session).send(call), return_exceptions=True)
 
@@ -317,6 +335,16 @@ async def test_over_tls_only_whom_this_system_trusts_is_sent_something(
     assert [reply.status for reply in answered if isinstance(reply, HttpReply)] == [200] * is_trusted
     assert len(service.asked) == is_trusted
     assert is_trusted or isinstance(answered[0], Unreachable)
+
+
+async def test_who_is_not_reached_over_tls_is_told_of_without_an_address_in_memory(session):
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        with pytest.raises(Unreachable) as caught:
+            await HttpTransport(session).send(Call("GET", f"https://127.0.0.1:{port}/"))
+
+    assert caught.value.reason.startswith(f"Cannot connect to host 127.0.0.1:{port} ssl:default [")
 
 
 @pytest.mark.skipif(os.uname().sysname != "Linux", reason="only Linux drops what a full backlog cannot take")

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from gateway.mapping.explain import explain, summarize
-from gateway.mapping.target import TargetMapping
+from gateway.mapping.target import TargetMapping, explain, summarize
 from gateway.mapping.transforms import compile_transform
 from tests.support.rules import make_rule
 

@@ -9,8 +9,7 @@ import pytest
 from aiohttp import web
 
 from gateway.admin.alerts import Undelivered
-from gateway.targets.http import open_session
-from gateway.targets.webhook import Webhook
+from gateway.targets.http import Webhook, open_session
 
 MESSAGE = {"alert": "operation.dead", "target": "phonebook", "reason": "tried ten times"}
 
