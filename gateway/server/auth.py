@@ -47,16 +47,16 @@ def authenticate(headers: Sequence[str], live: Mapping[bytes, Credential]) -> Cr
         raise InvalidSyntax("more than one Authorization header")
     if not headers:
         raise Unauthorized("no Authorization header: send the token that this gateway gave you")
-    token = _token_in(headers[0])
-    digest = hashlib.sha256(token or b"").digest()
-    found = live.get(digest) if token is not None else None
-    if found is None or not hmac.compare_digest(digest, found.digest):
-        raise Unauthorized("the token is unknown, expired or revoked")
-    return found
+    if (token := _token_in(headers[0])) is not None:
+        digest = hashlib.sha256(token).digest()
+        found = live.get(digest)
+        if found is not None and hmac.compare_digest(digest, found.digest):
+            return found
+    raise Unauthorized("the token is unknown, expired or revoked")
 
 
 def _token_in(header: str) -> bytes | None:
-    """Return what may be the token: `token`, `Bearer token`, `bearer token`, or a Basic password."""
+    """Return what may be the token, alone, behind Bearer in any case, or as a Basic password; else None."""
     text = header.strip().encode("utf-8", "surrogateescape")
     scheme, _, rest = text.partition(b" ")
     kind = scheme.lower() if rest else b""
