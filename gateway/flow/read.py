@@ -20,7 +20,7 @@ from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, Reso
 from gateway.mapping.filters import equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold
 from gateway.scim.filters import boolean_literals, for_type
-from gateway.scim.grammar import Filter, Sort
+from gateway.scim.grammar import CompareOperator, Comparison, Filter, Sort, leaves
 from gateway.scim.names import get
 from gateway.scim.names import resource as schema_of
 from gateway.scim.paths import compiled
@@ -122,14 +122,17 @@ class Reads:
         if "id" in names:
             own = await self._by_id(target, kind, names["id"], matches)
             return Page(len(own), window(own, question.start, question.count))
-        removed = await self._removed(target, kind, names, matches)
-        if not removed:
+        unfound = await self._unfound(target, kind, names)
+        if not unfound:
             page = await self._asked(target, kind, filter, matches, question)
             return await without_namesakes(self._services, target, kind, names, page)
         # few people have the same key: all of them are read, so that nobody is counted twice
         everybody = replace(question, start=1, count=target.policy.page_size)
         page = await self._asked(target, kind, filter, matches, everybody)
-        page = with_hidden(await without_namesakes(self._services, target, kind, names, page), removed)
+        there = {document["id"] for document in page.entries}
+        known = [await self._known(target, r, question) for r in unfound if r.id not in there]
+        hidden = [document for document in known if document is not None and matches(document)]
+        page = with_hidden(await without_namesakes(self._services, target, kind, names, page), hidden)
         ordered = in_order(page.entries, question.sort, kind)
         return Page(page.total, window(ordered, question.start, question.count))
 
@@ -138,6 +141,7 @@ class Reads:
     ) -> Page:
         """Return the page as the target filters it, or as we do where it cannot say what is asked."""
         here = _is_about_members(filter) or _is_sorted_here(target, kind, question.sort)
+        here = here or await self._is_forgotten(target, kind, filter)
         translated = None if here else translate(filter, target.mapping_for(kind))
         if translated is None:
             question = replace(question, members=True)
@@ -244,16 +248,33 @@ class Reads:
                     owners[entry["id"]] = resource
         return owners
 
-    async def _removed(
-        self, target: Target, kind: ResourceType, names: Mapping[str, str], matches: Matches
-    ) -> list[Attributes]:
-        """Return deactivated people who have no entry on the target any more."""
+    async def _unfound(self, target: Target, kind: ResourceType, names: Mapping[str, str]) -> list[Resource]:
+        """Return who has these names and is not found by them there: removed, or with a lost externalId."""
         keys = [Key(_KEYS[name], _FOLDED[name](value)) for name, value in names.items() if name in _KEYS]
-        if not keys:
-            return []
+        found = await self._services.resources.find(target.name, kind, keys) if keys else ()
+        is_external = "externalid" in names
+        return [r for r in found if _is_absent_rightly(r) or (is_external and _forgets(target, r))]
+
+    async def _known(self, target: Target, resource: Resource, question: ReadQuery) -> Attributes | None:
+        """Return somebody whom the target does not find by their names, as they are shown."""
+        if _forgets(target, resource):
+            return await self._find(target, resource.type, resource.id, members=question.members)
+        return shown(target, resource, resource.original)
+
+    async def _is_forgotten(self, target: Target, kind: ResourceType, filter: Filter) -> bool:
+        """Say whether the target does not keep an externalId that a filter asks for.
+
+        Those that every match must have are looked up; of what is more than a comparison nobody knows.
+        """
+        asked = [leaf for leaf in leaves(filter) if leaf.attr_path.attr.casefold() == "externalid"]
+        if not asked or "externalid" in equals(filter):
+            return False
+        literals = [leaf.value for leaf in asked if isinstance(leaf, Comparison) and leaf.op in _SAME]
+        keys = [Key("external", literal) for literal in literals if isinstance(literal, str)]
+        if len(keys) < len(asked):
+            return True
         found = await self._services.resources.find(target.name, kind, keys)
-        documents = [shown(target, r, r.original) for r in found if _is_absent_rightly(r)]
-        return [document for document in documents if matches(document)]
+        return any(_forgets(target, resource) for resource in found)
 
 
 def refuse_unknown(target: Target, kinds: Collection[ResourceType], filter: Filter | None) -> None:
@@ -265,6 +286,7 @@ def refuse_unknown(target: Target, kinds: Collection[ResourceType], filter: Filt
 
 _KEYS = {"username": "name", "externalid": "external", "emails": "email"}
 _FOLDED: Mapping[str, Callable[[str], str]] = {"username": fold, "externalid": str, "emails": fold}
+_SAME: Final = frozenset({CompareOperator.eq, CompareOperator.ne})
 
 
 def _view(target: Target, resource: Resource, entry: Attributes) -> Attributes:
@@ -286,6 +308,14 @@ def _is_sorted_here(target: Target, kind: ResourceType, sort: Sort | None) -> bo
 
 def _is_absent_rightly(resource: Resource) -> bool:
     return resource.state is State.INACTIVE
+
+
+def _forgets(target: Target, resource: Resource) -> bool:
+    """Say whether the target did not show the externalId that it was sent."""
+    link, external = resource.links.get(target.name), resource.original.get("externalId")
+    if link is None or link.seen is None or not external:
+        return False
+    return bool(target.mapping_for(resource.type).reverse(link.seen).get("externalId") != external)
 
 
 def _is_anybody(entry: Attributes, document: Attributes) -> bool:

@@ -1,6 +1,7 @@
 """What reads return: the target's entries, under the provider's names, values and ids."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from gateway.flow.model import ReadQuery
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import (
+    Attributes,
     Broken,
     CannotFilter,
     Conflict,
@@ -23,12 +25,13 @@ from gateway.flow.target_port import (
     Silent,
     Throttled,
     Unreachable,
+    Update,
 )
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.grammar import parse_filter
 from gateway.scim.predicate import predicate
-from tests.support.house import FakeTarget, without_groups
+from tests.support.house import GROUP, USER, FakeTarget, without_groups
 from tests.support.rules import make_rule
 
 ANN: dict[str, Any] = {
@@ -58,6 +61,25 @@ class Deaf(FakeTarget):
 
     async def query(self, kind: ResourceType, query: Query) -> Page:
         return await super().query(kind, Query(None, query.start, query.count))
+
+
+class Forgetful(FakeTarget):
+    """A target that has nowhere to keep an externalId, and filters by what it has."""
+
+    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
+        return await super().create(kind, _without_external(wanted))
+
+    async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
+        kept = replace(update, wanted=_without_external(update.wanted))
+        return await super().change(kind, id, kept)
+
+
+def _without_external(form: Attributes) -> Attributes:
+    return {name: value for name, value in form.items() if name != "externalId"}
+
+
+class ForgetfulDeaf(Forgetful, Deaf):
+    """A target that keeps no externalId, and ignores filters."""
 
 
 class Down(FakeTarget):
@@ -112,6 +134,55 @@ async def test_a_filter_finds_whom_it_means(house, fake: type[FakeTarget], filte
     if total == 1:
         assert page.entries[0]["id"] == id
         assert page.entries[0]["phoneNumbers"] == ANN["phoneNumbers"]
+
+
+FORGOTTEN = [
+    pytest.param('externalId eq "1"', ["ann"], id="eq"),
+    pytest.param('externalId eq "x"', [], id="nobody's"),
+    pytest.param('externalId eq "1" and NAME eq "ANN"', ["ann"], id="and the name"),
+    pytest.param('externalId eq "1" and NAME eq "bob"', [], id="and another name"),
+    pytest.param('externalId eq "1" or NAME eq "bob"', ["ann", "bob"], id="or"),
+    pytest.param('not (externalId eq "1")', ["bob"], id="not"),
+    pytest.param('externalId ne "1"', ["bob"], id="ne"),
+    pytest.param("externalId pr", ["ann", "bob"], id="pr"),
+    pytest.param('NAME eq "ann" and externalId sw "1"', ["ann"], id="sw"),
+]
+
+
+@pytest.mark.parametrize("fake", [Forgetful, ForgetfulDeaf])
+@pytest.mark.parametrize(("kind", "name"), [(USER, "userName"), (GROUP, "displayName")])
+@pytest.mark.parametrize(("filter", "found"), FORGOTTEN)
+async def test_an_external_id_that_the_target_does_not_keep_is_shown_and_found(
+    house, fake: type[FakeTarget], kind: ResourceType, name: str, filter: str, found: list[str]
+) -> None:
+    gateway = house(fake=fake())
+    make = partial(gateway.send if kind is USER else gateway.group, "create")
+    for number, who in enumerate(("ann", "bob"), 1):
+        await make({name: who, "externalId": str(number)})
+
+    page = await gateway.search(filter.replace("NAME", name), kind=kind)
+
+    numbers = {"ann": "1", "bob": "2"}
+    assert page.total == len(page.entries) == len(found)
+    assert [(entry[name], entry["externalId"]) for entry in page.entries] == [(w, numbers[w]) for w in found]
+
+
+async def test_who_is_found_by_an_external_id_is_asked_of_the_target_once(house) -> None:
+    gateway = house()
+    await filled(gateway)
+
+    await gateway.search('externalId eq "00u1" or externalId eq "00u2"')
+
+    assert [name for name, _ in gateway.fake.calls] == ["query"]
+
+
+async def test_an_external_id_that_a_change_gives_is_found_and_the_one_before_is_not(house) -> None:
+    gateway = house(fake=Forgetful())
+    id = (await gateway.send("create", ANN)).document["id"]
+
+    await gateway.send("replace", {**ANN, "externalId": "00u9"}, id)
+
+    assert [(await gateway.search(f'externalId eq "{text}"')).total for text in ("00u1", "00u9")] == [0, 1]
 
 
 async def test_the_target_is_asked_in_its_own_words(house) -> None:

@@ -164,10 +164,12 @@ class House:
     async def get(self, id: str) -> Attributes:
         return await Reads(self.services, Recovery(self.services)).get(self.target, USER, id)
 
-    async def search(self, text: str | None, start: int = 1, count: int = 100) -> Page:
+    async def search(
+        self, text: str | None, start: int = 1, count: int = 100, kind: ResourceType = USER
+    ) -> Page:
         filter = parse_filter(text) if text else None
         reads = Reads(self.services, Recovery(self.services))
-        return await reads.query(self.target, USER, ReadQuery(filter, start, count))
+        return await reads.query(self.target, kind, ReadQuery(filter, start, count))
 
     async def events(self) -> list[Any]:
         return list(reversed(await self.journal.trail.page(None, 1000, None, None)))

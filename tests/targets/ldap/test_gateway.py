@@ -100,3 +100,20 @@ async def test_groups_hold_people_by_our_ids(scene):
     assert dn == "cn=Sales,ou=groups"
     assert entry["member"] == [b"cn=nobody", f"uid=bob@example.com,ou=people,{scene.base}".encode()]
     assert [member["value"] for member in shown.body["members"]] == [ids[1]]
+
+
+async def test_a_group_has_the_external_id_it_came_with_though_the_directory_keeps_none(scene):
+    sales = {"displayName": "Sales", "externalId": "00g1"}
+    await scene.ask("POST", GROUPS, {"displayName": "Agents", "externalId": "00g2"})
+    made = await scene.ask("POST", GROUPS, sales)
+    again = await scene.ask("POST", GROUPS, sales)
+    found = await scene.ask("GET", f"{GROUPS}?filter=externalId%20eq%20%2200g1%22")
+    one = f"{GROUPS}/{found.body['Resources'][0]['id']}"
+    renamed = await scene.ask("PUT", one, sales | {"displayName": "Sale"})
+    there = await scene.ask("GET", f"{GROUPS}?filter=externalId%20eq%20%2200g1%22%20and%20displayName%20pr")
+
+    assert (made.status, again.status, found.body["totalResults"], renamed.status) == (201, 409, 1, 200)
+    assert [(g["id"], g["displayName"], g["externalId"]) for g in there.body["Resources"]] == [
+        (made.body["id"], "Sale", "00g1")
+    ]
+    assert len(scene.there("(objectClass=groupOfNames)")) == 2
