@@ -229,7 +229,7 @@ async def try_target(settings: Settings, target: TargetSettings) -> tuple[Target
     async with AsyncExitStack() as stack:
         if "sqlite" in CONNECTORS[target.connector].needs_url_scheme:
             with answered():
-                stack.callback(JournalLock(settings.journal.path).release)
+                stack.callback(JournalLock(settings.journal.path, makes=False).release)
         session = await stack.enter_async_context(open_session())
         around = Shared(session, end_process)
         connector = await open_connector(target.connector, address_of(target), around)

@@ -19,11 +19,14 @@ from gateway.sqlite_file import (
     Bracket,
     Durability,
     Migration,
+    Opened,
     StoreUnavailable,
     Work,
+    check_in_place,
     checkpoint,
     judged,
     make_file,
+    opened_files,
     reading_uri,
     roll_back,
     run_pragmas,
@@ -75,11 +78,13 @@ class Database:
         self,
         writer: aiosqlite.Connection,
         reader: aiosqlite.Connection,
+        opened: Opened,
         on_fatal: Callable[[str], None],
         told: Callable[["StoreUnavailable"], Exception],
     ) -> None:
         self._writer = writer
         self._reader = reader
+        self._opened = opened
         self._on_fatal = on_fatal
         self._told = told
         self._loop = asyncio.get_running_loop()
@@ -119,11 +124,12 @@ class Database:
                     aiosqlite.connect(reading_uri(path), uri=True, **OPTIONS)
                 )
                 await _hop(reader, run_pragmas, READER)
+                files = opened_files(path)
                 opened.pop_all()
         except (sqlite3.Error, StoreUnavailable) as error:
             cause = judged(error)
             raise told(cause) if isinstance(cause, StoreUnavailable) else cause from error
-        return cls(writer, reader, on_fatal, told)
+        return cls(writer, reader, files, on_fatal, told)
 
     @property
     def failure(self) -> str | None:
@@ -173,6 +179,10 @@ class Database:
         if self._answering is None:
             self._answering = self._loop.create_task(self._answer())
         return future
+
+    async def look(self) -> None:
+        """See that the file is where it was opened, as each write does; raises `StoreUnavailable`."""
+        await self.read(lambda _: check_in_place(self._opened))
 
     async def rewrite(self) -> bool:
         """Write the file anew, so that nothing is left of what was deleted; writes wait meanwhile.
@@ -280,6 +290,7 @@ class Database:
         changes = connection.total_changes
         try:
             values = transaction(connection, works, self.bracket)
+            check_in_place(self._opened)  # behind it, so that nobody hears of what a removed file has
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of the function
             return self._failed(connection, works, error)
         if connection.total_changes != changes:  # what writes nothing succeeds on a full disk, too
@@ -310,12 +321,12 @@ class Database:
     def _looked_up(self, connection: sqlite3.Connection, work: Work[Any]) -> Any:
         try:
             return work(connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreUnavailable) as error:
             return self._misread(error)
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of the function
             return error
 
-    def _misread(self, error: sqlite3.Error) -> Exception:
+    def _misread(self, error: Exception) -> Exception:
         cause = judged(error)
         if not isinstance(cause, StoreUnavailable):
             return cause

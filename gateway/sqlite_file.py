@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -105,11 +105,42 @@ def judged(error: Exception) -> Exception:
 
 
 def make_file(path: Path) -> None:
+    """Make the file unless it is there; raises `StoreUnavailable`, also where it has a second name."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        links = os.fstat(handle).st_nlink
+        os.close(handle)
     except OSError as error:
         raise StoreUnavailable(f"the file cannot be opened: {error.strerror}") from error
+    if links > 1:  # SQLite names the log after the file: under two names it has two
+        raise StoreUnavailable("the file has a second name, a hard link: remove that")
+
+
+Opened = Mapping[str, tuple[int, int, int]]  # path -> device, inode, links
+
+
+def opened_files(path: Path) -> Opened:
+    """Return what the file and the log beside it are, once they are open."""
+    log = f"{os.path.realpath(path)}-wal"
+    return {name: _identity(name) for name in (str(path), log) if os.path.exists(name)}
+
+
+def check_in_place(opened: Opened) -> None:
+    """Raise `StoreUnavailable` where a file was removed or replaced: what is written there is lost."""
+    for path, known in opened.items():
+        try:
+            if _identity(path) == known:
+                continue
+            reason = "was replaced, or has a second name"
+        except OSError as error:
+            reason = f"is not there any more: {error.strerror}"
+        raise StoreUnavailable(f"{os.path.basename(path)} {reason}", fatal=True)
+
+
+def _identity(path: str) -> tuple[int, int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino, found.st_nlink
 
 
 def reading_uri(path: Path) -> str:

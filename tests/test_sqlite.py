@@ -1,6 +1,8 @@
 """One writer with group commit: durable when it returns, one hop a batch, each caller its own error."""
 
 import asyncio
+import os
+import shutil
 import sqlite3
 import stat
 import threading
@@ -514,6 +516,94 @@ async def test_a_read_that_meets_no_fatal_fault_ends_nothing(database, fatal):
         await database.read(failing(sqlite3.SQLITE_BUSY))
 
     assert (database.failure, fatal) == (None, [])
+
+
+def removed(file: Path) -> None:
+    file.unlink()
+
+
+def replaced(file: Path) -> None:
+    shutil.copy(file, f"{file}.new")
+    os.replace(f"{file}.new", file)
+
+
+def named_twice(file: Path) -> None:
+    os.link(file, f"{file}.too")
+
+
+def moved(file: Path) -> None:
+    file.rename(f"{file}.old")
+
+
+DISPLACED = [
+    pytest.param(removed, "", "not there any more", id="removed"),
+    pytest.param(moved, "", "not there any more", id="moved"),
+    pytest.param(replaced, "", "was replaced", id="replaced"),
+    pytest.param(named_twice, "", "a second name", id="with a second name"),
+    pytest.param(removed, "-wal", "not there any more", id="log removed"),
+    pytest.param(replaced, "-wal", "was replaced", id="log replaced"),
+]
+
+
+@pytest.mark.parametrize(("displace", "suffix", "reason"), DISPLACED)
+async def test_what_is_written_to_a_file_that_is_gone_is_acknowledged_to_nobody(
+    database, path, fatal, displace, suffix, reason
+):
+    await database.write(partial(add, "kept"))
+    displace(Path(f"{path}{suffix}"))
+
+    with pytest.raises(StoreUnavailable, match=reason) as caught:
+        await database.write(partial(add, "lost"))
+
+    assert caught.value.fatal
+    assert fatal == [database.failure] == [str(caught.value)]
+    with pytest.raises(StoreUnavailable, match=reason):
+        await database.write(partial(add, "later"))
+
+
+@pytest.mark.parametrize(("displace", "suffix", "reason"), DISPLACED)
+async def test_a_file_that_is_gone_is_noticed_though_nothing_is_written(
+    database, path, fatal, displace, suffix, reason
+):
+    await database.look()
+    displace(Path(f"{path}{suffix}"))
+
+    with pytest.raises(StoreUnavailable, match=reason):
+        await database.look()
+
+    assert fatal == [database.failure]
+
+
+async def test_a_batch_looks_at_its_files_once(database, monkeypatch):
+    looks, stat_of = [], os.stat
+    monkeypatch.setattr(os, "stat", lambda name, **more: looks.append(name) or stat_of(name, **more))
+
+    await asyncio.gather(*(database.write(partial(add, str(n))) for n in range(20)))
+
+    assert [Path(name).suffix for name in looks] == [".db", ".db-wal"]
+
+
+async def test_a_file_with_a_second_name_is_not_opened(opened, path):
+    async with opened():
+        pass
+    named_twice(path)
+
+    with pytest.raises(StoreUnavailable, match="hard link"):
+        async with opened():
+            pass
+
+
+async def test_a_file_by_a_symbolic_link_is_watched_with_its_own_log(path, tmp_path, fatal):
+    path.parent.mkdir()
+    (tmp_path / "link.db").symlink_to(path)
+    database = await Database.open(tmp_path / "link.db", "full", fatal.append, MIGRATIONS)
+    await database.write(partial(add, "a"))
+
+    removed(Path(f"{path}-wal"))
+
+    with pytest.raises(StoreUnavailable, match="not there any more"):
+        await database.write(partial(add, "b"))
+    await database.close()
 
 
 async def test_functions_that_are_alike_run_together_and_none_of_them_before_its_turn(database):

@@ -164,10 +164,10 @@ class SqliteJournal:
 
     async def health(self) -> str | None:
         """Return why the journal cannot be written, None where it can; after a failure it is tried."""
-        if self.database.failure is None:
-            return None
         with suppress(JournalUnavailable):
-            await self.database.write(lambda connection: connection.execute(PROBE).rowcount)
+            await self.database.look()
+            if self.database.failure is not None:
+                await self.database.write(lambda connection: connection.execute(PROBE).rowcount)
         return self.database.failure
 
     async def counts(self) -> Counts:

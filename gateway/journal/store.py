@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from glob import escape
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from gateway.errors import JournalUnavailable
 from gateway.log import get_logger
@@ -38,25 +38,40 @@ class JournalLocked(Exception):
 
 
 class JournalLock:
-    """Holds `<journal>.lock` until released, or until the process ends however it ends."""
+    """Holds `<journal>.lock` and the journal until released, or until the process ends however it ends.
 
-    def __init__(self, journal: Path) -> None:
-        """Take the lock; raises `JournalLocked`, or `StoreUnavailable` where the file cannot be made."""
-        path = journal.with_name(f"{journal.name}.lock")
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = open(path, "ab", opener=_open_private)  # noqa: SIM115 - held until released
-        except OSError as error:
-            raise StoreUnavailable(f"its lock cannot be opened: {error.strerror}") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise JournalLocked(f"another gateway has the journal {journal}") from error
+    The journal, too, as it may have another name, and its lock may have been removed. What SQLite locks it by
+    is something else.
+    """
+
+    def __init__(self, journal: Path, makes: bool = True) -> None:
+        """Take the lock; raises `JournalLocked`, or `StoreUnavailable` where a file cannot be made.
+
+        `makes`: a journal that is not there is made, so that it is locked from the beginning.
+        """
+        with ExitStack() as held:
+            held.enter_context(_locked(journal.with_name(f"{journal.name}.lock"), "its lock", journal))
+            if makes or journal.exists():
+                held.enter_context(_locked(journal, "the file", journal))
+            self._held = held.pop_all()
 
     def release(self) -> None:
-        """Let the next one have it. The file stays: removing it would let two in."""
-        self._file.close()
+        """Let the next one have it. The lock's file stays: removing it would let two in."""
+        self._held.close()
+
+
+def _locked(path: Path, what: str, journal: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = open(path, "ab", opener=_open_private)  # noqa: SIM115 - held until released
+    except OSError as error:
+        raise StoreUnavailable(f"{what} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise JournalLocked(f"another gateway has the journal {journal}") from error
+    return file
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -140,6 +140,8 @@ class Loader:
             self._faults.add("journal.url", 'PostgreSQL is not in this release; use "sqlite:" and a file')
         base = self._world.base
         file = self._faults.attempt(lambda url: parse_sqlite_url(url, base), table.url, "journal.url")
+        if file is not None and file.is_symlink():  # what stands beside the journal stands beside the file
+            file = file.resolve()
         key = None if table.audit_key is None else base / table.audit_key
         settings = JournalSettings(file or base, table.durability, table.retention, key)
         if _is_file(settings.key_file):

@@ -1,8 +1,11 @@
 """The disk fails at the n-th write: no answer without its row, and the service is back when the disk is."""
 
 import asyncio
+import os
+import shutil
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from errno import EIO, ENOSPC, EROFS
 from itertools import count
 from pathlib import Path
@@ -74,6 +77,37 @@ async def test_a_read_only_disk_at_the_start_is_said_and_nothing_starts(
 
         async with place.living():
             assert await Desk(place).readiness() == 200
+
+
+def replace_by_a_copy(file: Path) -> None:
+    shutil.copy(file, f"{file}.new")
+    os.replace(f"{file}.new", file)
+
+
+@pytest.mark.parametrize(
+    ("displace", "suffix"),
+    [
+        pytest.param(Path.unlink, "", id="journal removed"),
+        pytest.param(replace_by_a_copy, "", id="journal replaced"),
+        pytest.param(lambda file: os.link(file, f"{file}.too"), "", id="journal named twice"),
+        pytest.param(Path.unlink, "-wal", id="log removed"),
+    ],
+)
+async def test_who_comes_after_the_journal_is_gone_is_not_acknowledged_and_the_process_ends(
+    displace: Callable[[Path], None], suffix: str, nursery: Path, tmp_path: Path
+) -> None:
+    async with house(tmp_path, nursery, replace(KIND, forgets=False)) as place:
+        desk = Desk(place)
+        life = asyncio.create_task(place.live())
+        await asyncio.wait_for(place.entrance.up.wait(), NICE)
+        assert (await desk.tried()).status == 201
+        displace(Path(f"{place.journal}{suffix}"))
+
+        answers = [answer.status for _ in range(3) if (answer := await desk.tried()) is not None]
+
+        assert 201 not in answers
+        assert await asyncio.wait_for(life, NICE) == 3
+        assert "process.ended" in place.log
 
 
 class Desk:

@@ -17,7 +17,7 @@ from gateway.journal.journal import SqliteJournal
 from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.resources import BY, with_links
 from gateway.journal.state import list_tokens
-from gateway.journal.store import JournalLocked
+from gateway.journal.store import JournalLock, JournalLocked
 from gateway.sqlite import QUEUE
 from gateway.sqlite_file import StoreUnavailable, read_only
 
@@ -319,6 +319,47 @@ async def test_a_second_gateway_is_refused_and_harms_nothing(sqlite, path, clock
 
     await sqlite.trail.append([event()])
     assert path.with_name("gateway.db.lock").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "name_again",
+    [
+        pytest.param(lambda path, other: other.symlink_to(path), id="a symbolic link"),
+        pytest.param(lambda path, other: other.hardlink_to(path), id="a hard link"),
+        pytest.param(
+            lambda path, other: (path.with_name("gateway.db.lock").unlink(), other.symlink_to(path)),
+            id="a symbolic link, the lock removed",
+        ),
+    ],
+)
+async def test_a_second_gateway_by_another_name_of_the_journal_is_refused(
+    sqlite, path, clock, event, name_again
+):
+    other = path.with_name("other.db")
+    name_again(path, other)
+
+    with pytest.raises(JournalLocked):
+        await SqliteJournal.open(other, "full", clock, print, owner="second")
+
+
+async def test_a_second_gateway_is_refused_though_the_lock_was_removed(sqlite, path, clock, event):
+    path.with_name("gateway.db.lock").unlink()
+
+    with pytest.raises(JournalLocked):
+        await SqliteJournal.open(path, "full", clock, print, owner="second")
+    await sqlite.trail.append([event()])
+
+
+def test_a_lock_alone_makes_no_journal(path):
+    JournalLock(path, makes=False).release()
+
+    assert [file.name for file in path.parent.iterdir()] == ["gateway.db.lock"]
+
+
+async def test_health_finds_a_journal_that_is_gone(sqlite, path):
+    path.unlink()
+
+    assert "not there any more" in (await sqlite.health() or "")
 
 
 async def test_a_journal_that_cannot_be_opened_lets_the_lock_go(path, clock):

@@ -198,6 +198,15 @@ def test_two_providers_of_one_target_are_a_fault_unless_it_is_shared(load, fault
     assert load(text.format("true")).targets["phonebook"].shared
 
 
+def test_a_journal_by_a_symbolic_link_is_the_file_itself(load, tmp_path):
+    (tmp_path / "link.db").symlink_to(tmp_path / "real.db")
+
+    settings = load('[journal]\nurl = "sqlite:link.db"')
+
+    assert settings.journal.path == tmp_path / "real.db"
+    assert settings.journal.socket == tmp_path / "real.db.sock"
+
+
 def test_a_target_in_the_journal_file_is_a_fault(faults_of):
     found = faults_of('[targets.p]\nconnector = "embedded"\nurl = "sqlite:var/gateway.db"')
 
