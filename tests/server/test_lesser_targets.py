@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.lesser import Lesser, Paging
+from tests.support.forms import ENTERPRISE
+from tests.support.lesser import QUIRKS, Lesser, Paging
 from tests.support.scim_target import scim_target
-from tests.support.served import OTHER, USERS
+from tests.support.served import OTHER, USERS, Served
 
 PEOPLE: Final = [f"canary.{n}@example.com" for n in range(1, 13)]
 LAST: Final = PEOPLE[-1]  # far behind the first page
@@ -151,3 +152,119 @@ async def test_thousands_are_found_in_one_walk_of_a_target_that_shows_all_at_onc
 
     assert names(answer) == ["canary.2999"]
     assert len(service.queries) <= 4
+
+
+GROUPS: Final = "/scim/phonebook/v2/Groups"
+ANN: Final = {
+    "userName": "canary.ann",
+    "externalId": "canary-1",
+    "title": "Agent",
+    "active": True,
+    "phoneNumbers": [{"value": "+441234567890", "type": "work"}],
+    "entitlements": [{"value": "canary-licence"}],
+    ENTERPRISE: {"department": "Sales"},
+}
+NOT_LIVED: Final = (  # of QUIRKS: those with which people do not live their whole lives
+    "attributes are never returned, PUT",
+    "attributes are never returned, PATCH",
+    "PATCH is 404",
+    "PATCH is a page",
+)
+NOT_GROUPED: Final = (  # of QUIRKS: those with which groups do not
+    "reads lag by one, PUT",
+    "reads lag by three, PUT",
+    "reads lag by three, PATCH",
+    "members are never shown, PUT",
+    "members are left out, PUT",
+    "members are never shown, PATCH",
+    "members are left out, PATCH",
+    "PATCH is 404",
+    "PATCH is a page",
+    "no match is 404",
+    "totals are text",
+)
+
+
+@pytest.fixture
+async def quirky(request: pytest.FixtureRequest, serve: Any) -> AsyncIterator[tuple[Served, Lesser]]:
+    """A gateway before an empty target with one of the quirks, and the target."""
+    async with scim_target(Lesser(**QUIRKS[request.param])) as service:
+        yield await serve(service.toml(), OTHER), service
+
+
+async def done(served: Served, method: str, path: str, body: Any = None) -> Any:
+    answer = await served.ask(method, path, body)
+    assert answer.status < 300, (method, path, answer.status, answer.body)
+    return answer.body
+
+
+def patch(*operations: Any) -> dict[str, Any]:
+    return {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations}
+
+
+def held(service: Lesser, id: str) -> dict[str, Any]:
+    """Return what the target holds of somebody, without what any entry has."""
+    return {name: value for name, value in service.entries[id].items() if name not in ("id", "schemas")}
+
+
+@pytest.mark.parametrize("quirky", [quirk for quirk in QUIRKS if quirk not in NOT_LIVED], indirect=True)
+async def test_a_person_lives_a_whole_life_on(quirky) -> None:
+    served, service = quirky
+    id = (await done(served, "POST", USERS, ANN))["id"]
+    assert held(service, id) == ANN
+
+    await done(served, "PATCH", f"{USERS}/{id}", patch({"op": "replace", "path": "title", "value": "Lead"}))
+    assert held(service, id) == ANN | {"title": "Lead"}
+    number = {"op": "replace", "path": 'phoneNumbers[type eq "work"].value', "value": "+441234567891"}
+    await done(served, "PATCH", f"{USERS}/{id}", patch(number, {"op": "remove", "path": "title"}))
+    now = {name: value for name, value in ANN.items() if name != "title"}
+    now |= {"phoneNumbers": [{"value": "+441234567891", "type": "work"}]}
+    assert held(service, id) == now
+    now |= {"userName": "canary.anna", "title": "Chief"}
+    await done(served, "PUT", f"{USERS}/{id}", now)
+    assert held(service, id) == now
+
+    for active in (False, True):
+        operation = {"op": "replace", "value": {"active": active}}
+        await done(served, "PATCH", f"{USERS}/{id}", patch(operation))
+        assert held(service, id) == now | {"active": active}
+    await done(served, "DELETE", f"{USERS}/{id}")
+    assert service.entries == {}
+    again = (await done(served, "POST", USERS, ANN))["id"]
+    assert list(service.entries) == [again]
+
+
+def told(service: Lesser, group: str) -> list[str]:
+    return sorted(element["value"] for element in service.groups[group].get("members", ()))
+
+
+@pytest.mark.parametrize("quirky", [quirk for quirk in QUIRKS if quirk not in NOT_GROUPED], indirect=True)
+async def test_a_group_lives_a_whole_life_on(quirky) -> None:
+    served, service = quirky
+    people = [(await done(served, "POST", USERS, {"userName": f"canary.{n}"}))["id"] for n in range(6)]
+    elements = [{"value": id} for id in people]
+    group = (await done(served, "POST", GROUPS, {"displayName": "Sales", "members": elements[:1]}))["id"]
+    own = f"{GROUPS}/{group}"
+    assert told(service, group) == people[:1]
+
+    for element in elements[1:]:
+        await done(served, "PATCH", own, patch({"op": "add", "path": "members", "value": [element]}))
+    await done(served, "PATCH", own, patch({"op": "remove", "path": f'members[value eq "{people[0]}"]'}))
+    assert told(service, group) == people[1:]
+    renamed = {"op": "replace", "value": {"displayName": "Agents"}}
+    await done(served, "PATCH", own, patch(renamed))
+    assert (service.groups[group]["displayName"], told(service, group)) == ("Agents", people[1:])
+    shown = (await done(served, "GET", own))["members"]
+    assert sorted(element["value"] for element in shown) == people[1:]
+    await done(served, "PATCH", own, patch({"op": "add", "path": "members", "value": elements[:1]}))
+    assert (service.groups[group]["displayName"], told(service, group)) == ("Agents", people)
+
+    everybody = {"op": "replace", "path": "members", "value": elements[4:5]}
+    await done(served, "PATCH", own, patch(everybody))
+    assert told(service, group) == people[4:5]
+    await done(served, "PUT", own, {"displayName": "Sales", "members": elements[:3]})
+    assert (service.groups[group]["displayName"], told(service, group)) == ("Sales", people[:3])
+    await done(served, "PUT", own, {"displayName": "Sales", "members": []})
+    assert told(service, group) == []
+    await done(served, "DELETE", own)
+    assert service.groups == {}
