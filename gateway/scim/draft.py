@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from gateway.errors import InvalidValue, Mutability, NoTarget
 from gateway.scim.documents import as_object, booleans, clean
-from gateway.scim.elements import Elements, merged
+from gateway.scim.elements import Elements, merged, refuse_growth
 from gateway.scim.grammar import CompareOperator, Comparison, Filter, LogicalExpr, LogicalOperator
 from gateway.scim.names import CORE_URNS, EMPTY, UNKNOWN, Attribute, get, key_of
 from gateway.values import frozen
@@ -63,17 +63,17 @@ class Draft:
             return True
         return key_of(self._document, urn) is not None
 
-    def change(self, op: Op, place: PatchPlace, value: Any, *, partial: bool = False) -> None:
-        """Do one change; with `partial` an object is laid over the present one, never put in its place."""
+    def change(self, op: Op, place: PatchPlace, value: Any) -> None:
+        """Do one change; raises the GatewayError that refuses it."""
         spot = self._find(place)
         if place.where is not None or (place.sub is not None and spot.is_list):
             self._change_elements(spot, op, place, value)
         elif place.sub is not None:
-            self._change_sub(spot, place.sub, None if op is Op.REMOVE else value)
+            self._change_object(spot, {place.sub: None if op is Op.REMOVE else value})
         elif op is Op.REMOVE and value is not None and spot.is_list:
             self._remove_listed(spot, value if isinstance(value, list) else [value])
         else:
-            self._change_attribute(spot, op, value, partial)
+            self._change_attribute(spot, op, value)
 
     def drop_extension(self, urn: str) -> None:
         """Take away an extension with all its attributes."""
@@ -107,18 +107,17 @@ class Draft:
             spot.holder[spot.key] = present = Elements(present, spot.known)
         return present
 
-    def _change_attribute(self, spot: _Spot, op: Op, raw: Any, partial: bool) -> None:
+    def _change_attribute(self, spot: _Spot, op: Op, raw: Any) -> None:
         value = None if op is Op.REMOVE else _ready(raw, spot.known)
-        if value is None:
+        parts = _parts(spot, op, raw)
+        if parts is not None:
+            self._change_object(spot, parts)
+        elif value is None:
             self._clear(spot, op)
         elif op is Op.ADD and (spot.is_list or isinstance(value, list)):
             self._add_elements(spot, value if isinstance(value, list) else [value])
-        elif spot.is_list and isinstance(value, dict):
-            spot.holder[spot.key] = [value]
-        elif isinstance(value, dict) and isinstance(spot.present, dict) and (partial or op is Op.ADD):
-            spot.holder[spot.key] = merged(spot.present, value)
         else:
-            spot.holder[spot.key] = value
+            spot.holder[spot.key] = [value] if spot.is_list and isinstance(value, dict) else value
 
     def _clear(self, spot: _Spot, op: Op) -> None:
         if spot.known.boolean:  # without `active` a person counts as active: nobody comes back by accident
@@ -133,30 +132,34 @@ class Draft:
         places = [(elements.add(value), value) for value in values]
         elements.demote_others(place for place, value in places if _is_primary(value))
 
-    def _change_sub(self, spot: _Spot, sub: str, raw: Any) -> None:
-        known = spot.known.find(sub) or UNKNOWN
-        value = _ready(raw, known)
-        if value is None and spot.present is None:
+    def _change_object(self, spot: _Spot, fresh: Mapping[str, Any]) -> None:
+        """Lay an object over the present one: what is empty in it goes, what it does not name stays."""
+        if spot.present is None and all(inner in EMPTY for inner in fresh.values()):
             return
         ours = self._object(spot)
-        key = _key(ours, sub, known)
-        if value is None:
-            ours.pop(key, None)
-        else:
-            ours[key] = value
+        before, names = len(ours), {name.casefold(): name for name in ours}
+        for name, raw in fresh.items():
+            known = spot.known.find(name) or UNKNOWN
+            key, value = names.get(name.casefold(), known.name or name), _ready(raw, known)
+            if value is None:
+                ours.pop(key, None)
+            else:
+                ours[key] = value
+        if _has_value(spot.known) and key_of(fresh, "value") is not None and key_of(ours, "value") is None:
+            ours.clear()  # the manager is nobody any more, whatever else was known of them
+        refuse_growth(before, ours)
 
     def _change_elements(self, spot: _Spot, op: Op, place: PatchPlace, raw: Any) -> None:
         elements = self._elements(spot)
         found = elements.select(place.where)
         fresh = None if op is Op.REMOVE else _fresh(spot.known, place.sub, raw)
-        if fresh is None:
-            for at in found:
-                elements.drop(at) if place.sub is None else elements.drop_sub(at, place.sub)
-            return
-        if not found:
+        if fresh is not None and not found:
             found = [elements.add(merged(_made_from(place.where, spot.known), fresh))]
-        else:
+        elif fresh is not None:
             self._lay_over(elements, found, fresh, place if op is Op.REPLACE and place.sub is None else None)
+        for at in found:
+            for sub in _gone(op, place.sub, raw, fresh):
+                elements.drop(at) if sub is None else elements.drop_sub(at, sub)
         if _is_primary(fresh):
             elements.demote_others(found)
 
@@ -191,10 +194,21 @@ def _key(holder: Mapping[str, Any], name: str, known: Attribute) -> str:
     return key_of(holder, name) or known.name or name
 
 
+def _has_value(known: Attribute) -> bool:
+    """Say whether an attribute is one object known by its `value`, as a manager is."""
+    return known.find("value") is not None and not known.multi_valued
+
+
 def _ready(raw: Any, known: Attribute) -> Any:
     """Return a value of a message as a document holds it, None where it is empty."""
-    has_value = known.find("value") is not None and not known.multi_valued  # as a manager has
-    return booleans(clean(as_object(raw) if has_value else raw, known), known)
+    return booleans(clean(as_object(raw) if _has_value(known) else raw, known), known)
+
+
+def _parts(spot: _Spot, op: Op, raw: Any) -> Mapping[str, Any] | None:
+    """Return the object that is to be laid over what is present; None where there is none."""
+    part = as_object(raw) if op is Op.ADD and _has_value(spot.known) else raw
+    is_laid_over = op is not Op.REMOVE and not spot.is_list and not spot.known.boolean
+    return part if is_laid_over and isinstance(part, dict) else None
 
 
 def _fresh(known: Attribute, sub: str | None, raw: Any) -> dict[str, Any] | None:
@@ -207,6 +221,16 @@ def _fresh(known: Attribute, sub: str | None, raw: Any) -> dict[str, Any] | None
     if value is None or isinstance(value, dict):
         return value
     raise InvalidValue("value must be one object where the path picks elements")
+
+
+def _gone(op: Op, sub: str | None, raw: Any, fresh: Any) -> list[str | None]:
+    """Return what an operation takes from an element: sub-attributes, or None for all of it."""
+    part = as_object(raw)
+    if op is Op.REMOVE or sub is not None or not isinstance(part, dict):
+        return [sub] if fresh is None else []
+    if op is Op.REPLACE and fresh is not None:  # no more is left of it than it was given
+        return []
+    return [name for name, inner in part.items() if inner in EMPTY]
 
 
 def _is_primary(value: Any) -> bool:

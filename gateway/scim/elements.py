@@ -17,13 +17,13 @@ def merged(present: Mapping[str, Any], fresh: Mapping[str, Any]) -> dict[str, An
     """Return an object with fresh values laid over it, under the names it has; raises InvalidValue."""
     names = {name.casefold(): name for name in present}
     result = {**present, **{names.get(name.casefold(), name): value for name, value in fresh.items()}}
-    refuse_growth(present, result)
+    refuse_growth(len(present), result)
     return result
 
 
-def refuse_growth(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Raise InvalidValue where an object has become larger than a body may have it."""
-    if len(after) > max(MAX_NAMES, len(before)):
+def refuse_growth(before: int, after: Mapping[str, Any]) -> None:
+    """Raise InvalidValue where an object of `before` attributes is larger now than a body may have it."""
+    if len(after) > max(MAX_NAMES, before):
         raise InvalidValue(f"no object can have more than {MAX_NAMES} attributes")
 
 
@@ -90,9 +90,8 @@ class Elements:
 
     def drop_sub(self, place: int, sub: str) -> None:
         """Take a sub-attribute away, and the element where no more than its companions is left."""
-        element = self._elements[place]
-        key = key_of(element, sub) if isinstance(element, dict) else None
-        if key is None:
+        element = self._elements.get(place)
+        if not isinstance(element, dict) or (key := key_of(element, sub)) is None:
             return
         left = {name: value for name, value in element.items() if name != key}
         if left and (key in COMPANIONS or set(left) - COMPANIONS):

@@ -109,16 +109,16 @@ class _Patch:
         place = self._place(operation.path, operation.value)
         if isinstance(place, PatchPlace) and place.urn is None and place.name.casefold() in READ_ONLY:
             raise Mutability(f"{place.name} is read-only")
-        self._change(operation.op, place, operation.value, partial=False)
+        self._change(operation.op, place, operation.value)
 
     def finished(self) -> dict[str, Any]:
         """Return the changed document; raises InvalidValue or Mutability for what must not become so."""
         result = self._draft.finished()
-        refuse_growth(self._before, result)
+        refuse_growth(len(self._before), result)
         for name, value in result.items():
             if isinstance(value, dict):
                 before = self._before.get(name)
-                refuse_growth(before if isinstance(before, dict) else {}, value)
+                refuse_growth(len(before) if isinstance(before, dict) else 0, value)
         for name, (op, label) in self._changed_by.items():
             try:
                 check(result, self._kind, (name,))
@@ -137,25 +137,25 @@ class _Patch:
                 raise InvalidValue(f"more than {MAX_OPERATIONS} attributes are set: send fewer at once")
             place = self._place(name, inner) if urn is None else PatchPlace(urn, name)
             if isinstance(place, str) or place.urn is not None or place.name.casefold() not in READ_ONLY:
-                self._change(op, place, inner, partial=True)
+                self._change(op, place, inner)
 
-    def _change(self, op: Op, place: PatchPlace | str, value: Any, *, partial: bool) -> None:
+    def _change(self, op: Op, place: PatchPlace | str, value: Any) -> None:
         if isinstance(place, str):
-            self._change_extension(op, place, value, partial)
+            self._change_extension(op, place, value)
         elif place.urn is not None:
-            self._draft.change(op, place, value, partial=partial)
+            self._draft.change(op, place, value)
         elif place.name.casefold() != "schemas":  # derived from what the document holds
             self._changed_by[place.name] = (op, self.label)
-            self._draft.change(op, place, value, partial=partial)
+            self._draft.change(op, place, value)
 
-    def _change_extension(self, op: Op, urn: str, value: Any, partial: bool) -> None:
+    def _change_extension(self, op: Op, urn: str, value: Any) -> None:
         if urn.casefold() in _CORE:
             if op is Op.REMOVE:
                 raise InvalidPath("PATCH cannot remove the whole resource")
             self._set_all(op, None, value)
             return
         is_empty = value in (None, "", [])
-        if op is Op.REMOVE or (op is Op.REPLACE and (is_empty or not partial)):
+        if op is Op.REMOVE or (op is Op.REPLACE and is_empty):
             self._draft.drop_extension(urn)
         if op is not Op.REMOVE and not is_empty:
             self._set_all(op, urn, value)
