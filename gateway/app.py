@@ -246,7 +246,7 @@ async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, 
     recovery, credentials = Recovery(services), await _credentials(settings, journal)
     changes, reads, wakeup = Changes(services, recovery), Reads(services, recovery), Wakeup()
     signing = Authentication(credentials.current, Refusals(services), settings.server.trusted_proxies)
-    scim = ScimApi(targets, providers_of(settings), signing, services.resources, changes, reads).handle
+    scim = ScimApi(targets, providers_of(settings), signing, services, changes, reads).handle
     health, boundary = Health({"journal": journal.health}), Boundary(oversight.metrics.answered)
     application = web.Application(client_max_size=MAX_GROUP_BODY, middlewares=[boundary.middleware()])
     application.add_routes(_routes(settings, oversight, health, Auditors(signing), scim))

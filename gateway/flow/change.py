@@ -8,7 +8,7 @@ from gateway.flow.change_event import ChangeEvent, outcome_of
 from gateway.flow.deliver import Delivered, Delivery, Gone
 from gateway.flow.entry import without_password
 from gateway.flow.failures import answer_to_change, try_again_in
-from gateway.flow.find import known_situation, load_situation
+from gateway.flow.find import in_the_way, known_situation, load_situation
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
     IdTaken,
@@ -143,23 +143,26 @@ class Changes:
 
         A leaver for whom that cannot be done now is kept. Raises MoreKeys.
         """
-        operations, base = self._services.operations, change.target.name
+        services, base = self._services, change.target.name
+        operations = services.operations
         begun = await operations.begin(base, change.type, tuple(hold.keys), intent)
-        situation = known_situation(change, begun.resources)
-        if change.id is not None and (own := situation.resource) is not None:
+        situation = known_situation(services, change, begun.resources)
+        own = situation.resource if change.id is not None else None
+        if own is not None:
             record.name = _name_in(own.original, change.type)  # whom it is about, even if it ends here
             # who has the id has its other keys, as nobody else changes whose they are
             if not hold.extend(situation.keys):
                 raise MoreKeys(situation.keys)
-        if not begun.unsettled:
+        unsettled = begun.unsettled and in_the_way(own, hold.keys, begun.unsettled)
+        if not unsettled:
             return begun.operation, situation
         try:
-            await self._recovery.settle_doubt(change.target, begun.unsettled, says_active(change))
+            await self._recovery.settle_doubt(change.target, unsettled, says_active(change))
         except Busy as busy:
             await self._removal_claims.keep(change, hold.keys, record, busy)
             raise
         begun = await operations.begin(base, change.type, tuple(hold.keys))
-        return None, known_situation(change, begun.resources)
+        return None, known_situation(services, change, begun.resources)
 
     async def _with_members(self, change: Change, situation: Situation, plan: Plan) -> Plan:
         try:

@@ -9,7 +9,7 @@ from gateway.errors import Uniqueness
 from gateway.flow.change_event import ChangeEvent
 from gateway.flow.entry import update_of
 from gateway.flow.failures import Retry
-from gateway.flow.find import may_become, read_back, search_entry
+from gateway.flow.find import may_become, namesakes, read_back, search_entry
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import Operation, OperationState, Outcome, Transition
 from gateway.flow.members import NOBODYS, Members
@@ -65,6 +65,7 @@ class Delivery:
         self.operation = operation
         self.in_doubt = False
         self._was_in_doubt = False  # an attempt may have made what is in the way now
+        self._beside: tuple[str, ...] = ()  # others whom we know, with the same externalId
 
     def is_in_doubt(self, error: Exception) -> bool:
         """Say whether it may have been done although this error ended it."""
@@ -117,7 +118,8 @@ class Delivery:
         connector, kind, plan = self._target.connector, self._change.type, self._plan
         if plan.send is Send.CREATE:
             form = plan.mapped.form | plan.secret if plan.secret else plan.mapped.form
-            answer = await connector.create(kind, form)
+            beside = {"beside": self._beside} if self._beside else {}
+            answer = await connector.create(kind, form, **beside)
             return answer if answer is not None and answer.get("id") else await self._created()
         self._services.entry_cache.forget(self._target.name, kind, plan.target_id or "")
         if plan.send is Send.DELETE:
@@ -146,7 +148,7 @@ class Delivery:
     async def _created(self) -> Attributes:
         """Return what was created and not shown; raises Silent where it cannot be found."""
         try:
-            found = await search_entry(self._target, self._change.type, self._plan.mapped.form)
+            found = await self._search()
         except TargetError as error:  # the create happened, so this is doubt, whatever the read says
             raise Silent(error.reason, error.status) from error
         if found is None:
@@ -183,7 +185,7 @@ class Delivery:
         """Ask the target whether the doubtful attempt took effect; None: it did not."""
         plan, kind = self._plan, self._change.type
         if plan.send is Send.CREATE:
-            entry = await search_entry(self._target, kind, plan.mapped.form)
+            entry = await self._search()
             if entry is None:
                 return None
             await self._refuse_others(entry)
@@ -213,10 +215,17 @@ class Delivery:
         """The name is taken: by an entry that may be adopted, or by somebody else."""
         if self._plan.send is not Send.CREATE:
             raise conflict
-        entry = await search_entry(self._target, self._change.type, self._plan.mapped.form)
-        if entry is None:
+        entry = await self._search()
+        if entry is not None:
+            return await self._adopt(entry)
+        form, kind = self._plan.mapped.form, self._change.type
+        if self._beside or not (others := await namesakes(self._services, self._target, kind, form)):
             raise conflict
-        return await self._adopt(entry)
+        self._beside = others
+        return None
+
+    async def _search(self) -> Attributes | None:
+        return await search_entry(self._services, self._target, self._change.type, self._plan.mapped.form)
 
     async def _adopt(self, entry: Attributes) -> Delivered | None:
         """Go on with an entry that was there: nothing to send, or a change of it instead of a create."""

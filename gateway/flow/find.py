@@ -1,18 +1,20 @@
 """What a change starts from: the journal's resource, and the target's entry found by its keys."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from gateway.errors import NotFound, Uniqueness
-from gateway.flow.journal_port import Key, Resource, State
+from gateway.flow.journal_port import Key, Operation, Resource, State
 from gateway.flow.model import (
     NOTHING_KNOWN,
     Change,
     Services,
     Situation,
     Target,
+    is_same_name,
+    keys_of_change,
     keys_of_resource,
     may_adopt,
 )
@@ -28,28 +30,62 @@ from gateway.flow.target_port import (
 )
 from gateway.scim.documents import fold
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, Filter
+from gateway.scim.names import NAMES
 
 
-def known_situation(change: Change, resources: Sequence[Resource]) -> Situation:
+def known_situation(services: Services, change: Change, resources: Sequence[Resource]) -> Situation:
     """Return what the journal says of the resource that a change is about, and of others under its keys."""
     if change.id is None:  # an id that was somebody's is never given again
         resources = [resource for resource in resources if resource.state is not State.DELETED]
     if not resources:
         return NOTHING_KNOWN
-    own = _own(change, resources)
-    if own is None:
-        return Situation(rivals=tuple(resources))
+    own = _by_id(change.id, resources) if change.id is not None else _created(services, change, resources)
+    return Situation(rivals=tuple(resources)) if own is None else _about(change, own, resources)
+
+
+def _about(change: Change, own: Resource, resources: Sequence[Resource]) -> Situation:
     rivals = tuple([resource for resource in resources if resource is not own])
     return Situation(own, rivals, None, own.links.get(change.target.name), keys_of_resource(own))
 
 
-def _own(change: Change, resources: Sequence[Resource]) -> Resource | None:
-    """Return the one of an id; of a create the one of its externalId, or whoever has its name."""
-    external = change.body.get("externalId") if change.id is None else None
-    for resource in resources:
-        if resource.id == change.id or (external and resource.original.get("externalId") == external):
-            return resource
-    return resources[0] if change.id is None else None
+def _by_id(id: str, resources: Sequence[Resource]) -> Resource | None:
+    return next((resource for resource in resources if resource.id == id), None)
+
+
+def _created(services: Services, change: Change, resources: Sequence[Resource]) -> Resource | None:
+    """Return whom a create is for: who has both its names, else its externalId, else its userName.
+
+    An externalId need not be unique (RFC 7643 section 3.1), so an active owner who knows their id and has
+    another name keeps it, unless the provider gives none twice.
+    """
+    said = keys_of_change(change)
+    shared = {resource.id: said & keys_of_resource(resource) for resource in resources}
+    meant = [own for own in resources if not _keeps_to_itself(services, change, own, shared[own.id])]
+    order = {id: (-len(keys), {key.kind for key in keys} == {"name"}) for id, keys in shared.items()}
+    return min(meant, key=lambda own: order[own.id], default=None)
+
+
+def _keeps_to_itself(services: Services, change: Change, owner: Resource, shared: frozenset[Key]) -> bool:
+    """Say whether who shares no more than the externalId of a create is another."""
+    if change.unique_ids or owner.state is not State.ACTIVE or any(key.kind == "name" for key in shared):
+        return False
+    return owner.replied or any(_makes(other, change.target, owner) for other in services.answering.values())
+
+
+def _makes(create: Change, target: Target, owner: Resource) -> bool:
+    """Say whether a create whose answer is on its way is the one by which somebody came to be."""
+    is_there = create.operation == "create" and create.target.name == target.name
+    return is_there and create.type is owner.type and keys_of_change(create) <= keys_of_resource(owner)
+
+
+def in_the_way(own: Resource | None, keys: frozenset[Key], unsettled: Sequence[Operation]) -> list[Operation]:
+    """Return the operations under these keys that are to be settled before a change of a resource.
+
+    What holds nothing of it but the externalId that it has already is somebody else's.
+    """
+    had = keys_of_resource(own) if own is not None else frozenset()
+    free = frozenset(key for key in had if key.kind == "external")
+    return [operation for operation in unsettled if not keys.intersection(operation.intent.keys) <= free]
 
 
 async def load_situation(services: Services, change: Change, known: Situation) -> Situation:
@@ -60,31 +96,46 @@ async def load_situation(services: Services, change: Change, known: Situation) -
     own, target = known.resource, change.target
     trust = 0 if change.if_match else target.policy.trust  # a version is of what is there now
     if own is None:
+        if change.id is None and (vanished := await _vanished_owner(services, change, known.rivals)):
+            return _about(change, vanished, known.rivals)
         entry = await _load_unlinked(services, change, trust)
         return Situation(None, known.rivals, entry)
     if own.state is State.DELETED:
         raise NotFound(f"this {change.type.lower()} was deleted")
     entry = await load_entry(services, target, own, trust)
     if entry is None and change.id is not None:
-        await _refuse_protected(services, target, own)
+        await _refuse_protected(target, own)
     return Situation(own, known.rivals, entry, known.link, known.keys)
 
 
-async def _refuse_protected(services: Services, target: Target, own: Resource) -> None:
+async def _vanished_owner(services: Services, change: Change, rivals: Sequence[Resource]) -> Resource | None:
+    """Return an owner of the externalId of a create whose entry the target has no more."""
+    target = change.target
+    for owner in rivals:
+        entry = await load_entry(services, target, owner, target.policy.trust)
+        if entry is None and not await _is_hidden(target, owner):
+            return owner
+    return None
+
+
+async def _refuse_protected(target: Target, own: Resource) -> None:
     """Raise NotFound where the entry is there, but kept from us: a change of it must not look done."""
+    if await _is_hidden(target, own):
+        raise NotFound(f"targets.{target.name}.protect keeps this entry from providers")
+
+
+async def _is_hidden(target: Target, own: Resource) -> bool:
     link = own.links.get(target.name)
     if target.policy.protect is None or link is None or link.target_id is None:
-        return
+        return False
     entry = await target.connector.get(own.type, link.target_id)
-    if entry is not None and is_protected(target, entry):
-        raise NotFound(f"targets.{target.name}.protect keeps this entry from providers")
+    return entry is not None and is_protected(target, entry)
 
 
 async def recall_situation(services: Services, change: Change, keys: Iterable[Key]) -> Situation | None:
     """Return what the journal alone knows of somebody active; None where that is too little."""
-    known = known_situation(
-        change, await services.resources.find(change.target.name, change.type, tuple(keys))
-    )
+    found = await services.resources.find(change.target.name, change.type, tuple(keys))
+    known = known_situation(services, change, found)
     own, link = known.resource, known.link
     if change.id is None or own is None or own.state is not State.ACTIVE:
         return None
@@ -100,7 +151,8 @@ async def _load_unlinked(services: Services, change: Change, trust: float) -> At
     is_refused = change.target.policy.unique_names and change.type is ResourceType.USER
     if is_refused and not services.looks_first:  # few targets refuse a second group of one name
         return None
-    entry = await search_entry(change.target, change.type, change.mapping.forward(change.body).form)
+    form = change.mapping.forward(change.body).form
+    entry = await search_entry(services, change.target, change.type, form)
     if entry is not None and await _is_taken(services, change.target, change.type, entry):
         raise Uniqueness(f"{change.target.name} holds an entry of that name which may not be adopted")
     return entry
@@ -165,7 +217,7 @@ def is_protected(target: Target, entry: Attributes) -> bool:
 
 async def _made_again(services: Services, target: Target, resource: Resource) -> Attributes | None:
     """Look for an entry that the target's administrator made anew, under another id, for the same person."""
-    entry = await search_entry(target, resource.type, resource.links[target.name].sent)
+    entry = await search_entry(services, target, resource.type, resource.links[target.name].sent)
     if entry is None or await _is_taken(services, target, resource.type, entry):
         return None
     entry_shown = target.mapping_for(resource.type).reverse(entry)
@@ -197,21 +249,56 @@ async def _is_taken(services: Services, target: Target, kind: ResourceType, entr
     return bool(linked) or is_protected(target, entry)
 
 
-async def search_entry(target: Target, kind: ResourceType, form: Mapping[str, Any]) -> Attributes | None:
+async def search_entry(
+    services: Services, target: Target, kind: ResourceType, form: Mapping[str, Any]
+) -> Attributes | None:
     """Return the target's entry with this form's externalId, else with its name; None where there is none.
 
-    Raises Uniqueness where several have it, and what the connector raises.
+    An externalId need not be unique: of several with it the one that has the name, too, is meant, and who is
+    linked here has it beside the one that is sought. Raises Uniqueness where it cannot be told which one is
+    meant, and what the connector raises.
     """
-    for question in _questions(kind, form):
-        found = await _ask(target, kind, question)
-        if len(found) > 1:
-            raise Uniqueness(f"{target.name} holds several entries with the same {question.attr_path}")
-        if found:
-            return found[0]
-    return None
+    name, attribute = NAMES[kind], "externalId"
+    alike = await _asked(target, kind, form, attribute)
+    both = [entry for entry in alike if is_same_name(entry.get(name), form.get(name))]
+    found = both or await _unlinked(services, target, kind, alike)
+    if len(found) != 1 and not both and (named := await _asked(target, kind, form, name)):
+        found, attribute = named, name
+    if len(found) > 1:
+        raise Uniqueness(f"{target.name} holds several entries with the same {attribute}")
+    return found[0] if found else None
 
 
-async def _ask(target: Target, kind: ResourceType, question: Comparison) -> list[Attributes]:
+async def namesakes(
+    services: Services, target: Target, kind: ResourceType, form: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Return the entries, by id, of others whom we know, which have the form's externalId."""
+    found = await _asked(target, kind, form, "externalId")
+    linked = await _linked(services, target, kind, found)
+    return tuple(entry["id"] for entry in found if entry["id"] in linked)
+
+
+async def _unlinked(
+    services: Services, target: Target, kind: ResourceType, entries: Sequence[Attributes]
+) -> list[Attributes]:
+    linked = await _linked(services, target, kind, entries)
+    return [entry for entry in entries if entry["id"] not in linked]
+
+
+async def _linked(
+    services: Services, target: Target, kind: ResourceType, entries: Sequence[Attributes]
+) -> Mapping[str, Resource]:
+    ids = [entry["id"] for entry in entries]
+    return await services.resources.read(target.name, kind, target.name, ids) if ids else {}
+
+
+async def _asked(
+    target: Target, kind: ResourceType, form: Mapping[str, Any], attribute: str
+) -> list[Attributes]:
+    """Return up to two entries with the form's value of an attribute, none where it has none."""
+    if not (value := form.get(attribute)):
+        return []
+    question = eq(attribute, value)
     try:
         page = await target.connector.query(kind, Query(question, count=2))
     except CannotFilter:
@@ -224,13 +311,6 @@ async def _everybody(target: Target, kind: ResourceType) -> AsyncIterator[Attrib
     async for entries in walk(partial(target.connector.query, kind), target.policy.page_size):
         for entry in entries:
             yield entry
-
-
-def _questions(kind: ResourceType, form: Mapping[str, Any]) -> Iterator[Comparison]:
-    name = "userName" if kind is ResourceType.USER else "displayName"
-    for attribute in ("externalId", name):
-        if value := form.get(attribute):
-            yield eq(attribute, value)
 
 
 def _has(entry: Mapping[str, Any], question: Filter) -> bool:

@@ -100,6 +100,7 @@ class Change:
     members: tuple[Edit, ...] = ()  # what is asked of a group's members
     if_match: tuple[str, ...] = ()  # the versions it is meant for; none: any
     keys: frozenset[Key] | None = None  # the names that its body says, where they were found on the way
+    unique_ids: bool = False  # the provider gives no externalId to two resources
 
     @property
     def mapping(self) -> TargetMapping:
@@ -154,6 +155,7 @@ class Services:
     sleep: Callable[[float], Awaitable[None]]
     new_id: Callable[[], str]
     doubts: dict[str, str] = field(default_factory=dict)  # operation -> when it got no clear answer last
+    answering: dict[int, Change] = field(default_factory=dict)  # those whose answer is not out yet
     looks_first: bool = False  # a restored journal: who is not in it may be on the target all the same
     alarm: Alarm = log_alert
     meter: Meter = field(default_factory=Unmetered)

@@ -195,9 +195,15 @@ def _wanted(change: Change, document: Attributes, password: str | None) -> Wante
 
 
 def _refuse_rivals(change: Change, situation: Situation, wanted: Attributes) -> None:
-    """Raise Uniqueness where another resource has a name that is wanted; one that was given up is free."""
+    """Raise Uniqueness where another resource has a name that is wanted anew; one that was given up is free.
+
+    An externalId may be given twice (RFC 7643 section 3.1), unless the provider's are unique.
+    """
+    asked = keys_of(wanted, change.type) - situation.keys
+    if not change.unique_ids:
+        asked = frozenset(key for key in asked if key.kind == "name")
     for rival in situation.rivals:
-        shared = keys_of(wanted, change.type) & keys_of(rival.original, rival.type)
+        shared = asked & keys_of(rival.original, rival.type)
         if shared:
             taken = any(key.kind == "name" for key in shared)
             raise Uniqueness(f"{NAMES[rival.type] if taken else 'externalId'} belongs to another resource")
@@ -248,7 +254,9 @@ _DECISIONS: Final[Mapping[str, Callable[[Change, Situation], Plan]]] = {
 def intent_of(change: Change, situation: Situation, plan: Plan, op_id: str) -> Intent:
     """Return what is recorded before the target is asked."""
     resource, keys = situation.resource, plan.keys | situation.keys
-    if resource is None and change.id:
+    if resource is not None:  # an externalId that it has already holds up nobody who has it, too
+        keys -= {key for key in situation.keys if key.kind == "external"}
+    elif change.id:
         keys |= {Key("id", change.id)}
     return Intent(
         op_id=op_id,

@@ -241,11 +241,13 @@ class Reads:
         reverse = target.mapping_for(kind).reverse
         named = {key: entry for entry in unknown for key in keys_of(reverse(entry), kind)}
         known = await self._services.resources.find(target.name, kind, tuple(named)) if named else ()
+        pairs = [(key, who) for who in known for key in keys_of(who.original, kind) if key in named]
         owners: dict[str, Resource] = {}
-        for resource in known:
-            for entry in (named[key] for key in keys_of(resource.original, kind) if key in named):
-                if await is_made_again(target, resource, entry):
-                    owners[entry["id"]] = resource
+        for key, who in sorted(
+            pairs, key=lambda pair: pair[0].kind
+        ):  # names, which are unique, have the last word
+            if await is_made_again(target, who, named[key]):
+                owners[named[key]["id"]] = who
         return owners
 
     async def _unfound(self, target: Target, kind: ResourceType, names: Mapping[str, str]) -> list[Resource]:

@@ -204,7 +204,7 @@ class Recovery:
         "No" is safe where it is wrong: what the target shows is then seen as changed there. "Yes" is not.
         """
         if intent.operation == "create":
-            entry = await search_entry(target, intent.type, intent.wanted)
+            entry = await search_entry(self._services, target, intent.type, intent.wanted)
             return entry, entry is not None and await may_become(
                 self._services, target, intent.type, intent.original, entry
             )

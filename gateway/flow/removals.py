@@ -10,7 +10,7 @@ from gateway.errors import Busy, GatewayError, InvalidValue, PreconditionFailed,
 from gateway.flow.change_event import ChangeEvent
 from gateway.flow.entry import view_of
 from gateway.flow.failures import answer_to_change, try_again_in
-from gateway.flow.find import recall_situation
+from gateway.flow.find import in_the_way, recall_situation
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
     Key,
@@ -74,7 +74,8 @@ class RemovalClaims:
             if not intent.removes or not frozenset(intent.keys) <= keys:
                 return
             unsettled = await self._services.operations.open(change.target.name, tuple(keys))
-            earlier = [operation for operation in unsettled if operation.intent.type is change.type]
+            of_type = [operation for operation in unsettled if operation.intent.type is change.type]
+            earlier = in_the_way(situation.resource, keys, of_type)
             if any(operation.intent.removes for operation in earlier):
                 return
             await self._replace(earlier)

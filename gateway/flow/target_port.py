@@ -1,5 +1,6 @@
 """What the core needs of a target, the frozen values that cross, and all that can go wrong with one."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -78,8 +79,13 @@ class Connector(Protocol):
     async def query(self, kind: ResourceType, query: Query) -> Page:
         """Return one page in a stable order; raises `CannotFilter` where the filter is beyond the target."""
 
-    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
-        """Create the entry; raises `Conflict` where the target has such a one."""
+    async def create(
+        self, kind: ResourceType, wanted: Attributes, *, beside: Collection[str] = ()
+    ) -> Attributes | None:
+        """Create the entry; raises `Conflict` where the target has such a one.
+
+        `beside`: entries, by id, that are known to be others, though they have the same externalId.
+        """
 
     async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
         """Change the entry; raises `Missing` where there is none."""

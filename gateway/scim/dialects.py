@@ -50,6 +50,7 @@ class Dialect:
     urns: Mapping[str, Urns] = field(default_factory=dict)  # by resource type
     filter: Callable[[str], str] = str
     replaces_in_part: bool = False  # who replaces members names only those who join
+    unique_ids: bool = False  # two resources never share an externalId, so one that comes again is a rename
 
     def document(self, body: Mapping[str, Any], kind: str = "User") -> Body:
         """Return a document, or the value of a pathless operation, as the standard has it."""
@@ -137,7 +138,7 @@ _SCIM_1: Final[Mapping[str, Urns]] = {
     "Group": {"urn:scim:schemas:core:1.0": CORE_GROUP},
 }
 DIALECTS: Final[Mapping[str, Dialect]] = {
-    "okta": Dialect(),
+    "okta": Dialect(unique_ids=True),
     "entra": Dialect(filter=entra_filter, replaces_in_part=True),
     "rfc": Dialect(urns=_SCIM_1),
 }

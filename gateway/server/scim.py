@@ -8,8 +8,7 @@ from aiohttp import web
 
 from gateway.errors import Forbidden, GatewayError, MethodNotAllowed, NotFound
 from gateway.flow.change_event import Attempted
-from gateway.flow.journal_port import Resources
-from gateway.flow.model import Caller, Change, ChangeHandler, Target, named_keys
+from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target, named_keys
 from gateway.flow.read import Reads, query_all
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.log import correlation_id
@@ -75,14 +74,15 @@ class ScimApi:
         targets: Mapping[str, Target],
         providers: Mapping[str, Provider],
         authentication: Authentication,
-        resources: Resources,
+        services: Services,
         changes: ChangeHandler,
         reads: Reads,
     ) -> None:
         self._targets = targets
         self._providers = providers
         self._authentication = authentication
-        self._resources = resources
+        self._resources = services.resources
+        self._answering = services.answering
         self._changes = changes
         self._reads = reads
 
@@ -175,7 +175,14 @@ class ScimApi:
             attempted = Attempted(kind, operation, request.endpoint.id)
             await self._authentication.refusals.remember(request.caller, request.target, error, attempted)
             raise
-        reply = await self._changes.handle(change)
+        self._answering[id(change)] = change
+        try:
+            return await self._changed(request, change, shown)
+        finally:
+            del self._answering[id(change)]
+
+    async def _changed(self, request: ScimRequest, change: Change, shown: Projection) -> web.StreamResponse:
+        reply, kind = await self._changes.handle(change), change.type
         document = reply.document or await self._read_back(request, change, shown)
         if document is None:
             return await self._deliver(request, kind, ResourceAnswer(reply.status, {}), None)
@@ -210,6 +217,7 @@ class ScimApi:
             document.attributes,
             document.password,
             members=document.members,
+            unique_ids=request.provider.dialect.unique_ids,
             keys=named_keys(document.name, document.external_id),
             if_match=request.meant() if request.endpoint.id is not None else (),
         )

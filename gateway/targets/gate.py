@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 from gateway.admin.alerts import CallObserver
@@ -97,8 +97,10 @@ class Gate:
     def query(self, kind: ResourceType, query: Query) -> Answer[Page]:
         return self._call(False, self._target.query, kind, query)
 
-    def create(self, kind: ResourceType, wanted: Attributes) -> Answer[Attributes | None]:
-        return self._call(True, self._target.create, kind, wanted)
+    def create(
+        self, kind: ResourceType, wanted: Attributes, *, beside: Collection[str] = ()
+    ) -> Answer[Attributes | None]:
+        return self._call(True, self._target.create, kind, wanted, beside=beside)
 
     def change(self, kind: ResourceType, id: str, update: Update) -> Answer[Attributes | None]:
         return self._call(True, self._target.change, kind, id, update)

@@ -6,10 +6,8 @@ import pytest
 
 from gateway.errors import Uniqueness
 from gateway.flow.find import eq, search_entry
-from gateway.flow.model import Policy, Target
 from gateway.flow.target_port import CannotFilter, Contradiction, Page, Query, ResourceType
-from gateway.mapping.target import TargetMapping
-from tests.support.house import FakeTarget
+from tests.support.house import FakeTarget, House, make_house
 
 USER = ResourceType.USER
 FORM = {"userName": "Ann", "externalId": "1"}
@@ -31,9 +29,12 @@ class Deaf(FakeTarget):
         return await super().query(kind, Query(None, query.start, 100))
 
 
-def target(fake: type[FakeTarget], *entries: dict[str, Any]) -> Target:
-    held = {entry["id"]: entry for entry in entries}
-    return Target("phonebook", fake(held), TargetMapping(), Policy(page_size=2))
+def before(fake: type[FakeTarget], *entries: dict[str, Any]) -> House:
+    return make_house(fake=fake({entry["id"]: entry for entry in entries}), page_size=2)
+
+
+async def search(house: House, form: dict[str, Any], kind: ResourceType = USER) -> Any:
+    return await search_entry(house.services, house.target, kind, form)
 
 
 def person(id: str, name: str, external: Any = None) -> dict[str, Any]:
@@ -57,7 +58,7 @@ OTHERS = [person(f"o{n}", f"other{n}") for n in range(5)]
     ],
 )
 async def test_the_entry_is_found_by_what_it_is_known_by(fake, entries: list[Any], found: str | None) -> None:
-    entry = await search_entry(target(fake, *OTHERS, *entries), USER, FORM)
+    entry = await search(before(fake, *OTHERS, *entries), FORM)
 
     assert (entry and entry["id"]) == found
 
@@ -72,24 +73,21 @@ async def test_the_entry_is_found_by_what_it_is_known_by(fake, entries: list[Any
 )
 async def test_one_of_several_is_never_guessed(fake, entries: list[Any], says: str) -> None:
     with pytest.raises(Uniqueness, match=f"phonebook holds several entries with the same {says}"):
-        await search_entry(target(fake, *entries), USER, FORM)
+        await search(before(fake, *entries), FORM)
 
 
 async def test_what_is_not_there_is_not_asked_for() -> None:
-    there = target(FakeTarget)
+    there = before(FakeTarget)
 
-    assert await search_entry(there, USER, {"externalId": "", "userName": None}) is None
-    assert there.connector.calls == []
+    assert await search(there, {"externalId": "", "userName": None}) is None
+    assert there.fake.calls == []
 
 
 async def test_a_group_is_found_by_its_display_name() -> None:
-    there = target(FakeTarget)
-    there.connector.groups["g"] = {"id": "g", "displayName": "Sales"}
+    there = before(FakeTarget)
+    there.fake.groups["g"] = sales = {"id": "g", "displayName": "Sales"}
 
-    assert await search_entry(there, ResourceType.GROUP, {"displayName": "SALES", "userName": "x"}) == {
-        "id": "g",
-        "displayName": "Sales",
-    }
+    assert await search(there, {"displayName": "SALES", "userName": "x"}, ResourceType.GROUP) == sales
 
 
 async def test_a_search_that_was_shown_less_than_there_is_said_to_be_finds_nobody_absent() -> None:
@@ -98,11 +96,11 @@ async def test_a_search_that_was_shown_less_than_there_is_said_to_be_finds_nobod
             page = await super().query(kind, query)
             return Page(99, page.entries)
 
-    there = target(Short, *OTHERS)
+    there = before(Short, *OTHERS)
 
     with pytest.raises(Contradiction, match="it says that it has 99 entries, and shows 5"):
-        await search_entry(there, USER, {"userName": "ann"})
-    assert len(there.connector.calls) == 4
+        await search(there, {"userName": "ann"})
+    assert len(there.fake.calls) == 4
 
 
 def test_a_question_is_an_equality() -> None:

@@ -1,6 +1,6 @@
 """A gateway's flow on a journal in memory and a target that does as it is told."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -46,6 +46,7 @@ class FakeTarget:
     get_faults: list[TargetError | None] = field(default_factory=list)
     late: bool = False
     unique: bool = True
+    unique_ids: bool = False  # refuses an externalId that others have than it is told of
     checks_members: bool = False
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -62,8 +63,17 @@ class FakeTarget:
         some = found[query.start - 1 : query.start - 1 + query.count]
         return Page(len(found), tuple(_as_asked(entry, query.members) for entry in some))
 
-    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
+    async def create(
+        self, kind: ResourceType, wanted: Attributes, *, beside: Collection[str] = ()
+    ) -> Attributes | None:
         with self._faulty("create", wanted):
+            alike = [
+                entry["id"]
+                for entry in self.of(kind).values()
+                if self.unique_ids and wanted.get("externalId") == entry.get("externalId")
+            ]
+            if not set(alike) <= set(beside):
+                raise Conflict("externalId exists", 409)
             names = {fold(entry["userName"]) for entry in self.entries.values()}
             if kind is USER and self.unique and fold(wanted["userName"]) in names:
                 raise Conflict("exists", 409)
@@ -134,16 +144,20 @@ class House:
     slept: list[float]
     clock: list[float]
 
-    async def send(self, operation: str, body: Attributes | None = None, id: str | None = None) -> Reply:
+    async def send(
+        self, operation: str, body: Attributes | None = None, id: str | None = None, **more: Any
+    ) -> Reply:
         document, password = (body or {}), None
         if operation in ("create", "replace"):
             document, password = take_password(canonical(document, USER))
         change = Change(
-            operation, USER, self.target, Caller("okta", "config:1"), "cid-1", id, document, password
+            operation, USER, self.target, Caller("okta", "config:1"), "cid-1", id, document, password, **more
         )
         return await Changes(self.services, Recovery(self.services)).handle(change)
 
-    async def group(self, operation: str, body: Attributes | None = None, id: str | None = None) -> Reply:
+    async def group(
+        self, operation: str, body: Attributes | None = None, id: str | None = None, **more: Any
+    ) -> Reply:
         split = {
             "create": partial(take_members, replaces=False),
             "replace": partial(take_members, replaces=True),
@@ -155,7 +169,7 @@ class House:
         elif operation == "patch":
             document, members = take_member_operations(document)
         caller = Caller("okta", "config:1")
-        change = Change(operation, GROUP, self.target, caller, "cid-1", id, document, members=members)
+        change = Change(operation, GROUP, self.target, caller, "cid-1", id, document, members=members, **more)
         return await Changes(self.services, Recovery(self.services)).handle(change)
 
     async def get_group(self, id: str) -> Attributes:
@@ -174,8 +188,8 @@ class House:
     async def events(self) -> list[Any]:
         return list(reversed(await self.journal.trail.page(None, 1000, None, None)))
 
-    async def replied(self, id: str) -> None:
-        await self.services.resources.note_replied(self.target.name, USER, id)
+    async def replied(self, id: str, kind: ResourceType = USER) -> None:
+        await self.services.resources.note_replied(self.target.name, kind, id)
 
 
 def without_groups(house: House) -> House:

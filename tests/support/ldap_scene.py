@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.served import Answer, Served, gateways
+from tests.support.served import CONFIG, Answer, Served, gateways
 from tests.support.slapd import GATEWAY, PASSWORD, Slapd
 
 USERS, GROUPS = "/scim/phonebook/v2/Users", "/scim/phonebook/v2/Groups"
@@ -85,8 +85,11 @@ def config_of(server: Slapd, base: str, folder: Path, url: str = "", **said: str
 
 
 @asynccontextmanager
-async def scenes(server: Slapd, folder: Path, url: str = "", **said: str) -> AsyncIterator[Scene]:
-    """Serve a gateway before an empty room, reached at `url`."""
-    base = server.room().base
+async def scenes(
+    server: Slapd, folder: Path, url: str = "", dialect: str = "okta", **said: str
+) -> AsyncIterator[Scene]:
+    """Serve a gateway before an empty room, reached at `url`, to a provider of this dialect."""
+    base, config = server.room().base, CONFIG.replace('dialect = "okta"', f'dialect = "{dialect}"')
     async with gateways(folder) as run:
-        yield Scene(await run(config_of(server, base, folder, url, **said), OTHER), server, base)
+        target = config_of(server, base, folder, url, **said)
+        yield Scene(await run(target, OTHER, config=config), server, base)

@@ -52,6 +52,15 @@ async def test_a_second_entry_of_that_name_is_a_conflict_in_any_case(target):
         await target.create(USER, person("straße@EXAMPLE.test"))
 
 
+async def test_somebody_is_made_beside_another_who_is_known_to_have_the_same_external_id(target):
+    ann = await created(target, person("ann@example.test", externalId="1"))
+
+    bob = await target.create(USER, person("bob@example.test", externalId="1"), beside=[ann["id"]])
+
+    assert bob["id"] != ann["id"]
+    assert await found(target, 'externalId eq "1"') == ["ann@example.test", "bob@example.test"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

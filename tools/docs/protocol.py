@@ -70,10 +70,12 @@ def dialects() -> str:
             _code(name),
             str(BUSY_STATUS.get(name, errors.Busy.status)),
             "add these" if dialect.replaces_in_part else "are everybody",
+            "a rename" if dialect.unique_ids else "somebody else, if its owner is active and knows their id",
         )
         for name, dialect in DIALECTS.items()
     )
-    return grid(("dialect", "a busy target is answered with", "the members of a `replace`"), rows)
+    new = "a create with a known `externalId` and another name is"
+    return grid(("dialect", "a busy target is answered with", "the members of a `replace`", new), rows)
 
 
 ANN: Final = {"value": "a@example.com", "type": "work"}

@@ -1,7 +1,7 @@
 """A SCIM directory in an SQLite file, as a target."""
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -81,7 +81,9 @@ class EmbeddedConnector:
         with _as_target_errors():
             return await self._database.read(lambda file: directory.page(file, kind, query, matches))
 
-    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes:
+    async def create(
+        self, kind: ResourceType, wanted: Attributes, *, beside: Collection[str] = ()
+    ) -> Attributes:
         entry = _entry(kind, self._new_id(), wanted, self._time())
         with _as_target_errors():
             return _settled(await self._database.write(lambda file: directory.insert(file, entry)))

@@ -1,7 +1,7 @@
 """An LDAP directory as a target: each call of the port is work for a thread; and whether it can be used."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from ldap.controls.libldap import SimplePagedResultsControl
@@ -56,8 +56,12 @@ class LdapConnector:
             else await self._pool.run(lambda session: groups.page(session, query), LISTS)
         )
 
-    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes:
-        return await self._pool.run(undone(lambda session: self._listing(kind).create(session, wanted)))
+    async def create(
+        self, kind: ResourceType, wanted: Attributes, *, beside: Collection[str] = ()
+    ) -> Attributes:
+        return await self._pool.run(
+            undone(lambda session: self._listing(kind).create(session, wanted, beside))
+        )
 
     async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes:
         return await self._pool.run(undone(lambda session: self._listing(kind).change(session, id, update)))

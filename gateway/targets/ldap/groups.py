@@ -1,7 +1,7 @@
 """Groups in a directory, and who is in them, each in one attempt."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from ldap import MOD_REPLACE
@@ -72,7 +72,7 @@ class Groups:
             "meta": meta_of(raw),
         }
 
-    def create(self, session: Session, form: Attributes) -> Attributes:
+    def create(self, session: Session, form: Attributes, beside: Collection[str] = ()) -> Attributes:
         """Make a group without members; raises Conflict where there is one of that name."""
         bases = {"base": self._directory.base, "group_base": self._base}
         dn = fitting(rendered(self._directory.group_dn, form, bases))

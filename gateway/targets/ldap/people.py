@@ -1,5 +1,6 @@
 """People in a directory: shown, made, changed and removed, each in one attempt."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from ldap import MOD_ADD, MOD_REPLACE
@@ -87,9 +88,9 @@ class People:
         is_one = name.casefold() in self._spelled and name.casefold() not in self._lists
         return value[0] if is_one and isinstance(value, list) else value
 
-    def create(self, session: Session, form: Attributes) -> Attributes:
-        """Make a person; raises Conflict where the name is taken."""
-        self._refuse_known(session, form)
+    def create(self, session: Session, form: Attributes, beside: Collection[str] = ()) -> Attributes:
+        """Make a person; raises Conflict where name or externalId are taken, this by others than `beside`."""
+        self._refuse_known(session, form, beside)
         self._refuse_taken(session, form)
         dn = fitting(self._naming.place(form))
         if (rdn := rdn_of(dn)) is None:
@@ -134,13 +135,14 @@ class People:
         self._memberships.look(session, id, self.listing.find)
         return raw
 
-    def _refuse_known(self, session: Session, form: Attributes) -> None:
+    def _refuse_known(self, session: Session, form: Attributes, beside: Collection[str]) -> None:
         """Raise Conflict where somebody has the externalId: they may be there under another userName."""
         name = self._directory.external_id
         for value in encoded("externalId", form.get("externalId")):
             text = both(self.listing.filter, equal(name, value.decode()))
-            if any(value in raw.all(name) for raw in session.find(self.listing.base, text, [name])):
-                raise Conflict("externalId belongs to another entry")
+            for raw in session.find(self.listing.base, text, [name, self.listing.id]):
+                if value in raw.all(name) and self.listing.id_of(raw) not in beside:
+                    raise Conflict("externalId belongs to another entry")
 
     def _refuse_taken(self, session: Session, form: Attributes, own: str | None = None) -> None:
         """Raise Conflict where somebody has the userName: a directory itself looks at DNs only."""

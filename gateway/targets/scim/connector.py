@@ -1,7 +1,7 @@
 """Any SCIM 2.0 service as a target: what to say is in requests.py, what came back in answers.py."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -66,7 +66,9 @@ class ScimConnector:
         shown = _with_list if query.members else _without_members
         return replace(page, entries=tuple(map(shown, page.entries)))
 
-    async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes | None:
+    async def create(
+        self, kind: ResourceType, wanted: Attributes, *, beside: Collection[str] = ()
+    ) -> Attributes | None:
         reply = await self._transport.send(self._calls.create(kind, wanted))
         entry = answers.read_entry(reply, self._now())
         return _bare(entry) if kind is ResourceType.GROUP else entry

@@ -117,3 +117,23 @@ async def test_a_group_has_the_external_id_it_came_with_though_the_directory_kee
         (made.body["id"], "Sale", "00g1")
     ]
     assert len(scene.there("(objectClass=groupOfNames)")) == 2
+
+
+@pytest.mark.parametrize("scene", [{"dialect": "rfc"}], indirect=True)
+async def test_people_of_one_external_id_are_each_somebody(scene):
+    names = ("jane@a.example", "john@b.example")
+    made = [await scene.ask("POST", USERS, person(name, externalId="jsmith")) for name in names]
+    found = await scene.ask("GET", f"{USERS}?filter=externalId%20eq%20%22jsmith%22")
+
+    assert [answer.status for answer in made] == [201, 201]
+    assert list(scene.there()) == [f"uid={name},ou=people" for name in names]
+    assert sorted(who["id"] for who in found.body["Resources"]) == sorted(who.body["id"] for who in made)
+
+
+@pytest.mark.parametrize("scene", [{"dialect": "okta"}], indirect=True)
+async def test_the_same_external_id_is_a_rename_where_ids_are_unique(scene):
+    names = ("jane@a.example", "john@b.example")
+    made = [await scene.ask("POST", USERS, person(name, externalId="jsmith")) for name in names]
+
+    assert [answer.status for answer in made] == [201, 201]
+    assert list(scene.there()) == ["uid=john@b.example,ou=people"]
