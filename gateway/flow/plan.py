@@ -22,7 +22,7 @@ from gateway.mapping.program import Mapped
 from gateway.mapping.specs import Unusable
 from gateway.scim.difference import Difference, compare
 from gateway.scim.documents import is_active, replacement, take_password, truth, without_read_only
-from gateway.scim.names import NAMES, get
+from gateway.scim.names import CORE_USER, NAMES, get
 from gateway.scim.patch import apply_patch
 
 
@@ -80,7 +80,7 @@ def _replace(change: Change, situation: Situation) -> Plan:
 
 def _patch(change: Change, situation: Situation) -> Plan:
     view = _view_or_404(change, situation)
-    patched = apply_patch(view, change.body, change.type)
+    patched = apply_patch(view, change.body, change.type, change.mapping.urns)
     if "active" in view and "active" not in patched:  # nobody comes or goes by accident
         raise InvalidValue("active cannot be removed: set it to true or false")
     return _changed(change, situation, _wanted(change, *take_password(patched)))
@@ -299,9 +299,15 @@ def _patched_active(message: dict[str, Any]) -> bool | None:
 
 def _operation_says(operation: dict[str, Any]) -> Any:
     path, value = get(operation, "path"), get(operation, "value")
-    if isinstance(path, str) and path.casefold() == "active":
+    if isinstance(path, str) and path.casefold() in _ACTIVE:
         return truth(value)
-    return truth(get(value, "active")) if not path and isinstance(value, dict) else None
+    said = (
+        [own for name, own in value.items() if name.casefold() in _ACTIVE] if isinstance(value, dict) else []
+    )
+    return truth(said[-1]) if not path and said else None
+
+
+_ACTIVE: Final = frozenset({"active", f"{CORE_USER}:active".casefold()})
 
 
 def _removes(change: Change, situation: Situation, plan: Plan) -> bool:

@@ -51,6 +51,10 @@ class TargetMapping:
         self._index = RuleIndex(self.rules)
         self._conditional = tuple(rule for rule in self.rules if rule.when is not None)
         self._programs: dict[tuple[bool, ...], Program] = {}  # by which conditions hold
+        urns = {
+            where.urn.casefold() for rule in self.rules for where in rule.sources if where.urn is not None
+        }
+        self.urns = frozenset(urns)  # of the provider's extensions that rules read, folded
         self._as_it_is = [where for group in self._require for where in group]
 
     def forward(self, original: Mapping[str, Any], steps: list[TransformStep] | None = None) -> Mapped:

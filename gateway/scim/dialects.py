@@ -20,6 +20,7 @@ from gateway.scim.names import (
     get,
     key_of,
     resource,
+    with_colon,
 )
 from gateway.values import frozen
 
@@ -55,7 +56,7 @@ class Dialect:
     def document(self, body: Mapping[str, Any], kind: str = "User") -> Body:
         """Return a document, or the value of a pathless operation, as the standard has it."""
         known, urns = resource(kind), self.urns.get(kind, {})
-        renamed = {_renamed(name, urns): value for name, value in body.items()}
+        renamed = {_renamed(name, urns, kind): value for name, value in body.items()}
         own = renamed if len(renamed) == len(body) else body  # never two values for one name
         return {name: _forgiven(value, known.find(name) or UNKNOWN) for name, value in own.items()}
 
@@ -74,7 +75,7 @@ class Dialect:
             return raw
         path, value = key_of(raw, "path"), key_of(raw, "value")
         if path is not None and isinstance(raw[path], str) and raw[path]:
-            return {**raw, path: _renamed(raw[path], self.urns.get(kind, {}))}
+            return {**raw, path: _renamed(raw[path], self.urns.get(kind, {}), kind)}
         is_object = value is not None and isinstance(raw[value], dict)
         return {**raw, value: self.document(raw[value], kind)} if is_object else raw
 
@@ -99,7 +100,10 @@ def _is_members(name: Any) -> bool:
     return isinstance(name, str) and name.strip().casefold() in _MEMBERS
 
 
-def _renamed(name: str, urns: Urns) -> str:
+def _renamed(name: str, urns: Urns, kind: str) -> str:
+    if "." in name:
+        is_of_kind = name.casefold().startswith(f"{kind}.".casefold())
+        name = name[len(kind) + 1 :] if is_of_kind else with_colon(name)
     for outdated, urn in urns.items():
         if f"{name}:".casefold().startswith(f"{outdated}:"):
             return urn + name[len(outdated) :]

@@ -1,11 +1,12 @@
 """What the gateway knows of whole documents: their canonical form, their types, who they are. Pure."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
 from types import NoneType
 from typing import Any, Final
 
-from gateway.errors import InvalidSyntax, InvalidValue
+from gateway.errors import InvalidPath, InvalidSyntax, InvalidValue
 from gateway.scim.names import (
     COMPANIONS,
     CORE_URNS,
@@ -16,10 +17,12 @@ from gateway.scim.names import (
     UNKNOWN,
     Attribute,
     get,
+    is_of_type,
     is_urn,
     key_of,
     resource,
     strays,
+    with_colon,
 )
 
 BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "false": False}
@@ -67,8 +70,13 @@ def resolved(document: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     if not any(":" in name for name in document):
         return document
     result: dict[str, Any] = {}
+    listed = get(document, "schemas")
+    urns = (
+        {name.casefold() for name in listed if isinstance(name, str)} if isinstance(listed, list) else set()
+    )
+    urns.update(name.casefold() for name, value in document.items() if isinstance(value, dict))
     for name, value in document.items():
-        for path, inner in _places(name, value, CORE_URNS[kind]):
+        for path, inner in _places(name, value, CORE_URNS[kind], urns):
             holder = result if len(path) == 1 else result.setdefault(path[0], {})
             if not isinstance(holder, dict) or path[-1] in holder:
                 raise InvalidSyntax(f"{path[-1]} is given twice")
@@ -76,8 +84,9 @@ def resolved(document: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     return result
 
 
-def _places(name: str, value: Any, core: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield where a name's value belongs: the core level, or inside the extension."""
+def _places(name: str, value: Any, core: str, urns: Collection[str]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield where a name's value belongs: the core level, or inside an extension, maybe one of `urns`."""
+    name = with_colon(name, lambda urn: is_of_type(urn) or urn.casefold() in urns)
     folded = name.casefold()
     if folded == core.casefold() and isinstance(value, dict):
         yield from (((inner,), own) for inner, own in value.items())
@@ -87,8 +96,28 @@ def _places(name: str, value: Any, core: str) -> Iterator[tuple[tuple[str, ...],
         yield from (((ENTERPRISE_USER, inner), own) for inner, own in value.items())
     elif folded.startswith(f"{ENTERPRISE_USER.casefold()}:"):
         yield (ENTERPRISE_USER, name[len(ENTERPRISE_USER) + 1 :]), value
+    elif is_urn(name) and isinstance(value, dict):
+        yield from (((name, inner), own) for inner, own in value.items())
+    elif (found := _QUALIFIED.fullmatch(name)) and not is_of_type(name) and value not in EMPTY:
+        urn, attribute = found.groups()
+        if "." in attribute and not is_of_type(urn) and urn.casefold() not in urns:
+            raise unknown_extension(name)
+        yield (urn, attribute), value
     else:
         yield (name,), value
+
+
+_QUALIFIED: Final = re.compile(r"(urn:[^:]+:.*[^:]):([A-Za-z$][^:]*)", re.DOTALL | re.IGNORECASE)
+
+
+def unknown_extension(name: str) -> InvalidPath:
+    """Return the error of a name that may mean an extension's attribute, or a part of another's."""
+    return InvalidPath(
+        f"{name[:_SHOWN]}: nobody knows the extension; a colon stands behind its URN, not a dot"
+    )
+
+
+_SHOWN: Final = 120  # characters of a name in an error
 
 
 def canonical(document: Mapping[str, Any], kind: str, *, keep: Collection[str] = ()) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A document while a PATCH changes it: what is touched is copied once, the rest is shared. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from gateway.errors import InvalidValue, Mutability, NoTarget
 from gateway.scim.documents import as_object, booleans, clean
 from gateway.scim.elements import Elements, merged, refuse_growth
 from gateway.scim.grammar import CompareOperator, Comparison, Filter, LogicalExpr, LogicalOperator
-from gateway.scim.names import CORE_URNS, EMPTY, UNKNOWN, Attribute, get, key_of
+from gateway.scim.names import CORE_URNS, EMPTY, UNKNOWN, Attribute, get, is_of_type, key_of
 from gateway.values import frozen
 
 _CORE: Final = frozenset(urn.casefold() for urn in CORE_URNS.values())
@@ -52,14 +52,18 @@ class _Spot:
 class Draft:
     """Takes one change after the other."""
 
-    def __init__(self, document: Mapping[str, Any], known: Attribute) -> None:
+    def __init__(
+        self, document: Mapping[str, Any], known: Attribute, urns: Collection[str] = frozenset()
+    ) -> None:
         self._document = dict(document)
+        self._urns = urns
         self._known = known
         self._ours: dict[int, dict[str, Any]] = {}  # objects copied or made here, by id
 
     def knows(self, urn: str) -> bool:
-        """Say whether a URN is the core's, a known extension's, or one the document holds."""
-        if urn.casefold() in _CORE or self._known.find(urn) is not None:
+        """Say whether a URN is the core's, an extension's that is known or of a type, or in the document."""
+        folded = urn.casefold()
+        if folded in _CORE or folded in self._urns or is_of_type(urn) or self._known.find(urn) is not None:
             return True
         return key_of(self._document, urn) is not None
 
@@ -74,6 +78,10 @@ class Draft:
             self._remove_listed(spot, value if isinstance(value, list) else [value])
         else:
             self._change_attribute(spot, op, value)
+
+    def has(self, name: str) -> bool:
+        """Say whether the standard or the document has an attribute of this name at the core level."""
+        return self._known.find(name) is not None or key_of(self._document, name) is not None
 
     def drop_extension(self, urn: str) -> None:
         """Take away an extension with all its attributes."""

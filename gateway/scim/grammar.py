@@ -323,6 +323,8 @@ class _Reader:
 
     def _name(self) -> AttrPath:
         _, urn, name, sub = self._need(_ATTR_PATH).groups()
+        if urn and sub and name.casefold() in _TYPES:  # a dot behind the URN of a type is meant as its colon
+            return AttrPath(sub, None, f"{urn}:{name}")
         return AttrPath(name, sub, urn)
 
     def _literal(self) -> Literal:
@@ -353,6 +355,7 @@ def _terms_of_and(tree: Filter) -> tuple[Filter, ...]:
     return tree.terms if isinstance(tree, LogicalExpr) and tree.op is LogicalOperator.and_ else (tree,)
 
 
+_TYPES: Final = frozenset({"user", "group"})
 _OPERATORS: Final = {operator.value: operator for operator in CompareOperator}
 _CONSTANTS: Final[dict[str, Literal]] = {"true": True, "false": False, "null": None}
 

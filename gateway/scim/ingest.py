@@ -80,11 +80,12 @@ def _has_qualified_names(sent: Mapping[str, Any], kind: str, dialect: Dialect) -
     extension = sent.get(ENTERPRISE_USER)
     if extension is not None and type(extension) is not dict:
         return True
-    urns = [name for name in strays(sent) if ":" in name]
-    if not urns:
+    names = [name for name in strays(sent) if ":" in name or "." in name]
+    if not names:
         return False
-    ours = (CORE_URNS[kind].casefold(), ENTERPRISE_USER.casefold(), *dialect.urns.get(kind, ()))
-    return any(name.casefold().startswith(ours) for name in urns)
+    ours = (CORE_URNS[kind], ENTERPRISE_USER, f"{kind}.", *dialect.urns.get(kind, ()))
+    starts = tuple(map(str.casefold, ours))
+    return any(type(sent[name]) is not dict or name.casefold().startswith(starts) for name in names)
 
 
 def _take_members(attributes: dict[str, Any], replaces: bool) -> tuple[Edit, ...]:

@@ -111,11 +111,26 @@ def edited(present: Elements, edits: Iterable[Edit]) -> dict[str, Attributes]:
                 for value in values:
                     members.pop(value, None)
             case RemovedWhere(filter):
-                picks = element_predicate(filter, _MEMBERS)
-                members = {value: element for value, element in members.items() if not picks(element)}
+                picks, kind = element_predicate(filter, _MEMBERS), _type_meant(filter)
+                members = {v: own for v, own in members.items() if not picks(_typed(own, kind))}
             case Emptied():
                 members = {}
     return members
+
+
+def _typed(element: Attributes, kind: Any) -> Attributes:
+    """Return a member with a type, for those who came without one."""
+    return element if key_of(element, "type") is not None else {**element, "type": kind}
+
+
+def _type_meant(filter: Filter) -> Any:
+    """Return what a filter means by a member whose type nobody said: a person, unless it says whom by id."""
+    if isinstance(filter, LogicalExpr) and filter.op is LogicalOperator.and_:
+        terms = [term for term in filter.terms if isinstance(term, Comparison)]
+        said = {term.attr_path.attr.casefold(): term.value for term in terms if term.op is CompareOperator.eq}
+        if "value" in said:
+            return said.get("type", "User")
+    return "User"
 
 
 def take_members(document: Mapping[str, Any], *, replaces: bool) -> tuple[Attributes, tuple[Edit, ...]]:

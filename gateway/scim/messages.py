@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from gateway.errors import InvalidValue
-from gateway.scim.names import CORE_URNS, ERROR, LIST_RESPONSE, PATCH_OP, is_urn
+from gateway.scim.names import CORE_URNS, ERROR, LIST_RESPONSE, PATCH_OP, is_urn, with_colon
 from gateway.values import frozen
 
 
@@ -153,6 +153,7 @@ def _plant(tree: Names, steps: list[str]) -> None:
 
 def _readings(name: str) -> Iterator[list[str]]:
     """Yield the steps a folded name may stand for: a URN alone is an extension, or an attribute of one."""
+    name = with_colon(name)
     name = next((name[len(core) :] for core in _CORE if name.startswith(core)), name)
     if not name:
         return

@@ -1,7 +1,7 @@
 """The standard's names: URNs, attributes and sub-attributes, and how a name is found in a document. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import filterfalse
 from typing import Any, Final
@@ -174,6 +174,21 @@ def is_urn(name: str) -> bool:
 
 _URN: Final = re.compile(r"urn:[^:]+:.*[^:]", re.DOTALL | re.IGNORECASE)
 _CORE_FOLDED: Final = frozenset(urn.casefold() for urn in CORE_URNS.values())
+
+
+def is_of_type(urn: str) -> bool:
+    """Say whether a URN says by its end that it is a schema of a resource type, as the standard's do."""
+    return urn.casefold().endswith(_TYPES)
+
+
+def with_colon(name: str, knows: Callable[[str], bool] = is_of_type) -> str:
+    """Return a name with the colon behind its URN, where a dot stands for it behind one that is known."""
+    head = name.partition("[")[0]
+    dot = head.find(".", head.rfind(":") + 1)
+    return f"{name[:dot]}:{name[dot + 1 :]}" if dot > 0 and ":" in head and knows(head[:dot]) else name
+
+
+_TYPES: Final = tuple(f":{kind}".casefold() for kind in CORE_URNS)
 
 
 def _core(attribute: str) -> list[Attribute]:

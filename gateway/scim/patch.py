@@ -5,16 +5,16 @@ dotted and URN-qualified names, a filtered path that makes the element it does n
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from gateway.errors import GatewayError, InvalidPath, InvalidSyntax, InvalidValue, Mutability, NoTarget
-from gateway.scim.documents import check
+from gateway.scim.documents import check, unknown_extension
 from gateway.scim.draft import Draft, Op, PatchPlace
 from gateway.scim.elements import refuse_growth
 from gateway.scim.grammar import AttrPath, ValuePath, parse_path
 from gateway.scim.members import TAKEN
-from gateway.scim.names import CORE_URNS, READ_ONLY, get, is_urn, key_of, resource
+from gateway.scim.names import CORE_URNS, READ_ONLY, RESOURCES, get, is_urn, key_of, resource, with_colon
 from gateway.values import frozen
 
 MAX_OPERATIONS: Final = 1000  # and as many attributes in pathless values
@@ -35,13 +35,17 @@ class PatchOperation:
 
 
 def apply_patch(
-    document: Mapping[str, Any], message: Mapping[str, Any], kind: str = "User"
+    document: Mapping[str, Any],
+    message: Mapping[str, Any],
+    kind: str = "User",
+    urns: Collection[str] = frozenset(),
 ) -> dict[str, Any]:
     """Return the document after a PATCH; raises a GatewayError that names the operation and its path.
 
+    `urns` are the folded ones of extensions that are known beside the standard's and the document's.
     Id, meta, groups and schemas stay as they are; what was changed has the types that `check` wants.
     """
-    patch = _Patch(document, kind)
+    patch = _Patch(document, kind, urns)
     for number, raw in _operations(message):
         patch.label = f"operation {number}"
         try:
@@ -91,11 +95,11 @@ def _shown(operation: PatchOperation) -> str:
 class _Patch:
     """The operations of one message, at work on a draft."""
 
-    def __init__(self, document: Mapping[str, Any], kind: str) -> None:
+    def __init__(self, document: Mapping[str, Any], kind: str, urns: Collection[str]) -> None:
         self.label = ""
         self._kind = kind
         self._before = document
-        self._draft = Draft(document, resource(kind))
+        self._draft = Draft(document, resource(kind), urns)
         self._changed_by: dict[str, tuple[Op, str]] = {}  # core attribute -> the last change, its label
         self._set = 0  # attributes set by pathless values
 
@@ -107,8 +111,11 @@ class _Patch:
             self._set_all(operation.op, None, operation.value)
             return
         place = self._place(operation.path, operation.value)
-        if isinstance(place, PatchPlace) and place.urn is None and place.name.casefold() in READ_ONLY:
-            raise Mutability(f"{place.name} is read-only")
+        if isinstance(place, PatchPlace) and place.urn is None:
+            if place.name.casefold() in READ_ONLY:
+                raise Mutability(f"{place.name} is read-only")
+            if self._kind == "Group" and not self._draft.has(place.name):  # people may have a target's own
+                raise InvalidPath("path: no attribute of a Group")
         self._change(operation.op, place, operation.value)
 
     def finished(self) -> dict[str, Any]:
@@ -162,18 +169,40 @@ class _Patch:
 
     def _place(self, text: str, value: Any) -> PatchPlace | str:
         """Return where a path points; a URN alone stands for all of its attributes."""
-        if is_urn(text) and self._is_extension(text, value):
-            return text
+        if is_urn(text):
+            text = with_colon(text, self._draft.knows)
+            if self._is_extension(text, value):
+                self._refuse_other_type(text)
+                return text
         if _PLAIN.fullmatch(text):
             return PatchPlace(None, text)
         path = parse_path(text)
         if isinstance(path, AttrPath):
-            return PatchPlace(_extension(path.uri), path.attr, None, path.sub_attr)
+            return PatchPlace(self._extension(path), path.attr, None, path.sub_attr)
         if isinstance(path, ValuePath):
-            return PatchPlace(
-                _extension(path.attr_path.uri), path.attr_path.attr, path.val_filter, path.sub_attr
-            )
+            name = path.attr_path
+            return PatchPlace(self._extension(name), name.attr, path.val_filter, path.sub_attr)
         raise InvalidPath("a comparison is no path")
+
+    def _extension(self, path: AttrPath) -> str | None:
+        """Return the URN of the extension that a path leads into; None for the core."""
+        if path.uri is None:
+            return None
+        self._refuse_other_type(path.uri)
+        if path.uri.casefold() in _CORE:
+            return None
+        if not is_urn(path.uri):
+            raise InvalidPath("path: no URN of an extension stands before the attribute")
+        if path.sub_attr is not None and not self._draft.knows(path.uri):
+            raise unknown_extension(str(path))
+        return path.uri
+
+    def _refuse_other_type(self, urn: str) -> None:
+        """Raise InvalidPath where the standard has a URN for another type of resource alone."""
+        for kind, known in RESOURCES.items():
+            is_of_kind = urn.casefold() == CORE_URNS[kind].casefold() or known.find(urn) is not None
+            if is_of_kind and kind != self._kind:
+                raise InvalidPath(f"path: {urn} is of a {kind}, not of a {self._kind}")
 
     def _is_extension(self, text: str, value: Any) -> bool:
         """Say whether a URN names an extension, not an attribute of one: the longest known name wins."""
@@ -181,11 +210,3 @@ class _Patch:
             return True
         is_attribute = self._draft.knows(text.rpartition(":")[0]) or "[" in text
         return not is_attribute and isinstance(value, dict)
-
-
-def _extension(uri: str | None) -> str | None:
-    if uri is None or uri.casefold() in _CORE:
-        return None
-    if not is_urn(uri):
-        raise InvalidPath("path: no URN of an extension stands before the attribute")
-    return uri

@@ -155,6 +155,27 @@ def test_an_operation_is_forgiven_what_a_document_is(sent, read):
     assert message == before
 
 
+@EVERY
+@pytest.mark.parametrize(
+    ("kind", "sent", "read"),
+    [
+        ("User", f"{CORE_USER}.active", f"{CORE_USER}:active"),
+        ("User", "user.active", "active"),
+        ("User", 'User.emails[type eq "work"].value', 'emails[type eq "work"].value'),
+        ("User", "Group.displayName", "Group.displayName"),
+        ("User", f"{OWN}.a", f"{OWN}.a"),
+        ("Group", f"{CORE_GROUP}.members", f"{CORE_GROUP}:members"),
+        ("Group", "Group.members", "members"),
+    ],
+)
+def test_a_dot_behind_a_type_is_its_colon(dialect, kind, sent, read):
+    message = {"Operations": [op("add", sent, "x"), op("add", None, {sent: "x"}), op("remove", f"{sent}.y")]}
+
+    assert dialect.patch(message, kind) == {
+        "Operations": [op("add", read, "x"), op("add", None, {read: "x"}), op("remove", f"{read}.y")]
+    }
+
+
 ANN = [{"value": "1"}]
 MEMBERS = f"{CORE_GROUP}:members"
 

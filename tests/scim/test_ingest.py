@@ -148,6 +148,32 @@ def deep(levels: int) -> Any:
         pytest.param(
             {f"{ENTERPRISE_USER}:x": "y"}, {ENTERPRISE_USER: {"x": "y"}}, id="a qualified extension"
         ),
+        pytest.param({f"{CORE_USER}.active": False}, {"active": False}, id="a dot for a colon"),
+        pytest.param({"User.active": False}, {"active": False}, id="a type for a URN"),
+        pytest.param({"User.name": {"givenName": "A"}}, {"name": {"givenName": "A"}}, id="an object of it"),
+        pytest.param(
+            {f"{ENTERPRISE_USER.upper()}.department": "y"},
+            {ENTERPRISE_USER: {"department": "y"}},
+            id="enterprise",
+        ),
+        pytest.param({"urn:x:own:User.a": 1}, {"urn:x:own:User": {"a": 1}}, id="an extension of people"),
+        pytest.param(
+            {"urn:x:own:User:a": 1, "urn:x:own:User": {"b": 2}},
+            {"urn:x:own:User": {"a": 1, "b": 2}},
+            id="both",
+        ),
+        pytest.param(
+            {"schemas": [CORE_USER, OWN], f"{OWN}.a": 1},
+            {"schemas": [CORE_USER, OWN], OWN: {"a": 1}},
+            id="in schemas",
+        ),
+        pytest.param({OWN: {"b": 2}, f"{OWN}.a": 1}, {OWN: {"b": 2, "a": 1}}, id="beside its object"),
+        pytest.param({f"{OWN}:a": 1}, {OWN: {"a": 1}}, id="an extension that nobody knows"),
+        pytest.param({f"{OWN}.a": 1}, f"{OWN}.a: nobody knows .*", id="a dot behind what nobody knows"),
+        pytest.param({"urn:x:my.own": {"a": 1}}, {"urn:x:my.own": {"a": 1}}, id="a dot in the name of one"),
+        pytest.param(
+            {f"{CORE_USER}.active": False, f"{CORE_USER}:active": True}, "active is given twice", id="twice"
+        ),
         pytest.param(
             {CORE_USER: {"active": "True"}}, "active must be true or false", id="not forgiven inside"
         ),

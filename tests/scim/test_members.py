@@ -98,6 +98,11 @@ def asked(*operations: Any) -> tuple[Any, tuple[Edit, ...]]:
             id="the URN as the path",
         ),
         pytest.param(
+            {"op": "add", "value": {f"{CORE_GROUP}:members": ["b"]}},
+            (Added({"b": {"value": "b"}}),),
+            id="a qualified name in the value",
+        ),
+        pytest.param(
             {"op": "add", "value": {CORE_GROUP: {"members": ["b"]}}},
             (Added({"b": {"value": "b"}}),),
             id="the URN in the value",
@@ -254,6 +259,27 @@ def test_a_filter_picks_by_what_is_known_of_a_member() -> None:
     }
 
     assert list(edited(present, [RemovedWhere(parse_filter('type eq "User"'))])) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("filter", "left"),
+    [
+        pytest.param('value eq "a" and type eq "User"', "bcd", id="one of them"),
+        pytest.param('type eq "user" and value eq "a"', "bcd", id="the other way round"),
+        pytest.param('value eq "a" and type eq "Group"', "bcd", id="named, so whatever it is"),
+        pytest.param('value eq "c" and type eq "Group"', "abcd", id="named, and known to be none"),
+        pytest.param('type eq "User"', "d", id="people"),
+        pytest.param('type eq "Group"', "abc", id="groups"),
+        pytest.param('type ne "User"', "abc", id="others"),
+        pytest.param('not (type eq "Group")', "d", id="not groups"),
+        pytest.param('value eq "a" or type eq "Group"', "bc", id="either"),
+    ],
+)
+def test_a_member_who_came_without_a_type_is_a_person_unless_it_is_named(filter: str, left: str) -> None:
+    known = {"a": {}, "b": {"display": "B"}, "c": {"Type": "User"}, "d": {"type": "Group"}}
+    present = {id: {"value": id, **more} for id, more in known.items()}
+
+    assert "".join(edited(present, [RemovedWhere(parse_filter(filter))])) == left
 
 
 def test_what_is_said_of_a_member_again_is_added_to_what_was_known() -> None:

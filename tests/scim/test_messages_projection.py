@@ -42,6 +42,9 @@ ALWAYS = {"schemas": [CORE_USER], "id": "1"}
             [f"{ENTERPRISE_USER}:department"], {ENTERPRISE_USER: {"department": "Sales"}}, id="one of it"
         ),
         pytest.param(
+            [f"{ENTERPRISE_USER}.department"], {ENTERPRISE_USER: {"department": "Sales"}}, id="by a dot"
+        ),
+        pytest.param(
             [f"{ENTERPRISE_USER}:manager.value"],
             {ENTERPRISE_USER: {"manager": {"value": "9"}}},
             id="sub of it",

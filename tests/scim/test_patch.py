@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import GatewayError, InvalidPath, InvalidSyntax, InvalidValue, Mutability, NoTarget
-from gateway.scim.names import CORE_USER, ENTERPRISE_USER
+from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER
 from gateway.scim.patch import MAX_OPERATIONS, apply_patch
 
 VECTORS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "vectors"
@@ -489,6 +489,104 @@ def test_an_extension_is_changed_inside(document, operation, result):
     assert patched(whole, operation).get(ENTERPRISE_USER) == result
 
 
+@pytest.mark.parametrize("has_path", [True, False], ids=["path", "no path"])
+@pytest.mark.parametrize(
+    ("path", "value", "result"),
+    [
+        pytest.param(
+            f"{ENTERPRISE_USER}.employeeNumber",
+            "7",
+            {ENTERPRISE_USER: {"employeeNumber": "7"}},
+            id="enterprise",
+        ),
+        pytest.param(
+            f"{ENTERPRISE_USER.upper()}.manager",
+            {"value": "7"},
+            {ENTERPRISE_USER: {"manager": {"value": "7"}}},
+            id="an object",
+        ),
+        pytest.param(
+            f"{ENTERPRISE_USER}.manager.value",
+            "7",
+            {ENTERPRISE_USER: {"manager": {"value": "7"}}},
+            id="two dots",
+        ),
+        pytest.param(f"{CORE_USER}.active", False, {"active": False}, id="the core"),
+        pytest.param(
+            f'{CORE_USER}.emails[type eq "work"].value',
+            "a@x",
+            {"emails": [{"type": "work", "value": "a@x"}]},
+            id="a filter",
+        ),
+        pytest.param("urn:x:own:1.0:user.shoe", 43, {"urn:x:own:1.0:user": {"shoe": 43}}, id="of people"),
+        pytest.param(
+            "urn:x:own:1.0:User:shoe",
+            {"a": 1},
+            {"urn:x:own:1.0:User": {"shoe": {"a": 1}}},
+            id="an object there",
+        ),
+        pytest.param(
+            "urn:x:own:1.0:User:shoe.size", 43, {"urn:x:own:1.0:User": {"shoe": {"size": 43}}}, id="in place"
+        ),
+        pytest.param("URN:x:ruled.shoe", 43, {"URN:x:ruled": {"shoe": 43}}, id="a rule's"),
+        pytest.param("urn:x:Held.shoe", 43, {"urn:x:held": {"a": 1, "shoe": 43}}, id="the person's"),
+        pytest.param("urn:x:held:shoe.size", 43, {"urn:x:held": {"a": 1, "shoe": {"size": 43}}}, id="in its"),
+    ],
+)
+def test_a_dot_behind_the_urn_stands_for_its_colon(path, value, result, has_path):
+    before = {"userName": "a", "urn:x:held": {"a": 1}}
+    operation = op("add", path, value) if has_path else op("add", None, {path: value})
+
+    after = apply_patch(before, {"Operations": [operation]}, "User", frozenset({"urn:x:ruled"}))
+
+    assert after == before | result
+
+
+GROUP = {"displayName": "g", "description": "d"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "memebers",
+        'memebers[value eq "1"]',
+        "title",
+        "emails.value",
+        f"{CORE_GROUP}:memebers",
+        CORE_USER,
+        f"{CORE_USER}:displayName",
+        f"{CORE_USER}:members",
+        ENTERPRISE_USER,
+        f"{ENTERPRISE_USER}:department",
+    ],
+)
+@pytest.mark.parametrize("verb", ["add", "replace", "remove"])
+def test_a_path_that_names_nothing_of_a_group_is_refused(verb, path):
+    with pytest.raises(InvalidPath, match=r"^operation 1 .*Group"):
+        patched(GROUP, op(verb, path, {"a": "1"}), kind="Group")
+
+
+@pytest.mark.parametrize(
+    ("operation", "result"),
+    [
+        pytest.param(op("replace", "DisplayName", "h"), {"displayName": "h"}, id="the standard's"),
+        pytest.param(op("add", f"{CORE_GROUP}.externalId", "1"), {"externalId": "1"}, id="with its URN"),
+        pytest.param(op("replace", "Description", "e"), {"description": "e"}, id="what it came with"),
+        pytest.param(op("add", f"{OWN}:a", 1), {OWN: {"a": 1}}, id="of an extension"),
+        pytest.param(op("add", "schemas", [OWN]), {}, id="schemas are derived"),
+        pytest.param(
+            op("replace", None, {"memebers": "1"}), {"memebers": "1"}, id="kept as a document keeps it"
+        ),
+    ],
+)
+def test_other_paths_of_a_group_are_followed(operation, result):
+    assert patched(GROUP, operation, kind="Group") == GROUP | result
+
+
+def test_an_attribute_of_people_whom_nobody_knows_may_be_a_target_s_own():
+    assert patched({}, op("add", "licenseType", "Talk")) == {"licenseType": "Talk"}
+
+
 A, B, C = ({"value": name} for name in "abc")
 
 
@@ -602,6 +700,30 @@ def test_a_message_that_is_no_patch_is_refused(message, error, detail):
         pytest.param(op("add", None, {"urn:": {"a": 1}}), InvalidPath, "path: ", id="half a URN"),
         pytest.param(op("add", None, {"urn:x": {"a": 1}}), InvalidPath, "path: ", id="a URN of two parts"),
         pytest.param(op("add", "urn:x:y", 1), InvalidPath, "no URN of an extension", id="no attribute"),
+        pytest.param(
+            op("add", f"{OWN}.custom1", "a"),
+            InvalidPath,
+            "nobody knows the extension",
+            id="a dot for a colon",
+        ),
+        pytest.param(
+            op("add", None, {f"{OWN}.custom1": "a"}), InvalidPath, "nobody knows", id="a dot without a path"
+        ),
+        pytest.param(
+            op("add", "urn:x:y:a.b.c", 1), InvalidPath, "path: invalid syntax", id="more dots than names have"
+        ),
+        pytest.param(
+            op("add", f"{CORE_GROUP}:displayName", "a"),
+            InvalidPath,
+            "of a Group, not of a User",
+            id="a group's",
+        ),
+        pytest.param(
+            op("add", None, {CORE_GROUP: {"displayName": "a"}}),
+            InvalidPath,
+            "of a Group",
+            id="all of a group's",
+        ),
         pytest.param(op("replace", "id", "2"), Mutability, r"\(replace id\): id is read-only", id="id"),
         pytest.param(op("replace", "META.version", "2"), Mutability, "META is read-only", id="meta"),
         pytest.param(op("remove", f"{CORE_USER}:groups"), Mutability, "groups is read-only", id="groups"),
