@@ -334,6 +334,7 @@ async def _sweep(gateway: Gateway, target: Target) -> None:
 
     Each target has its own, so that one that does not answer keeps nobody's leavers waiting but its own.
     """
+    pause = min(SWEEP, max(target.policy.settle / 2, 0.5))
     while True:
         rung = gateway.wakeup.next
         try:
@@ -343,7 +344,7 @@ async def _sweep(gateway: Gateway, target: Target) -> None:
         except Exception as error:  # noqa: BLE001 - leavers wait for this loop: nothing may end it
             log.warning("recovery.failed", target=target.name, error=type(error).__name__)
         with suppress(TimeoutError):
-            async with asyncio.timeout(SWEEP):
+            async with asyncio.timeout(pause):
                 await rung.wait()
 
 

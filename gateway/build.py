@@ -47,6 +47,7 @@ def target_of(settings: TargetSettings, public_url: str, connector: OpenTarget) 
         trust=settings.trust,
         deadline=settings.deadline,
         settle=settings.settle,
+        give_up=settings.give_up,
         page_size=settings.page_size or 100,
         max_removals=settings.max_removals,
     )

@@ -141,21 +141,30 @@ class Retry:
         return 0.0
 
 
-MOST_TRIES: Final = 10  # of an operation that nobody waits for; then it is an administrator's
 LONGEST_PAUSE: Final = 300.0  # seconds
+OF_THE_TARGET: Final = (Broken, Contradiction, Denied, Nonsense, Paused, Silent, Throttled, Unreachable)
 
 
-def try_again_in(attempts: int, error: TargetError | None = None) -> float:
+def is_of_the_target(error: Exception) -> bool:
+    """Say whether a failure says nothing of the operation that met it: any other would have met it, too."""
+    return isinstance(error, OF_THE_TARGET)
+
+
+def back_off(attempts: int) -> float:
+    """Return the seconds for which an operation rests that was tried so often."""
+    return min(2.0 ** min(attempts, 9), LONGEST_PAUSE)
+
+
+def try_again_in(attempts: int, error: Exception | None = None, settle: float = LONGEST_PAUSE) -> float:
     """Return the seconds until an operation is tried again on our own: not before the target asked for.
 
-    For a paused target that is at once: nothing is tried there until it is resumed.
+    Who asks a target that does not answer is soon there when it does. For a paused target that is at once:
+    nothing is tried there until it is resumed.
     """
     if isinstance(error, Paused):
         return 0.0
-    asked = (error.retry_after or 0.0) if error is not None else 0.0
-    return min(max(2.0**attempts, asked), LONGEST_PAUSE)
-
-
-def is_dead(attempts: int) -> bool:
-    """Say whether an operation was tried often enough."""
-    return attempts >= MOST_TRIES
+    pause = back_off(attempts)
+    if error is not None and is_of_the_target(error):
+        pause = min(pause, settle / 2)
+    asked = (error.retry_after or 0.0) if isinstance(error, TargetError) else 0.0
+    return min(max(pause, asked), LONGEST_PAUSE)

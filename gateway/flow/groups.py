@@ -17,7 +17,7 @@ from gateway.flow.members import (
     shown_members,
 )
 from gateway.flow.model import Caller, Change, ChangeHandler, Plan, Send, Services, Situation, Target
-from gateway.flow.target_port import Attributes, MemberUpdate, ResourceType, Update
+from gateway.flow.target_port import Attributes, MemberUpdate, ResourceType, TargetError, Update
 from gateway.log import correlation_id, get_logger
 from gateway.scim.members import Delta, Elements, delta_of, edited, needs_present
 
@@ -165,9 +165,10 @@ class Deliveries:
                 continue
             try:
                 await self._deliver(target, group)
-            except Busy:
-                pause = self._services.monotonic() + try_again_in(failed + 1)
-                self._failures[target.name] = (failed + 1, pause)
+            except Busy as busy:
+                fault = busy.__cause__ if isinstance(busy.__cause__, TargetError) else None
+                pause = try_again_in(failed + 1, fault, target.policy.settle)
+                self._failures[target.name] = (failed + 1, self._services.monotonic() + pause)
                 return
             except GatewayError as error:
                 log.warning("members.not_delivered", target=target.name, reason=type(error).__name__)

@@ -131,6 +131,7 @@ class Operation:
     opened: str  # RFC 3339, UTC
     due: str = ""  # not to be tried again on our own before; RFC 3339, UTC
     reason: str | None = None  # why it is not settled, for people
+    refused: str = ""  # since when the target refuses it in itself; RFC 3339, UTC
 
 
 @frozen
@@ -150,6 +151,7 @@ class Transition:
     reason: str | None = None
     due: str = ""
     attempts: int | None = None
+    refused: str = ""
 
 
 @frozen

@@ -44,6 +44,7 @@ class Policy:
     trust: float = 5.0
     deadline: float = 50.0
     settle: float = 10.0
+    give_up: float = 86_400.0
     page_size: int = 100
     attempts: int = 3
     max_removals: tuple[int, float] | None = None  # people, within seconds

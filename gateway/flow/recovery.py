@@ -7,7 +7,7 @@ from typing import Final
 from gateway.audit.event import Event, Personal, Remark
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.entry import update_of
-from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, is_dead, try_again_in
+from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, back_off, is_of_the_target, try_again_in
 from gateway.flow.find import may_become, read_back, search_entry
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
@@ -44,6 +44,8 @@ class Recovery:
         self._services = services
         self._membership = GroupMembers(services)
         self._started = services.now()
+        # by target and operation: until when it rests from asking a target in vain; monotonic seconds
+        self._resting: dict[str, dict[str, float]] = {}
 
     async def settle_doubt(
         self, target: Target, operations: Iterable[Operation], active: bool | None = None
@@ -74,20 +76,39 @@ class Recovery:
                 raise _not_yet(error) from error
 
     async def sweep(self, target: Target) -> None:
-        """Try everything that is due, leavers first; what cannot be settled now is due again later."""
+        """Try everything that is due, leavers first; what cannot be settled now is due again later.
+
+        What rests because the target did not answer is tried as soon as it does; if nothing else is due, one
+        of them asks.
+        """
         began = self._services.monotonic()
         waiting = await self._released(target, await self._services.operations.open(target.name, ()))
-        for operation in sorted(waiting, key=lambda o: (not o.intent.removes, o.opened)):
+        due = [operation for operation in waiting if self._is_due(target, operation)]
+        due.sort(key=lambda o: (not o.intent.removes, o.opened))
+        until = self._still_resting(target, waiting)
+        rest = [operation for operation in due if operation.intent.op_id in until]
+        asks = [operation for operation in due if operation.intent.op_id not in until]
+        if not asks and rest:
+            asks = [min(rest, key=lambda o: until[o.intent.op_id])]
+            rest.remove(asks[0])
+        if await self._tried(target, asks, began):
+            await self._tried(target, rest, began)
+
+    async def _tried(self, target: Target, operations: Iterable[Operation], began: float) -> bool:
+        """Try these in turn, as long as a pass may take; say whether the target has answered any."""
+        answers = False
+        for operation in operations:
             if self._services.monotonic() - began >= LONGEST_PASS:
-                return  # the next pass looks at those who have begun to leave meanwhile first
-            if not self._is_due(target, operation):
-                continue
-            try:
-                await self._swept(target, operation)
-            except Busy:
-                continue  # its change is still under way, or the journal is not writable
-            except Exception as error:  # noqa: BLE001 - what one of them does must not stop the others
-                log.warning("operation.still_open", target=target.name, reason=type(error).__name__)
+                break  # the next pass looks at those who have begun to leave meanwhile first
+            answers |= await self._swept(target, operation)
+        return answers
+
+    def _still_resting(self, target: Target, waiting: Iterable[Operation]) -> dict[str, float]:
+        """Return those who rest, and until when; who is settled is forgotten."""
+        ids, now = {operation.intent.op_id for operation in waiting}, self._services.monotonic()
+        until = {id: at for id, at in self._resting.get(target.name, {}).items() if id in ids}
+        self._resting[target.name] = until
+        return {id: at for id, at in until.items() if at > now}
 
     async def bury(self, reason: str) -> None:
         """Give up everything that stands open, until an administrator says retry or drop."""
@@ -111,13 +132,21 @@ class Recovery:
         free = [await self._services.operations.mark(operation, mark) for operation in held]
         return [operation for operation in found if operation.standing is not OperationState.HELD] + free
 
-    async def _swept(self, target: Target, operation: Operation) -> None:
-        """Settle one operation unless the change that it belongs to is still under way."""
+    async def _swept(self, target: Target, operation: Operation) -> bool:
+        """Settle one operation unless its change is still under way; say whether the target has answered."""
         keys = operation.intent.keys
-        async with self._services.locks.hold(target.name, keys, patience=0):
-            for now in await self._services.operations.open(target.name, keys):
-                if now.intent.op_id == operation.intent.op_id and now.fence == operation.fence:
-                    await self._resolve(target, now, waited_for=False)
+        try:
+            async with self._services.locks.hold(target.name, keys, patience=0):
+                for now in await self._services.operations.open(target.name, keys):
+                    if now.intent.op_id == operation.intent.op_id and now.fence == operation.fence:
+                        await self._resolve(target, now, waited_for=False)
+                        return True
+        except Busy:
+            return False  # its change is still under way, or the journal is not writable
+        except Exception as error:  # noqa: BLE001 - what one of them does must not stop the others
+            log.warning("operation.still_open", target=target.name, reason=type(error).__name__)
+            return not is_of_the_target(error)
+        return False
 
     async def _resolve(self, target: Target, operation: Operation, *, waited_for: bool) -> None:
         """Find out, do what must still be done, settle; raises what stopped it after putting it off.
@@ -161,19 +190,25 @@ class Recovery:
         log.info("operation.recovered", target=target.name, outcome=outcome.value)
 
     async def _put_off(self, target: Target, operation: Operation, error: Exception) -> None:
-        """Try again later, or give up where it was tried often enough; nobody who leaves is given up."""
-        fault = error if isinstance(error, TargetError) else None
+        """Try again later, or give up what is refused for long enough; nobody who leaves is given up."""
         said = error.reason if isinstance(error, TargetError) else ""
         said = error.detail if isinstance(error, GatewayError) else said
         reason = f"{type(error).__name__}: {said}" if said else type(error).__name__
-        dead = not operation.intent.removes and is_dead(operation.attempts)
-        due = plus(self._services.now(), try_again_in(operation.attempts, fault))
-        if not dead:
+        now, policy, intent = self._services.now(), target.policy, operation.intent
+        due = plus(now, try_again_in(operation.attempts, error, policy.settle))
+        if is_of_the_target(error):
+            until = self._services.monotonic() + back_off(operation.attempts)
+            self._resting.setdefault(target.name, {})[intent.op_id] = until
             await self._services.operations.mark(operation, Transition(OperationState.DOUBT, reason, due))
             return
-        id, intent = self._services.new_id(), operation.intent
-        event = recovery_event(id, intent, "operation.dead", Outcome.FAILED, reason)
-        await self._services.operations.mark(operation, Transition(OperationState.DEAD, reason, due), event)
+        since = operation.refused or now
+        if intent.removes or between(since, now) < policy.give_up:
+            mark = Transition(OperationState.DOUBT, reason, due, refused=since)
+            await self._services.operations.mark(operation, mark)
+            return
+        mark = Transition(OperationState.DEAD, reason, due, refused=since)
+        event = recovery_event(self._services.new_id(), intent, "operation.dead", Outcome.FAILED, reason)
+        await self._services.operations.mark(operation, mark, event)
         what = f"operation {intent.op_id} was tried {operation.attempts} times: {type(error).__name__}"
         self._services.alarm(Alert("operation.dead", target.name, what))
 

@@ -43,8 +43,8 @@ ALERTS: Final[Mapping[str, str]] = {  # every alert -> what is the matter, and w
     "target.denied": "The target refuses the gateway's credentials: mend `targets.NAME.auth`, start again.",
     "removals.held": "More people left at once than `max_removals` allows: look at `operations list`, and "
     "let them go with `operations release` where that is meant.",
-    "operation.dead": "A change was tried ten times and given up: `operations list` says why; "
-    "`operations retry` or `operations drop` ends it.",
+    "operation.dead": "A target refused a change for `give_up`, so it is not tried any more: "
+    "`operations list` says why; `operations retry` or `operations drop` ends it.",
     "journal.unwritable": "The journal cannot be written, so no change is taken: make room or mend the disk.",
     "journal.restored": "The journal is an older one than the gateway had: `reconcile` each target.",
 }

@@ -40,15 +40,18 @@ T = TypeVar("T")
 DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.REPLAYED)
 
 MARK: Final = """
-    UPDATE op SET state = ?, reason = ?, due = ?, attempts = ?, lease_until = '' WHERE id = ? AND fence = ?"""
+    UPDATE op SET state = ?, reason = ?, due = ?, attempts = ?, refused = ?, lease_until = ''
+    WHERE id = ? AND fence = ?"""
 TAKE: Final = """
     UPDATE op SET owner = ?, lease_until = ?, fence = fence + 1, attempts = attempts + 1, state = 'doubt'
     WHERE id = ? AND fence = ? AND (owner = ? OR lease_until <= ?)"""
 IS_AT: Final = "SELECT 1 FROM op WHERE id = ? AND fence = ?"
-ORPHAN: Final = "UPDATE op SET state = iif(state = 'open', 'doubt', state), lease_until = '', due = ''"
+ORPHAN: Final = """
+    UPDATE op SET state = iif(state = 'open' OR (state = 'dead' AND refused <> ''), 'doubt', state),
+                  lease_until = '', due = '', refused = ''"""
 EVERYWHERE: Final = """
     SELECT id, base, target, type, operation, resource, correlation_id, removes, intent,
-           fence, state, attempts, opened, due, reason
+           fence, state, attempts, opened, due, reason, refused
     FROM op"""
 UNSETTLED: Final = f"{EVERYWHERE} WHERE base = ? ORDER BY rowid"
 NAMED: Final = f"{EVERYWHERE} WHERE id IN ({{ids}}) ORDER BY rowid"
@@ -235,7 +238,7 @@ class SqliteOperations:
         at = (operation.intent.op_id, operation.fence)
 
         def work(connection: sqlite3.Connection) -> bool:
-            row = (str(mark.standing), mark.reason, mark.due, attempts, *at)
+            row = (str(mark.standing), mark.reason, mark.due, attempts, mark.refused, *at)
             if not connection.execute(MARK, row).rowcount:
                 return False
             self._appender.add(connection, events)
@@ -280,7 +283,10 @@ class SqliteOperations:
         return taken(operation)
 
     async def orphan(self) -> None:
-        """Doubt what an earlier run left open, and hold its keys: for the start, under the journal's lock."""
+        """Doubt what an earlier run left open, and hold its keys: for the start, under the journal's lock.
+
+        What a target refused until it was given up is tried again: the configuration may be another.
+        """
         await self._database.write(lambda connection: connection.execute(ORPHAN).rowcount)
         for op_id, base, target, type, keys in await self._database.read(
             lambda connection: connection.execute(HELD).fetchall()
@@ -298,7 +304,7 @@ def _holder(intent: Intent) -> Holder:
 
 def _operation(row: Sequence[Any]) -> Operation:
     op_id, base, target, type, operation, resource, correlation_id, removes, text = row[:9]
-    fence, state, attempts, opened, due, reason = row[9:]
+    fence, state, attempts, opened, due, reason, refused = row[9:]
     said = orjson.loads(text)
     intent = Intent(
         op_id=op_id,
@@ -316,7 +322,7 @@ def _operation(row: Sequence[Any]) -> Operation:
         removes=bool(removes),
         members=_delta(said["members"]) if said["members"] else Delta(),
     )
-    return Operation(intent, fence, OperationState(state), attempts, opened, due, reason)
+    return Operation(intent, fence, OperationState(state), attempts, opened, due, reason, refused)
 
 
 def _delta(said: Mapping[str, Any]) -> Delta:
@@ -326,7 +332,14 @@ def _delta(said: Mapping[str, Any]) -> Delta:
 def marked(operation: Operation, mark: Transition) -> Operation:
     """Return an operation as it stands after a mark."""
     attempts = operation.attempts if mark.attempts is None else mark.attempts
-    return replace(operation, standing=mark.standing, reason=mark.reason, due=mark.due, attempts=attempts)
+    return replace(
+        operation,
+        standing=mark.standing,
+        reason=mark.reason,
+        due=mark.due,
+        attempts=attempts,
+        refused=mark.refused,
+    )
 
 
 def taken(operation: Operation) -> Operation:

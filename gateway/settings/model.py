@@ -126,6 +126,7 @@ class TargetSettings:
     timeout: float = 10.0  # of one attempt
     deadline: float = 50.0
     settle: float = 10.0  # unless said: timeout
+    give_up: float = 86_400.0
     rate: float | None = None  # calls a second
     concurrency: int | None = None
     busy_status: BusyStatus | None = None  # None: what the provider's dialect understands

@@ -250,6 +250,12 @@ class TargetTable(Table):
         "before the target is asked what became of it; unless you say, as long as "
         "`timeout`.",
     )
+    give_up: SomeSeconds | None = Field(
+        default=None,
+        description="How long a change that is in doubt is tried again which the target, though it answers, "
+        "refuses in itself; then it is dead until an administrator or the next start has it tried again. "
+        "A target that does not answer never makes a change dead, and somebody who leaves never is.",
+    )
     rate: Rate | None = Field(
         default=None,
         description="How many calls the target gets at most, evenly spaced; unless you say, no limit.",

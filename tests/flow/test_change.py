@@ -671,21 +671,26 @@ async def test_a_pending_leaver_who_returns_is_never_deactivated(house) -> None:
     assert await gateway.services.operations.open("phonebook", ()) == ()
 
 
-async def test_an_operation_that_failed_ten_times_is_dead_and_says_why(house) -> None:
-    gateway = house(attempts=1)
+@pytest.mark.parametrize(
+    ("fault", "refuses_for_good"), [(Refused("no reads", 400), True), (Broken("oops", 500), False)]
+)
+async def test_only_what_a_target_refuses_in_itself_for_give_up_is_dead_and_says_why(
+    house, fault: TargetError, refuses_for_good: bool
+) -> None:
+    gateway = house(attempts=1, give_up=6000.0)
     id = (await gateway.send("create", ANN)).document["id"]
     gateway.fake.faults = [Silent("timed out")]
-    gateway.fake.get_faults += [Broken("oops", 500)] * 30
-    for _ in range(10):
+    gateway.fake.get_faults += [fault] * 30
+    for _ in range(13):
         with pytest.raises(Busy):
             await gateway.send("patch", title("Boss"), id)
         gateway.clock[0] += 600
     calls = len(gateway.fake.calls)
 
-    with pytest.raises(Busy, match="dead: Broken: oops"):
+    with pytest.raises(Busy, match="dead: Refused: no reads" if refuses_for_good else "could not be reached"):
         await gateway.send("patch", title("Boss"), id)
 
-    assert len(gateway.fake.calls) == calls
+    assert (len(gateway.fake.calls) == calls) is refuses_for_good
 
 
 @pytest.mark.parametrize("id", ["x9", True, ["a", 1], {"a": 1}])

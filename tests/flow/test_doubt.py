@@ -93,18 +93,20 @@ async def doubted(gateway: Running, fault: TargetError | None = None) -> None:
     gateway.clock[0] += 60
 
 
-async def test_two_entries_that_may_be_hers_are_busy_with_the_reason_and_dead_after_ten_tries() -> None:
-    gateway = make_running(**ONCE)
+async def test_two_entries_that_may_be_hers_are_busy_with_the_reason_and_dead_after_give_up() -> None:
+    gateway = make_running(**ONCE, give_up=12_000.0)
     await doubted(gateway)
     gateway.fake.entries = {id: ANN | {"id": id} for id in ("x1", "x2")}
 
     with pytest.raises(Busy, match="several entries with the same externalId"):
         await gateway.send("create", ANN)
+    standings = []
     for _ in range(12):
         gateway.clock[0] += 1000
         await gateway.sweep()
+        standings += await gateway.standings()
 
-    assert [(o.standing, o.attempts) for o in await gateway.open()] == [("dead", 10)]
+    assert standings == ["doubt"] * 11 + ["dead"]
     with pytest.raises(Busy, match=r"dead: .*several entries"):
         await gateway.send("create", ANN)
     assert gateway.fake.writes == ["create"]

@@ -2,10 +2,13 @@
 
 import pytest
 
-from gateway.flow.failures import Retry, is_dead, try_again_in
+from gateway.errors import Uniqueness
+from gateway.flow.failures import Retry, is_of_the_target, try_again_in
 from gateway.flow.target_port import (
     Broken,
+    CannotFilter,
     Conflict,
+    Contradiction,
     Denied,
     Missing,
     Nonsense,
@@ -66,12 +69,32 @@ def test_only_a_request_without_an_answer_may_still_take_effect(error: TargetErr
 
 
 def test_what_nobody_waits_for_is_tried_again_ever_later_but_within_minutes() -> None:
-    assert [try_again_in(attempts) for attempts in (1, 2, 3, 8, 9, 1000)] == [2, 4, 8, 256, 300, 300]
+    assert [try_again_in(attempts) for attempts in (1, 2, 3, 8, 9, 2000)] == [2, 4, 8, 256, 300, 300]
 
 
-@pytest.mark.parametrize(("attempts", "dead"), [(1, False), (9, False), (10, True), (11, True)])
-def test_after_ten_tries_it_is_an_administrators(attempts: int, dead: bool) -> None:
-    assert is_dead(attempts) is dead
+OF_THE_TARGET = [Silent, Unreachable, Broken, Throttled, Denied, Nonsense, Contradiction]
+
+
+@pytest.mark.parametrize("kind", OF_THE_TARGET)
+@pytest.mark.parametrize("attempts", [1, 9, 2000])
+def test_what_met_a_target_that_does_not_answer_is_tried_within_half_of_settle(
+    kind: type[TargetError], attempts: int
+) -> None:
+    assert try_again_in(attempts, kind("no"), 10.0) == min(2.0 * attempts, 5.0)
+
+
+def test_nothing_is_tried_before_a_target_wants_to_be_asked() -> None:
+    assert try_again_in(1, Throttled("slow", 429, 60.0), 10.0) == 60.0
+
+
+@pytest.mark.parametrize("kind", [*OF_THE_TARGET, Paused])
+def test_a_failure_of_the_target_says_nothing_of_the_operation(kind: type[TargetError]) -> None:
+    assert is_of_the_target(kind("no"))
+
+
+@pytest.mark.parametrize("kind", [Refused, Conflict, Missing, CannotFilter, Uniqueness, KeyError])
+def test_a_refusal_is_of_the_operation_itself(kind: type[Exception]) -> None:
+    assert not is_of_the_target(kind("no"))
 
 
 def test_what_waits_for_a_paused_target_is_due_as_soon_as_it_is_resumed() -> None:

@@ -44,12 +44,14 @@ async def in_doubt(gateway: Running) -> str:
 
 
 async def given_up(gateway: Running) -> str:
-    """Leave a change of somebody dead, before a target that is down since."""
+    """Leave a change of somebody dead, which the target refused for a day, and which is down since."""
     id = await in_doubt(gateway)
+    gateway.fake.cut = Refused("no", 400)
     for _ in range(12):
-        gateway.clock[0] += 1000
+        gateway.clock[0] += 10_000
         await gateway.sweep()
     assert await gateway.standings() == ["dead"]
+    gateway.fake.cut = Unreachable("down")
     return id
 
 

@@ -119,6 +119,7 @@ async def test_every_operation_that_is_not_settled_is_as_it_was_and_holds_its_ke
         one
         | {
             "members": None,
+            "refused": "",
             "intent": one["intent"] | {"keys": [list(key.values()) for key in one["intent"]["keys"]]},
         }
         for one in made["operations"]
@@ -345,7 +346,7 @@ def test_a_journal_larger_than_memory_is_taken_up(path):
         connection.commit()
     subprocess.run([sys.executable, "-c", BOUNDED, str(path)], check=True, timeout=60)
     with closing(read_only(path)) as connection:
-        assert connection.execute("SELECT max(version) FROM schema_version").fetchone() == (5,)
+        assert connection.execute("SELECT max(version) FROM schema_version").fetchone() == (6,)
         assert connection.execute("SELECT count(*) FROM link WHERE length(sent) = 4000").fetchone() == (
             12_000,
         )

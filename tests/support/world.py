@@ -229,12 +229,13 @@ class Process:
         self,
         world: World,
         mapping: TargetMapping,
+        target: Any = None,
         **policy: Any,
     ) -> None:
         self.world = world
         self.journal = InlineJournal(world.utc)
         self._policy = Policy(**{"settle": SETTLE, **policy})
-        self.target = Target("phonebook", WorldTarget(world), mapping, self._policy, "http://gw/v2")
+        self.target = Target("phonebook", target or WorldTarget(world), mapping, self._policy, "http://gw/v2")
         self._start()
 
     def _start(self) -> None:
