@@ -142,3 +142,4 @@ class TargetAddress:
     directory: Directory | None = None  # of `ldap`
     filter: bool | None = None  # None: ask the target once
     totals: bool | None = None  # None: found out
+    members: bool | None = None  # None: found out

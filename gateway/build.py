@@ -87,6 +87,7 @@ def address_of(target: TargetSettings) -> TargetAddress:
         target.ldap,
         target.filter,
         target.totals,
+        target.members,
     )
 
 

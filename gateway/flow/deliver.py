@@ -85,9 +85,8 @@ class Delivery:
             return True
         try:
             with self._record.attempt():
-                await self._target.connector.change(
-                    self._change.type, group["id"], Update(group, group, (), update)
-                )
+                # what the journal knows of it is about an entry that is gone
+                await self._membership.send(self._target, None, group["id"], Update(group, group, (), update))
         except TargetError as error:
             if error.maybe_applied:
                 await self._wait_out(error)
@@ -126,7 +125,12 @@ class Delivery:
             await connector.delete(kind, plan.target_id or "")
             return None
         assert plan.update is not None
-        answer = await connector.change(kind, plan.target_id or "", plan.update)
+        if kind is ResourceType.GROUP:
+            answer = await self._membership.send(
+                self._target, self._own_id, plan.target_id or "", plan.update
+            )
+        else:
+            answer = await connector.change(kind, plan.target_id or "", plan.update)
         if answer is not None:
             return answer
         if plan.kind is ResourceType.GROUP and not plan.update.differences:
@@ -138,7 +142,9 @@ class Delivery:
         plan = self._plan
         if not isinstance(error, Refused) or plan.update is None or not plan.members.update:
             return False
-        members = await self._membership.sifted(self._target, plan.target_id or "", plan.members)
+        members = await self._membership.sifted(
+            self._target, self._own_id, plan.target_id or "", plan.members
+        )
         if members.update == plan.members.update:
             return False
         self._plan = replace(plan, members=members, update=replace(plan.update, members=members.update))
@@ -254,6 +260,10 @@ class Delivery:
         if self._plan.send is Send.DELETE:
             return Delivered(None, self._plan.outcome)
         raise Gone from error
+
+    @property
+    def _own_id(self) -> str | None:
+        return self.operation.intent.resource_id or None
 
     @property
     def _retry(self) -> Retry:

@@ -192,8 +192,7 @@ async def load_entry(
         entry = await _made_again(services, target, resource)
     if entry is None or is_protected(target, entry):
         return None
-    cache.note(target.name, resource.type, entry, asked)
-    return entry
+    return cache.note(target.name, resource.type, entry, asked, target.policy.trust)
 
 
 async def read_back(connector: Connector, kind: ResourceType, id: str) -> Attributes:

@@ -11,9 +11,11 @@ from gateway.flow.journal_port import MemberRow, Outcome, Resource, State
 from gateway.flow.members import (
     NOBODYS,
     Members,
+    Present,
     by_our_id,
-    member_ids,
+    by_target_id,
     members_for,
+    present_members,
     shown_members,
 )
 from gateway.flow.model import Caller, Change, ChangeHandler, Plan, Send, Services, Situation, Target
@@ -56,25 +58,47 @@ class GroupMembers:
 
     async def shown(self, target: Target, resource: Resource | None, entry: Attributes) -> list[Attributes]:
         """Return the members that a provider is shown; `entry` has the target's."""
-        there = by_our_id(entry, await self._owners(target, member_ids(entry)))
-        return shown_members(await self._rows(target, resource), there)
+        present = await self._present(target, resource.id if resource else None, entry)
+        return shown_members(present.rows, present.there)
 
     async def again(self, target: Target, delta: Delta) -> Members:
         """Return what sends a change of members once more: it may have been done, or in part."""
         return await self._sent(target, delta, delta.add, delta.remove)
 
-    async def sifted(self, target: Target, group: str, members: Members) -> Members:
+    async def send(self, target: Target, group: str | None, id: str, update: Update) -> Attributes | None:
+        """Change a group's entry, `group` by our id: one attempt, raises `TargetError`."""
+
+        async def others(entry: Attributes) -> list[Attributes]:
+            return await self._others(target, group, entry)
+
+        whole = replace(update, members=replace(update.members, others=others))
+        try:
+            answer = await target.connector.change(ResourceType.GROUP, id, whole)
+        except TargetError as error:
+            if error.maybe_applied:
+                self._note(target, id, update.members)
+            raise
+        self._note(target, id, update.members)
+        return answer
+
+    def _note(self, target: Target, id: str, members: MemberUpdate) -> None:
+        come = [element["value"] for element in members.add]
+        self._services.entry_cache.note_members(target.name, id, come, members.remove, target.policy.trust)
+
+    async def sifted(self, target: Target, group: str | None, id: str, members: Members) -> Members:
         """Return as much of a refused change as the target needs and can take; raises `TargetError`."""
-        there = set(member_ids(await target.connector.get(ResourceType.GROUP, group, members=True) or {}))
+        entry = await target.connector.get(ResourceType.GROUP, id, members=True) or {"id": id}
+        shown, there = by_target_id(entry), await self._others(target, group, entry)
+        known = {element["value"] for element in there}
         ours = {id: member for member, id in members.targets.items()}
-        missing = [element["value"] for element in members.update.add if element["value"] not in there]
+        missing = [element["value"] for element in members.update.add if element["value"] not in shown]
         taken = {id for id in missing[:MOST_ASKED] if await _is_there(target, id)}
         gone = {ours[id] for id in missing[:MOST_ASKED] if id not in taken}
         return replace(
             members,
             update=MemberUpdate(
                 tuple(element for element in members.update.add if element["value"] in taken),
-                tuple(id for id in members.update.remove if id in there),
+                tuple(id for id in members.update.remove if id in known),
             ),
             absent=members.absent | gone,
             unasked=members.unasked | {ours[id] for id in missing[MOST_ASKED:]},
@@ -83,11 +107,11 @@ class GroupMembers:
     async def _members(self, change: Change, situation: Situation, plan: Plan) -> Members:
         target, edits = change.target, change.members
         if plan.send is Send.CREATE:
-            rows = await self._rows(target, situation.resource)
+            rows = await self._rows(target, _id_of(situation.resource))
             result = edited(_elements(rows), edits)
             return await self._sent(target, Delta(result, (), whole=bool(rows or result)), result, ())
         if change.operation == "deliver":
-            rows = await self._rows(target, situation.resource)
+            rows = await self._rows(target, _id_of(situation.resource))
             delta = Delta({member: row.element for member, row in rows.items() if row.due})
         elif change.operation == "push" or needs_present(edits):
             return await self._whole(change, situation, plan)
@@ -96,17 +120,20 @@ class GroupMembers:
         return await self._sent(target, delta, delta.add, delta.remove) if delta else NOBODYS
 
     async def _whole(self, change: Change, situation: Situation, plan: Plan) -> Members:
-        """Compare all the members there are with all there shall be."""
-        target, group = change.target, (situation.present or {})["id"]
-        entry = await target.connector.get(ResourceType.GROUP, group, members=True) or {}
-        there = by_our_id(entry, await self._owners(target, member_ids(entry)))
-        rows = await self._rows(target, situation.resource)
-        result = _elements(rows)
+        """Compare all the members there are with all there shall be.
+
+        Who shall be there and is not shown is sent, who was told and shall not be there is removed: where it
+        was so already, nothing changes.
+        """
+        target, id = change.target, (situation.present or {})["id"]
+        entry = await target.connector.get(ResourceType.GROUP, id, members=True) or {"id": id}
+        present = await self._present(target, _id_of(situation.resource), entry)
+        rows, result = present.rows, _elements(present.rows)
         if change.operation != "push":
-            view = {element["value"]: element for element in shown_members(rows, there)}
+            view = {element["value"]: element for element in shown_members(rows, present.there)}
             result = edited(view, change.members)
-        add = {member: element for member, element in result.items() if member not in there}
-        remove = tuple(member for member in there if member not in result)
+        add = {member: element for member, element in result.items() if member not in present.shown}
+        remove = tuple(member for member in present.there if member not in result)
         if not add and not remove and set(rows) == set(result) and all(r.delivered for r in rows.values()):
             return NOBODYS
         return await self._sent(target, Delta(result, remove, whole=True), add, remove)
@@ -121,13 +148,35 @@ class GroupMembers:
             found[member] = member if entry is not None else None
         return members_for(delta, add, remove, {m: m for m in remove if m not in found} | found)
 
-    async def _owners(self, target: Target, ids: Sequence[str]) -> Mapping[str, str]:
-        return await self._services.memberships.owners(target.name, target.name, ids)
+    async def _present(self, target: Target, group: str | None, entry: Attributes) -> Present:
+        """Return who is in a group, `group` by our id, whose entry the target shows so."""
+        left = self._services.entry_cache.left_lately(target.name, entry["id"], target.policy.trust)
+        ids = list(by_target_id(entry))
+        owners = await self._services.memberships.owners(target.name, target.name, ids)
+        gone = {owners.get(id, id) for id in left or ()}
+        shown = {m: element for m, element in by_our_id(entry, owners).items() if m not in gone}
+        rows = await self._rows(target, group)
+        is_shown = entry.get("members", ()) is not None
+        there = present_members(rows, shown if is_shown else None, recent=left is not None)
+        return Present(rows, shown, there, left or frozenset())
 
-    async def _rows(self, target: Target, resource: Resource | None) -> Mapping[str, MemberRow]:
-        if resource is None:
+    async def _others(self, target: Target, group: str | None, entry: Attributes) -> list[Attributes]:
+        """Return who is in a group, as the target spells them."""
+        present = await self._present(target, group, entry)
+        shown = [element for id, element in by_target_id(entry).items() if id not in present.left]
+        told = [member for member in present.there if member not in present.shown]
+        ids = await self._services.memberships.target_ids(target.name, target.name, told)
+        unseen = ((present.there[member], ids.get(member, member)) for member in told)
+        return [*shown, *({**element, "value": id} for element, id in unseen if id is not None)]
+
+    async def _rows(self, target: Target, group: str | None) -> Mapping[str, MemberRow]:
+        if group is None:
             return {}
-        return await self._services.memberships.rows(target.name, resource.id, target.name)
+        return await self._services.memberships.rows(target.name, group, target.name)
+
+
+def _id_of(resource: Resource | None) -> str | None:
+    return None if resource is None else resource.id
 
 
 def _elements(rows: Mapping[str, MemberRow]) -> dict[str, Attributes]:

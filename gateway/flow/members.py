@@ -53,6 +53,28 @@ def members_for(
     return Members(delta, update, frozenset(found).difference(there), unasked, there)
 
 
+def present_members(rows: Mapping[str, MemberRow], shown: Elements | None, *, recent: bool) -> Elements:
+    """Return who is in a group on the target, as far as can be known.
+
+    What was delivered counts where the target shows nobody's members (`shown` None), and, just after we have
+    changed the group (`recent`), beside what it shows: its reads may lag behind.
+    """
+    if shown is not None and not recent:
+        return shown
+    told = {member: row.element for member, row in rows.items() if row.delivered}
+    return told | dict(shown or {})
+
+
+@frozen
+class Present:
+    """Who is in a group on the target: what the journal knows, what it shows, and what that comes to."""
+
+    rows: Mapping[str, MemberRow]
+    shown: Elements  # by our ids
+    there: Elements  # by our ids
+    left: frozenset[str] = frozenset()  # whom we took out just now, by the target's: it may show them still
+
+
 def shown_members(rows: Mapping[str, MemberRow], there: Elements) -> list[Attributes]:
     """Return the members a provider is shown: whom it named, unless the target removed them, and others."""
     ours = [row.element for member, row in rows.items() if not row.delivered or member in there]
@@ -62,17 +84,15 @@ def shown_members(rows: Mapping[str, MemberRow], there: Elements) -> list[Attrib
 def by_our_id(entry: Mapping[str, Any], owners: Mapping[str, str]) -> dict[str, Attributes]:
     """Return the members of a target's entry by our ids."""
     found: dict[str, Attributes] = {}
-    for element in entry.get("members") or ():
-        id = element.get("value") if isinstance(element, dict) else None
-        if isinstance(id, str):
-            found[owners.get(id, id)] = {**_said(element), "value": owners.get(id, id)}
+    for id, element in by_target_id(entry).items():
+        found[owners.get(id, id)] = {**_said(element), "value": owners.get(id, id)}
     return found
 
 
-def member_ids(entry: Mapping[str, Any]) -> list[str]:
-    """Return the target's ids of the members of an entry."""
-    found = [element.get("value") for element in entry.get("members") or () if isinstance(element, dict)]
-    return [id for id in found if isinstance(id, str)]
+def by_target_id(entry: Mapping[str, Any]) -> dict[str, Attributes]:
+    """Return the members of a target's entry by its own ids."""
+    elements = [element for element in entry.get("members") or () if isinstance(element, dict)]
+    return {element["value"]: element for element in elements if isinstance(element.get("value"), str)}
 
 
 def without_members(entry: Mapping[str, Any]) -> Attributes:

@@ -77,7 +77,7 @@ class Reads:
         if entry is None:
             return None if resource is None else await self._without_entry(target, resource)
         if kind is ResourceType.GROUP and members:  # read once more, with them
-            entry = await target.connector.get(kind, entry["id"], members=True) or entry
+            entry = (await target.connector.get(kind, entry["id"], members=True) or {}) | entry
         return await self._shown_one(target, kind, resource, entry, members)
 
     async def _without_entry(self, target: Target, resource: Resource) -> Attributes | None:
@@ -229,8 +229,9 @@ class Reads:
         linked = {**linked, **await self._made_again(target, kind, unknown)}
         documents = []
         for entry in visible:
-            self._services.entry_cache.note(target.name, kind, entry, asked)
-            document = await self._shown_one(target, kind, linked.get(entry["id"]), entry, members)
+            now = self._services.entry_cache.note(target.name, kind, entry, asked, target.policy.trust)
+            now = entry | now if kind is ResourceType.GROUP else now  # with its members
+            document = await self._shown_one(target, kind, linked.get(entry["id"]), now, members)
             documents.append((entry, document))
         return documents
 

@@ -27,7 +27,7 @@ from gateway.flow.members import NOBODYS, Members
 from gateway.flow.model import Services, Target
 from gateway.flow.resource import SettledState, updated_resource
 from gateway.flow.services import Alert, between, plus
-from gateway.flow.target_port import Attributes, Conflict, Missing, Refused, TargetError
+from gateway.flow.target_port import Attributes, Conflict, Missing, Refused, ResourceType, TargetError
 from gateway.log import correlation_id, get_logger
 from gateway.scim.difference import Difference, compare, overlay
 from gateway.scim.names import NAMES
@@ -267,7 +267,11 @@ class Recovery:
                 return None, intent.removes
             missing = _missing(target, intent, known, entry)
             update = replace(update_of(entry, missing, intent.wanted, {}), members=members.update)
-            answer = await target.connector.change(intent.type, entry["id"], update)
+            if intent.type is ResourceType.GROUP:
+                own = intent.resource_id or None
+                answer = await self._membership.send(target, own, entry["id"], update)
+            else:
+                answer = await target.connector.change(intent.type, entry["id"], update)
             return answer or await read_back(target.connector, intent.type, entry["id"]), True
         except Missing:
             return None, intent.removes

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Final, Protocol
@@ -98,10 +98,13 @@ class Wakeup:
         rung.set()
 
 
+MOST_REPLACED: Final = 16  # states of one entry that our own changes have replaced
 MOST_ENTRIES: Final = 1_000  # remembered, over all targets: whoever is listed is often changed right after
 
 Place = tuple[str, ResourceType, str]
 Tick = tuple[int, float]  # of a logical clock, which orders reads and changes; its time in monotonic seconds
+Replaced = tuple[tuple[float, Attributes], ...]  # until when each was there, and what it was
+Known = tuple[Tick, Attributes | None, Replaced]
 
 
 class EntryCache:
@@ -109,45 +112,97 @@ class EntryCache:
 
     An answer counts from when its read was sent: one that was asked for before a change and came after it
     says nothing of what is there now, and where such a change may have been forgotten for want of room,
-    neither does any answer that was asked for before it.
+    neither does any answer that was asked for before it. Nor does one that shows what we have just changed:
+    it comes from a replica that lags behind.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._orders = count()
         self._forgotten = -1  # the order up to which changes may have been forgotten
-        self._seen: OrderedDict[Place, tuple[Tick, Attributes | None]] = OrderedDict()
+        self._seen: OrderedDict[Place, Known] = OrderedDict()
+        self._began = monotonic()
+        self._changed: OrderedDict[tuple[str, str], tuple[float, dict[str, float]]] = OrderedDict()
 
     def tick(self) -> Tick:
         """Return the next tick, for a read that is about to be sent."""
         return next(self._orders), self._monotonic()
 
-    def note(self, target: str, kind: ResourceType, entry: Attributes, asked: Tick | None = None) -> None:
-        """Remember what a target has shown, to a read sent at `asked` or just now."""
+    def note(
+        self,
+        target: str,
+        kind: ResourceType,
+        entry: Attributes,
+        asked: Tick | None = None,
+        trust: float = 0.0,
+    ) -> Attributes:
+        """Remember what a target has shown, to a read sent at `asked` or just now; return what counts.
+
+        That is what it showed after our change, where the read shows what was there before it and we made the
+        change less than `trust` seconds ago.
+        """
         if kind is ResourceType.GROUP and "members" in entry:  # thousands, perhaps, and a change needs none
             entry = {name: value for name, value in entry.items() if name != "members"}
-        self._keep((target, kind, entry["id"]), asked or self.tick(), entry)
+        place = (target, kind, entry["id"])
+        if asked is not None and (known := self._seen.get(place)) is not None and known[2]:
+            since = self._monotonic() - trust
+            if known[1] is not None and any(at > since and was == entry for at, was in known[2]):
+                return known[1]
+        self._keep(place, asked or self.tick(), entry)
+        return entry
 
     def forget(self, target: str, kind: ResourceType, target_id: str) -> None:
         """Trust nothing about this entry until it is read again, by a read sent from now on."""
-        self._keep((target, kind, target_id), self.tick(), None)
+        place, tick = (target, kind, target_id), self.tick()
+        known = self._seen.get(place)
+        replaced = known[2] if known is not None else ()
+        if known is not None and known[1] is not None:
+            replaced = (*replaced[1 - MOST_REPLACED :], (tick[1], known[1]))
+        self._keep(place, tick, None, replaced)
 
     def recall(self, target: str, kind: ResourceType, target_id: str, trust: float) -> Attributes | None:
         """Return the entry as read less than `trust` seconds ago; 0 recalls nothing."""
         found = self._seen.get((target, kind, target_id))
         if found is None:
             return None
-        (_, at), entry = found
+        (_, at), entry, _ = found
         return entry if self._monotonic() - at < trust else None
 
-    def _keep(self, place: Place, tick: Tick, entry: Attributes | None) -> None:
+    def note_members(
+        self, target: str, group: str, come: Iterable[str], left: Iterable[str], trust: float
+    ) -> None:
+        """Remember that we have just changed a group's members, by the target's ids."""
+        now, changed = self._monotonic(), self._changed
+        _, before = changed.pop((target, group), (now, {}))
+        gone = {id: at for id, at in before.items() if now - at < trust}
+        gone |= dict.fromkeys(left, now)
+        for id in come:
+            gone.pop(id, None)
+        changed[target, group] = (now, gone)
+        while changed and now - next(iter(changed.values()))[0] >= trust:
+            changed.popitem(last=False)
+
+    def left_lately(self, target: str, group: str, trust: float) -> frozenset[str] | None:
+        """Return whom we took out of a group within `trust` seconds; None: we did not change it since.
+
+        What another process did just before this one began is not known, so that counts as a change.
+        """
+        now = self._monotonic()
+        at, gone = self._changed.get((target, group), (self._began, {}))
+        return frozenset(id for id, at in gone.items() if now - at < trust) if now - at < trust else None
+
+    def _keep(
+        self, place: Place, tick: Tick, entry: Attributes | None, replaced: Replaced | None = None
+    ) -> None:
         seen = self._seen
         known = seen.get(place)
         if tick[0] < self._forgotten or (known is not None and known[0] > tick):
             return
-        seen[place] = (tick, entry)
+        if replaced is None:
+            replaced = known[2] if known is not None else ()
+        seen[place] = (tick, entry, replaced)
         if known is not None:
             seen.move_to_end(place)
         elif len(seen) > MOST_ENTRIES:
-            _, ((oldest, _), _) = seen.popitem(last=False)
+            _, ((oldest, _), _, _) = seen.popitem(last=False)
             self._forgotten = max(self._forgotten, oldest)

@@ -1,6 +1,7 @@
 """What the core needs of a target, the frozen values that cross, and all that can go wrong with one."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -48,6 +49,10 @@ class MemberUpdate:
 
     add: tuple[Attributes, ...] = ()  # each with `value`
     remove: tuple[str, ...] = ()
+    # who is in the group besides, told from what it shows; for a target that takes it only whole
+    others: Callable[[Attributes], Awaitable[Sequence[Attributes]]] | None = field(
+        default=None, compare=False, repr=False
+    )
 
     def __bool__(self) -> bool:
         return bool(self.add or self.remove)
@@ -70,7 +75,8 @@ class Connector(Protocol):
     """Reaches one target. Every method is one attempt and raises only a `TargetError`.
 
     Entries are dicts in the target's form, `id` always present. An answer without a body is None.
-    A group comes without its members unless they are asked for, and is created without any.
+    A group comes without its members unless they are asked for, and is created without any. Its `members` are
+    None where the target shows nobody's.
     """
 
     async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:

@@ -134,6 +134,7 @@ class TargetSettings:
     filter: bool | None = None  # None: found out
     groups: bool | None = None  # None: found out
     totals: bool | None = None  # None: found out
+    members: bool | None = None  # None: found out
     page_size: int | None = None
     max_removals: tuple[int, float] | None = None  # people, seconds; unless said: 50 an hour, embedded: none
     audit: AuditLevel = "full"

@@ -234,7 +234,8 @@ class TargetTable(Table):
     trust: Seconds | None = Field(
         default=None,
         description="How old a look at the entry may be for a change to start from it without "
-        "another; 0 looks each time.",
+        "another, and how long after a change what was told counts where reads lag behind; 0 looks each time "
+        "and believes what it sees.",
     )
     timeout: SomeSeconds | None = Field(
         default=None, description="How long one attempt at a target over HTTP may take."
@@ -287,6 +288,11 @@ class TargetTable(Table):
         default=None,
         description="Whether a `scim` target has groups; unless you say, it is asked once; a preset may "
         "say it.",
+    )
+    members: bool | None = Field(
+        default=None,
+        description="Whether the groups of a `scim` target show who is in them; unless you say, they do once "
+        "one of them has.",
     )
     page_size: Positive | None = Field(
         default=None,

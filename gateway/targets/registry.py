@@ -75,7 +75,7 @@ async def _open_scim(address: TargetAddress, shared: Shared) -> OpenTarget:
     from gateway.targets.scim.connector import ScimConnector
 
     ways = {True: Patch.WHOLE, False: Patch.NONE, "single": Patch.SINGLE, None: None}
-    told = Abilities(ways[address.patch], address.filter, address.groups, address.totals)
+    told = Abilities(ways[address.patch], address.filter, address.groups, address.totals, address.members)
     return ScimConnector(_transport(address, shared.session), address.url, told, address.name)
 
 

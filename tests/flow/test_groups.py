@@ -246,6 +246,7 @@ async def test_who_was_taken_out_at_the_target_is_not_shown_and_who_was_put_in_i
     gateway = house()
     ann, bob, eve = await staffed(gateway, "ann", "bob", "eve")
     group = await grouped(gateway, ann, bob)
+    gateway.clock[0] += gateway.target.policy.trust
 
     strangers = [{"value": "alien"}, {"display": "no id"}, "no object"]
     gateway.fake.groups[group]["members"] = [{"value": bob}, {"value": eve}, *strangers]

@@ -48,6 +48,61 @@ def test_a_newer_entry_takes_the_place_of_an_older_one(entry_cache, clock) -> No
 
 
 @pytest.mark.parametrize(
+    ("age", "title"),
+    [
+        pytest.param(4.9, "new", id="a replica that lags behind"),
+        pytest.param(5.0, "old", id="changed back at the target"),
+    ],
+)
+def test_a_read_that_shows_what_we_have_just_replaced_is_not_believed(
+    entry_cache, clock, age: float, title: str
+) -> None:
+    for state in ("older", "old", "new"):
+        entry_cache.note("phonebook", USER, ANN | {"title": state})
+        if state != "new":
+            entry_cache.forget("phonebook", USER, "1")
+    clock[0] += age
+
+    for state in ("older", "old"):
+        shown = entry_cache.note("phonebook", USER, ANN | {"title": state}, entry_cache.tick(), 5.0)
+
+    assert shown["title"] == title
+    assert entry_cache.recall("phonebook", USER, "1", 5.0)["title"] == title
+
+
+def test_a_read_that_shows_something_else_than_before_our_change_is_believed(entry_cache) -> None:
+    entry_cache.note("phonebook", USER, ANN)
+    entry_cache.forget("phonebook", USER, "1")
+    entry_cache.note("phonebook", USER, ANN | {"title": "new"})
+
+    entry_cache.note("phonebook", USER, ANN | {"title": "by hand"}, entry_cache.tick(), 5.0)
+
+    assert entry_cache.recall("phonebook", USER, "1", 5.0)["title"] == "by hand"
+
+
+def test_who_left_a_group_is_known_for_a_while_and_forgotten_once_they_are_back(entry_cache, clock) -> None:
+    clock[0] += 60
+    assert entry_cache.left_lately("phonebook", "g", 5.0) is None
+
+    entry_cache.note_members("phonebook", "g", ["a"], ["b", "c"], 5.0)
+    clock[0] += 3
+    entry_cache.note_members("phonebook", "g", ["b"], [], 5.0)
+    entry_cache.note_members("phonebook", "other", [], ["d"], 5.0)
+
+    assert entry_cache.left_lately("phonebook", "g", 5.0) == {"c"}
+    clock[0] += 3
+    assert entry_cache.left_lately("phonebook", "g", 5.0) == frozenset()
+    clock[0] += 3
+    assert entry_cache.left_lately("phonebook", "g", 5.0) is None
+
+
+def test_what_a_process_did_before_this_one_began_may_lag_behind_too(entry_cache, clock) -> None:
+    assert entry_cache.left_lately("phonebook", "g", 5.0) == frozenset()
+    clock[0] += 5
+    assert entry_cache.left_lately("phonebook", "g", 5.0) is None
+
+
+@pytest.mark.parametrize(
     "place", [("other", USER, "1"), ("phonebook", GROUP, "1"), ("phonebook", USER, "2")], ids=str
 )
 def test_each_target_type_and_id_has_its_own_entry(entry_cache, place: tuple[str, ResourceType, str]) -> None:

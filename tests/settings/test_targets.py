@@ -87,6 +87,7 @@ def test_how_many_people_may_be_removed_at_once(load, connector, line, expected)
         pytest.param('patch = "single"', "patch", "single", id="patch, one attribute at a time"),
         pytest.param("filter = false", "filter", False, id="filter"),
         pytest.param("totals = false", "totals", False, id="totals"),
+        pytest.param("members = false", "members", False, id="members"),
         pytest.param("page_size = 50", "page_size", 50, id="page_size"),
         pytest.param(
             'protect = "userType eq \\"svc\\""', "protect", parse_filter('userType eq "svc"'), id="protect"

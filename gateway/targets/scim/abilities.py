@@ -23,6 +23,7 @@ class Abilities:
     filter: bool | None = None
     groups: bool | None = None
     totals: bool | None = None  # its totalResults count everything there is
+    members: bool | None = None  # groups show who is in them
 
 
 @frozen
@@ -80,6 +81,20 @@ NO_GROUPS: Final = Lack(
     "its /ResourceTypes, or else /Groups",
     "it has no groups, so none are listed and a new one is answered 501",
 )
+HIDES_MEMBERS: Final = Lack(
+    "members",
+    "groups",
+    "members = false",
+    "a group that was told of members and shows nobody, where none ever showed anybody",
+    "it shows nobody's members, so whoever was delivered counts as there",
+)
+LAGS: Final = Lack(
+    "reads",
+    "reads",
+    'trust = "5s"',
+    "a read that shows what was there before a change of ours, less than `trust` after it",
+    "its reads lag behind its changes, so for `trust` what it was told counts beside what it shows",
+)
 NO_TOTALS: Final = Lack(
     "totalResults",
     "lists",
@@ -115,6 +130,8 @@ LACKS: Final = (
     REFUSES_FILTERS,
     IGNORES_FILTERS,
     NO_GROUPS,
+    HIDES_MEMBERS,
+    LAGS,
     NO_TOTALS,
     NO_START,
     NO_COUNT,

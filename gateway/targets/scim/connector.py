@@ -55,7 +55,7 @@ class ScimConnector:
         found = answers.read_found(reply, id, self._now())
         if kind is ResourceType.USER or found is None:
             return found
-        return _with_list(found) if members else _without_members(found)
+        return self._with_members(found, "read") if members else _without_members(found)
 
     async def query(self, kind: ResourceType, query: Query) -> Page:
         if query.filter is not None and not await self._known.filters():
@@ -63,8 +63,9 @@ class ScimConnector:
         page = await self._lists[kind].page(query)
         if kind is ResourceType.USER:
             return page
-        shown = _with_list if query.members else _without_members
-        return replace(page, entries=tuple(map(shown, page.entries)))
+        if not query.members:
+            return replace(page, entries=tuple(map(_without_members, page.entries)))
+        return replace(page, entries=tuple(self._with_members(entry, "list") for entry in page.entries))
 
     async def create(
         self, kind: ResourceType, wanted: Attributes, *, beside: Collection[str] = ()
@@ -75,6 +76,8 @@ class ScimConnector:
 
     async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
         patch = await self._known.patch()
+        if update.members.add:
+            self._known.told_members(id)
         try:
             shown = await self._changed(kind, id, update, patch)
         except TargetError as error:
@@ -101,6 +104,13 @@ class ScimConnector:
 
     async def close(self) -> None:
         """Nothing: the session belongs to the application."""
+
+    def _with_members(self, entry: Attributes, way: str) -> Attributes:
+        """Return a group with its members as a list, or None where they are not shown in this `way`."""
+        shown = _with_list(entry)
+        if not self._known.shows_members(entry["id"], way, is_somebody_shown=bool(shown.get("members"))):
+            return {**shown, "members": None}
+        return shown
 
     async def _list(self, kind: ResourceType, query: Query) -> answers.ListAnswer:
         """Return one answer as it came; raises CannotFilter where the filter is refused or ignored."""
@@ -131,10 +141,13 @@ class ScimConnector:
     async def _replaced(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
         wanted = update.wanted
         if kind is ResourceType.GROUP:
-            present = await self.get(kind, id, members=True)
-            if present is None:
+            present, ask = await self.get(kind, id, members=True), update.members.others
+            if present is None and ask is None:
                 raise Missing("there is no such group", 404)
-            wanted = {**wanted, **with_members({"members": present.get("members", [])}, update.members)}
+            # a read may lag behind its creation; where it is gone, the PUT is answered so
+            present = present or {"id": id, "members": None}
+            others = present.get("members") or [] if ask is None else await ask(present)
+            wanted = {**wanted, **with_members({"members": others}, update.members)}
         reply = await self._transport.send(self._calls.replace(kind, id, wanted))
         return answers.read_changed(reply, id, self._now())
 

@@ -46,6 +46,8 @@ class Discovered:
         self._is_refuted = False
         self._asking = asyncio.Lock()
         self._not_before = {"promises": 0.0, "groups": 0.0}  # POSIX seconds
+        self._shows_members: set[str] = set()  # the ways in which members have been shown
+        self._told_members = ""  # the last group that was told of members
         self.lacks: dict[str, Lack] = {}  # by name, in the order in which they were noted
 
     async def patch(self) -> Patch:
@@ -72,6 +74,22 @@ class Discovered:
         if self._groups is False:
             self.note(abilities.NO_GROUPS)
         return self._groups is not False
+
+    def told_members(self, group: str) -> None:
+        """Note that a group is told of members."""
+        self._told_members = group
+
+    def shows_members(self, group: str, way: str, *, is_somebody_shown: bool) -> bool:
+        """Say whether a group says who is in it; a service that never showed anybody says nothing."""
+        if self._told.members is not None:
+            return self._told.members
+        if is_somebody_shown:
+            self._shows_members.add(way)
+        if way in self._shows_members:
+            return True
+        if group == self._told_members:
+            self.note(abilities.HIDES_MEMBERS)
+        return False
 
     async def promised(self) -> Abilities | None:
         """Ask the service now, and return what it promises; None where it cannot say now."""
