@@ -12,6 +12,9 @@ class GatewayError(Exception):
 
     status = 500
     scim_type: str | None = None
+    verbatim: str | None = (
+        None  # the detail with a target's own words, which may hold values: for the trail alone
+    )
 
     @property
     def detail(self) -> str:

@@ -152,6 +152,7 @@ class TargetMonitor:
             self._answered[target] = self._services.now()
             return
         self._failed[target] = (self._services.now(), kind)
+        log.warning("target.failed", target=target, fault=kind, status=error.status)
         if isinstance(error, Denied):
             reason = f"the target does not accept targets.{target}.auth (status {error.status})"
             if error.status is None:  # it was not asked: these are our own words

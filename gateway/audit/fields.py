@@ -37,6 +37,8 @@ FIELDS: Final[Mapping[str, str]] = {  # path -> what is there
     "attempts.n": "Each call to the target, from 1.",
     "attempts.status": "The HTTP status that it answered; null where it did not.",
     "attempts.ms": "How long that took, in milliseconds.",
+    "attempts.reason": "What it answered, or what went wrong, without values of people; absent where it did "
+    "as asked.",
     "correlation_id": "Names the request in every log line, event, call and answer.",
     "timing.total_ms": "How long the whole took, in milliseconds.",
     "level": "`masked` or `hashed` where the target's `audit` says so; absent where values are whole.",

@@ -2,13 +2,17 @@
 
 import hmac
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from html import unescape
 from types import MappingProxyType
 from typing import Any, Final
+from unicodedata import category, normalize
+from urllib.parse import unquote
 
 from gateway.audit.event import Event, Personal, Remark
 from gateway.scim.difference import Lines, parts_of
+from gateway.scim.names import SPELLED
 from gateway.values import frozen
 
 LABELS: Final = frozenset({"type"})  # says which of several values it is, not whose
@@ -17,7 +21,7 @@ BARE: Final = 3  # a text so short shows nothing but its length
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _LITERALS: Final = re.compile(r'(?<=").*(?=")', re.DOTALL)  # of a path: from its first quote to its last
-_SUSPECT: Final = (
+_SUSPECT: Final = re.compile(
     # an address or a number, as a target writes it; not the name of a rule, as in dialpad@1:title
     r"(?<![\w.+-])(?![\w-]+@\d+:)[^\s@\"'<>]+@[^\s@\"'<>]+|\+?\d[\d ()./-]{5,}\d"
 )
@@ -100,19 +104,172 @@ def _covered(value: Any, mask: Mask) -> Any:
 
 def _quoted(remark: Remark, mask: Mask) -> str:
     """Return a remark with the values covered that it quotes, and all that looks like one."""
-    text = str(remark.value)
-    folded = text.casefold()
-    quoted = {quote for quote in _texts(remark.quotes) if quote.casefold() in folded}
-    words = [rf"(?<!\w){re.escape(quote)}(?!\w)" for quote in sorted(quoted, key=len, reverse=True)]
-    return re.sub("|".join([*words, _SUSPECT]), lambda found: mask(found[0]), text, flags=re.IGNORECASE)
+    return _without(str(remark.value), remark.quotes, mask)
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Yield every text and number in documents that could be recognised in a sentence."""
+def blotted(text: str, quotes: Iterable[Any]) -> str:
+    """Return what a target said as anybody may read it: without values that it quotes of these documents."""
+    return _without(text, quotes, lambda _: MASK)
+
+
+def without_values(text: str, quotes: Iterable[Any]) -> str:
+    """Return a text without these values, whoever else it tells of."""
+    return _covered_at(text, _quotations(text, _readings(text), quotes), lambda _: MASK)
+
+
+def _without(text: str, quotes: Iterable[Any], mask: Mask) -> str:
+    readings = _readings(text)
+    return _covered_at(text, [*_quotations(text, readings, quotes), *_suspects(readings)], mask)
+
+
+Span = tuple[int, int]  # of a text: from, and up to
+
+
+def _covered_at(text: str, spans: Iterable[Span], mask: Mask) -> str:
+    """Return a text with these spans covered; those that overlap are one."""
+    parts, end = list[str](), 0
+    for start, stop in _merged(spans):
+        parts += (text[end:start], mask(text[start:stop]))
+        end = stop
+    return "".join((*parts, text[end:]))
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    merged = list[Span]()
+    for start, stop in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        else:
+            merged.append((start, stop))
+    return merged
+
+
+@frozen
+class _Reading:
+    """A text as somebody reads it, folded, and where in it each character stands."""
+
+    letters: str
+    places: Sequence[Span]
+
+    def span(self, start: int, stop: int) -> Span:
+        return self.places[start][0], self.places[stop - 1][1]
+
+
+def _quotations(text: str, readings: Sequence[_Reading], quotes: Iterable[Any]) -> Iterator[Span]:
+    """Yield where a text has values of documents: in any case, escaped, without blanks, or cut short.
+
+    What is spelled as an attribute is stays, even where somebody's value is the same word.
+    """
+    names = set(SPELLED)
+    most = len(text) + 1  # of a longer value only the beginning can be there
+    needles = {needle for value in _texts(quotes, names) for needle in _needles(value[:most])}
+    for reading in readings:
+        for needle in needles:
+            for found in _occurrences(reading.letters, needle):
+                start, stop = reading.span(*found)
+                if text[start:stop] not in names:
+                    yield start, stop
+
+
+def _suspects(readings: Sequence[_Reading]) -> Iterator[Span]:
+    for reading in readings:
+        for found in _SUSPECT.finditer(reading.letters):
+            yield reading.span(*found.span())
+
+
+def _texts(value: Any, names: set[str]) -> Iterator[str]:
+    """Yield every text and number in documents that could be recognised in a sentence; note their names."""
     if isinstance(value, Mapping):
+        names.update(value)
         value = [inner for name, inner in value.items() if name not in LABELS and name != "schemas"]
     if isinstance(value, list | tuple):
         for inner in value:
-            yield from _texts(inner)
-    elif isinstance(value, str | int | float) and not isinstance(value, bool) and len(str(value).strip()) > 1:
-        yield str(value).strip()
+            yield from _texts(inner, names)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield str(value)
+
+
+_BOOLEANS: Final = frozenset({"true", "false"})
+_UNSPACED: Final = "\u0e00"  # from here on are the scripts that do not part words by blanks
+
+
+def _needles(value: str) -> tuple[str, ...]:
+    """Return what is looked for of a value: itself folded, and without its blanks."""
+    folded = " ".join((value.lower() if value.isascii() else _plain(value)).split())
+    is_letter = len(value.strip()) < 2 and folded < _UNSPACED
+    if not folded or is_letter or folded in _BOOLEANS:
+        return ()
+    return (folded, folded.replace(" ", "")) if " " in folded else (folded,)
+
+
+_CUT: Final = "..."  # an ellipsis as it is folded, behind a value that is cut short
+_HEAD: Final = 3  # characters by which a value that is cut short is known
+
+
+def _occurrences(text: str, needle: str) -> Iterator[Span]:
+    """Yield where a value stands as a word of its own, or its beginning where it is cut short."""
+    head, at = needle[:_HEAD], -1
+    while (at := text.find(head, at + 1)) >= 0:
+        if at and _are_one_word(text[at - 1], head[0]):
+            continue
+        end = at + len(needle)
+        if text.startswith(needle, at):
+            if end == len(text) or not _are_one_word(needle[-1], text[end]):
+                yield at, end
+        elif at < (cut := text.find(_CUT, at + _HEAD)) < end and needle.startswith(text[at:cut]):
+            yield at, cut
+
+
+def _are_one_word(left: str, right: str) -> bool:
+    return left.isalnum() and right.isalnum() and max(left, right) < _UNSPACED
+
+
+_ESCAPES: Final = (  # how a target may have written it: as JSON, a URL or HTML, as LDAP, backslashes doubled
+    r"(?:\\+u[0-9a-f]{4})+|\\+[nrtbf]|\\+[^\w\s\\]|(?:%(?:25)*[0-9a-f]{2})+|&#?\w+;",
+    r"(?:\\+[0-9a-f]{2})+|\\+[^\w\s\\]|(?:%(?:25)*[0-9a-f]{2})+",
+    r"\\+",
+)
+_FORMS: Final = tuple(
+    re.compile(f"{form}.", re.IGNORECASE | re.DOTALL) for form in ("", *(f"{e}|" for e in _ESCAPES))
+)
+
+
+def _readings(text: str) -> list[_Reading]:
+    """Return a text as it is, and, where there may be escapes in it, as it is without them."""
+    forms = _FORMS if any(mark in text for mark in "\\%&") else _FORMS[:1]
+    return [_reading(text, form) for form in forms]
+
+
+def _reading(text: str, form: re.Pattern[str]) -> _Reading:
+    """Fold a text piece by piece; blanks are one, and what folds to nothing goes with what is before it."""
+    letters, places = list[str](), list[Span]()
+    for found in form.finditer(text):
+        start, stop = found.span()
+        plain = _plain(found[0] if stop - start == 1 else _meant(found[0]))
+        if places and plain in ("", " ") and (not plain or letters[-1] == plain):
+            places[-1] = (places[-1][0], stop)
+        else:
+            letters += plain
+            places += [(start, stop)] * len(plain)
+    return _Reading("".join(letters), places)
+
+
+def _plain(text: str) -> str:
+    """Return letters without case, marks and width."""
+    folded = text.lower() if text.isascii() else normalize("NFKD", text).casefold()
+    return "".join(" " if c.isspace() else c for c in folded if category(c) not in ("Mn", "Cf"))
+
+
+def _meant(escape: str) -> str:
+    """Return what an escape stands for."""
+    if escape[0] == "&":
+        return unescape(escape)
+    if escape[0] == "%":
+        return unquote(re.sub("%(25)+", "%", escape))
+    first, *rest = escape.replace("\\", " ").split() or ("\\",)
+    if len(first) == 1:
+        return " " if first.isalnum() else first
+    if first[0] in "uU":
+        units = bytes.fromhex("".join(unit[1:] for unit in (first, *rest)))
+        return units.decode("utf-16-be", "replace")
+    return bytes.fromhex("".join((first, *rest))).decode("utf-8", "replace")

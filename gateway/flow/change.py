@@ -114,7 +114,7 @@ class Changes:
         record.name = _name_of(change, situation)
         record.plan = plan = decide(change, situation)
         if change.type is ResourceType.GROUP:
-            record.plan = plan = await self._with_members(change, situation, plan)
+            record.plan = plan = await self._with_members(change, situation, plan, record)
         if not (needed := _needed(change, situation, plan)) <= hold.keys:
             raise MoreKeys(needed)
         if plan.send is not Send.NOTHING:
@@ -164,11 +164,13 @@ class Changes:
         begun = await operations.begin(base, change.type, tuple(hold.keys))
         return None, known_situation(services, change, begun.resources)
 
-    async def _with_members(self, change: Change, situation: Situation, plan: Plan) -> Plan:
+    async def _with_members(
+        self, change: Change, situation: Situation, plan: Plan, record: ChangeEvent
+    ) -> Plan:
         try:
             return await self._membership.planned(change, situation, plan)
         except TargetError as error:
-            raise answer_to_change(change.target.name, error) from error
+            raise answer_to_change(change.target.name, error, record.quotes()) from error
 
     async def _look(
         self, change: Change, keys: frozenset[Key], known: Situation, record: ChangeEvent
@@ -177,7 +179,7 @@ class Changes:
             self._services.refuse_paused(change.target.name)
             return await load_situation(self._services, change, known)
         except TargetError as error:
-            answer = answer_to_change(change.target.name, error)
+            answer = answer_to_change(change.target.name, error, record.quotes())
             await self._removal_claims.keep(change, keys, record, answer, error)
             raise answer from error
 
@@ -269,9 +271,15 @@ class Changes:
     ) -> GatewayError:
         """Close the operation, or leave it to be settled later; return what the provider hears."""
         is_in_doubt = delivery.is_in_doubt(error)
-        answer = error if isinstance(error, GatewayError) else answer_to_change(change.target.name, error)
+        answer = (
+            error
+            if isinstance(error, GatewayError)
+            else answer_to_change(change.target.name, error, record.quotes())
+        )
         if is_in_doubt and not isinstance(answer, Busy):
-            answer = Busy(f"{change.target.name} left the change in doubt: {answer.detail}")
+            doubt, verbatim = f"{change.target.name} left the change in doubt", answer.verbatim
+            answer = Busy(f"{doubt}: {answer.detail}")
+            answer.verbatim = verbatim and f"{doubt}: {verbatim}"
         event = record.refusal(answer, _status(answer, change))
         operation = delivery.operation
         if is_in_doubt:

@@ -1,35 +1,45 @@
 """What the audit trail will say of one change, gathered while it goes its way (docs/audit.md)."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.audit.event import Event, Personal, Remark
+from gateway.audit.masking import blotted, without_values
 from gateway.errors import Busy, GatewayError
 from gateway.flow.journal_port import Outcome
 from gateway.flow.model import Caller, Change, Plan, Send, Target
 from gateway.flow.target_port import ResourceType, TargetError
 from gateway.scim.difference import Lines
-from gateway.scim.names import NAMES
+from gateway.scim.members import Added
+from gateway.scim.names import NAMES, get
 from gateway.values import frozen
 
 
 class Attempt:
     """Times one call to the target, within `with`, and notes what it said."""
 
-    __slots__ = ("_attempts", "_begun", "_clock")
+    __slots__ = ("_begun", "_record")
 
-    def __init__(self, attempts: list[dict[str, Any]], clock: Callable[[], float]) -> None:
-        self._attempts = attempts
-        self._clock = clock
+    def __init__(self, record: "ChangeEvent") -> None:
+        self._record = record
 
     def __enter__(self) -> None:
-        self._begun = self._clock()
+        self._begun = self._record.clock()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        record = self._record
         status = 200 if error is None else error.status if isinstance(error, TargetError) else None
-        took = round((self._clock() - self._begun) * 1000, 1)
-        self._attempts.append({"n": len(self._attempts) + 1, "status": status, "ms": took})
+        took = round((record.clock() - self._begun) * 1000, 1)
+        attempt: dict[str, Any] = {"n": len(record.attempts) + 1, "status": status, "ms": took}
+        if isinstance(error, TargetError):
+            if record.plan is not None and record.plan.secret:
+                error.reason = without_values(
+                    error.reason, (record.plan.secret,)
+                )  # no level keeps a password
+            attempt["reason"] = Remark(record.blotted(error.reason))
+        record.attempts.append(attempt)
 
 
 @dataclass(slots=True)
@@ -48,7 +58,7 @@ class ChangeEvent:
 
     def attempt(self) -> "Attempt":
         """Return what times one call to the target and notes what it said."""
-        return Attempt(self.attempts, self.clock)
+        return Attempt(self)
 
     def seconds(self) -> float:
         """Return how long the change has been under way."""
@@ -81,11 +91,18 @@ class ChangeEvent:
 
     def refusal(self, error: GatewayError, status: int) -> Event:
         """Return the event of a change that was not made."""
-        return self.event(outcome_of(error, status), status, error.detail)
+        return self.event(outcome_of(error, status), status, error.verbatim or error.detail)
+
+    def quotes(self) -> tuple[Any, ...]:
+        """Return what a target may repeat of: what was asked, and what is held and sent because of it."""
+        return tuple(_asked(self.change)) + (tuple(_held(self.plan)) if self.plan else ())
+
+    def blotted(self, text: str) -> str:
+        """Return what a target said as everybody may read it."""
+        return blotted(text, self.quotes())
 
     def _remark(self, reason: str | None) -> Remark | None:
-        known = (self.plan.original, self.plan.mapped.form) if self.plan else ()
-        return None if reason is None else Remark(reason, (self.change.body, *known))
+        return None if reason is None else Remark(reason, self.quotes())
 
     def _lines(self, plan: Plan) -> Lines:
         """Return what is sent of each attribute; of a create the form itself is the difference."""
@@ -108,6 +125,29 @@ class ChangeEvent:
         if plan.secret:
             lines.append(_plain_line("password", "replace"))
         return lines
+
+
+_LITERAL: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def _asked(change: Change) -> Iterator[Any]:
+    """Yield what of a request is a person's: neither the words of a PATCH nor the ids of members."""
+    operations = get(change.body, "Operations") if change.operation == "patch" else None
+    for operation in operations if isinstance(operations, list) else ():
+        if isinstance(operation, dict):
+            yield get(operation, "value")
+            yield _LITERAL.findall(str(get(operation, "path") or ""))
+    if operations is None:
+        yield change.body
+    for edit in change.members:
+        if isinstance(edit, Added):
+            yield [{**element, "value": None} for element in edit.elements.values() if len(element) > 1]
+
+
+def _held(plan: Plan) -> Iterator[Any]:
+    yield from (plan.original, plan.mapped.form)
+    if plan.update is not None:
+        yield plan.update.present
 
 
 def _plain_line(path: str, op: str, before: Any = None, after: Any = None) -> dict[str, Any]:

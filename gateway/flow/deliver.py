@@ -180,7 +180,7 @@ class Delivery:
         self.in_doubt = self._was_in_doubt = True
         now, doubts, id = self._services.now(), self._services.doubts, self.operation.intent.op_id
         doubts[id] = now  # known here even where it cannot be written down
-        mark = Transition(OperationState.DOUBT, error.reason, plus(now, quiet))
+        mark = Transition(OperationState.DOUBT, self._record.blotted(error.reason), plus(now, quiet))
         self.operation = await self._services.operations.mark(self.operation, mark)
         del doubts[id]
         if quiet >= self._left():

@@ -1,8 +1,9 @@
 """What a target's failure means: what the provider is told, and when it is tried again. Pure."""
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
+from gateway.audit.masking import blotted
 from gateway.errors import BadTarget, Busy, GatewayError, InvalidValue, Uniqueness
 from gateway.flow.target_port import (
     Broken,
@@ -24,90 +25,63 @@ from gateway.values import frozen
 RETRY_AFTER: Final = 30.0  # seconds, where the target does not say
 
 
-def answer_to_change(target: str, error: TargetError) -> GatewayError:
-    """Return what a provider hears of a change that failed: busy, unless its data are at fault."""
-    return _of(_TO_CHANGES, target, error)
+def answer_to_change(target: str, error: TargetError, quotes: Iterable[Any] = ()) -> GatewayError:
+    """Return what a provider hears of a change that failed: busy, unless its data are at fault.
+
+    `quotes` are the documents whose values the target may have repeated.
+    """
+    return _of(_TO_CHANGES, target, error, quotes)
 
 
-def answer_to_read(target: str, error: TargetError) -> GatewayError:
-    """Return what a provider hears of a read that failed."""
-    return _of(_TO_READS, target, error)
+def answer_to_read(target: str, error: TargetError, quotes: Iterable[Any] = ()) -> GatewayError:
+    """Return what a provider hears of a read that failed; `quotes` as in `answer_to_change`."""
+    return _of(_TO_READS, target, error, quotes)
+
+
+Row = tuple[type[GatewayError], str]  # what is answered, and its words
 
 
 def _of(
-    table: Mapping[type[TargetError], Callable[[str, TargetError], GatewayError]],
-    target: str,
-    error: TargetError,
+    table: Mapping[type[TargetError], Row], target: str, error: TargetError, quotes: Iterable[Any]
 ) -> GatewayError:
-    return table.get(type(error), _busy)(target, error)
+    kind, words = table.get(type(error), _SILENT)
+    answered = f"answered {error.status}" if error.status else "could not do it"
+    detail = words.format(target=target, answered=answered)
+    told = f"{detail}: {blotted(error.reason, quotes)}" if isinstance(error, _ABOUT_DATA) else detail
+    if issubclass(kind, Busy):
+        status = 429 if isinstance(error, Throttled) else None
+        answer: GatewayError = kind(told, error.retry_after or RETRY_AFTER, status)
+    else:
+        answer = kind(told)
+    answer.verbatim = f"{detail}: {error.reason}"
+    return answer
 
 
-def _refused(target: str, error: TargetError) -> GatewayError:
-    return InvalidValue(f"{target} refused the change: {error.reason}")
-
-
-def _refused_read(target: str, error: TargetError) -> GatewayError:
-    return InvalidValue(f"{target} refused to be read: {error.reason}")
-
-
-def _exists(target: str, error: TargetError) -> GatewayError:
-    return Uniqueness(f"{target} holds such an entry already: {error.reason}")
-
-
-def _denied_change(target: str, error: TargetError) -> GatewayError:
-    return Busy(f"{target} does not accept the gateway's credentials; its administrator has been alerted")
-
-
-def _denied_read(target: str, error: TargetError) -> GatewayError:
-    return BadTarget(f"{target} does not accept the gateway's credentials (targets.{target}.auth)")
-
-
-def _throttled(target: str, error: TargetError) -> GatewayError:
-    return Busy(f"{target} asks to slow down", error.retry_after or RETRY_AFTER, status=429)
-
-
-def _paused(target: str, error: TargetError) -> GatewayError:
-    return Busy(f"an administrator has paused {target}: no change is sent until it is resumed")
-
-
-def _busy(target: str, error: TargetError) -> GatewayError:
-    return Busy(f"{target} could not be reached or did not answer in time", error.retry_after or RETRY_AFTER)
-
-
-def _nonsense_change(target: str, error: TargetError) -> GatewayError:
-    return Busy(f"{target} gave an answer that is not SCIM")
-
-
-def _nonsense_read(target: str, error: TargetError) -> GatewayError:
-    return BadTarget(f"{target} gave an answer that is not SCIM")
-
-
-def _contradiction(target: str, error: TargetError) -> GatewayError:
-    return Busy(f"{target} contradicts itself: {error.reason}")
-
-
-def _contradiction_read(target: str, error: TargetError) -> GatewayError:
-    return BadTarget(f"{target} contradicts itself: {error.reason}")
-
-
-_TO_CHANGES: Final = {
-    Refused: _refused,
-    CannotFilter: _refused,
-    Conflict: _exists,
-    Missing: _nonsense_change,
-    Denied: _denied_change,
-    Throttled: _throttled,
-    Paused: _paused,
-    Nonsense: _nonsense_change,
-    Contradiction: _contradiction,
+_ABOUT_DATA: Final = (Refused, CannotFilter, Conflict, Contradiction)  # whose reasons a provider can act on
+_SILENT: Final[Row] = (Busy, "{target} could not be reached or did not answer in time")
+_TO_CHANGES: Final[Mapping[type[TargetError], Row]] = {
+    Refused: (InvalidValue, "{target} refused the change"),
+    CannotFilter: (InvalidValue, "{target} refused the change"),
+    Conflict: (Uniqueness, "{target} holds such an entry already"),
+    Missing: (Busy, "{target} gave an answer that is not SCIM"),
+    Denied: (
+        Busy,
+        "{target} does not accept the gateway's credentials; its administrator has been alerted",
+    ),
+    Throttled: (Busy, "{target} asks to slow down"),
+    Paused: (Busy, "an administrator has paused {target}: no change is sent until it is resumed"),
+    Broken: (Busy, "{target} {answered}"),
+    Nonsense: (Busy, "{target} gave an answer that is not SCIM"),
+    Contradiction: (Busy, "{target} contradicts itself"),
 }
-_TO_READS: Final = _TO_CHANGES | {
-    Refused: _refused_read,
-    CannotFilter: _refused_read,
-    Denied: _denied_read,
-    Missing: _nonsense_read,
-    Nonsense: _nonsense_read,
-    Contradiction: _contradiction_read,
+_TO_READS: Final[Mapping[type[TargetError], Row]] = {
+    **_TO_CHANGES,
+    Refused: (InvalidValue, "{target} refused to be read"),
+    CannotFilter: (InvalidValue, "{target} refused to be read"),
+    Denied: (BadTarget, "{target} does not accept the gateway's credentials (targets.{target}.auth)"),
+    Missing: (BadTarget, "{target} gave an answer that is not SCIM"),
+    Nonsense: (BadTarget, "{target} gave an answer that is not SCIM"),
+    Contradiction: (BadTarget, "{target} contradicts itself"),
 }
 
 

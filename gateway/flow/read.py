@@ -58,7 +58,7 @@ class Reads:
         try:
             page = await self._matching(target, kind, question.filter, question)
         except TargetError as error:
-            raise answer_to_read(target.name, error) from error
+            raise answer_to_read(target.name, error, _literals(question.filter)) from error
         if kind is ResourceType.USER or question.members:
             return page
         return Page(page.total, tuple(without_members(document) for document in page.entries))
@@ -278,6 +278,12 @@ class Reads:
             return True
         found = await self._services.resources.find(target.name, kind, keys)
         return any(_forgets(target, resource) for resource in found)
+
+
+def _literals(filter: Filter | None) -> list[Any]:
+    """Return what a filter looks for: a target may repeat it."""
+    found = leaves(filter) if filter is not None else ()
+    return [leaf.value for leaf in found if isinstance(leaf, Comparison)]
 
 
 def refuse_unknown(target: Target, kinds: Collection[ResourceType], filter: Filter | None) -> None:

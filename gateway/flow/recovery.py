@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from gateway.audit.event import Event, Personal, Remark
+from gateway.audit.masking import blotted
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.entry import update_of
 from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, back_off, is_of_the_target, try_again_in
@@ -67,7 +68,7 @@ class Recovery:
                 else:
                     await self._resolve(target, operation, waited_for=True)
             except TargetError as error:
-                raise _not_yet(answer_to_change(target.name, error)) from error
+                raise _not_yet(answer_to_change(target.name, error, quotes_of(operation.intent))) from error
             except StaleFence:
                 continue  # settled in the meantime
             except KeysTaken as error:
@@ -193,8 +194,9 @@ class Recovery:
         """Try again later, or give up what is refused for long enough; nobody who leaves is given up."""
         said = error.reason if isinstance(error, TargetError) else ""
         said = error.detail if isinstance(error, GatewayError) else said
-        reason = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        verbatim = f"{type(error).__name__}: {said}" if said else type(error).__name__
         now, policy, intent = self._services.now(), target.policy, operation.intent
+        reason = blotted(verbatim, quotes_of(intent))  # for every eye; the event has its level
         due = plus(now, try_again_in(operation.attempts, error, policy.settle))
         if is_of_the_target(error):
             until = self._services.monotonic() + back_off(operation.attempts)
@@ -207,7 +209,7 @@ class Recovery:
             await self._services.operations.mark(operation, mark)
             return
         mark = Transition(OperationState.DEAD, reason, due, refused=since)
-        event = recovery_event(self._services.new_id(), intent, "operation.dead", Outcome.FAILED, reason)
+        event = recovery_event(self._services.new_id(), intent, "operation.dead", Outcome.FAILED, verbatim)
         await self._services.operations.mark(operation, mark, event)
         what = f"operation {intent.op_id} was tried {operation.attempts} times: {type(error).__name__}"
         self._services.alarm(Alert("operation.dead", target.name, what))
@@ -327,6 +329,11 @@ async def _settle(services: Services, operation: Operation, settlement: Settleme
         await services.operations.settle(operation, replace(settlement, resource=resource))
 
 
+def quotes_of(intent: Intent) -> tuple[Any, ...]:
+    """Return what a target may repeat of an operation."""
+    return intent.original, intent.wanted
+
+
 def recovery_event(
     id: str, intent: Intent, name: str, outcome: Outcome, reason: str | None, actor: str = "recovery"
 ) -> Event:
@@ -338,7 +345,7 @@ def recovery_event(
             "outcome": {
                 "result": outcome.value,
                 "status": None,
-                "reason": None if reason is None else Remark(reason, (intent.original, intent.wanted)),
+                "reason": None if reason is None else Remark(reason, quotes_of(intent)),
             },
             "actor": {"type": "gateway", "name": actor, "token": None},
             "client": {"ip": None, "user_agent": None},

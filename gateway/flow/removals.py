@@ -175,4 +175,4 @@ async def _members(services: Services, change: Change, situation: Situation) -> 
         entry = await target.connector.get(change.type, present["id"], members=True) or present
         return await GroupMembers(services).shown(target, situation.resource, entry)
     except TargetError as error:
-        raise answer_to_change(target.name, error) from error
+        raise answer_to_change(target.name, error, (change.body,)) from error

@@ -123,7 +123,7 @@ def _spellings(known: Attribute) -> Iterator[str]:
 
 RESOURCES: Final[Mapping[str, Attribute]] = {"User": _USER, "Group": _GROUP}
 UNKNOWN: Final = Attribute("")  # a resource type or attribute that the standard does not have
-_SPELLED: Final = frozenset(name for kind in RESOURCES.values() for name in _spellings(kind))
+SPELLED: Final = frozenset(name for kind in RESOURCES.values() for name in _spellings(kind))
 
 
 def key_of(document: Mapping[str, Any], name: str) -> str | None:
@@ -131,7 +131,7 @@ def key_of(document: Mapping[str, Any], name: str) -> str | None:
     if name in document:
         return name
     folded = name.casefold()
-    for key in strays(document) if name in _SPELLED else document:
+    for key in strays(document) if name in SPELLED else document:
         if key.casefold() == folded:
             return key
     return None
@@ -145,7 +145,7 @@ def get(document: Mapping[str, Any], name: str) -> Any:
 
 def strays(names: Iterable[str]) -> Iterator[str]:
     """Return the names that the standard has not in this spelling: only these may stand for one it has."""
-    return filterfalse(_SPELLED.__contains__, names)
+    return filterfalse(SPELLED.__contains__, names)
 
 
 def resource(kind: str) -> Attribute:

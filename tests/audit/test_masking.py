@@ -4,12 +4,13 @@ import hashlib
 import hmac
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.audit.event import Event, Personal, Remark
-from gateway.audit.masking import Masking, hashing, masked, masked_event
+from gateway.audit.masking import Masking, blotted, hashing, masked, masked_event
 from gateway.scim.difference import Line, Lines
+from gateway.scim.names import SPELLED
 from tests.support.diffs import lines_in
 
 KEY = b"k" * 32
@@ -145,9 +146,94 @@ def test_what_a_target_quotes_is_covered_too(text, shown):
 
 
 @given(value=st.text(min_size=2, max_size=10).filter(lambda text: text.strip() == text))
+@example("0\xb8")  # a blank with a mark upon it
 def test_no_value_is_quoted_whatever_it_is(value):
     event = masked_event(
         Event("e-1", {"reason": Remark(f"is <{value}> good", ({"a": value},))}), HASHED, None
     )
 
-    assert f"<{value}>" not in event.fields["reason"].value or not value[0].isalnum()
+    is_told = not value[0].isalnum() or value.lower() in ("true", "false") or value in SPELLED
+    assert f"<{value}>" not in event.fields["reason"].value or is_told
+
+
+PERSON = {
+    "userName": "ann.o'brien@example.com",
+    "externalId": "Zoë/7",
+    "name": {"givenName": "Bo", "familyName": "José Ibáñez", "formatted": "C:\\new"},
+    "title": "Manager",
+    "nickName": "type",
+    "phoneNumbers": [{"type": "work", "value": "+44 20 7946 0123", "primary": True}],
+    "roles": ["x" * 200, "李", "Senior\nAgent"],
+    "urn:example:2.0:User": {"isLead": "true", "floor": 12, "site": "name"},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("ann.o'brien@example.com is taken", "*** is taken", id="as it is"),
+        pytest.param("ANN.O'BRIEN@EXAMPLE.COM is taken", "*** is taken", id="in another case"),
+        pytest.param(r"'ann.o\'brien@example.com' is taken", "'***' is taken", id="an escaped quote"),
+        pytest.param(r'{"userName":"ann.o\u0027brien\u0040example.com"}', '{"userName":"***"}', id="JSON"),
+        pytest.param(r"ann.o\\u0027brien\\u0040example.com", "***", id="JSON in JSON"),
+        pytest.param("/Users/ann.o%27brien%40example.com", "/Users/***", id="a URL"),
+        pytest.param("ann.o%2527brien%2540example.com", "***", id="a URL in a URL"),
+        pytest.param("<b>ann.o&#39;brien&#x40;example.com</b>", "<b>***</b>", id="HTML"),
+        pytest.param(r"cn=Jos\C3\A9 Ib\C3\A1\C3\B1ez,ou=people", "cn=***,ou=people", id="LDAP"),
+        pytest.param(r"Zo\u00eb\/7 is odd", "*** is odd", id="an escaped slash"),
+        pytest.param("Jose\u0301 Iba\u0301n\u0303ez is odd", "*** is odd", id="marks apart"),
+        pytest.param("JOSE IBANEZ is odd", "*** is odd", id="without marks"),
+        pytest.param("José\u00a0 Ibáñez is odd", "*** is odd", id="other blanks"),
+        pytest.param("JoséIbáñez is odd", "*** is odd", id="without blanks"),
+        pytest.param("\uff22\uff4f is odd", "*** is odd", id="wide letters"),
+        pytest.param("+442079460123 is odd", "*** is odd", id="a number without blanks"),
+        pytest.param("(020) 7946-0123 is odd", "(*** is odd", id="a number as the target writes it"),
+        pytest.param(r"C:\\new is odd", "*** is odd", id="a backslash doubled"),
+        pytest.param(r"C:\new is odd", "*** is odd", id="a backslash"),
+        pytest.param(r"CORP\bo is odd", r"CORP\*** is odd", id="behind a backslash"),
+        pytest.param(r"one\nBo\nis odd", r"one\n***\nis odd", id="a line of a text in JSON"),
+        pytest.param(r"Senior\nAgent is odd", "*** is odd", id="a line break in JSON"),
+        pytest.param("用户李已存在", "用户***已存在", id="a name of one character, among others"),
+        pytest.param("José Ib… is odd", "***… is odd", id="cut short"),
+        pytest.param("José Ib... is odd", "***... is odd", id="cut short with dots"),
+        pytest.param("too long: " + "x" * 180 + "…", "too long: ***…", id="cut short at the end"),
+        pytest.param("Bo, Bob, body, abo and Bo_1", "***, Bob, body, abo and ***_1", id="a short name"),
+        pytest.param("more than 12 of 120 floors", "more than *** of 120 floors", id="a short number"),
+        pytest.param("Manager is odd, manager is unknown", "*** is odd, manager is unknown", id="a title"),
+        pytest.param("active must be true or false", "active must be true or false", id="booleans"),
+        pytest.param("phoneNumbers[0].value is too long", "phoneNumbers[0].value is too long", id="a path"),
+        pytest.param("name.familyName of type work", "name.familyName of type work", id="names"),
+        pytest.param("urn:example:2.0:User:floor", "urn:example:2.0:User:floor", id="an extension's name"),
+        pytest.param("used by carol@example.com", "used by ***", id="somebody else"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_what_a_target_says_is_told_without_values(text, shown):
+    assert blotted(text, (PERSON,)) == shown
+
+
+@pytest.mark.parametrize("masking", [MASKED, HASHED], ids=lambda masking: masking.level)
+@pytest.mark.parametrize(
+    "names", [("Ann Marie Lee", "Lee Smith"), ("Lee Smith", "Ann Marie Lee"), ("Ann Marie Lee Smith", "Lee")]
+)
+def test_of_values_that_overlap_nothing_is_left(masking, names):
+    text = "Ann Marie Lee Smith is taken"
+
+    shown = value_of_remark(Remark(text, ({"a": names[0], "b": names[1]},)), masking)
+
+    assert shown == f"{masking.mask('Ann Marie Lee Smith')} is taken"
+
+
+def value_of_remark(remark, masking):
+    return masked_event(Event("e-1", {"reason": remark}), masking, None).fields["reason"].value
+
+
+@pytest.mark.parametrize("masking", [MASKED, HASHED], ids=lambda masking: masking.level)
+def test_the_name_of_a_groups_member_is_covered(masking):
+    member = {"value": "7", "display": "Annabel Lee", "type": "User", "$ref": "../Users/7"}
+
+    shown = value_of(member, masking)
+
+    assert shown["display"] == masking.mask("Annabel Lee")
+    assert shown["type"] == "User"
+    assert "Annabel" not in value_of_remark(Remark("no Annabel Lee", (member,)), masking)

@@ -453,7 +453,7 @@ async def test_a_target_without_groups_shows_none(house) -> None:
         pytest.param(Nonsense("HTML", 200), BadTarget, "not SCIM", id="HTML"),
         pytest.param(Missing("none", 404), BadTarget, "not SCIM", id="no collection"),
         pytest.param(Throttled("slow", 429, 7.0), Busy, "asks to slow down", id="throttled"),
-        pytest.param(Broken("oops", 500), Busy, "could not be reached", id="broken"),
+        pytest.param(Broken("oops", 500), Busy, "answered 500", id="broken"),
         pytest.param(Silent("timed out"), Busy, "could not be reached", id="silent"),
         pytest.param(Unreachable("refused"), Busy, "could not be reached", id="refused"),
         pytest.param(Refused("too many", 400), InvalidValue, "refused to be read: too many", id="refuses"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.scim.names import ERROR
+from tests.support.served import OTHER
 
 USERS = "/scim/phonebook/v2/Users"
 PERSON = {"userName": "canary.bob@example.com"}
@@ -166,7 +167,7 @@ async def test_a_broken_target_is_busy(before, refused, scripted, method, token:
 
     answer = await asked(served, method, token)
 
-    check_busy(refused, answer, BUSY[token], "phonebook could not be reached", 9)
+    check_busy(refused, answer, BUSY[token], f"phonebook answered {status} [", 9)
     assert [event["outcome"]["result"] for event in await served.events()] == ["pending"] * (method == "POST")
 
 
@@ -179,7 +180,7 @@ async def test_a_target_may_say_how_busy_is_told(before, refused, scripted, toke
 
     answer = await asked(served, "POST", token)
 
-    refused(answer, busy_status, "phonebook could not be reached")
+    refused(answer, busy_status, "phonebook answered 500 [")
     assert (await served.events())[0]["outcome"]["status"] == busy_status
 
 
@@ -227,3 +228,143 @@ async def test_a_filter_that_the_target_refuses_is_evaluated_here(before, script
     answer = await served.ask("GET", f"{USERS}?filter=userName%20eq%20%22CANARY.ann%22")
 
     assert (answer.status, answer.body["totalResults"]) == (200, 1)
+
+
+ODD = "canary Lee"
+ANN = {"id": "t1", "userName": "canary.ann", "title": ODD, "emails": [{"value": ODD}]}
+GROUP = {"id": "t1", "displayName": "canary team"}
+ASKED = {
+    "POST": ("Users", {"userName": "canary.new", "title": ODD}),
+    "PUT": ("Users/{id}", {"userName": "canary.ann", "title": ODD, "nickName": "x"}),
+    "PATCH": ("Users/{id}", {"Operations": [{"op": "replace", "path": "nickName", "value": ODD}]}),
+    "PATCH without a path": ("Users/{id}", {"Operations": [{"op": "add", "value": {"nickName": ODD}}]}),
+    "PATCH by value": (
+        "Users/{id}",
+        {"Operations": [{"op": "remove", "path": f'emails[value eq "{ODD}"]'}]},
+    ),
+    "DELETE": ("Users/{id}", None),
+    "POST group": ("Groups", {"displayName": ODD}),
+    "PUT group": ("Groups/{id}", {"displayName": ODD}),
+}
+
+
+def answers(scripted: Any, status: int, body: str, reads: bool = True) -> None:
+    """Have the target show one person and one group, and answer every change with this."""
+
+    async def reply(request: Any) -> Any:
+        shown = GROUP if "Groups" in request.path else ANN
+        if request.method == "GET" and reads:
+            is_list = request.path.endswith("s")
+            scripted.says(200, json.dumps({"totalResults": 0} if is_list else shown))
+        else:
+            scripted.says(status, body)
+        say, scripted.reply = scripted.reply, reply
+        return await say(request)
+
+    scripted.reply = reply
+
+
+async def known(served: Any, scripted: Any, path: str) -> str:
+    """Return the address of a path, of somebody or of a group whom the target has taken."""
+    kind = path.partition("/")[0]
+    if "{id}" not in path:
+        return f"/scim/phonebook/v2/{path}"
+    entry = ANN if kind == "Users" else GROUP
+    answers(scripted, 201, json.dumps(entry))
+    sent = {name: value for name, value in entry.items() if name != "id"}
+    made = await served.ask("POST", f"/scim/phonebook/v2/{kind}", sent)
+    return f"/scim/phonebook/v2/{path.format(id=made.body['id'])}"
+
+
+@pytest.mark.parametrize("level", ["full", "masked"])
+@pytest.mark.parametrize("asked", ASKED)
+async def test_what_a_target_quotes_of_a_request_is_told_to_nobody_but_the_trail(
+    serve, refused, scripted, asked: str, level: str
+) -> None:
+    served = await serve(scripted.toml(audit=f'"{level}"'), OTHER)
+    path, body = ASKED[asked]
+    where = await known(served, scripted, path)
+    answers(scripted, 400, scim_error(400, f"replace of nickName: {ODD} is too long"))
+
+    answer = await served.ask(asked.partition(" ")[0], where, body)
+
+    refused(answer, 400, "replace of nickName: *** is too long")
+    event = (await served.events())[-1]
+    assert (ODD in event["outcome"]["reason"]) == (level == "full")
+    assert event["attempts"][-1]["reason"] == "replace of nickName: *** is too long"
+
+
+async def test_what_a_target_quotes_of_a_filter_is_told_to_nobody(serve, refused, scripted) -> None:
+    served = await serve(scripted.toml(), OTHER)
+    scripted.says(400, scim_error(400, f"what is {ODD.upper()}?"))
+
+    answer = await served.ask("GET", f"{USERS}?filter=title%20eq%20%22canary%20Lee%22")
+
+    refused(answer, 400, "phonebook refused to be read: what is ***?")
+
+
+async def test_what_a_target_quotes_of_its_own_form_is_told_to_nobody(serve, refused, scripted) -> None:
+    rule = '[[targets.phonebook.rules]]\nto = "nickName"\nfrom = "title"\nvia = ["strip_spaces"]\n'
+    served = await serve(scripted.toml() + rule, OTHER)
+    scripted.says(400, scim_error(400, "canaryLee is too long"))
+
+    answer = await served.ask("POST", USERS, {**PERSON, "title": "canary L ee"})
+
+    refused(answer, 400, "phonebook refused the change: *** is too long")
+
+
+async def test_an_earlier_change_is_told_of_without_what_was_quoted_of_it(serve, refused, scripted) -> None:
+    served = await serve(scripted.toml(settle="0"), OTHER)
+    where = await known(served, scripted, "Users/{id}")
+    answers(scripted, 500, f"no {ODD}", reads=False)
+
+    await served.ask("PATCH", where, ASKED["PATCH"][1])
+    (operation,) = await served.gateway.services.operations.open("phonebook", ())
+    answer = await served.ask("PATCH", where, {"Operations": [{"op": "add", "path": "title", "value": "x"}]})
+
+    assert "canary" not in (operation.reason or "")
+    refused(answer, 429, "phonebook")
+
+
+async def test_a_password_that_a_target_quotes_is_in_no_trail_either(serve, refused, scripted) -> None:
+    rule = '[[targets.phonebook.rules]]\nto = "password"\nvia = ["upper"]\n'
+    served = await serve(scripted.toml() + rule, OTHER)
+    scripted.says(400, scim_error(400, "password CANARY-7 of title canary is too short"))
+
+    answer = await served.ask("POST", USERS, {**PERSON, "title": "canary", "password": "canary-7"})
+
+    refused(answer, 400, "refused the change: password *** of title *** is too short")
+    (event,) = await served.events()
+    assert event["outcome"]["reason"].endswith("password *** of title canary is too short")
+
+
+LOCKED = f"{ODD}: database is locked"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "POST group", "GET"])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(500, f"{LOCKED}\nat line 7", id="a text"),
+        pytest.param(503, f"<h1>{LOCKED}</h1>", id="a page"),
+        pytest.param(504, scim_error(504, LOCKED), id="SCIM"),
+    ],
+)
+async def test_a_target_that_fails_is_told_of_by_its_status_and_first_line(
+    serve, refused, scripted, log, method: str, status: int, body: str
+) -> None:
+    served = await serve(scripted.toml(settle="0"), OTHER)
+    path, sent = ASKED.get(method, ("Users/{id}", None))
+    where = await known(served, scripted, path)
+    answers(scripted, status, body, reads=method != "GET")
+
+    answer = await served.ask(method.partition(" ")[0], where, sent)
+
+    refused(answer, 429, f"phonebook answered {status} [")
+    failed = {"event": "target.failed", "target": "phonebook", "fault": "broken", "status": status}
+    assert any(failed.items() <= json.loads(line).items() for line in log.getvalue().splitlines())
+    if method != "GET":
+        event = (await served.events())[-1]
+        assert event["outcome"]["reason"] == f"phonebook answered {status}: {LOCKED}"
+        attempt = event["attempts"][-1]
+        assert (attempt["status"], attempt["reason"]) == (status, "***: database is locked")

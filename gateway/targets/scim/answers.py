@@ -1,5 +1,6 @@
 """What a SCIM 2.0 service's answers mean: a document, or the error that says what happened. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -106,7 +107,8 @@ def _read_document(reply: HttpReply, now: float, absent: type[TargetError] = Non
         return None
     document = _json(reply.body)
     if not isinstance(document, dict):
-        raise Nonsense("the target's answer is not a JSON object", reply.status)
+        line = _first_line(reply.body, document)
+        raise Nonsense(f"the target's answer is not a JSON object: {line}", reply.status)
     if _is_scim_error(document):
         raise Nonsense("the target answered success with a SCIM Error", reply.status)
     return document
@@ -119,13 +121,29 @@ def _error(reply: HttpReply, now: float, absent: type[TargetError]) -> TargetErr
         meaning = absent if _is_scim_error(document) else Nonsense
     elif meaning is Refused and _is_markup(reply.body):
         meaning = Nonsense  # a proxy's page, not the service's word
-    return meaning(_reason(reply.status, document), reply.status, retry_after(reply, now))
+    return meaning(_reason(reply, document), reply.status, retry_after(reply, now))
 
 
-def _reason(status: int, document: Any) -> str:
+def _reason(reply: HttpReply, document: Any) -> str:
+    """Return the detail of a SCIM Error, else the first line of whatever was answered."""
     detail = document.get("detail") if isinstance(document, dict) else None
     said = readable(detail) if isinstance(detail, str) else ""
-    return said or f"the target answered {status} without a reason"
+    if not said and not _is_scim_error(document):
+        said = _first_line(reply.body, document)
+    return said or f"the target answered {reply.status} without a reason"
+
+
+_LOOKED_AT: Final = 4096  # bytes of a body that is no SCIM
+_MARKUP: Final = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^>]*(?:>|\Z)", re.DOTALL | re.IGNORECASE)
+
+
+def _first_line(body: bytes, document: Any) -> str:
+    """Return the first line with something to read, of a page without its markup."""
+    if document is not None:
+        return readable(orjson.dumps(document)[:_LOOKED_AT].decode("utf-8", "replace"))
+    text = body[:_LOOKED_AT].decode("utf-8", "replace")
+    lines = (_MARKUP.sub("\n", text) if _is_markup(body) else text).splitlines()
+    return next(filter(None, map(readable, lines)), "")
 
 
 def _is_about_filter(reply: HttpReply) -> bool:

@@ -181,6 +181,31 @@ def test_the_reason_is_the_targets_own_on_one_line(detail, reason):
 
 
 @pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        pytest.param(b"\n  database is locked\nat line 7", "database is locked", id="a text"),
+        pytest.param(b"<html><head><title>Bad Gateway</title></head>", "Bad Gateway", id="a page"),
+        pytest.param(b"<style>p {}</style>\n<p>Sorry</p>", "Sorry", id="a page with style"),
+        pytest.param({"message": "no\nmore"}, '{"message":"no\\nmore"}', id="JSON of its own"),
+        pytest.param(b"<script>" + b"x" * 5000, "the target answered 500 without a reason", id="a script"),
+        pytest.param(b"\xff", "\ufffd", id="no UTF-8"),
+        pytest.param(None, "the target answered 500 without a reason", id="nothing"),
+        pytest.param(ERROR, "no such office", id="a SCIM Error"),
+    ],
+)
+def test_what_is_no_scim_is_told_by_its_first_line(body, reason):
+    with pytest.raises(Broken) as raised:
+        read_entry(said(500, body), NOW)
+
+    assert raised.value.reason == reason
+
+
+def test_a_page_that_calls_itself_success_is_told_by_its_first_line():
+    with pytest.raises(Nonsense, match=r"not a JSON object: Sorry$"):
+        read_entry(said(200, HTML), NOW)
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"),
     [
         pytest.param("120", 120.0, id="seconds"),
