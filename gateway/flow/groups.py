@@ -23,7 +23,8 @@ from gateway.flow.target_port import Attributes, MemberUpdate, ResourceType, Tar
 from gateway.log import correlation_id, get_logger
 from gateway.scim.members import Delta, Elements, delta_of, edited, needs_present
 
-MOST_ASKED: Final = 50  # members that a target is asked about, one by one, in one change
+MOST_ASKED: Final = 50  # members that a target is asked about, one by one, in one change; the others are due
+LONGEST_PASS: Final = 5.0  # seconds of one look
 AT_ONCE: Final = 1000  # members in one look for those who are due
 CALLER: Final = Caller("members", kind="gateway")
 
@@ -112,11 +113,13 @@ class GroupMembers:
             return await self._sent(target, Delta(result, (), whole=bool(rows or result)), result, ())
         if change.operation == "deliver":
             rows = await self._rows(target, _id_of(situation.resource))
-            delta = Delta({member: row.element for member, row in rows.items() if row.due})
-        elif change.operation == "push" or needs_present(edits):
+            due = {member: row.element for member, row in rows.items() if row.due}
+            sent = await self._sent(target, Delta(due), due, ())
+            asked = {member: element for member, element in due.items() if member not in sent.unasked}
+            return replace(sent, delta=Delta(asked), unasked=frozenset()) if asked else NOBODYS
+        if change.operation == "push" or needs_present(edits):
             return await self._whole(change, situation, plan)
-        else:
-            delta = delta_of(edits)
+        delta = delta_of(edits)
         return await self._sent(target, delta, delta.add, delta.remove) if delta else NOBODYS
 
     async def _whole(self, change: Change, situation: Situation, plan: Plan) -> Members:
@@ -204,25 +207,37 @@ class Deliveries:
         self._failures: dict[str, tuple[int, float]] = {}  # by target: how many, and until when
 
     async def sweep(self, target: Target) -> None:
-        """Send what is due to one target."""
+        """Send what is due to one target, some at a time, until nobody is or leavers wait for their turn."""
         failed, not_before = self._failures.get(target.name, (0, 0.0))
-        if self._services.monotonic() < not_before:
+        began = self._services.monotonic()
+        if began < not_before:
             return
-        due = await self._services.memberships.due(target.name, target.name, AT_ONCE)
-        for group, members in due.items():
-            if self._refused.get((target.name, group)) == members:
-                continue
-            try:
-                await self._deliver(target, group)
-            except Busy as busy:
-                fault = busy.__cause__ if isinstance(busy.__cause__, TargetError) else None
-                pause = try_again_in(failed + 1, fault, target.policy.settle)
-                self._failures[target.name] = (failed + 1, self._services.monotonic() + pause)
-                return
-            except GatewayError as error:
-                log.warning("members.not_delivered", target=target.name, reason=type(error).__name__)
-                self._refused[target.name, group] = members
+        before = None  # whoever is due still when a round has told nobody is not asked for again at once
+        while (due := await self._due(target)) and due != before:
+            for group, members in due.items():
+                try:
+                    await self._deliver(target, group)
+                except Busy as busy:
+                    fault = busy.__cause__ if isinstance(busy.__cause__, TargetError) else None
+                    pause = try_again_in(failed + 1, fault, target.policy.settle)
+                    self._failures[target.name] = (failed + 1, self._services.monotonic() + pause)
+                    return
+                except GatewayError as error:
+                    log.warning("members.not_delivered", target=target.name, reason=type(error).__name__)
+                    self._refused[target.name, group] = members
+                if self._services.monotonic() - began >= LONGEST_PASS:
+                    return
+            before = due
         self._failures.pop(target.name, None)
+
+    async def _due(self, target: Target) -> dict[str, tuple[str, ...]]:
+        """Return who is due, by group, but for those whom it was of no use to send."""
+        due = await self._services.memberships.due(target.name, target.name, AT_ONCE)
+        return {
+            group: members
+            for group, members in due.items()
+            if self._refused.get((target.name, group)) != members
+        }
 
     async def _deliver(self, target: Target, group: str) -> None:
         cid = self._services.new_id()

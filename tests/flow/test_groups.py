@@ -418,12 +418,42 @@ async def test_thousands_whom_the_journal_does_not_know_are_looked_for_a_few_at_
 
     await gateway.group("patch", patch(add(*everybody)), group)
     assert len([name for name, _ in gateway.fake.calls if name == "get"]) < 60
-    for _ in range(3):
-        await swept(gateway)
+    await swept(gateway)
 
     assert gateway.fake.members(group) == everybody[::2]
     assert await members_of(gateway, group) == everybody
     assert await gateway.services.memberships.due("phonebook", "phonebook", 1) == {}
+
+
+@pytest.mark.parametrize("size", [51, 300, 2000])
+@pytest.mark.parametrize("operation", ["create", "patch", "replace"])
+async def test_a_large_group_before_a_directory_that_nobody_has_seen_loses_nobody(
+    house, size: int, operation: str
+) -> None:
+    gateway = house()
+    gateway.fake.entries = {f"p{n}": {"id": f"p{n}", "userName": f"p{n}"} for n in range(size)}
+    group = None if operation == "create" else await grouped(gateway)
+    named = {"displayName": "Sales", "members": [{"value": id} for id in gateway.fake.entries]}
+
+    body = patch(add(*gateway.fake.entries)) if operation == "patch" else named
+    reply = await gateway.group(operation, body, group)
+    await swept(gateway)
+
+    id = group or reply.document["id"]
+    assert gateway.fake.members(id) == await members_of(gateway, id) == [*gateway.fake.entries]
+    assert await gateway.services.memberships.due("phonebook", "phonebook", 1) == {}
+
+
+async def test_who_is_due_and_cannot_be_told_is_not_asked_for_again_and_again_in_one_pass(house) -> None:
+    gateway = house()
+    group = await grouped(gateway)
+    gateway.fake.entries = {f"p{n}": {"id": f"p{n}", "userName": f"p{n}"} for n in range(120)}
+    await gateway.group("patch", patch(add(*gateway.fake.entries)), group)
+    gateway.fake.faults = [Broken("down", 503)] * 99
+
+    await swept(gateway)
+
+    assert gateway.fake.members(group) == [f"p{n}" for n in range(50)]
 
 
 async def test_who_is_lost_at_the_target_keeps_nobody_else_out_however_many_they_are(house) -> None:

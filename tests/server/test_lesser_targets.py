@@ -277,3 +277,15 @@ async def test_eight_who_join_a_group_at_once_are_all_in_it_on(quirky) -> None:
     await asyncio.gather(*(done(served, "PATCH", f"{GROUPS}/{group}", patch(join)) for join in joins))
 
     assert told(service, group) == people
+
+
+@pytest.mark.parametrize("quirky", [quirk for quirk in QUIRKS if quirk not in NOT_GROUPED], indirect=True)
+async def test_a_large_group_of_people_nobody_has_seen_is_whole_on(quirky) -> None:
+    served, service = quirky
+    service.fill(*(f"canary.{n}" for n in range(120)))
+    members = [{"value": id} for id in service.entries]
+
+    group = (await done(served, "POST", GROUPS, {"displayName": "Sales", "members": members}))["id"]
+    await served.gateway.deliveries.sweep(served.gateway.targets["phonebook"])
+
+    assert told(service, group) == sorted(service.entries)

@@ -102,7 +102,7 @@ class Lesser(ScimTarget):
         """Return what a read sees: the entries as they were `lag` changes ago."""
         if not self.lag or self.is_plain:
             return self._of(request)
-        entries, groups = self.past[0] if len(self.past) == self.lag else ({}, {})
+        entries, groups = self.past[0] if self.past else (self.entries, self.groups)
         return groups if _kind(request) == "Group" else entries
 
     def _shown(self, entry: dict[str, Any]) -> dict[str, Any]:
