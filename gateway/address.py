@@ -122,8 +122,7 @@ class Directory:
     group_external_id: str | None = None
     start_tls: bool = False
     ca: Path | None = None  # None: what the system trusts
-    attributes: tuple[str, ...] = ()  # those that are looked at; (): all of them, with all their values
-    lists: tuple[str, ...] = ()  # of those: where more than the first value is looked at
+    attributes: tuple[str, ...] = ()  # those that are looked at; (): all of them
 
 
 @dataclass(frozen=True, slots=True)

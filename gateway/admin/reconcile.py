@@ -223,6 +223,9 @@ class Reconciliation:
         for d in compare(resource.original, now):
             if not (is_still_active and d.path == "active"):
                 yield replace(plain, finding=FindingKind.CHANGED, path=d.path, ours=d.before, theirs=d.after)
+        for rule, _ in self.target.mapping.further(now, entry):  # for whose values a document has no room
+            path, theirs = rule.sources[0].text, entry[rule.to.attribute]
+            yield replace(plain, finding=FindingKind.CHANGED, path=path, ours=theirs[:1], theirs=theirs)
         for d in unsent(self.target.mapping, resource, link):
             found = replace(plain, finding=FindingKind.DIFFERS, path=d.path, ours=d.after, theirs=d.before)
             yield replace(found, reason=ADVICE)

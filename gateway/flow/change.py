@@ -233,7 +233,10 @@ class Changes:
         self._note_sight(change, plan, delivered)
         if plan.state is State.DELETED or _is_answered_briefly(change):
             return Reply(204, outcome=delivered.outcome)
-        document = shown(change.target, resource, resource.original, _known_members(change, plan))
+        view, mapping = resource.original, change.mapping
+        if mapping.singles and entry is not None:
+            view = mapping.with_further(view, entry)
+        document = shown(change.target, resource, view, _known_members(change, plan))
         return Reply(plan.status, document, delivered.outcome)
 
     async def _recorded(

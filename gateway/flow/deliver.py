@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.errors import Uniqueness
 from gateway.flow.change_event import ChangeEvent
-from gateway.flow.entry import update_of
+from gateway.flow.entry import beside_rules, laid, update_of
 from gateway.flow.failures import Retry
 from gateway.flow.find import may_become, namesakes, read_back, search_entry
 from gateway.flow.groups import GroupMembers
@@ -26,7 +26,7 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.mapping.target import TargetMapping
-from gateway.scim.difference import compare, overlay
+from gateway.scim.difference import compare
 from gateway.values import frozen
 
 
@@ -208,11 +208,12 @@ class Delivery:
     def _after_change(self, entry: Attributes) -> Delivered | None:
         plan = self._plan
         assert plan.update is not None
-        wanted = overlay(entry, plan.differences)
+        mapping = self._change.mapping
+        wanted = laid(mapping, entry, plan.differences)
         # neither a password nor members are looked up: they are sent again
         if not compare(entry, wanted) and not plan.secret and not plan.members.update:
             return Delivered(entry, plan.outcome)
-        update = update_of(entry, plan.differences, plan.mapped.form, plan.secret)
+        update = update_of(mapping, entry, plan.differences, plan.mapped.form, plan.secret)
         update = replace(update, members=plan.members.update)
         self._plan = replace(plan, update=update)
         return None
@@ -238,7 +239,8 @@ class Delivery:
         await self._refuse_others(entry)
         mapping, plan = self._change.mapping, self._plan
         reverse = mapping.reverse(entry)
-        before = mapping.forward(reverse).form
+        forms = (mapping.forward(reverse).form, plan.mapped.form)
+        before, _ = beside_rules(mapping, entry, ({}, plan.original), forms)
         differences = compare(before, plan.mapped.form)
         self._plan = self._record.plan = replace(
             plan,
@@ -246,7 +248,7 @@ class Delivery:
             outcome=Outcome.ADOPTED,
             target_id=entry["id"],
             differences=differences,
-            update=update_of(entry, differences, plan.mapped.form, plan.secret),
+            update=update_of(mapping, entry, differences, plan.mapped.form, plan.secret),
         )
         return Delivered(entry, Outcome.ADOPTED) if not differences and not plan.secret else None
 

@@ -1,6 +1,6 @@
 """What a target holds of somebody: told from what was sent, what it showed then, what it shows now. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -72,12 +72,67 @@ def without_password(entry: Attributes) -> Attributes:
     return take_password(entry)[0] if "password" in entry else entry
 
 
+def beside_rules(
+    mapping: TargetMapping,
+    present: Attributes,
+    documents: tuple[Attributes | None, Attributes],
+    forms: tuple[Attributes, Attributes],
+) -> tuple[Attributes, tuple[Difference, ...]]:
+    """Return what a target holds in the form, and what goes of the values beside those that rules write.
+
+    `documents`: what the provider said before (None: whatever is there), and what is wanted; `forms`: what is
+    held of it, and wanted. A value that is there already is the rule's own. The others stay, unless the
+    provider said them before and does not any more, or the rule writes nothing any more.
+    """
+    (said, wanted), (before, form), gone = documents, forms, list[Difference]()
+    for name, values in mapping.several(present, form).items():
+        normal = {value: mapping.normal(name, value, wanted) for value in values}
+        if form.get(name) in normal.values():
+            before = {**before, name: form[name]}
+        had = frozenset(normal.values()) if said is None else mapping.said(name, said)
+        left = had - mapping.said(name, wanted)
+        gone += [
+            Difference((name,), value, None)
+            for value in values
+            if normal[value] != before.get(name) and (name not in form or normal[value] in left)
+        ]
+    return before, tuple(gone)
+
+
+def laid(mapping: TargetMapping, present: Attributes, differences: Iterable[Difference]) -> Attributes:
+    """Return what a target shows with differences laid over it: of several values the one that is meant."""
+    result = present
+    for difference in differences:
+        name, before, after = str(difference.steps[0]), difference.before, difference.after
+        there = result.get(name)
+        if (
+            name not in mapping.singles
+            or there is None
+            or isinstance(before, list)
+            or isinstance(after, list)
+        ):
+            result = overlay(result, [difference])
+            continue
+        values = there if isinstance(there, list) else [there]
+        own = next((value for value in values if mapping.normal(name, value, {}) == before), None)
+        own = before if own is None and after is None else own
+        own = values[0] if own is None else own
+        left = dict.fromkeys(after if value == own else value for value in values)
+        kept = [value for value in left if value is not None]
+        result = {**result, name: kept[0] if len(kept) == 1 else kept or None}
+    return dict(result)
+
+
 def update_of(
-    present: Attributes, differences: tuple[Difference, ...], form: Attributes, secret: Attributes
+    mapping: TargetMapping,
+    present: Attributes,
+    differences: tuple[Difference, ...],
+    form: Attributes,
+    secret: Attributes,
 ) -> Update:
     """Return the update that lays the differences over what the target shows now."""
-    laid = without_password(overlay(present, differences)) | secret
+    wanted = without_password(laid(mapping, present, differences)) | secret
     shown = present.get("schemas")
     known = [urn for urn in shown if isinstance(urn, str)] if isinstance(shown, list) else []
-    laid["schemas"] = list(dict.fromkeys((*known, *form["schemas"])))
-    return Update(present, laid, differences)
+    wanted["schemas"] = list(dict.fromkeys((*known, *form["schemas"])))
+    return Update(present, wanted, differences)

@@ -5,7 +5,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from gateway.errors import InvalidValue, NotFound, Uniqueness
-from gateway.flow.entry import form_on_target, is_still_active, update_of, view_of, with_kept
+from gateway.flow.entry import (
+    beside_rules,
+    form_on_target,
+    is_still_active,
+    update_of,
+    view_of,
+    with_kept,
+)
 from gateway.flow.journal_port import Intent, Key, Outcome, Resource, State
 from gateway.flow.model import (
     Change,
@@ -83,7 +90,15 @@ def _patch(change: Change, situation: Situation) -> Plan:
     patched = apply_patch(view, change.body, change.type, change.mapping.urns)
     if "active" in view and "active" not in patched:  # nobody comes or goes by accident
         raise InvalidValue("active cannot be removed: set it to true or false")
+    if change.mapping.singles:  # what stood beside a value is shown, so it may have become the same
+        patched = {name: _each_once(value) for name, value in patched.items()}
     return _changed(change, situation, _wanted(change, *take_password(patched)))
+
+
+def _each_once(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return list({repr(element): element for element in value}.values())
 
 
 def _changed(change: Change, situation: Situation, wanted: Wanted) -> Plan:
@@ -127,11 +142,33 @@ def _update(change: Change, situation: Situation, wanted: Wanted) -> Plan:
         return _plan(change, Send.DELETE, wanted, present["id"], compare(before, {}))
     if wanted.mapped.kept:
         wanted = replace(wanted, mapped=with_kept(before, wanted.mapped))
-    differences = compare(before, wanted.mapped.form)
+    form, gone = wanted.mapped.form, tuple[Difference, ...]()
+    if change.mapping.singles:
+        documents = (_said(change, situation), wanted.document)
+        before, gone = beside_rules(change.mapping, present, documents, (before, form))
+    differences = (*compare(before, form), *gone)
     if not differences and not wanted.secret:
         return _plan(change, Send.NOTHING, wanted, present["id"])
-    update = update_of(present, differences, wanted.mapped.form, wanted.secret)
+    update = update_of(change.mapping, present, differences, form, wanted.secret)
     return _plan(change, Send.CHANGE, wanted, present["id"], differences, update)
+
+
+def _said(change: Change, situation: Situation) -> Attributes | None:
+    """Return the document of which the wanted one leaves out what is to go; None: it is all that may stay.
+
+    Who sends a resource whole may not know what else the target shows; who removes a part of it does.
+    """
+    if change.event == "repair":
+        return None
+    if change.operation == "patch" and _takes_away(change.body):
+        return view_of(change.mapping, situation)
+    return situation.resource.original if situation.resource else {}
+
+
+def _takes_away(message: dict[str, Any]) -> bool:
+    operations = get(message, "Operations")
+    removes = (get(one, "op") for one in operations if isinstance(one, dict)) if operations else ()
+    return any(isinstance(op, str) and op.casefold() == "remove" for op in removes)
 
 
 def _form_on_target(change: Change, situation: Situation, present: Attributes) -> Attributes:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from gateway.audit.event import Event, Personal, Remark
 from gateway.audit.masking import blotted
 from gateway.errors import Busy, GatewayError, JournalUnavailable
-from gateway.flow.entry import update_of
+from gateway.flow.entry import beside_rules, update_of
 from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, back_off, is_of_the_target, try_again_in
 from gateway.flow.find import may_become, read_back, search_entry
 from gateway.flow.groups import GroupMembers
@@ -268,7 +268,9 @@ class Recovery:
             if entry is None:
                 return None, intent.removes
             missing = _missing(target, intent, known, entry)
-            update = replace(update_of(entry, missing, intent.wanted, {}), members=members.update)
+            mapping = target.mapping_for(intent.type)
+            update = update_of(mapping, entry, missing, intent.wanted, {})
+            update = replace(update, members=members.update)
             if intent.type is ResourceType.GROUP:
                 own = intent.resource_id or None
                 answer = await self._membership.send(target, own, entry["id"], update)
@@ -373,7 +375,8 @@ def _missing(
 ) -> tuple[Difference, ...]:
     """Return what the entry lacks of the wanted form, and what it still has that was to be removed."""
     mapping = target.mapping_for(intent.type)
-    shown = mapping.forward(mapping.reverse(entry)).form
+    forms = (mapping.forward(mapping.reverse(entry)).form, intent.wanted)
+    shown, _ = beside_rules(mapping, entry, ({}, intent.original), forms)
     sent = known.links[intent.target].sent if known and intent.target in known.links else {}
     wanted = overlay(shown, compare(sent, intent.wanted))
     lacking = (d for d in compare(shown, intent.wanted) if d.after is not None)

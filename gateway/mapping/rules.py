@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gateway.mapping.specs import Person, Transform, Unusable
 from gateway.scim.difference import Difference, Selector, Step
-from gateway.scim.names import CORE_USER, EMPTY, is_multi_valued, is_urn, key_of
+from gateway.scim.names import CORE_USER, EMPTY, is_multi_valued, is_standard, is_urn, key_of
 from gateway.scim.paths import ANYWHERE, Place, Terms, is_match, put, select, take
 from gateway.values import frozen
 
@@ -65,6 +65,7 @@ class Rule:
     default: Any
     on_invalid: OnInvalid
     label: str  # its origin and target path: dialpad@1:title
+    among_several: bool = False  # the target may have values beside the one that is written
 
     in_place: bool = field(init=False)  # source and target are one path: every element is handled by itself
 
@@ -138,6 +139,24 @@ class Rule:
         if found and (value := self.invert(found[0][1], known)) not in EMPTY:
             return put(document, _spot(document, at), value, many=is_many(at))
         return take(document, at)
+
+    def said(self, document: Mapping[str, Any]) -> list[Any]:
+        """Return all values of which this rule takes one; whether they are primary picks it, and no more."""
+        found = [value for _, value in select(document, _unpicked(self.source(document)[0]))]
+        return [one for value in found for one in (value if isinstance(value, list) else [value])]
+
+    def beside(self, document: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
+        """Return the document with further values of the target, as elements; one value has room for none."""
+        at = _unpicked(self.source(document)[0])
+        result, sub = dict(document), at.sub
+        if is_many(at) and sub is not None:
+            for value in map(self.invert, values):
+                where = (*(at.where or ()), (sub, value))
+                result = put(result, replace(at, where=where), value, many=True)
+        elif sub is None and not is_standard(at.urn, at.attribute, None):
+            known = [value for _, value in select(document, at)]
+            result = put(result, at, [*known, *map(self.invert, values)], many=False)
+        return result
 
 
 def is_many(where: Place) -> bool:
@@ -225,6 +244,13 @@ def _spot(document: Mapping[str, Any], at: Place) -> Place:
     if at.where is None and at.sub is not None and len(found) > 1:
         return replace(at, where=((at.sub, found[choose(found, document, at)][1]),))
     return at
+
+
+def _unpicked(source: Place) -> Place:
+    """Return a source without the term that picks the primary of its elements."""
+    if source.where is None:
+        return source
+    return replace(source, where=tuple(term for term in source.where if term[0].casefold() != "primary"))
 
 
 def _primary_of(source: Place) -> Place:

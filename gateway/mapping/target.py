@@ -48,6 +48,7 @@ class TargetMapping:
             and rule.to.attribute == rule.sources[0].attribute
             and named.count(rule.to.attribute.casefold()) == 2
         }
+        self.singles = frozenset(rule.to.attribute for rule in self.rules if rule.among_several)
         self._index = RuleIndex(self.rules)
         self._conditional = tuple(rule for rule in self.rules if rule.when is not None)
         self._programs: dict[tuple[bool, ...], Program] = {}  # by which conditions hold
@@ -74,6 +75,9 @@ class TargetMapping:
 
     def reverse(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """Return a target's entry as the provider would have sent it."""
+        whole = entry
+        if self.singles:
+            entry = self._one_each(entry, {})
         document = {
             name: value for name, value in entry.items() if name not in SERVER_OWNED and self._is_shown(name)
         }
@@ -89,13 +93,15 @@ class TargetMapping:
                 document = rule.unwrite(entry, document)
             elif (value := rule.invert(entry.get(rule.to.attribute))) not in EMPTY:
                 document[rule.to.attribute] = value
-        return document
+        return self.with_further(document, whole) if self.singles else document
 
     def view(
         self, original: Mapping[str, Any], seen: Mapping[str, Any], present: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return the original with what has changed at the target since `seen`."""
-        document = dict(original)
+        """Return the original with what has changed at the target since `seen`, and what it has beside it."""
+        document, whole = dict(original), present
+        if self.singles:
+            seen, present = self._one_each(seen, original), self._one_each(present, original)
         differences = compare(seen, present)
         person = self._person(original) if differences else Person()
         changed: list[Rule] = []
@@ -111,7 +117,57 @@ class TargetMapping:
                 changed.append(rule)
         for rule in changed:
             document = rule.unwrite(present, document)
+        return self.with_further(document, whole) if self.singles else document
+
+    def several(self, entry: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """Return the lists that an entry has where the rules write one value; `form` is what they write."""
+        return {
+            name: values
+            for name in self.singles
+            if isinstance(values := entry.get(name), list) and not isinstance(form.get(name), list)
+        }
+
+    def normal(self, name: str, value: Any, document: Mapping[str, Any]) -> Any:
+        """Return a target's value as the rule that writes there would write it."""
+        return self._writer(name, document).normal(value, self._person(document))
+
+    def said(self, name: str, document: Mapping[str, Any]) -> frozenset[Any]:
+        """Return all that a document says where a rule takes one value from, as the rule would write it."""
+        rule, person = self._writer(name, document), self._person(document)
+        normal = [rule.normal(value, person) for value in rule.said(document)]
+        return frozenset(value for value in normal if not isinstance(value, (list, dict)))
+
+    def further(
+        self, document: Mapping[str, Any], entry: Mapping[str, Any]
+    ) -> Iterator[tuple[Rule, list[Any]]]:
+        """Yield what an entry has beside the value of a rule and a document does not say."""
+        if not self.several(entry, {}):
+            return
+        for name, values in self.several(entry, self.forward(document).form).items():
+            said = self.said(name, document)
+            if more := [value for value in values if self.normal(name, value, document) not in said]:
+                yield self._writer(name, document), more
+
+    def with_further(self, document: dict[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a document with what the entry has beside the values of rules, as far as it has room."""
+        for rule, values in list(self.further(document, entry)):
+            document = rule.beside(document, values)
         return document
+
+    def _one_each(self, entry: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an entry with one of several values where a rule writes one: that one, else the first."""
+        if not self.several(entry, {}):
+            return entry
+        form, ones = self.forward(document).form, dict(entry)
+        for name, values in self.several(entry, form).items():
+            own = (value for value in values if self.normal(name, value, document) == form.get(name))
+            ones[name] = next(own, values[0])
+        return ones
+
+    def _writer(self, name: str, document: Mapping[str, Any]) -> Rule:
+        """Return the rule that writes an attribute of `singles`."""
+        rules = [rule for rule in self.rules if rule.to.attribute == name]
+        return next((rule for rule in rules if rule.when is None or rule.when(document)), rules[-1])
 
     def knows(self, where: Place) -> bool:
         """Say whether a path may be asked for: the standard's, a rule's, or of an extension sent as it is."""

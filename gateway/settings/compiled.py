@@ -1,6 +1,9 @@
 """What a target's table comes to: its mapping, and what its set-up page is about. Pure."""
 
+from dataclasses import replace
+
 from gateway.guide.data import Subject
+from gateway.mapping.rules import Rule
 from gateway.mapping.target import TargetMapping
 from gateway.settings.model import Settings, TargetSettings
 
@@ -8,12 +11,18 @@ from gateway.settings.model import Settings, TargetSettings
 def mapping_of(target: TargetSettings) -> TargetMapping:
     """Return the compiled mapping of a target."""
     return TargetMapping(
-        target.rules,
+        target.rules if target.ldap is None else tuple(map(_in_directory, target.rules)),
         unlisted=target.unlisted,
         require=target.require,
         offices=target.offices,
         region=target.region,
     )
+
+
+def _in_directory(rule: Rule) -> Rule:
+    """Return a rule for a directory, where any attribute may have several values."""
+    is_whole = rule.to.urn is None and rule.to.where is None and rule.to.sub is None
+    return replace(rule, among_several=is_whole and not any(step.name == "split" for step in rule.via))
 
 
 def subject_of(settings: Settings, target: TargetSettings) -> Subject:

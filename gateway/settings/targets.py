@@ -252,8 +252,7 @@ def looked_at(directory: Directory, target: TargetSettings) -> Directory:
         return directory
     ruled = (rule.to.attribute for rule in target.rules)
     named = (path.attr for path in attributes_named(target.protect)) if target.protect is not None else ()
-    lists = (rule.to.text for rule in target.rules if any(step.name == "split" for step in rule.via))
-    return replace(directory, attributes=tuple(dict.fromkeys((*ruled, *named))), lists=tuple(lists))
+    return replace(directory, attributes=tuple(dict.fromkeys((*ruled, *named))))
 
 
 def _written(table: TargetTable) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """People in a directory: shown, made, changed and removed, each in one attempt."""
 
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Final
 
 from ldap import MOD_ADD, MOD_REPLACE
 
@@ -50,7 +50,6 @@ class People:
         self._memberships = groups.memberships if groups else GroupMemberships(directory, None)
         said = (directory.id, directory.user_name, directory.external_id, *self._habit.reads, *READ)
         self._own = {name.casefold() for name in said}  # shown under names of ours
-        self._lists = {name.casefold() for name in directory.lists}
         self._spelled = {name.casefold(): name for name in directory.attributes}
 
     def get(self, session: Session, id: str) -> Attributes | None:
@@ -70,7 +69,7 @@ class People:
         """Return a person as our form has them."""
         directory = self._directory
         attributes = {
-            self._spelled.get(name.casefold(), name): self._looked_at(name, value)
+            self._spelled.get(name.casefold(), name): value
             for name, value in plain_attributes(raw)
             if name.casefold() not in self._own
         }
@@ -82,11 +81,6 @@ class People:
             "active": self._habit.is_active(raw, directory),
             "meta": meta_of(raw),
         }
-
-    def _looked_at(self, name: str, value: Any) -> Any:
-        """Return as much of an attribute as its rule writes: one value, or a list."""
-        is_one = name.casefold() in self._spelled and name.casefold() not in self._lists
-        return value[0] if is_one and isinstance(value, list) else value
 
     def create(self, session: Session, form: Attributes, beside: Collection[str] = ()) -> Attributes:
         """Make a person; raises Conflict where name or externalId are taken, this by others than `beside`."""

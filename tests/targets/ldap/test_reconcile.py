@@ -81,6 +81,28 @@ def test_what_was_changed_by_hand_is_found(edited):
     assert edited.there() == before
 
 
+def test_what_stands_beside_the_value_of_a_rule_is_told_and_repaired(place):
+    for name, attribute, value in (("ann", "title", b"Boss"), ("bob", "telephoneNumber", b"+442079460001")):
+        place.root.modify_s(f"uid={name},ou=people,{place.base}", [(ldap.MOD_ADD, attribute, [value])])
+
+    status, found = place.found()
+    _, repaired = place.found("--repair")
+
+    paths = {("ann", "title"), ("bob", 'phoneNumbers[type eq "work"]')}
+    there = {dn.partition(",")[0]: entry for dn, entry in place.there().items()}
+    assert (status, found) == (1, {(name, "changed", path, None) for name, path in paths})
+    assert repaired == {(name, "changed", path, "applied") for name, path in paths}
+    assert (there["uid=ann"]["title"], "telephoneNumber" in there["uid=bob"]) == ([b"Agent"], False)
+    assert place.run("reconcile", "phonebook")[0] == 0
+
+
+def test_a_resync_keeps_what_stands_beside_the_value_of_a_rule(place):
+    place.root.modify_s(f"uid=ann,ou=people,{place.base}", [(ldap.MOD_ADD, "title", [b"Boss"])])
+
+    assert place.run("resync", "phonebook") == (0, [], "5 people, 5 unchanged")
+    assert place.there("(uid=ann)")["uid=ann,ou=people"]["title"] == [b"Agent", b"Boss"]
+
+
 def test_a_repair_brings_back_what_is_ours_and_leaves_the_stranger_alone(edited):
     before = edited.there()
 
