@@ -6,12 +6,13 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
-from gateway.mapping.specs import Person, Transform, Unusable
+from gateway.mapping.specs import Person, Transform, Unusable, each_back
 from gateway.scim.difference import Difference, Selector, Step
 from gateway.scim.names import CORE_USER, EMPTY, is_multi_valued, is_standard, is_urn, key_of
 from gateway.scim.paths import ANYWHERE, Place, Terms, is_match, put, select, take
 from gateway.values import frozen
 
+_TRIMMED: Final = each_back(str.strip)
 MADE: Final = frozenset({"template", "constant"})  # these write the same whatever the value is
 
 
@@ -65,7 +66,7 @@ class Rule:
     default: Any
     on_invalid: OnInvalid
     label: str  # its origin and target path: dialpad@1:title
-    among_several: bool = False  # the target may have values beside the one that is written
+    in_directory: bool = False  # it writes what LDAP takes: several values, none with blanks around it
 
     in_place: bool = field(init=False)  # source and target are one path: every element is handled by itself
 
@@ -78,6 +79,12 @@ class Rule:
         """Where one path alone can give the target what the rule writes."""
         return len(self.sources) == 1 and self.when is None and self.default in EMPTY
 
+    @property
+    def writes_one_of_several(self) -> bool:
+        """Where a directory may have values beside the one that the rule writes."""
+        is_whole = self.to.urn is None and self.to.where is None and self.to.sub is None
+        return self.in_directory and is_whole and not any(step.name == "split" for step in self.via)
+
     def source(self, original: Mapping[str, Any]) -> tuple[Place, list[tuple[int | None, Any]]]:
         """Return the first source that is present and all it points to, else the first one and []."""
         for candidate in self.sources:
@@ -88,12 +95,16 @@ class Rule:
 
     def apply(self, value: Any, source: str, person: Person, steps: list[TransformStep] | None) -> Any:
         """Return the value after all transforms, None for absent; raises Unusable."""
+        if self.in_directory and (value := _TRIMMED(value)) in EMPTY:
+            return None
         for transform in self.via:
             before, value = value, transform.apply(value, person)
             if steps is not None:
                 steps.append(TransformStep(self.to.text, source, transform.name, before, value))
             if not value and value in EMPTY:
                 return None
+        if self.in_directory and (value := _TRIMMED(value)) in EMPTY:
+            return None
         return value
 
     def invert(self, value: Any, known: Any = None) -> Any:

@@ -48,7 +48,7 @@ class TargetMapping:
             and rule.to.attribute == rule.sources[0].attribute
             and named.count(rule.to.attribute.casefold()) == 2
         }
-        self.singles = frozenset(rule.to.attribute for rule in self.rules if rule.among_several)
+        self.singles = frozenset(rule.to.attribute for rule in self.rules if rule.writes_one_of_several)
         self._index = RuleIndex(self.rules)
         self._conditional = tuple(rule for rule in self.rules if rule.when is not None)
         self._programs: dict[tuple[bool, ...], Program] = {}  # by which conditions hold

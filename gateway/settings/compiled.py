@@ -11,7 +11,7 @@ from gateway.settings.model import Settings, TargetSettings
 def mapping_of(target: TargetSettings) -> TargetMapping:
     """Return the compiled mapping of a target."""
     return TargetMapping(
-        target.rules if target.ldap is None else tuple(map(_in_directory, target.rules)),
+        target.rules if target.ldap is None else tuple(_in_directory(rule) for rule in target.rules),
         unlisted=target.unlisted,
         require=target.require,
         offices=target.offices,
@@ -20,9 +20,8 @@ def mapping_of(target: TargetSettings) -> TargetMapping:
 
 
 def _in_directory(rule: Rule) -> Rule:
-    """Return a rule for a directory, where any attribute may have several values."""
-    is_whole = rule.to.urn is None and rule.to.where is None and rule.to.sub is None
-    return replace(rule, among_several=is_whole and not any(step.name == "split" for step in rule.via))
+    """Return a rule as it writes to a directory; a password is no attribute like the others."""
+    return rule if rule.to.attribute == "password" else replace(rule, in_directory=True)
 
 
 def subject_of(settings: Settings, target: TargetSettings) -> Subject:

@@ -1,9 +1,14 @@
 """A gateway before a real directory, with the preset `openldap`: what a provider sees, what is stored."""
 
+import json
+
+import ldap
 import pytest
 
 from tests.support.ldap_scene import GROUPS, USERS, person, scenes, work
 
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+PASSWORD_RULE = '[[targets.phonebook.rules]]\nto = "password"'
 WORK = work("+44 (0)20 7946 0018")
 MOVE = {
     "keys": 'on_deactivate = "send"',
@@ -137,3 +142,48 @@ async def test_the_same_external_id_is_a_rename_where_ids_are_unique(scene):
 
     assert [answer.status for answer in made] == [201, 201]
     assert list(scene.there()) == ["uid=john@b.example,ou=people"]
+
+
+BLANKS = [
+    pytest.param("mail", {"emails": [{"type": "work", "value": "VALUE"}]}, "a@x.org", id="mail"),
+    pytest.param("mail", {"emails": [{"primary": True, "value": "VALUE"}]}, "a@x.org", id="the primary mail"),
+    pytest.param("telephoneNumber", {"phoneNumbers": work("VALUE")}, "+442079460018", id="a number"),
+    pytest.param("title", {"title": "VALUE"}, "Agent", id="a text"),
+    pytest.param("preferredLanguage", {"preferredLanguage": "VALUE"}, "en-GB", id="a language"),
+    pytest.param("departmentNumber", {ENTERPRISE: {"department": "VALUE"}}, "Sales", id="of an extension"),
+    pytest.param("cn", {"name": {"formatted": "VALUE"}}, "Ann Lee", id="what must be there"),
+    pytest.param("manager", {ENTERPRISE: {"manager": {"value": "VALUE"}}}, "boss", id="whose DN is stored"),
+]
+
+
+@pytest.mark.parametrize("around", [" {} ", "\t{}\n", "\u3000{}\u00a0"], ids=["blanks", "lines", "wide"])
+@pytest.mark.parametrize(("attribute", "said", "value"), BLANKS)
+async def test_a_directory_gets_no_blanks_around_a_value(scene, attribute, said, value, around):
+    await scene.ask("POST", USERS, person("boss"))
+    quoted = {before: json.dumps(before)[1:-1] for before in (value, around.format(value))}
+    plain, blank = (json.loads(json.dumps(said).replace("VALUE", text)) for text in quoted.values())
+
+    made = await scene.ask("POST", USERS, person("ann", **blank))
+    there = scene.there("(uid=ann)")["uid=ann,ou=people"][attribute]
+    same = await scene.ask("PUT", f"{USERS}/{made.body['id']}", person("ann", **plain))
+
+    boss = f"uid=boss,ou=people,{scene.base}"
+    assert (made.status, same.status) == (201, 200)
+    assert there == [(boss if attribute == "manager" else value).encode()]
+    assert scene.there("(uid=ann)")["uid=ann,ou=people"][attribute] == there
+
+
+async def test_blanks_alone_are_nothing(scene):
+    said = {"title": " ", "displayName": "\t", "emails": [{"type": "work", "value": "\u3000"}]}
+
+    made = await scene.ask("POST", USERS, person("ann", **said))
+
+    entry = scene.there("(uid=ann)")["uid=ann,ou=people"]
+    assert (made.status, entry["cn"], {"title", "displayName", "mail"} & set(entry)) == (201, [b"ann"], set())
+
+
+async def test_a_password_keeps_its_blanks(slapd_server, tmp_path):
+    async with scenes(slapd_server, tmp_path, more=PASSWORD_RULE) as scene:
+        await scene.ask("POST", USERS, person("ann", password=" se cret "))
+
+        ldap.initialize(slapd_server.url).simple_bind_s(f"uid=ann,ou=people,{scene.base}", " se cret ")
