@@ -49,7 +49,7 @@ from gateway.server.monitoring import Health, MetricsPage
 from gateway.server.refusals import Refusals
 from gateway.server.request import MAX_GROUP_BODY
 from gateway.server.response import ANY_PATH, Boundary, Handler
-from gateway.server.runner import Runner, listening, take_any_port
+from gateway.server.runner import Connections, Runner, Site, allow_connections, listening, take_any_port
 from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import subject_of
@@ -80,11 +80,14 @@ class Oversight:
     journal: SqliteJournal
     targets: tuple[str, ...]
     since: str  # RFC 3339, UTC
+    connections: Connections
 
     def page(self) -> MetricsPage:
         """Return what answers at /metrics."""
         journal = self.journal
-        return MetricsPage(self.metrics, journal.health, journal.writer_stats, journal.counts)
+        return MetricsPage(
+            self.metrics, journal.health, journal.writer_stats, journal.counts, self.connections
+        )
 
     async def status(self) -> Status:
         """Say how everything stands; raises `JournalUnavailable` where the journal cannot be read."""
@@ -98,6 +101,7 @@ class Oversight:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.alarms.run())
             tasks.create_task(watch_journal(self.journal.health, self.services))
+            tasks.create_task(self.connections.run(self.services.alarm))
 
 
 async def open_oversight(
@@ -112,8 +116,11 @@ async def open_oversight(
     services = replace(services, meter=metrics, paused_since=pauses.since)
     alarms = Alarms(services, webhook)
     services = replace(services, alarm=alarms)
-    targets, now = tuple(settings.targets), services.now()
-    return Oversight(services, metrics, alarms, pauses, TargetMonitor(services), journal, targets, now)
+    targets, now, server = tuple(settings.targets), services.now(), settings.server
+    most, per_client = allow_connections(server.max_connections), server.max_connections_per_client
+    connections = Connections(most, per_client, server.trusted_proxies, metrics.cut)
+    monitor = TargetMonitor(services)
+    return Oversight(services, metrics, alarms, pauses, monitor, journal, targets, now, connections)
 
 
 async def watch_journal(health: Callable[[], Awaitable[str | None]], services: Services) -> None:
@@ -126,7 +133,7 @@ async def watch_journal(health: Callable[[], Awaitable[str | None]], services: S
 
 DRAIN: Final = 25.0  # seconds that requests under way have to end
 SWEEP: Final = 5.0  # seconds between looks at what is not settled
-KEEP_ALIVE: Final = 75.0  # seconds an idle connection, or one that dribbles its header, may last
+KEEP_ALIVE: Final = 75.0  # seconds that a connection may last between two requests
 
 RESTORED: Final = Alert(
     "journal.restored",
@@ -199,6 +206,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
     runner = Runner(
         gateway.application,
         gateway.scim,
+        gateway.oversight.connections,
         keepalive_timeout=KEEP_ALIVE,
         shutdown_timeout=DRAIN // 2,  # aiohttp waits twice: for what is under way, and for what it then ends
         handler_cancellation=False,  # a provider that hangs up does not stop a change half-way
@@ -307,10 +315,10 @@ def _routes(
 async def _listen(gateway: Gateway, runner: web.AppRunner) -> None:
     server, tls = gateway.settings.server, _tls(gateway.settings)
     if gateway.listener is not None:
-        await web.SockSite(runner, gateway.listener, ssl_context=tls).start()
+        await Site(runner, tls, sock=gateway.listener).start()
         return
     with listening(server.host, server.port):
-        await web.TCPSite(runner, server.host, server.port, ssl_context=tls).start()
+        await Site(runner, tls, host=server.host, port=server.port).start()
 
 
 async def _listen_for_commands(gateway: Gateway, runner: web.AppRunner) -> None:

@@ -35,6 +35,7 @@ class Look:
     targets: Collection[str]
     writer_stats: WriterStats
     counts: Counts | None  # None: the journal cannot be read
+    connections: int
 
 
 Labels = tuple[str, ...]
@@ -73,7 +74,13 @@ ALERTS: Final = Family(
     "Alerts, those too that were not told again because they were told within 15 minutes.",
     ("alert", "target"),
 )
-COUNTED: Final = (REQUESTS, REQUEST_SECONDS, ATTEMPTS, ATTEMPT_SECONDS, CHANGES, ALERTS)
+CUTS: Final = Family(
+    "scim_gateway_connections_cut_total",
+    "counter",
+    "Connections cut or requests refused: a header or the taking of an answer took too long, or a crowd.",
+    ("reason",),
+)
+COUNTED: Final = (REQUESTS, REQUEST_SECONDS, ATTEMPTS, ATTEMPT_SECONDS, CHANGES, ALERTS, CUTS)
 
 
 def _operations(look: Look) -> Samples:
@@ -119,6 +126,10 @@ def _writes(look: Look) -> Samples:
     yield (), look.writer_stats.writes
 
 
+def _connections(look: Look) -> Samples:
+    yield (), look.connections
+
+
 def _build(look: Look) -> Samples:
     yield (VERSION,), 1.0
 
@@ -148,6 +159,7 @@ LOOKED_UP: Final[Mapping[Family, Callable[[Look], Samples]]] = {
     ): _writes,
     Family("scim_gateway_journal_bytes", "gauge", "The size of the journal's file."): _bytes,
     Family("scim_gateway_journal_events", "gauge", "The seq of the newest event of the trail."): _events,
+    Family("scim_gateway_open_connections", "gauge", "Connections that are open."): _connections,
     Family("scim_gateway_build_info", "gauge", "1, with the release that runs.", ("version",)): _build,
 }
 FAMILIES: Final = (*COUNTED, *LOOKED_UP)
@@ -180,6 +192,7 @@ class Metrics:
         self._attempt_seconds: dict[Labels, Timings] = defaultdict(Timings)
         self._changes: dict[Labels, int] = defaultdict(int)
         self._alerts: dict[Labels, int] = defaultdict(int)
+        self._cuts: dict[Labels, int] = defaultdict(int)
         for target in self._targets:  # from the start on, so that a first one is seen to be one more
             self._changes |= {(target, outcome.value): 0 for outcome in Outcome}
 
@@ -203,12 +216,16 @@ class Metrics:
         """Count an alert; `target` "" where it is about none."""
         self._alerts[alert, target] += 1
 
-    def render(self, writer_stats: WriterStats, counts: Counts | None) -> bytes:
+    def cut(self, reason: str) -> None:
+        """Count a connection that was cut."""
+        self._cuts[reason,] += 1
+
+    def render(self, writer_stats: WriterStats, counts: Counts | None, connections: int = 0) -> bytes:
         """Return everything in Prometheus' text format; `counts` None leaves out what it would say."""
         from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
         registry = CollectorRegistry()
-        look = Look(sorted(self._targets), writer_stats, counts)
+        look = Look(sorted(self._targets), writer_stats, counts, connections)
         registry.register(_Collected(lambda: self._families(look)))
         ProcessCollector(registry=registry)
         return generate_latest(registry)
@@ -221,6 +238,7 @@ class Metrics:
         yield _timed(ATTEMPT_SECONDS, self._attempt_seconds)
         yield _counted(CHANGES, self._changes.items())
         yield _counted(ALERTS, self._alerts.items())
+        yield _counted(CUTS, self._cuts.items())
         for family, samples in LOOKED_UP.items():
             yield _counted(family, samples(look))
 

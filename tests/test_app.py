@@ -363,6 +363,18 @@ async def test_a_public_address_is_told_on_any_free_port_too(serve) -> None:
     assert served.gateway.settings.server.port == served.port != 0
 
 
+async def test_who_does_not_come_to_terms_over_tls_is_cut(serve, certificate, monkeypatch) -> None:
+    monkeypatch.setattr("gateway.server.runner.HEADER_TIME", 0.05)
+    tls = 'listen = "127.0.0.1:0"\ntls = {{ cert = "cert.pem", key = "key.pem" }}'
+    served = await serve(config=CONFIG.replace('listen = "127.0.0.1:0"', tls))
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_with_a_certificate_everything_is_over_tls(serve, certificate) -> None:
     tls = 'listen = "127.0.0.1:0"\ntls = {{ cert = "cert.pem", key = "key.pem" }}'
     served = await serve(config=CONFIG.replace('listen = "127.0.0.1:0"', tls))

@@ -46,6 +46,8 @@ ALERTS: Final[Mapping[str, str]] = {  # every alert -> what is the matter, and w
     "operation.dead": "A target refused a change for `give_up`, so it is not tried any more: "
     "`operations list` says why; `operations retry` or `operations drop` ends it.",
     "journal.unwritable": "The journal cannot be written, so no change is taken: make room or mend the disk.",
+    "connections.exhausted": "No connection more can be taken: see who holds them, then raise "
+    "`server.max_connections` or the limit of open files.",
     "journal.restored": "The journal is an older one than the gateway had: `reconcile` each target.",
 }
 

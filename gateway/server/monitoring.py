@@ -1,7 +1,7 @@
 """`/healthz`, `/readyz` and `/metrics`, for probes and scrapers, without details of people."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sized
 from importlib import import_module
 
 from aiohttp import web
@@ -45,8 +45,10 @@ class MetricsPage:
         health: Callable[[], Awaitable[str | None]],
         writer_stats: Callable[[], WriterStats],
         counts: Callable[[], Awaitable[Counts]],
+        connections: Sized,
     ) -> None:
         """`health` tries a journal that failed, so that `writer_stats` then says how it is now."""
+        self._connections = connections
         self._metrics = metrics
         self._health = health
         self._writer_stats = writer_stats
@@ -60,5 +62,5 @@ class MetricsPage:
         except JournalUnavailable:
             counts = None
         await asyncio.to_thread(import_module, "prometheus_client")  # the first time that takes a while
-        body = self._metrics.render(self._writer_stats(), counts)
+        body = self._metrics.render(self._writer_stats(), counts, len(self._connections))
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})

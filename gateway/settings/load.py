@@ -111,6 +111,8 @@ class Loader:
             public_url=table.public_url or f"{scheme}://{listen}",
             tls=None if table.tls is None else self._tls(table.tls),
             trusted_proxies=tuple(self._networks(table.trusted_proxies, "server.trusted_proxies")),
+            max_connections=table.max_connections,
+            max_connections_per_client=table.max_connections_per_client,
         )
 
     def _networks(self, texts: list[str], path: str) -> Iterator[Network]:

@@ -49,6 +49,8 @@ class ServerSettings:
     public_url: str = "http://127.0.0.1:8080"  # without a slash at its end
     tls: Tls | None = None
     trusted_proxies: tuple[Network, ...] = ()
+    max_connections: int = 1000
+    max_connections_per_client: int = 250
 
 
 @dataclass(frozen=True, slots=True)

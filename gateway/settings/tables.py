@@ -84,6 +84,17 @@ class ServerTable(Table):
         description="The proxies, as addresses or networks, whose `X-Forwarded-For` says for which client "
         "they speak; nobody else's does.",
     )
+    max_connections: Positive = Field(
+        default=1000,
+        description="How many connections may be open at once; where the system lets the process open fewer "
+        "files than twice as many, it is fewer.",
+    )
+    max_connections_per_client: Positive = Field(
+        default=250,
+        description="How many of them one address may have (of IPv6, one /64 network): where it opens more, "
+        "one that waits for a request is closed. Of those for whom a trusted proxy speaks, how many requests "
+        "may be under way; more are answered 429.",
+    )
 
 
 class TlsTable(Table):

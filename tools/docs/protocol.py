@@ -15,7 +15,7 @@ from gateway.scim.names import ENTERPRISE_USER
 from gateway.scim.patch import apply_patch
 from gateway.scim.predicate import predicate
 from gateway.scim.schemas import service_provider_config
-from gateway.server import request
+from gateway.server import request, runner
 from gateway.server.discovery import LISTS
 from gateway.server.request import SEARCH, SEARCHED, SERVED, parse_endpoint
 from gateway.server.scim import TYPES, allowed
@@ -220,7 +220,10 @@ def people() -> str:
 BOUNDS: Final[tuple[tuple[str, str], ...]] = (
     ("body with a person", f"{request.MAX_BODY // 1024**2} MiB"),
     ("body with a group", f"{request.MAX_GROUP_BODY // 1024**2} MiB"),
+    ("time for a header to arrive", f"{runner.HEADER_TIME:g} s"),
     ("time for a body to arrive", f"{request.BODY_TIME:g} s"),
+    ("time for an answer, or a MiB of it, to be taken", f"{runner.ANSWER_TIME:g} s"),
+    ("connections in all, and of one client", "`max_connections`, `max_connections_per_client`"),
     ("levels in a body", f"{(jsontext.parse_json.__kwdefaults__ or {})['max_depth']}"),
     ("attributes in one object", f"{jsontext.MAX_NAMES:,}"),
     ("operations of a PATCH", f"{patch.MAX_OPERATIONS:,}"),
