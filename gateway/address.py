@@ -1,7 +1,8 @@
 """Where a target is, and how it is signed in to. Pure."""
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -74,7 +75,13 @@ class Header:
         return self.name, self.value.reveal()
 
     def secrets(self) -> tuple[str, ...]:
-        return (self.value.reveal(),)
+        """Return the value, what is behind its first word, and of Basic the password in that."""
+        word, _, rest = self.value.reveal().partition(" ")
+        inner: tuple[str, ...] = ()
+        if word.lower() == "basic":
+            with suppress(ValueError):
+                inner = tuple(b64decode(rest).decode().split(":", 1)[1:])
+        return tuple(filter(None, (self.value.reveal(), rest.strip(), *inner)))
 
 
 @dataclass(frozen=True, slots=True)

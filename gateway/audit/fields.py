@@ -122,7 +122,7 @@ def at(row: Any, path: str) -> Any:
 def render_csv(rows: Iterable[Mapping[str, Any]], paths: Sequence[str]) -> str:
     """Return CSV with the paths as titles; lines end in CR LF (RFC 4180)."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)  # no cell ends early, whatever parts them
     writer.writerow(paths)
     writer.writerows([cell(at(row, path)) for path in paths] for row in rows)
     return out.getvalue()

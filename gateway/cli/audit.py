@@ -95,7 +95,7 @@ def _objects() -> Callable[[Event], None]:
 
 
 def _cells() -> Callable[[Event], None]:
-    writer = csv.writer(sys.stdout)
+    writer = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL)
     writer.writerow([column.title for column in CSV_COLUMNS])
     return lambda event: writer.writerow([cell(column.value(event)) for column in CSV_COLUMNS])
 

@@ -107,7 +107,7 @@ def _ndjson(rows: Iterable[Row], columns: Sequence[Column], out: TextIO) -> None
 
 
 def _csv(rows: Iterable[Row], columns: Sequence[Column], out: TextIO) -> None:
-    writer = csv.writer(out)  # lines end in CR LF (RFC 4180)
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)  # lines end in CR LF (RFC 4180)
     writer.writerow([column.title for column in columns])
     for row in rows:
         writer.writerow([cell(column.value(row)) for column in columns])

@@ -14,13 +14,12 @@ from gateway.address import Auth
 from gateway.admin.alerts import Undelivered
 from gateway.flow.target_port import Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
-from gateway.targets.transport import Call, HttpReply, readable
+from gateway.targets.transport import Call, HttpReply, Redaction, readable
 from gateway.version import VERSION
 
 MAX_BYTES: Final = 8 * 1024 * 1024  # of an answer, after decompression
 CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later than that is none
 KEEP_ALIVE: Final = 4.0  # seconds; many services close after 5, and a call into that gap is in doubt
-MIN_SECRET: Final = 8  # characters; to blot out shorter texts would garble answers
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -59,8 +58,7 @@ class HttpTransport:
         if auth is not None:
             name, value = auth.header()
             self._headers[name] = value
-        secrets = auth.secrets() if auth else ()
-        self._secrets = tuple(secret.encode() for secret in secrets if len(secret) >= MIN_SECRET)
+        self._redaction = Redaction(auth.secrets() if auth else ())
 
     async def send(self, call: Call) -> HttpReply:
         """Send the call once; raises Unreachable, Silent or Nonsense where no whole answer came back."""
@@ -100,7 +98,7 @@ class HttpTransport:
             response.close()
             reason = f"{self._whom}'s answer is larger than {self._max_bytes} bytes"
             raise Nonsense(reason, response.status)
-        return HttpReply(response.status, response.headers, self._without_secrets(body))
+        return HttpReply(response.status, response.headers, self._redaction.blotted(body))
 
     async def _read_rest(self, response: aiohttp.ClientResponse) -> bytes:
         """Return a body as it arrives, and no more of it than shows that it is too large."""
@@ -108,11 +106,6 @@ class HttpTransport:
         while len(body) <= self._max_bytes and (chunk := await response.content.readany()):
             body += chunk
         return bytes(body)
-
-    def _without_secrets(self, body: bytes) -> bytes:
-        for secret in self._secrets:
-            body = body.replace(secret, b"***")
-        return body
 
     async def _once(
         self, headers: Mapping[str, str], request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType

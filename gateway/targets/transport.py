@@ -1,9 +1,10 @@
 """What is said to a target and what it answers over HTTP, and what a look at it finds. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from html import escape
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
@@ -72,14 +73,79 @@ def readable(text: str) -> str:
     return line if len(line) <= MAX_REASON else line[: MAX_REASON - 1] + "…"
 
 
+MIN_SECRET: Final = 8  # characters; to blot out shorter texts would garble answers
+
+
+class Redaction:
+    """Takes secrets out of answers: as they are, and as JSON, URLs and HTML write them."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        # base64 is at times shown without its padding, and a longer secret may have a shorter one in it
+        found = sorted(
+            {secret.rstrip("=") or secret for secret in secrets if len(secret) >= MIN_SECRET}, key=len
+        )
+        padding = _spellings("=") + b"*"
+        self._patterns = [
+            re.compile(b"".join((*map(_spellings, secret), padding))) for secret in reversed(found)
+        ]
+        special = {letter for secret in found for letter in secret if not letter.isalnum()}
+        self._plain = tuple(secret.encode() for secret in found)
+        self._escapes = (  # a byte that is soon found, and what begins with it where a secret is escaped
+            (b"\\", (b"\\u", *(f"\\{letter}".encode() for letter in special))),
+            (b"%", (b"%",)),
+            (b"&", (b"&#", *(escape(letter).encode() for letter in special if escape(letter) != letter))),
+        )
+
+    def blotted(self, body: bytes) -> bytes:
+        """Return a body without the secrets."""
+        for secret in self._plain:
+            if secret in body:
+                return self._without(body)
+        for first, signs in self._escapes:
+            if first in body:
+                for sign in signs:
+                    if sign in body:
+                        return self._without(body)
+        return body
+
+    def _without(self, body: bytes) -> bytes:
+        for pattern in self._patterns:
+            body = pattern.sub(b"***", body)
+        return body
+
+
+def _spellings(letter: str) -> bytes:
+    """Return a pattern of what may stand for a character; it is fast as each form begins with a byte."""
+    plain, units = letter.encode(), letter.encode("utf-16-be").hex()
+    forms = [
+        rb"\\\\*" + rb"\\+".join(_hex(f"u{units[n : n + 4]}") for n in range(0, len(units), 4)),
+        rb"%(?:25)*" + rb"%(?:25)*".join(_hex(f"{byte:02x}") for byte in plain),
+        b"&#(?:" + _hex(f"x{ord(letter):x}") + f"|{ord(letter)});".encode(),
+    ]
+    if not letter.isalnum():
+        forms.append(rb"\\\\*" + re.escape(plain))
+    if escape(letter) != letter:
+        forms.append(escape(letter).encode())
+    return b"(?:" + b"|".join((*forms, re.escape(plain))) + b")"  # the longest first
+
+
+def _hex(digits: str) -> bytes:
+    return "".join(f"[{d}{d.upper()}]" if d.isalpha() and d != "u" else d for d in digits).encode()
+
+
+FAR: Final = 1e9  # seconds: later than anybody waits for
+_NUMBER: Final = re.compile(r"[0-9]+")
+_FAR_YEAR: Final = re.compile(r"\w+, *\d\d[ -]\w+[ -]\d{5,} .*")  # no calendar of ours has it
+
+
 def retry_after(reply: HttpReply, now: float) -> float | None:
     """Return the seconds the target asks to wait: a number, or an HTTP date (RFC 9110 section 10.2.3)."""
     text = reply.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", text):
-        return float(text)
+    if _NUMBER.fullmatch(text):
+        return min(float(text), FAR)
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
-        return None
+        return FAR if _FAR_YEAR.fullmatch(text) else None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.fromtimestamp(now, UTC)).total_seconds())
+    return min(max(0.0, (moment - datetime.fromtimestamp(now, UTC)).total_seconds()), FAR)

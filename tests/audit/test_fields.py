@@ -43,5 +43,7 @@ def test_a_value_is_found_by_its_names(path, value):
 def test_a_sheet_has_the_paths_as_titles():
     text = render_csv([{"a": {"b": 'say "x"'}}, {}], ("a.b", "c"))
 
+    assert text == '"a.b","c"\r\n"say ""x""",""\r\n"",""\r\n'  # each quoted: no sheet parts a cell at `;`
+
     assert list(csv.reader(io.StringIO(text, newline=""))) == [["a.b", "c"], ['say "x"', ""], ["", ""]]
     assert text.count("\r\n") == text.count("\n") == 3

@@ -71,7 +71,7 @@ def test_ndjson_is_one_object_a_line(capsys):
 def test_csv_has_the_columns_of_a_sheet(capsys):
     write(ROWS, Format.CSV, COLUMNS, columns("inner.n", "name"))
 
-    assert capsys.readouterr().out == 'inner.n,name\r\n7,ann\r\n"[1,2]",山田 太郎\r\n,bob\r\n'
+    assert capsys.readouterr().out == ('"inner.n","name"\r\n"7","ann"\r\n"[1,2]","山田 太郎"\r\n"","bob"\r\n')
 
 
 @pytest.mark.parametrize(

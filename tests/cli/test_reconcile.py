@@ -103,7 +103,7 @@ def test_what_differs_is_a_row_and_ends_with_1(run, edit):
     ("format", "lines"),
     [
         pytest.param("table", ["finding", "unknown", "missing"], id="table"),
-        pytest.param("csv", ["finding,", "unknown,'=cmd(),", "missing,bob,"], id="csv"),
+        pytest.param("csv", ['"finding",', '"unknown","\'=cmd()",', '"missing","bob",'], id="csv"),
     ],
 )
 def test_findings_are_written_as_asked(run, edit, format, lines):

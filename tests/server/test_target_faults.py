@@ -368,3 +368,29 @@ async def test_a_target_that_fails_is_told_of_by_its_status_and_first_line(
         assert event["outcome"]["reason"] == f"phonebook answered {status}: {LOCKED}"
         attempt = event["attempts"][-1]
         assert (attempt["status"], attempt["reason"]) == (status, "***: database is locked")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
+@pytest.mark.parametrize("repeated", [r"canary\/t\u006fken", "canary%2Ftoken", r"canary\\/token"])
+async def test_our_token_is_in_no_answer_and_no_event_however_a_target_spells_it(
+    serve, refused, scripted, monkeypatch, method: str, repeated: str
+) -> None:
+    monkeypatch.setenv("TOKEN", "canary/token")
+    served = await serve(scripted.toml(auth='{ bearer = { env = "TOKEN" } }'), OTHER)
+    where = await known(served, scripted, "Users" if method == "POST" else "Users/{id}")
+    said = f'{{"schemas": ["{ERROR}"], "detail": "what is {repeated}?"}}'
+    answers(scripted, 400, said, reads=method != "GET")
+
+    answer = await served.ask(method, where, None if method == "GET" else ASKED[method][1])
+
+    refused(answer, 400, "what is ***?")
+    assert "token" not in str([event["outcome"]["reason"] for event in await served.events()])
+
+
+async def test_our_token_in_an_entry_is_shown_to_nobody(serve, scripted, monkeypatch) -> None:
+    monkeypatch.setenv("TOKEN", "canary/token")
+    served = await serve(scripted.toml(auth='{ bearer = { env = "TOKEN" } }'), OTHER)
+    where = await known(served, scripted, "Users/{id}")
+    scripted.says(200, r'{"id": "t1", "userName": "canary.ann", "nickName": "canary\/t\u006fken"}')
+
+    assert (await served.ask("GET", where)).body["nickName"] == "***"

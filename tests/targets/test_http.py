@@ -2,7 +2,10 @@
 
 import asyncio
 import gzip
+import html
+import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -11,6 +14,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -22,6 +26,7 @@ from gateway.address import Auth, Basic, Bearer, Header, Secret
 from gateway.flow.target_port import Nonsense, Silent, TargetError, Unreachable
 from gateway.log import correlation_id
 from gateway.targets.http import HttpTransport, certificates
+from gateway.targets.oauth import Client
 from gateway.targets.transport import Call, HttpReply
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -158,6 +163,70 @@ async def test_a_target_that_repeats_our_credentials_is_not_repeated(serve, sess
     reply = await HttpTransport(session, auth).send(service.call())
 
     assert not any(secret.encode() in reply.body for secret in auth.secrets())
+
+
+ODD = 'ab/cd+"é\\'
+FORMS = {  # how a target may write our token
+    "as it is": lambda text: text,
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON with more escapes": lambda text: json.dumps(text)[1:-1].replace("/", r"\/").replace("+", r"\u002B"),
+    "JSON of nothing else": lambda text: "".join(f"\\u{ord(letter):04x}" for letter in text),
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text).replace("/", r"\/")[1:-1])[1:-1],
+    "a URL": lambda text: quote(text, safe=""),
+    "a URL in lower case": lambda text: re.sub("%..", lambda code: code[0].lower(), quote(text, safe="")),
+    "a URL in a URL": lambda text: quote(quote(text, safe=""), safe=""),
+    "HTML": html.escape,
+    "HTML of numbers": lambda text: "".join(f"&#{ord(letter)};" for letter in text),
+    "HTML of hex numbers": lambda text: "".join(f"&#x{ord(letter):X};" for letter in text),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize(
+    ("auth", "repeated"),
+    [
+        pytest.param(Bearer(Secret(ODD)), ODD, id="a token"),
+        pytest.param(Basic("ann", Secret(ODD)), ODD, id="a password"),
+        pytest.param(Basic("??>", Secret("??>??>??>")), "Pz8+Oj8/Pj8/Pj8/Pg==", id="Basic"),
+        pytest.param(Basic("??>", Secret("??>??>??>")), "Pz8+Oj8/Pj8/Pj8/Pg", id="Basic without padding"),
+        pytest.param(Header("X-Key", Secret(ODD)), ODD, id="a header"),
+        pytest.param(Header("Authorization", Secret(f"Token {ODD}")), ODD, id="a header's token"),
+        pytest.param(
+            Header("Authorization", Secret("Basic YTplaWdodC04KyM=")), "eight-8+#", id="its password"
+        ),
+    ],
+)
+async def test_our_secrets_are_blotted_however_a_target_spells_them(serve, session, auth, repeated, form):
+    service = await serve(answer(401, f"no {form(repeated)}, sorry".encode()))
+
+    reply = await HttpTransport(session, auth).send(service.call())
+
+    assert reply.body == b"no ***, sorry"
+
+
+@pytest.mark.parametrize(("secret", "shown"), [("12345678", "is ***"), ("1234567", "is 1234567")])
+async def test_a_secret_of_eight_characters_is_blotted_and_no_shorter_one(serve, session, secret, shown):
+    service = await serve(answer(401, f"is {secret}".encode()))
+
+    reply = await HttpTransport(session, Bearer(Secret(secret))).send(service.call())
+
+    assert reply.body.decode() == shown
+
+
+async def test_of_a_secret_within_another_nothing_is_left(serve, session):
+    client = Client("ann", "abcdefgh")
+    service = await serve(answer(401, b"abcdefgh and YW5uOmFiY2RlZmdo and abcdefghi"))
+
+    reply = await HttpTransport(session, client).send(service.call())
+
+    assert reply.body == b"*** and *** and ***i"
+
+
+@pytest.mark.parametrize("text", [r"50% of \"this\" \/ \u00e9 &#38; &amp;", "====", ""])
+async def test_what_is_no_secret_stays(serve, session, text):
+    service = await serve(answer(200, text.encode()))
+
+    assert (await HttpTransport(session, Bearer(Secret("=" * 9))).send(service.call())).body == text.encode()
 
 
 async def test_the_target_learns_the_correlation_id(serve, session):

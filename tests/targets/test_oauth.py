@@ -1,10 +1,12 @@
 """Client credentials: what is asked for a token, and what each answer means."""
 
 import json
+import unicodedata
 from contextlib import suppress
 
+import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gateway.address import OAuth2, Secret
@@ -141,17 +143,47 @@ def test_a_token_endpoint_says_when_to_come_again():
 
 
 def test_a_foreign_text_is_made_readable():
-    with pytest.raises(Denied, match=r"400 a b \(c d…?"):
+    with pytest.raises(Denied) as raised:
         read_token(reply(400, error="a\nb", error_description="c\x1b d" + "!" * 10_000), 0.0)
+
+    told = "c d" + "!" * 296 + "…"
+    assert raised.value.reason == f"the token endpoint answered 400 a b ({told}); check token_url"
 
 
 ANYTHING = st.none() | st.integers() | st.floats() | st.text() | st.lists(st.text(max_size=2))
+VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1)
 FIELDS = ["access_token", "token_type", "expires_in", "error", "error_description"]
 ANSWERS = st.dictionaries(st.sampled_from(FIELDS), ANYTHING).map(json.dumps).map(str.encode)
+BESIDE = st.dictionaries(st.sampled_from(["scope", "expires_in", "error", "error_description"]), ANYTHING)
 
 
 @settings(max_examples=50)
-@given(status=st.integers(200, 599), body=st.binary() | ANSWERS)
-def test_whatever_is_answered_is_a_token_or_a_target_error(status, body):
-    with suppress(TargetError):
-        assert 0 <= read_token(HttpReply(status, {}, body), 0.0).seconds <= LONGEST_LIFE
+@given(value=VISIBLE, beside=BESIDE, status=st.integers(200, 299))
+def test_a_token_is_read_whatever_stands_beside_it(value, beside, status):
+    body = orjson.dumps(beside | {"access_token": value})
+
+    token = read_token(HttpReply(status, {}, body), 0.0)
+
+    assert token.value == value
+    assert 0 <= token.seconds <= LONGEST_LIFE
+
+
+@settings(max_examples=50)
+@given(status=st.integers(300, 599) | st.just(200), body=st.binary() | ANSWERS)
+def test_what_is_no_token_is_told_of_on_one_line(status, body):
+    assume(status != 200 or not isinstance(known_token(body), str))
+
+    with pytest.raises(TargetError) as raised:
+        read_token(HttpReply(status, {}, body), 0.0)
+
+    reason = raised.value.reason
+    assert reason.startswith(f"the token endpoint answered {status}") or "not of type Bearer" in reason
+    assert len(reason) < 1000
+    assert not any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in reason)
+
+
+def known_token(body: bytes) -> object:
+    with suppress(ValueError):
+        document = json.loads(body)
+        return document.get("access_token") if isinstance(document, dict) else None
+    return None

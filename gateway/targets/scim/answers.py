@@ -141,7 +141,7 @@ def _first_line(body: bytes, document: Any) -> str:
     """Return the first line with something to read, of a page without its markup."""
     if document is not None:
         return readable(orjson.dumps(document)[:_LOOKED_AT].decode("utf-8", "replace"))
-    text = body[:_LOOKED_AT].decode("utf-8", "replace")
+    text = "" if b"\0" in body else body[:_LOOKED_AT].decode("utf-8", "replace")  # UTF-16, or no text at all
     lines = (_MARKUP.sub("\n", text) if _is_markup(body) else text).splitlines()
     return next(filter(None, map(readable, lines)), "")
 
