@@ -9,10 +9,11 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-versio
 
 LDAP ?=
 BENCH ?=
+RANDOM_TESTS ?=
 WITH_LDAP := $(if $(LDAP),$(VENV)/.ldap)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup dev run demo test test-short faults bench bench-quick lint lock docs clean
+.PHONY: help setup dev run demo test test-short test-random faults bench bench-quick lint lock docs clean
 
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -41,6 +42,9 @@ test: lint ## run everything: lint, then the tests with coverage
 
 test-short: dev ## run the tests without lint, coverage and what is marked long: the faults of real processes
 	$(BIN)/python -m pytest -n auto -m "not long"
+
+test-random: dev ## draw new examples for all properties, and more of them: minutes; what fails becomes an @example
+	$(BIN)/python -m pytest -n auto -m hypothesis --hypothesis-profile=random $(RANDOM_TESTS)
 
 faults: dev ## kill the gateway 220 times, pull its plug 56 times, fail its disk at every write
 	FAULTS=1 $(BIN)/python -m pytest -s tests/faults tests/targets/ldap/test_faults.py tests/targets/ldap/test_first_import.py

@@ -10,6 +10,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
+import hypothesis
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -191,3 +192,11 @@ def test_a_function_is_seen_at_once():
     }
 
     assert found == {}
+
+
+def test_a_property_is_tried_with_the_same_examples_unless_others_are_asked_for() -> None:
+    usual, random = map(hypothesis.settings.get_profile, ("gateway", "random"))
+
+    assert (usual.derandomize, usual.database) == (True, None)
+    assert (random.derandomize, random.max_examples) == (False, 10 * usual.max_examples)
+    assert "--hypothesis-profile=random" in (ROOT / "Makefile").read_text()
