@@ -3,9 +3,11 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from gateway.flow.journal_port import Outcome
 from gateway.flow.target_port import Attributes, ResourceType
@@ -52,6 +54,41 @@ ALERTS: Final[Mapping[str, str]] = {  # every alert -> what is the matter, and w
 }
 
 log = get_logger()
+
+T = TypeVar("T")
+
+LARGE: Final = 32 * 1024  # bytes of a body from which to work on it would keep other requests waiting
+MANY: Final = (
+    50  # elements of a list from which the work on a resource does: rules, terms and operations multiply
+)
+_LARGE_WORK: Final = ThreadPoolExecutor(
+    1, "large-work"
+)  # one after another, as two would keep a third waiting
+
+
+async def off_loop(work: Callable[..., T], *arguments: Any) -> T:
+    """Do pure work in a thread, so that nobody else waits for it."""
+    return await asyncio.get_running_loop().run_in_executor(_LARGE_WORK, copy_context().run, work, *arguments)
+
+
+async def off_loop_if(large: bool, work: Callable[..., T], *arguments: Any) -> T:
+    """Do pure work in a thread where it is large, here where it is not."""
+    return await off_loop(work, *arguments) if large else work(*arguments)
+
+
+def is_large(*documents: Mapping[str, Any] | None) -> bool:
+    """Say whether one of the documents, or a part of one, has so many parts that the work on it is large."""
+    for document in documents:
+        if document:
+            if len(document) > MANY:
+                return True
+            for value in document.values():
+                if value.__class__ in _PARTED and len(value) > MANY:
+                    return True
+    return False
+
+
+_PARTED: Final = (list, dict)
 
 
 @frozen

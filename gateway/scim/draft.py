@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from gateway.errors import InvalidValue, Mutability, NoTarget
 from gateway.scim.documents import as_object, booleans, clean
-from gateway.scim.elements import Elements, merged, refuse_growth
+from gateway.scim.elements import Elements, Looks, merged, refuse_growth
 from gateway.scim.grammar import CompareOperator, Comparison, Filter, LogicalExpr, LogicalOperator
 from gateway.scim.names import CORE_URNS, EMPTY, UNKNOWN, Attribute, get, is_of_type, key_of
 from gateway.values import frozen
@@ -58,6 +58,7 @@ class Draft:
         self._document = dict(document)
         self._urns = urns
         self._known = known
+        self._looks = Looks()
         self._ours: dict[int, dict[str, Any]] = {}  # objects copied or made here, by id
 
     def knows(self, urn: str) -> bool:
@@ -112,7 +113,7 @@ class Draft:
     def _elements(self, spot: _Spot) -> Elements:
         present = spot.present
         if not isinstance(present, Elements):
-            spot.holder[spot.key] = present = Elements(present, spot.known)
+            spot.holder[spot.key] = present = Elements(present, spot.known, self._looks)
         return present
 
     def _change_attribute(self, spot: _Spot, op: Op, raw: Any) -> None:

@@ -3,14 +3,22 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from gateway.errors import InvalidValue
+from gateway.errors import InvalidValue, TooLarge
 from gateway.scim.documents import fold, truth
-from gateway.scim.grammar import CompareOperator, Comparison, Filter
-from gateway.scim.jsontext import MAX_NAMES
+from gateway.scim.grammar import CompareOperator, Comparison, Filter, leaves
+from gateway.scim.jsontext import (
+    MAX_BODY,
+    MAX_ELEMENTS,
+    MAX_NAMES,
+    MAX_VALUES,
+    count_values,
+    dump,
+    refuse_many,
+)
 from gateway.scim.names import COMPANIONS, EMPTY, UNKNOWN, Attribute, get, key_of
 from gateway.scim.predicate import element_predicate, equal
 
-MAX_LOOKS: Final = 200_000  # elements looked at in one attribute by one PATCH, about a second
+MAX_LOOKS: Final = 200_000  # comparisons of elements by one PATCH: some tenths of a second
 
 
 def merged(present: Mapping[str, Any], fresh: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,20 +35,57 @@ def refuse_growth(before: int, after: Mapping[str, Any]) -> None:
         raise InvalidValue(f"no object can have more than {MAX_NAMES} attributes")
 
 
+def refuse_larger(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Raise TooLarge where a resource has become larger than a body may have it."""
+    text = dump(after)
+    if len(text) > MAX_ELEMENTS:
+        there = dump(before)
+        if len(text) > max(MAX_BODY, len(there)):
+            raise TooLarge(f"the resource would be larger than {MAX_BODY} bytes")
+        refuse_many(text, max(MAX_VALUES, count_values(there)))
+        _refuse_longer(before, after)
+
+
+def _refuse_longer(before: Any, after: Mapping[str, Any]) -> None:
+    """Raise InvalidValue where a list, of the core or of an extension, has become longer than it may be."""
+    for name, value in after.items():
+        present = before.get(name) if isinstance(before, dict) else None
+        if isinstance(value, dict):
+            _refuse_longer(present, value)
+        elif isinstance(value, list) and len(value) > MAX_ELEMENTS:
+            if len(value) > (len(present) if isinstance(present, list) else 0):
+                raise InvalidValue(f"{name} has more than {MAX_ELEMENTS} elements")
+
+
+class Looks:
+    """What one PATCH may still compare, in all of its lists."""
+
+    def __init__(self) -> None:
+        self._left = MAX_LOOKS
+
+    def take(self, comparisons: int) -> None:
+        """Count comparisons that are about to be made; raises InvalidValue where they are too many."""
+        self._left -= comparisons
+        if self._left < 0:
+            raise InvalidValue(
+                f"more than {MAX_LOOKS} comparisons with elements: send fewer operations at once"
+            )
+
+
 class Elements:
     """Keeps the order, leaves its input alone, and finds an element by its `value` without a search.
 
     Elements are known by their places: numbers that stay while others come and go.
     """
 
-    def __init__(self, source: Any, known: Attribute) -> None:
+    def __init__(self, source: Any, known: Attribute, looks: Looks | None = None) -> None:
         self._source = source
         self._is_changed = False
         self.known = known
         self._elements: dict[int, Any] = dict(enumerate(_as_list(source)))
         self._next = len(self._elements)
         self._places: dict[str | None, list[int]] | None = None  # by folded value; made when first needed
-        self._looks = 0
+        self._looks = looks or Looks()
 
     def __getitem__(self, place: int) -> Any:
         return self._elements[place]
@@ -54,11 +99,12 @@ class Elements:
         if filter is None:
             return list(self._elements)
         test = element_predicate(filter, self.known)
-        return [place for place in self._candidates(_value_in(filter)) if test(self._elements[place])]
+        candidates = self._candidates(_value_in(filter), sum(1 for _ in leaves(filter)))
+        return [place for place in candidates if test(self._elements[place])]
 
     def alike(self, part: Any) -> list[int]:
         """Return the places of the elements that have every value of `part`; text stands for a `value`."""
-        candidates = self._candidates(_value_of(part))
+        candidates = self._candidates(_value_of(part), len(part) if isinstance(part, dict) else 1)
         return [place for place in candidates if self._has(self._elements[place], part)]
 
     def add(self, element: Any) -> int:
@@ -132,12 +178,10 @@ class Elements:
     def _is_exact(self, name: str) -> bool:
         return (self.known.find(name) or UNKNOWN).case_exact
 
-    def _candidates(self, value: str | None) -> list[int]:
-        """Return the places that may have a value; None: all."""
+    def _candidates(self, value: str | None, comparisons: int = 1) -> list[int]:
+        """Return the places that may have a value; None: all. Each is compared so many times."""
         found = list(self._elements) if value is None else self._by_value(value)
-        self._looks += len(found) if value is None else max(0, len(found) - 1)
-        if self._looks > MAX_LOOKS:
-            raise InvalidValue("too many values have to be searched: send fewer operations at once")
+        self._looks.take(comparisons * (len(found) if value is None else max(0, len(found) - 1)))
         return found
 
     def _by_value(self, value: str) -> list[int]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gateway.errors import InvalidValue
 from gateway.scim.dialects import Dialect, with_value
 from gateway.scim.documents import (
     ABSENT_IS_UNCHANGED,
@@ -15,7 +16,7 @@ from gateway.scim.documents import (
     take_password,
     truth,
 )
-from gateway.scim.jsontext import MAX_DEPTH, MAX_NAMES, load, may_hide, parse_json
+from gateway.scim.jsontext import MAX_DEPTH, MAX_ELEMENTS, MAX_NAMES, load, may_hide, parse_json
 from gateway.scim.members import Added, Edit, Emptied
 from gateway.scim.names import (
     CORE_URNS,
@@ -159,7 +160,7 @@ class _Walk:
         elif type(sent) is not list:
             return self.value(sent, known, depth)
         depth += 1
-        if depth >= MAX_DEPTH and self._is_too_deep(depth):
+        if (depth >= MAX_DEPTH or len(sent) > MAX_ELEMENTS) and self._is_too_much(sent, known, depth):
             return None
         kept = []
         for item in sent:
@@ -174,6 +175,12 @@ class _Walk:
             elif (other := self.value(item, known, depth)) is not None:
                 kept.append(other)
         return kept or None
+
+    def _is_too_much(self, sent: list[Any], known: "_Node", depth: int) -> bool:
+        """Say whether to turn back at a list; raises InvalidValue for one that is too long."""
+        if len(sent) > MAX_ELEMENTS and known.name != "members":
+            raise InvalidValue(f"{known.name or 'a list'} has more than {MAX_ELEMENTS} elements")
+        return depth >= MAX_DEPTH and self._is_too_deep(depth)
 
     def _is_too_deep(self, depth: int) -> bool:
         """Doubt the text, and say whether to turn back: forgiving may put one list around an object."""

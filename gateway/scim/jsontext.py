@@ -7,10 +7,13 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.errors import InvalidSyntax, InvalidValue
+from gateway.errors import InvalidSyntax, InvalidValue, TooLarge
 
 MAX_DEPTH: Final = 32  # objects and lists within each other
 MAX_NAMES: Final = 1000  # attributes in one object: names are looked up in any case, one by one
+MAX_BODY: Final = 1024 * 1024  # bytes of a resource, without a group's members
+MAX_VALUES: Final = 10_000  # in a resource, without a group's members: each costs its share of every walk
+MAX_ELEMENTS: Final = 1000  # in one list of a resource, but of a group's members
 _SHOWN: Final = 64  # characters of a key in an error
 _LONG_NUMBER: Final = re.compile(rb"\d{19}")
 _NUL: Final = b"\\u0000"  # orjson refuses it unescaped
@@ -47,6 +50,20 @@ def may_hide(body: bytes, names: int) -> bool:
     Without white space each name ends in `":`, which a text may hold, too: so there are never fewer of it.
     """
     return _NUL in body or body.translate(None, _WHITE).count(b'":') != names
+
+
+def refuse_many(body: bytes, most: int) -> None:
+    """Raise TooLarge for a body of more values than that, before it costs to make them."""
+    if len(body) > most and count_values(body) > most:
+        raise TooLarge(f"more than {most} values in one body or resource")
+
+
+def count_values(body: bytes) -> int:
+    """Return at least how many values JSON bytes hold.
+
+    Each stands behind a comma, or opens an object or a list; commas in texts are counted as well.
+    """
+    return body.count(b",") + body.count(b"{") + body.count(b"[")
 
 
 def dump(document: Any) -> bytes:

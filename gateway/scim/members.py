@@ -170,6 +170,12 @@ def take_member_operations(message: Mapping[str, Any]) -> tuple[Attributes, tupl
     return {**message, key: left}, tuple(edits)
 
 
+def left_over(message: Mapping[str, Any]) -> list[Any]:
+    """Return the operations of a PATCH message that are not about members."""
+    operations = get(message, "Operations")
+    return [raw for raw in operations if raw is not TAKEN] if isinstance(operations, list) else [message]
+
+
 def elements_of(value: Any) -> dict[str, Attributes]:
     """Return members by their `value`, in order; raises InvalidValue."""
     if value in EMPTY:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from gateway.errors import GatewayError, InvalidPath, InvalidSyntax, InvalidValue, Mutability, NoTarget
 from gateway.scim.documents import check, unknown_extension
 from gateway.scim.draft import Draft, Op, PatchPlace
-from gateway.scim.elements import refuse_growth
+from gateway.scim.elements import refuse_growth, refuse_larger
 from gateway.scim.grammar import AttrPath, ValuePath, parse_path
 from gateway.scim.members import TAKEN
 from gateway.scim.names import CORE_URNS, READ_ONLY, RESOURCES, get, is_urn, key_of, resource, with_colon
@@ -126,6 +126,7 @@ class _Patch:
             if isinstance(value, dict):
                 before = self._before.get(name)
                 refuse_growth(len(before) if isinstance(before, dict) else 0, value)
+        refuse_larger(self._before, result)
         for name, (op, label) in self._changed_by.items():
             try:
                 check(result, self._kind, (name,))

@@ -11,20 +11,22 @@ from aiohttp import StreamReader, web
 
 from gateway.errors import Busy, InvalidSyntax, InvalidValue, NotFound, TooLarge, UnsupportedMedia
 from gateway.flow.model import ReadQuery, Target
+from gateway.flow.services import LARGE, off_loop
 from gateway.flow.target_port import ResourceType
 from gateway.scim.dialects import Dialect
 from gateway.scim.filters import parse_sort
 from gateway.scim.grammar import Sort, parse_filter
 from gateway.scim.ingest import Document, ingest
-from gateway.scim.jsontext import parse_json
-from gateway.scim.members import take_member_operations
+from gateway.scim.jsontext import MAX_BODY, MAX_NAMES, MAX_VALUES, dump, parse_json, refuse_many
+from gateway.scim.members import left_over, take_member_operations
 from gateway.scim.messages import EVERYTHING, Projection, projection
 from gateway.scim.names import get
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
-MAX_BODY: Final = 1024 * 1024  # bytes
 MAX_GROUP_BODY: Final = 16 * MAX_BODY
+MAX_SEARCH: Final = 64 * 1024
+MAX_MEMBER_VALUES: Final = 30 * MAX_VALUES  # in a body with a group: 60,000 members that tell all there is
 BODY_TIME: Final = 10.0  # seconds for the whole body
 SEARCH: Final = ".search"
 SEARCHED: Final = ("", "Users", "Groups")  # whose resources can be searched; "" is the root
@@ -94,7 +96,9 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
 
 async def read_search(request: web.Request) -> dict[str, Any]:
     """Return the JSON object of a search request; raises the GatewayError that refuses it."""
-    return parse_json(await read_body(request), refuse_duplicates=True)
+    body = await read_body(request, MAX_SEARCH)
+    refuse_many(body, MAX_VALUES)
+    return parse_json(body, refuse_duplicates=True)
 
 
 async def _read_rest(content: StreamReader, limit: int) -> bytes:
@@ -148,6 +152,7 @@ def printable(text: str | None, most: int = 200) -> str:
 
 
 LIMITS: Final = {ResourceType.USER: MAX_BODY, ResourceType.GROUP: MAX_GROUP_BODY}  # bytes
+VALUES: Final = {ResourceType.USER: MAX_VALUES, ResourceType.GROUP: MAX_MEMBER_VALUES}
 
 
 async def read_change(request: web.Request, dialect: Dialect, kind: ResourceType, operation: str) -> Document:
@@ -155,13 +160,34 @@ async def read_change(request: web.Request, dialect: Dialect, kind: ResourceType
     if operation == "delete":
         return Document({})
     body = await read_body(request, LIMITS[kind])
+    if len(body) > LARGE:
+        return await off_loop(parse_change, body, dialect, kind, operation)
+    return parse_change(body, dialect, kind, operation)
+
+
+def parse_change(body: bytes, dialect: Dialect, kind: ResourceType, operation: str) -> Document:
+    """Return what the body of a change asks for, of a PATCH its message; raises what refuses it."""
+    refuse_many(body, VALUES[kind])
     if operation != "patch":
-        return ingest(body, kind, dialect, replaces=operation == "replace")
-    message = dialect.patch(parse_json(body, refuse_duplicates=True), kind)
-    if kind is ResourceType.USER:
-        return Document(message)
-    rest, edits = take_member_operations(message)
-    return Document(rest, members=edits)
+        document = ingest(body, kind, dialect, replaces=operation == "replace")
+        rest: Any = document.attributes
+    else:
+        message = dialect.patch(parse_json(body, refuse_duplicates=True), kind)
+        if kind is ResourceType.USER:
+            return Document(message)
+        message, edits = take_member_operations(message)
+        document, rest = Document(message, members=edits), left_over(message)
+    if kind is ResourceType.GROUP and len(body) > MAX_VALUES:
+        _refuse_large(rest)
+    return document
+
+
+def _refuse_large(rest: Any) -> None:
+    """Raise TooLarge where what a group says besides its members is more than a person may say."""
+    text = dump(rest)
+    if len(text) > MAX_BODY:
+        raise TooLarge(f"the body without members is larger than {MAX_BODY} bytes")
+    refuse_many(text, MAX_VALUES)
 
 
 MAX_COUNT: Final = 1000
@@ -194,7 +220,10 @@ def parse_projection(query: Parameters) -> Projection:
     """Return what an answer is to show; raises InvalidValue."""
     if not query:
         return EVERYTHING
-    return projection(*(query.get(name, "").split(",") for name in LISTS))
+    lists = [query.get(name, "").split(",") for name in LISTS]
+    if max(map(len, lists)) > MAX_NAMES:
+        raise InvalidValue(f"attributes and excludedAttributes can name {MAX_NAMES} attributes at most")
+    return projection(*lists)
 
 
 def parse_read_query(query: Parameters, dialect: Dialect, target: Target, members: bool) -> ReadQuery:

@@ -1,12 +1,14 @@
 """Groups over HTTP: the forms of Okta and Entra ID, what is refused, and how large a body may be."""
 
 import asyncio
+import json
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from gateway.server.request import MAX_BODY, MAX_GROUP_BODY
+from gateway.scim.jsontext import MAX_BODY
+from gateway.server.request import MAX_GROUP_BODY
 
 EMBEDDED = '[targets.phonebook]\nconnector = "embedded"\nurl = "sqlite:var/phonebook.db"\n'
 OTHER = '[targets.other]\nshared = true\nconnector = "embedded"\nurl = "sqlite:var/other.db"\n'
@@ -214,8 +216,11 @@ async def test_a_group_may_be_large_and_a_person_may_not(serve, refused) -> None
     served = await serve()
     group = await grouped(served)
     padded = {"displayName": "canary sales", "x": "x" * MAX_BODY}
+    full = {"displayName": "canary sales", "members": [{"value": f"{n:020}"} for n in range(30_000)]}
 
-    assert (await served.ask("PUT", group, padded)).status == 200
+    assert len(json.dumps(full)) > MAX_BODY
+    assert (await served.ask("PUT", group, full)).status == 200
+    refused(await served.ask("PUT", group, padded), 413, f"without members is larger than {MAX_BODY} bytes")
     refused(await served.ask("POST", USERS, padded | {"userName": "canary"}), 413, f"than {MAX_BODY} bytes")
     endless = padded | {"x": "x" * MAX_GROUP_BODY}
     refused(await served.ask("PUT", group, endless), 413, f"than {MAX_GROUP_BODY} bytes")
