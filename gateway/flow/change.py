@@ -1,6 +1,7 @@
 """The way of a change: take the keys, ask the journal once, plan, deliver, settle, reply."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from gateway.errors import Busy, GatewayError, JournalUnavailable, NotSupported
@@ -40,7 +41,7 @@ from gateway.flow.plan import decide, intent_of, plan_new, says_active
 from gateway.flow.recovery import Recovery
 from gateway.flow.removals import RemovalClaims, refuse_outdated
 from gateway.flow.resource import Members, SettledState, shown, updated_resource
-from gateway.flow.services import plus
+from gateway.flow.services import CROWD, is_large, off_loop, plus
 from gateway.flow.target_port import Attributes, ResourceType, TargetError
 from gateway.log import get_logger
 from gateway.scim.members import Emptied, edited
@@ -102,7 +103,10 @@ class Changes:
         """Decide on what is known under the keys that are held, and do it; raises MoreKeys."""
         intent = None
         if self._is_new(change):
-            plan = record.plan = plan_new(change)
+            if is_large(change.body):
+                plan = record.plan = await off_loop(plan_new, change)
+            else:
+                plan = record.plan = plan_new(change)
             if plan.send is Send.CREATE:
                 intent = intent_of(change, NOTHING_KNOWN, plan, self._services.new_id())
         operation, situation = await self._ask(change, hold, record, intent)
@@ -112,7 +116,7 @@ class Changes:
         if change.if_match:
             await refuse_outdated(self._services, change, situation)
         record.name = _name_of(change, situation)
-        record.plan = plan = decide(change, situation)
+        record.plan = plan = await _decision(change, situation)
         if change.type is ResourceType.GROUP:
             record.plan = plan = await self._with_members(change, situation, plan, record)
         if not (needed := _needed(change, situation, plan)) <= hold.keys:
@@ -221,9 +225,13 @@ class Changes:
         is_known = change.id is not None and change.caller.kind == "provider"
         now, new_id = services.now(), services.new_id
         resource = updated_resource(before, state, change.id, now, new_id, replied=is_known)
-        rows = delivered.members.rows(target, delivered=delivered.are_members_told)
+        is_crowd = len(delivered.members.delta.add) > CROWD
+        told = partial(delivered.members.rows, target, delivered=delivered.are_members_told)
+        rows = await off_loop(told) if is_crowd else told()
         record.target_id = resource.id
-        event = record.event(delivered.outcome)
+        event = (
+            await off_loop(record.event, delivered.outcome) if is_crowd else record.event(delivered.outcome)
+        )
         if plan.outcome is Outcome.UNCHANGED and rows is None and resource == before:
             services.trail.later(event)  # nothing was changed, so nothing can be lost
         else:
@@ -233,10 +241,8 @@ class Changes:
         self._note_sight(change, plan, delivered)
         if plan.state is State.DELETED or _is_answered_briefly(change):
             return Reply(204, outcome=delivered.outcome)
-        view, mapping = resource.original, change.mapping
-        if mapping.singles and entry is not None:
-            view = mapping.with_further(view, entry)
-        document = shown(change.target, resource, view, _known_members(change, plan))
+        answered = partial(_answered, change, plan, resource, entry)
+        document = await off_loop(answered) if is_crowd else answered()
         return Reply(plan.status, document, delivered.outcome)
 
     async def _recorded(
@@ -324,6 +330,14 @@ def _is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
     return situation.link is not None and situation.link.target_id == plan.target_id
 
 
+async def _decision(change: Change, situation: Situation) -> Plan:
+    """Return the plan of a change; raises the GatewayError that refuses it."""
+    original = situation.resource.original if situation.resource else None
+    if is_large(change.body, situation.present, original):
+        return await off_loop(decide, change, situation)
+    return decide(change, situation)
+
+
 def _needed(change: Change, situation: Situation, plan: Plan) -> frozenset[Key]:
     """Return the keys that must be held: those of before and of after."""
     if situation.resource is not None:
@@ -346,6 +360,14 @@ def _name_in(document: Attributes, type: ResourceType) -> str | None:
 def _is_answered_briefly(change: Change) -> bool:
     """Say whether the answer has no body: a group of thousands would be sent back for each new member."""
     return change.type is ResourceType.GROUP and change.operation == "patch"
+
+
+def _answered(change: Change, plan: Plan, resource: Resource, entry: Attributes | None) -> Attributes:
+    """Return the resource as the answer to its change shows it."""
+    view, mapping = resource.original, change.mapping
+    if mapping.singles and entry is not None:
+        view = mapping.with_further(view, entry)
+    return shown(change.target, resource, view, _known_members(change, plan))
 
 
 def _known_members(change: Change, plan: Plan) -> Members:

@@ -1,8 +1,8 @@
 """Members of groups, between our ids and the target's; who could not be delivered is sent later."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from gateway.errors import Busy, GatewayError
 from gateway.flow.failures import try_again_in
@@ -19,9 +19,20 @@ from gateway.flow.members import (
     shown_members,
 )
 from gateway.flow.model import Caller, Change, ChangeHandler, Plan, Send, Services, Situation, Target
+from gateway.flow.services import CROWD, off_loop_if
 from gateway.flow.target_port import Attributes, MemberUpdate, ResourceType, TargetError, Update
 from gateway.log import correlation_id, get_logger
-from gateway.scim.members import Delta, Elements, delta_of, edited, needs_present
+from gateway.scim.members import (
+    Added,
+    Delta,
+    Edit,
+    Elements,
+    Removed,
+    RemovedWhere,
+    delta_of,
+    edited,
+    needs_present,
+)
 
 MOST_ASKED: Final = 50  # members that a target is asked about, one by one, in one change; the others are due
 LONGEST_PASS: Final = 5.0  # seconds of one look
@@ -60,7 +71,8 @@ class GroupMembers:
     async def shown(self, target: Target, resource: Resource | None, entry: Attributes) -> list[Attributes]:
         """Return the members that a provider is shown; `entry` has the target's."""
         present = await self._present(target, resource.id if resource else None, entry)
-        return shown_members(present.rows, present.there)
+        rows, there = present.rows, present.there
+        return await off_loop_if(_is_crowd(rows, there), shown_members, rows, there)
 
     async def again(self, target: Target, delta: Delta) -> Members:
         """Return what sends a change of members once more: it may have been done, or in part."""
@@ -109,7 +121,7 @@ class GroupMembers:
         target, edits = change.target, change.members
         if plan.send is Send.CREATE:
             rows = await self._rows(target, _id_of(situation.resource))
-            result = edited(_elements(rows), edits)
+            result = await off_loop_if(_is_crowd(rows, *edits), _edited_rows, rows, edits)
             return await self._sent(target, Delta(result, (), whole=bool(rows or result)), result, ())
         if change.operation == "deliver":
             rows = await self._rows(target, _id_of(situation.resource))
@@ -119,7 +131,7 @@ class GroupMembers:
             return replace(sent, delta=Delta(asked), unasked=frozenset()) if asked else NOBODYS
         if change.operation == "push" or needs_present(edits):
             return await self._whole(change, situation, plan)
-        delta = delta_of(edits)
+        delta = await off_loop_if(_is_crowd(*edits), delta_of, edits)
         return await self._sent(target, delta, delta.add, delta.remove) if delta else NOBODYS
 
     async def _whole(self, change: Change, situation: Situation, plan: Plan) -> Members:
@@ -131,12 +143,9 @@ class GroupMembers:
         target, id = change.target, (situation.present or {})["id"]
         entry = await target.connector.get(ResourceType.GROUP, id, members=True) or {"id": id}
         present = await self._present(target, _id_of(situation.resource), entry)
-        rows, result = present.rows, _elements(present.rows)
-        if change.operation != "push":
-            view = {element["value"]: element for element in shown_members(rows, present.there)}
-            result = edited(view, change.members)
-        add = {member: element for member, element in result.items() if member not in present.shown}
-        remove = tuple(member for member in present.there if member not in result)
+        rows, edits = present.rows, None if change.operation == "push" else change.members
+        is_crowd = _is_crowd(rows, present.there, *change.members)
+        result, add, remove = await off_loop_if(is_crowd, _compared, present, edits)
         if not add and not remove and set(rows) == set(result) and all(r.delivered for r in rows.values()):
             return NOBODYS
         return await self._sent(target, Delta(result, remove, whole=True), add, remove)
@@ -149,24 +158,22 @@ class GroupMembers:
                 self._services, target, ResourceType.USER, member, target.policy.trust
             )
             found[member] = member if entry is not None else None
-        return members_for(delta, add, remove, {m: m for m in remove if m not in found} | found)
+        known = {m: m for m in remove if m not in found} | found
+        return await off_loop_if(_is_crowd(add, remove), members_for, delta, add, remove, known)
 
     async def _present(self, target: Target, group: str | None, entry: Attributes) -> Present:
         """Return who is in a group, `group` by our id, whose entry the target shows so."""
         left = self._services.entry_cache.left_lately(target.name, entry["id"], target.policy.trust)
-        ids = list(by_target_id(entry))
+        ids = list(await off_loop_if(_is_crowd(entry.get("members")), by_target_id, entry))
         owners = await self._services.memberships.owners(target.name, target.name, ids)
-        gone = {owners.get(id, id) for id in left or ()}
-        shown = {m: element for m, element in by_our_id(entry, owners).items() if m not in gone}
         rows = await self._rows(target, group)
-        is_shown = entry.get("members", ()) is not None
-        there = present_members(rows, shown if is_shown else None, recent=left is not None)
-        return Present(rows, shown, there, left or frozenset())
+        return await off_loop_if(_is_crowd(ids, rows), _present, entry, owners, rows, left)
 
     async def _others(self, target: Target, group: str | None, entry: Attributes) -> list[Attributes]:
         """Return who is in a group, as the target spells them."""
         present = await self._present(target, group, entry)
-        shown = [element for id, element in by_target_id(entry).items() if id not in present.left]
+        by_id = await off_loop_if(_is_crowd(entry.get("members")), by_target_id, entry)
+        shown = [element for id, element in by_id.items() if id not in present.left]
         told = [member for member in present.there if member not in present.shown]
         ids = await self._services.memberships.target_ids(target.name, target.name, told)
         unseen = ((present.there[member], ids.get(member, member)) for member in told)
@@ -184,6 +191,55 @@ def _id_of(resource: Resource | None) -> str | None:
 
 def _elements(rows: Mapping[str, MemberRow]) -> dict[str, Attributes]:
     return {member: row.element for member, row in rows.items()}
+
+
+def _edited_rows(rows: Mapping[str, MemberRow], edits: Sequence[Edit]) -> dict[str, Attributes]:
+    return edited(_elements(rows), edits)
+
+
+def _present(
+    entry: Attributes,
+    owners: Mapping[str, str],
+    rows: Mapping[str, MemberRow],
+    left: frozenset[str] | None,
+) -> Present:
+    gone = {owners.get(id, id) for id in left or ()}
+    shown = {m: element for m, element in by_our_id(entry, owners).items() if m not in gone}
+    is_shown = entry.get("members", ()) is not None
+    there = present_members(rows, shown if is_shown else None, recent=left is not None)
+    return Present(rows, shown, there, left or frozenset())
+
+
+def _compared(
+    present: Present, edits: Sequence[Edit] | None
+) -> tuple[dict[str, Attributes], dict[str, Attributes], tuple[str, ...]]:
+    """Return who shall be a member, who of them is not shown, and who is one and shall not be.
+
+    None as edits: all are to be members whom the rows say.
+    """
+    rows, there = present.rows, present.there
+    result = _elements(rows)
+    if edits is not None:
+        result = edited({element["value"]: element for element in shown_members(rows, there)}, edits)
+    add = {member: element for member, element in result.items() if member not in present.shown}
+    return result, add, tuple(member for member in there if member not in result)
+
+
+def _is_crowd(*parts: Any) -> bool:
+    """Say whether members and edits are so many in all that the work on them is large."""
+    return sum(map(_size, parts)) > CROWD
+
+
+def _size(part: Any) -> int:
+    match part:
+        case Added(elements):
+            return len(elements)
+        case Removed(values):
+            return len(values)
+        case RemovedWhere():
+            return CROWD + 1  # each asks all
+        case _:
+            return len(part) if isinstance(part, Sized) else 1
 
 
 async def _is_there(target: Target, id: str) -> bool:

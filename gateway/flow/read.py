@@ -15,7 +15,7 @@ from gateway.flow.model import ReadQuery, Services, Target, keys_of, keys_of_res
 from gateway.flow.paging import Order, in_order, walk, window, with_hidden
 from gateway.flow.recovery import Recovery
 from gateway.flow.resource import Members, shown, shown_entry
-from gateway.flow.services import Tick
+from gateway.flow.services import CROWD, Tick, Turns, is_large, off_loop
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
 from gateway.mapping.filters import equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold
@@ -94,9 +94,9 @@ class Reads:
         if kind is ResourceType.GROUP:
             named = await self._membership.shown(target, resource, entry) if members else None
             entry = without_members(entry)
-        if resource is None:
-            return shown_entry(target, kind, entry, named)
-        return shown(target, resource, _view(target, resource, entry), named)
+        if len(named or ()) > CROWD or is_large(entry):
+            return await off_loop(_document, target, kind, resource, entry, named)
+        return _document(target, kind, resource, entry, named)
 
     async def _settled(self, target: Target, resource: Resource) -> Resource:
         """Return what is known once it is clear whether we removed the entry ourselves."""
@@ -170,8 +170,11 @@ class Reads:
         asked = self._services.entry_cache.tick()
         query = Query(filter, question.start, count, question.members, question.sort)
         page = await target.connector.query(kind, query)
-        if not all(is_asked(entry, {}) for entry in page.entries):
-            raise CannotFilter(f"{target.name} ignores filters")
+        turns = Turns(self._services.monotonic)
+        for entry in page.entries:
+            if not await _holds(is_asked, entry, {}):
+                raise CannotFilter(f"{target.name} ignores filters")
+            await turns.give()
         if not page.counted:
             return await self._search(target, kind, is_asked, question)
         pairs = await self._shown(target, kind, page.entries, question.members, asked)
@@ -188,9 +191,10 @@ class Reads:
         """Evaluate a filter here, over the target's pages: only the wanted window is kept."""
         if question.sort is not None:
             return await self._sorted(target, kind, is_asked, question, Order(question.sort, kind))
-        total, found = 0, []
+        total, found, turns = 0, [], Turns(self._services.monotonic)
         async for entry, document in self._everybody(target, kind, question):
-            if is_asked(entry, document):
+            await turns.give()
+            if await _holds(is_asked, entry, document):
                 total += 1
                 if question.start <= total < question.start + question.count:
                     found.append(document)
@@ -200,8 +204,10 @@ class Reads:
         self, target: Target, kind: ResourceType, is_asked: IsAsked, question: ReadQuery, order: Order
     ) -> Page:
         """Search in an order that only we know, and read once more what the page shows."""
+        turns = Turns(self._services.monotonic)
         async for entry, document in self._everybody(target, kind, question):
-            if is_asked(entry, document):
+            await turns.give()
+            if await _holds(is_asked, entry, document):
                 order.add(document)
         ids = order.ids()
         wanted = window(ids, question.start, question.count)
@@ -227,8 +233,9 @@ class Reads:
         linked = await self._services.resources.read(target.name, kind, target.name, ids) if ids else {}
         unknown = [entry for entry in visible if entry["id"] not in linked]
         linked = {**linked, **await self._made_again(target, kind, unknown)}
-        documents = []
+        documents, turns = [], Turns(self._services.monotonic)
         for entry in visible:
+            await turns.give()
             now = self._services.entry_cache.note(target.name, kind, entry, asked, target.policy.trust)
             now = entry | now if kind is ResourceType.GROUP else now  # with its members
             document = await self._shown_one(target, kind, linked.get(entry["id"]), now, members)
@@ -296,6 +303,21 @@ def refuse_unknown(target: Target, kinds: Collection[ResourceType], filter: Filt
 _KEYS = {"username": "name", "externalid": "external", "emails": "email"}
 _FOLDED: Mapping[str, Callable[[str], str]] = {"username": fold, "externalid": str, "emails": fold}
 _SAME: Final = frozenset({CompareOperator.eq, CompareOperator.ne})
+
+
+async def _holds(is_asked: IsAsked, entry: Attributes, document: Attributes) -> bool:
+    if is_large(entry, document):
+        return await off_loop(is_asked, entry, document)
+    return is_asked(entry, document)
+
+
+def _document(
+    target: Target, kind: ResourceType, resource: Resource | None, entry: Attributes, members: Members
+) -> Attributes:
+    """Return an entry as the provider sees it, of a group with these members."""
+    if resource is None:
+        return shown_entry(target, kind, entry, members)
+    return shown(target, resource, _view(target, resource, entry), members)
 
 
 def _view(target: Target, resource: Resource, entry: Attributes) -> Attributes:

@@ -61,6 +61,8 @@ LARGE: Final = 32 * 1024  # bytes of a body from which to work on it would keep 
 MANY: Final = (
     50  # elements of a list from which the work on a resource does: rules, terms and operations multiply
 )
+TURN: Final = 0.01  # seconds that work of many parts keeps the event loop
+CROWD: Final = 1000  # members of a group from which the work on them does
 _LARGE_WORK: Final = ThreadPoolExecutor(
     1, "large-work"
 )  # one after another, as two would keep a third waiting
@@ -74,6 +76,20 @@ async def off_loop(work: Callable[..., T], *arguments: Any) -> T:
 async def off_loop_if(large: bool, work: Callable[..., T], *arguments: Any) -> T:
     """Do pure work in a thread where it is large, here where it is not."""
     return await off_loop(work, *arguments) if large else work(*arguments)
+
+
+class Turns:
+    """Lets others have the event loop, between the parts of work that would keep it for long."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._since = monotonic()
+
+    async def give(self) -> None:
+        """Let others have a turn, where the last was a while ago."""
+        if self._monotonic() - self._since > TURN:
+            await asyncio.sleep(0)
+            self._since = self._monotonic()
 
 
 def is_large(*documents: Mapping[str, Any] | None) -> bool:

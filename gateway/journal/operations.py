@@ -24,6 +24,7 @@ from gateway.flow.journal_port import (
     StaleFence,
     Transition,
 )
+from gateway.flow.services import CROWD, off_loop
 from gateway.flow.target_port import ResourceType
 from gateway.journal.batches import Ending, Newcomer, Row, begin_all, claim_all, settle_all
 from gateway.journal.events import Appender
@@ -151,9 +152,12 @@ class SqliteOperations:
 
     async def claim(self, intent: Intent) -> Operation:
         """Record the intent durably under all its keys; raises `KeysTaken` while another holds one."""
+        if intent.members is not None and len(intent.members.add) > CROWD:
+            row, opened = await off_loop(self._row, intent)
+        else:
+            row, opened = self._row(intent)
         if self._held.blocking(intent):
             raise KeysTaken
-        row, opened = self._row(intent)
         await self._recorded(Alike(claim_all, row), intent)
         return Operation(intent, 1, OperationState.OPEN, 1, opened)
 
@@ -191,11 +195,12 @@ class SqliteOperations:
     async def _standing(
         self, base: str, kind: ResourceType, keys: Sequence[Key], held: Sequence[str]
     ) -> Begun:
-        def work(connection: sqlite3.Connection) -> tuple[tuple[Resource, ...], list[Any]]:
-            return load(connection, base, kind, keys), _named(connection, held) if held else []
+        def work(connection: sqlite3.Connection) -> tuple[tuple[Resource, ...], tuple[Operation, ...]]:
+            rows = _named(connection, held) if held else ()
+            return load(connection, base, kind, keys), tuple(map(_operation, rows))
 
-        known, rows = await self._database.read(work)
-        return Begun(None, self._resources.noted(known), tuple(map(_operation, rows)))
+        known, unsettled = await self._database.read(work)
+        return Begun(None, self._resources.noted(known), unsettled)
 
     async def settle(self, operation: Operation | None, settlement: Settlement) -> None:
         """Close the operation and store resource, links and event in one transaction.
@@ -203,16 +208,11 @@ class SqliteOperations:
         None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over,
         `IdTaken` where the id of a new resource was used before, `Uniqueness` where another has the name.
         """
-        resource, members = settlement.resource, settlement.members
-        record = None if resource is None else ResourceRow.of(resource)
-        ending = Ending(
-            None if operation is None else (operation.intent.op_id, operation.fence),
-            self._removal(operation, settlement.outcome),
-            record if settlement.is_new else None,
-            None if settlement.is_new else record,
-            None if resource is None or members is None else keep_members(resource, members),
-            self._appender.drafted(settlement.event),
-        )
+        members = settlement.members
+        if members is not None and len(members.rows) > CROWD:
+            ending = await off_loop(self._ending, operation, settlement)
+        else:
+            ending = self._ending(operation, settlement)
 
         def done(result: Any) -> None:
             if operation is not None and result is True:
@@ -220,6 +220,19 @@ class SqliteOperations:
 
         if not await self._database.write(Alike(self._settle_all, ending), done):
             raise StaleFence
+
+    def _ending(self, operation: Operation | None, settlement: Settlement) -> Ending:
+        """Do what can be done before the writer's turn."""
+        resource, members = settlement.resource, settlement.members
+        record = None if resource is None else ResourceRow.of(resource)
+        return Ending(
+            None if operation is None else (operation.intent.op_id, operation.fence),
+            self._removal(operation, settlement.outcome),
+            record if settlement.is_new else None,
+            None if settlement.is_new else record,
+            None if resource is None or members is None else keep_members(resource, members),
+            self._appender.drafted(settlement.event),
+        )
 
     def _settle_all(self, connection: sqlite3.Connection, endings: Sequence[Ending]) -> list[bool]:
         return settle_all(connection, endings, self._appender.add)
@@ -256,14 +269,16 @@ class SqliteOperations:
         if keys and not (held := self._held.find(base, None, keys)):
             return ()
 
-        def work(connection: sqlite3.Connection) -> list[Any]:
+        def work(connection: sqlite3.Connection) -> tuple[Operation, ...]:
             if keys:
-                return _named(connection, held)
-            if base is None:
-                return connection.execute(f"{EVERYWHERE} ORDER BY rowid").fetchall()
-            return connection.execute(UNSETTLED, (base,)).fetchall()
+                rows = _named(connection, held)
+            elif base is None:
+                rows = connection.execute(f"{EVERYWHERE} ORDER BY rowid").fetchall()
+            else:
+                rows = connection.execute(UNSETTLED, (base,)).fetchall()
+            return tuple(map(_operation, rows))  # in the reader's thread: a group's may be megabytes
 
-        return tuple(_operation(row) for row in await self._database.read(work))
+        return await self._database.read(work)
 
     async def take_over(self, operation: Operation) -> Operation:
         """Become the owner of another's unsettled operation, with the next fence.

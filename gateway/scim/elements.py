@@ -52,8 +52,9 @@ def _refuse_longer(before: Any, after: Mapping[str, Any]) -> None:
         present = before.get(name) if isinstance(before, dict) else None
         if isinstance(value, dict):
             _refuse_longer(present, value)
-        elif isinstance(value, list) and len(value) > MAX_ELEMENTS:
-            if len(value) > (len(present) if isinstance(present, list) else 0):
+        elif isinstance(value, list):
+            most = len(present) if isinstance(present, list) else 0
+            if len(value) > max(MAX_ELEMENTS, most):
                 raise InvalidValue(f"{name} has more than {MAX_ELEMENTS} elements")
 
 

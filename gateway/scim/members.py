@@ -16,6 +16,7 @@ from gateway.scim.grammar import (
     LogicalExpr,
     LogicalOperator,
     ValuePath,
+    leaves,
     parse_path,
 )
 from gateway.scim.names import CORE_GROUP, EMPTY, UNKNOWN, get, key_of, resource
@@ -32,6 +33,7 @@ _OPS: Final = frozenset({"add", "replace", "remove"})
 TAKEN: Final[Mapping[str, Any]] = {"op": "taken"}  # this very object: an operation that was done elsewhere
 
 
+MAX_COMPARISONS: Final = 1_000_000  # of filters with members, in one PATCH
 MAX_OPERATIONS: Final = 10_000  # Okta sends one for each member who goes, a thousand at once
 
 
@@ -101,8 +103,8 @@ def delta_of(edits: Iterable[Edit]) -> Delta:
 
 
 def edited(present: Elements, edits: Iterable[Edit]) -> dict[str, Attributes]:
-    """Return the members after the edits, in order."""
-    members = dict(present)
+    """Return the members after the edits, in order; raises InvalidValue where they ask too much of all."""
+    members, left = dict(present), MAX_COMPARISONS
     for edit in edits:
         match edit:
             case Added(elements):
@@ -111,6 +113,11 @@ def edited(present: Elements, edits: Iterable[Edit]) -> dict[str, Attributes]:
                 for value in values:
                     members.pop(value, None)
             case RemovedWhere(filter):
+                left -= len(members) * sum(1 for _ in leaves(filter))
+                if left < 0:
+                    raise InvalidValue(
+                        f"more than {MAX_COMPARISONS} comparisons with members: name them by value"
+                    )
                 picks, kind = element_predicate(filter, _MEMBERS), _type_meant(filter)
                 members = {v: own for v, own in members.items() if not picks(_typed(own, kind))}
             case Emptied():
