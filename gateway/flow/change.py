@@ -225,7 +225,7 @@ class Changes:
         is_known = change.id is not None and change.caller.kind == "provider"
         now, new_id = services.now(), services.new_id
         resource = updated_resource(before, state, change.id, now, new_id, replied=is_known)
-        is_crowd = len(delivered.members.delta.add) > CROWD
+        is_crowd = max(len(delivered.members.delta.add), len(plan.differences)) > CROWD
         told = partial(delivered.members.rows, target, delivered=delivered.are_members_told)
         rows = await off_loop(told) if is_crowd else told()
         record.target_id = resource.id

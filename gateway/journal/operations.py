@@ -208,8 +208,8 @@ class SqliteOperations:
         None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over,
         `IdTaken` where the id of a new resource was used before, `Uniqueness` where another has the name.
         """
-        members = settlement.members
-        if members is not None and len(members.rows) > CROWD:
+        members, lines = settlement.members, settlement.event.lines.values
+        if len(lines) > CROWD or (members is not None and len(members.rows) > CROWD):
             ending = await off_loop(self._ending, operation, settlement)
         else:
             ending = self._ending(operation, settlement)

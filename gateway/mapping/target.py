@@ -99,22 +99,27 @@ class TargetMapping:
         self, original: Mapping[str, Any], seen: Mapping[str, Any], present: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return the original with what has changed at the target since `seen`, and what it has beside it."""
-        document, whole = dict(original), present
+        whole = present
         if self.singles:
             seen, present = self._one_each(seen, original), self._one_each(present, original)
         differences = compare(seen, present)
-        person = self._person(original) if differences else Person()
+        document, person = dict(original), self._person(original) if differences else Person()
+        laid: list[Difference] = []
+        judged: list[Rule] = []
         changed: list[Rule] = []
         for difference in differences:
             rule = self._applicable(difference, original)
             if rule is None:
                 if self._is_shown(str(difference.steps[0])):
-                    document = overlay(document, [difference])
+                    laid.append(difference)
             elif (undone := rule.undone(difference)) is not None:
                 if _normal(rule, difference.before, person) != _normal(rule, difference.after, person):
-                    document = overlay(document, [undone])
-            elif rule not in changed and _values(rule, seen, person) != _values(rule, present, person):
-                changed.append(rule)
+                    laid.append(undone)
+            elif rule not in judged:
+                judged.append(rule)
+                if _values(rule, seen, person) != _values(rule, present, person):
+                    changed.append(rule)
+        document = overlay(document, laid) if laid else document
         for rule in changed:
             document = rule.unwrite(present, document)
         return self.with_further(document, whole) if self.singles else document

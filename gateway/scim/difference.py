@@ -1,8 +1,9 @@
 """What differs between two documents, attribute by attribute, and laying that over a third. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import insort
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import compress, groupby
 from operator import ne
 from typing import Any, Final, NamedTuple
 
@@ -148,9 +149,7 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Differ
 
 def overlay(base: Mapping[str, Any], differences: Iterable[Difference]) -> dict[str, Any]:
     """Return `base` with the differences laid over it; what they do not name stays."""
-    result = dict(base)
-    for difference in differences:
-        result = _lay(result, difference.steps, difference.after)
+    result: dict[str, Any] = _lay(base, [(one.steps, one.after) for one in differences])
     return result
 
 
@@ -217,30 +216,94 @@ def _is_object(value: Any) -> bool:
     return value is None or isinstance(value, dict)
 
 
-def _lay(holder: Any, steps: Sequence[Step], value: Any) -> Any:
-    if not steps:
-        return value
-    step, rest = steps[0], steps[1:]
-    if isinstance(step, Selector):
-        return _lay_element(holder if isinstance(holder, list) else [], step, rest, value)
-    document = holder if isinstance(holder, dict) else {}
-    key = key_of(document, step) or step
-    inner = _lay(document.get(key), rest, value)
-    if inner in (None, {}, []):
-        return {name: kept for name, kept in document.items() if name != key}
-    return {**document, key: inner}
+_Laid = tuple[Sequence[Step], Any]  # where, and the value there
 
 
-def _lay_element(elements: list[Any], selector: Selector, rest: Sequence[Step], value: Any) -> list[Any]:
-    wanted = _folded(selector.value)
-    for index, element in enumerate(elements):
-        if isinstance(element, dict) and _folded(element.get(selector.name)) == wanted:
-            laid = _lay(element, rest, value)
-            return [*elements[:index], *([laid] if laid else []), *elements[index + 1 :]]
-    if value is None:
-        return elements
-    laid = _lay({selector.name: selector.value}, rest, value)
-    return [*elements, laid]
+def _lay(holder: Any, changes: Iterable[_Laid]) -> Any:
+    """Return what a place holds once the changes are made in it, one after another."""
+    for kind, some in groupby(changes, _kind_of_step):
+        if kind is Selector:
+            holder = _lay_elements(holder if isinstance(holder, list) else [], some)
+        elif kind is str:
+            holder = _lay_attributes(holder if isinstance(holder, dict) else {}, some)
+        else:
+            *_, (_, holder) = some
+    return holder
+
+
+def _kind_of_step(change: _Laid) -> type | None:
+    steps = change[0]
+    return None if not steps else Selector if isinstance(steps[0], Selector) else str
+
+
+def _first_step(change: _Laid) -> Step:
+    return change[0][0]
+
+
+def _rest(changes: Iterable[_Laid]) -> list[_Laid]:
+    return [(steps[1:], value) for steps, value in changes]
+
+
+def _lay_attributes(document: Mapping[str, Any], changes: Iterable[_Laid]) -> dict[str, Any]:
+    result = dict(document)
+    for name, some in groupby(changes, _first_step):
+        key = key_of(result, str(name)) or str(name)
+        inner = _lay(result.get(key), _rest(some))
+        if inner in (None, {}, []):
+            result.pop(key, None)
+        else:
+            result[key] = inner
+    return result
+
+
+def _lay_elements(elements: Sequence[Any], changes: Iterable[_Laid]) -> list[Any]:
+    """Return a list with its elements changed; each is found without a search."""
+    result = list(elements)
+    places: _Places = {}
+    for selector, some in groupby(changes, _first_step):
+        assert isinstance(selector, Selector)
+        at, rest = _place(result, selector, places), _rest(some)
+        if at is None:
+            rest = [change for change in rest if change != ((), None)]
+            if all(value is None for _, value in rest):
+                continue
+            at, before, after = len(result), None, _lay({selector.name: selector.value}, rest)
+            result.append(None)
+        else:
+            before, after = result[at], _lay(result[at], rest) or _GONE
+        result[at] = after
+        _note_place(places, at, before, after)
+    return [element for element in result if element is not _GONE]
+
+
+_GONE: Final = object()
+_Places = dict[str, dict[Any, list[int]]]  # of elements: by sub-attribute and its folded value, in order
+
+
+def _place(elements: Sequence[Any], selector: Selector, places: _Places) -> int | None:
+    """Return where the first element is that a selector picks."""
+    if selector.name not in places:
+        known = places[selector.name] = {}
+        for at, element in enumerate(elements):
+            _note_place({selector.name: known}, at, None, element)
+    found = places[selector.name].get(_folded(selector.value))
+    return found[0] if found else None
+
+
+def _note_place(places: _Places, at: int, before: Any, after: Any) -> None:
+    """Note what is at a place now."""
+    for name, known in places.items():
+        old, new = _key(before, name), _key(after, name)
+        if old != new:
+            if old is not None:
+                known[old].remove(at)
+            if new is not None:
+                insort(known.setdefault(new, []), at)
+
+
+def _key(element: Any, name: str) -> Any:
+    key = _folded(element.get(name)) if isinstance(element, dict) else None
+    return key if isinstance(key, Hashable) else None
 
 
 def _folded(value: Any) -> Any:
