@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from gateway.mapping.lists import once
 from gateway.mapping.places import CompiledPlace, Leaf, compile_place, leaves_of, path_of
 from gateway.mapping.rules import OnInvalid, Problem, Rule, TransformStep, is_many
 from gateway.mapping.specs import Person, Unusable
@@ -25,6 +26,7 @@ class FoundAttribute:
     level: str
     named: list[Leaf] | None = None  # what rules name of it and is of worth; None: all of it
     sent: dict[tuple[int, str | None], Any] = field(default_factory=dict)  # of its elements
+    made: list[int] = field(default_factory=list)  # the elements whose value a rule has made
 
     def send(self, form: dict[str, Any], at: int, sub: str | None, value: Any) -> None:
         """Send one value of an element; the first one gives the attribute its place in the form."""
@@ -148,7 +150,10 @@ class CompiledRule:
             for name in source.identity:
                 if name in element:
                     found.send(state.form, at, name, element[name])
-        found.send(state.form, at, source.sub_in(element), after)
+        sub = source.sub_in(element)
+        if sub == "value":
+            found.made.append(at)
+        found.send(state.form, at, sub, after)
 
     def _write_default(self, state: MappingState) -> None:
         if self._rule.default not in EMPTY:
@@ -233,7 +238,7 @@ class ValueReader(CompiledRule):
                 if fresh["value"] is not None:
                     kept.append(fresh)
         if kept:
-            state.form[name] = kept
+            state.form[name] = once(kept) if len(kept) > 1 else kept
         else:
             state.form.pop(name, None)
         if not is_taken:

@@ -13,6 +13,7 @@ from gateway.mapping.compiled_rule import (
     Takes,
     sole_reader,
 )
+from gateway.mapping.lists import once
 from gateway.mapping.places import (
     CORE,
     SINGLE,
@@ -338,11 +339,12 @@ def _elements(found: FoundAttribute) -> list[Any]:
         else:
             elements.setdefault(at, {})[sub] = value
     are_objects = has_objects(found.value)
-    return [
+    kept = [
         elements[at]
         for at in sorted(elements)
         if not (are_objects and _is_bare(elements[at], found.value[at]))
     ]
+    return once(kept) if len(found.made) > 1 else kept
 
 
 def _is_bare(element: Any, original: Any) -> bool:
