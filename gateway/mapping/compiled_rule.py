@@ -5,14 +5,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from gateway.mapping.lists import once
-from gateway.mapping.places import CompiledPlace, Leaf, compile_place, leaves_of, path_of
+from gateway.mapping.places import TRUE, CompiledPlace, Leaf, compile_place, leaves_of, once, path_of
 from gateway.mapping.rules import OnInvalid, Problem, Rule, TransformStep, is_many
 from gateway.mapping.specs import Person, Unusable
 from gateway.scim.names import COMPANIONS, EMPTY, is_urn
 from gateway.scim.paths import ANYWHERE, Place, put, select_in, take
 
-_TRUE: Final = (True, "true", "True")
 _USUAL: Final = COMPANIONS | {"value"}  # what elements have
 
 
@@ -315,5 +313,5 @@ def _chosen(taken: list[SourceValue]) -> SourceValue:
     if len(taken) == 1:
         return taken[0]
     source, found, _, _ = taken[0]
-    primaries = {at for at, value in select_in(found.value, source.primary) if value in _TRUE}
+    primaries = {at for at, value in select_in(found.value, source.primary) if value in TRUE}
     return next((one for one in taken if one.at in primaries), taken[0])

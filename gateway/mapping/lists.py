@@ -69,30 +69,6 @@ def primary(options: Options, offices: Offices) -> Transform:
     return Transform("primary", apply)
 
 
-def once(elements: list[Any]) -> list[Any]:
-    """Return a list without the objects whose value and type an earlier one has (RFC 7643 section 2.4).
-
-    What else such a one says is kept where the earlier one says nothing, and so is that it is primary.
-    """
-    found: dict[Any, int] = {}
-    kept: list[Any] = []
-    for element in elements:
-        at = found.setdefault(key, len(kept)) if (key := _identity(element)) else len(kept)
-        if at == len(kept):
-            kept.append(element)
-        else:
-            is_primary = {"primary": True} if element.get("primary") in PRIMARY else {}
-            kept[at] = {**element, **kept[at], **is_primary}
-    return kept
-
-
-def _identity(element: Any) -> tuple[str, str] | None:
-    if not isinstance(element, dict):
-        return None
-    value, kind = element.get("value"), element.get("type", "")
-    return (value, kind.casefold()) if isinstance(value, str) and isinstance(kind, str) else None
-
-
 def _marked(element: dict[str, Any], yes: Any, no: Any, *, chosen: bool) -> dict[str, Any]:
     if chosen:
         return {**element, "primary": yes}

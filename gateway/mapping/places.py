@@ -8,6 +8,7 @@ from gateway.scim.paths import Place, comparable
 from gateway.values import frozen
 
 CORE: Final = ""  # the level of what is in no extension
+TRUE: Final = (True, "true", "True")  # as `primary` is written
 SINGLE: Final = frozenset({str, bool, int, float})  # the types of values without parts
 
 
@@ -101,3 +102,27 @@ def path_of(urn: str | None, name: str, at: int | None, sub: str | None, element
         kind = element.get("type") if isinstance(element, dict) else None
         text += f'[type eq "{kind}"]' if isinstance(kind, str) else f"[{at + 1}]"
     return f"{text}.{sub}" if sub else text
+
+
+def once(elements: list[Any]) -> list[Any]:
+    """Return a list without the objects whose value and type an earlier one has (RFC 7643 section 2.4).
+
+    What else such a one says is kept where the earlier one says nothing, and so is that it is primary.
+    """
+    found: dict[Any, int] = {}
+    kept: list[Any] = []
+    for element in elements:
+        at = found.setdefault(key, len(kept)) if (key := _identity(element)) else len(kept)
+        if at == len(kept):
+            kept.append(element)
+        else:
+            is_primary = {"primary": True} if element.get("primary") in TRUE else {}
+            kept[at] = {**element, **kept[at], **is_primary}
+    return kept
+
+
+def _identity(element: Any) -> tuple[str, str] | None:
+    if not isinstance(element, dict):
+        return None
+    value, kind = element.get("value"), element.get("type", "")
+    return (value, kind.casefold()) if isinstance(value, str) and isinstance(kind, str) else None

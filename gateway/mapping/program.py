@@ -13,7 +13,6 @@ from gateway.mapping.compiled_rule import (
     Takes,
     sole_reader,
 )
-from gateway.mapping.lists import once
 from gateway.mapping.places import (
     CORE,
     SINGLE,
@@ -22,6 +21,7 @@ from gateway.mapping.places import (
     compile_place,
     has_objects,
     leaves_of,
+    once,
     path_of,
 )
 from gateway.mapping.rules import Problem, Rule, TransformStep, Unlisted

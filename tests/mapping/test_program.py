@@ -208,3 +208,43 @@ def test_what_somebody_inactive_keeps_is_named_by_its_type(active: bool, kept: t
 
     assert [where.where for where in mapped.kept] == ([(("type", "work"),)] if kept else [])
     assert bool(mapped.problems) is active
+
+
+MOBILE = {"type": "mobile", "value": "a"}
+PRIMARY = {"value": "A", "type": "work", "primary": True, "display": "d"}
+ALIKE = [
+    pytest.param([WORK, WORK | {"value": "A"}], [WORK | {"value": "A"}], id="made alike"),
+    pytest.param([WORK, WORK, WORK], [WORK | {"value": "A"}], id="three"),
+    pytest.param(
+        [WORK, WORK | {"value": "b"}], [WORK | {"value": "A"}, WORK | {"value": "B"}], id="two values"
+    ),
+    pytest.param([WORK, MOBILE], [WORK | {"value": "A"}, MOBILE | {"value": "A"}], id="two types"),
+    pytest.param([WORK, WORK | {"type": "Work"}], [WORK | {"value": "A"}], id="type in another case"),
+    pytest.param([WORK, PRIMARY], [PRIMARY], id="the second is primary"),
+    pytest.param(
+        [WORK | {"x": 1}, WORK | {"x": 2}], [WORK | {"value": "A", "x": 1}], id="the first says more"
+    ),
+]
+
+
+@pytest.mark.parametrize(("numbers", "form"), ALIKE)
+@pytest.mark.parametrize(
+    "named",
+    [
+        pytest.param(["phoneNumbers.value"], id="rule for all"),
+        pytest.param(
+            ['phoneNumbers[type eq "work"].value', 'phoneNumbers[type eq "mobile"].value'],
+            id="rules by type",
+        ),
+    ],
+)
+def test_what_rules_make_alike_is_sent_once(numbers: list[Any], form: list[Any], named: list[str]) -> None:
+    rules = [make_rule(name, via=UPPER) for name in named]
+
+    assert TargetMapping(rules).forward({"phoneNumbers": numbers}).form["phoneNumbers"] == form
+
+
+def test_values_that_no_rule_names_are_sent_as_they_come() -> None:
+    numbers = [MOBILE, MOBILE]
+
+    assert form_of({"phoneNumbers": numbers}, ("title",)) == {"phoneNumbers": numbers}

@@ -2,9 +2,10 @@ from copy import deepcopy
 
 import pytest
 
-from gateway.errors import InvalidValue
-from gateway.scim.elements import MAX_LOOKS, Elements, merged
+from gateway.errors import InvalidValue, TooLarge
+from gateway.scim.elements import MAX_LOOKS, Elements, Looks, merged, refuse_larger
 from gateway.scim.grammar import parse_filter
+from gateway.scim.jsontext import MAX_BODY, MAX_ELEMENTS
 from gateway.scim.names import resource
 
 EMAILS = resource("User").find("emails")
@@ -167,3 +168,45 @@ def test_searching_without_end_is_refused():
 
     with pytest.raises(InvalidValue, match="fewer operations"):
         elements.alike({"display": "x"})
+
+
+def test_all_lists_of_a_patch_and_every_term_of_a_filter_count():
+    looks, element_count = Looks(), MAX_LOOKS // 8
+    one, other = (Elements([{"type": "a"}] * element_count, EMAILS, looks) for _ in range(2))
+    picks = parse_filter('type co "x" or type co "y" or display co "x" or display co "y"')
+
+    assert one.select(picks) == other.select(picks) == []
+    with pytest.raises(InvalidValue, match=f"more than {MAX_LOOKS} comparisons"):
+        one.alike({"display": "x"})
+
+
+LONG = [{"value": str(number)} for number in range(MAX_ELEMENTS)]
+FULL = {f"l{number}": [{"value": "x", "type": "y"}] * 320 for number in range(10)}  # 9,611 values
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "detail"),
+    [
+        pytest.param({}, {"roles": [*LONG, {"value": "x"}]}, "roles has more than 1000", id="list"),
+        pytest.param({}, {"urn:x:y": {"l": [*LONG, "x"]}}, "l has more than 1000", id="of an extension"),
+        pytest.param({"roles": LONG}, {"roles": [*LONG, "x"]}, "roles has more than 1000", id="one more"),
+        pytest.param(FULL, FULL | {"more": ["x"] * 500}, "more than 10000 values", id="values"),
+        pytest.param({"a": "x" * MAX_BODY}, {"a": "x" * MAX_BODY, "b": "x"}, "1048576 bytes", id="bytes"),
+    ],
+)
+def test_nothing_becomes_larger_than_a_body_may_be(before, after, detail):
+    with pytest.raises((InvalidValue, TooLarge), match=detail):
+        refuse_larger(before, after)
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        pytest.param({"roles": [*LONG, *LONG]}, id="list"),
+        pytest.param({"urn:x:y": {"l": [*LONG, *LONG]}}, id="of an extension"),
+        pytest.param(FULL | {"more": ["x"] * 900}, id="values"),
+        pytest.param({"a": "x" * 2 * MAX_BODY}, id="bytes"),
+    ],
+)
+def test_what_a_target_has_larger_can_be_changed_all_the_same(large):
+    refuse_larger(large | {"title": "Dr"}, large | {"title": "Mr"})

@@ -21,10 +21,12 @@ from gateway.scim.documents import (
     take_password,
 )
 from gateway.scim.ingest import Document, ingest
-from gateway.scim.jsontext import MAX_NAMES, dump, may_hide, parse_json
+from gateway.scim.jsontext import MAX_ELEMENTS, MAX_NAMES, dump, may_hide, parse_json
 from gateway.scim.members import Added, Emptied, take_members
 from gateway.scim.names import CORE_USER, ENTERPRISE_USER
 from tests.support.spelled import ANY, BODIES, CORE_1, ENTERPRISE_1
+
+LONG = [{"value": str(number)} for number in range(MAX_ELEMENTS + 1)]
 
 OWN = "urn:example:schemas:space"
 RFC, OKTA = DIALECTS["rfc"], DIALECTS["okta"]
@@ -240,6 +242,15 @@ def test_urns_of_scim_1_are_known_to_who_says_nothing_of_itself():
         pytest.param(b'{"x":[18446744073709551616]}', InvalidValue, "64 bits", id="a long number"),
         pytest.param(b'{"x":-9223372036854775809}', InvalidValue, "64 bits", id="a long number below zero"),
         pytest.param(b'{"x":["\\u0000"]}', InvalidValue, "'x' contains a NUL", id="NUL"),
+        pytest.param(dump({"roles": LONG}), InvalidValue, "roles has more than 1000 elements", id="roles"),
+        pytest.param(dump({"ROLES": LONG}), InvalidValue, "roles has more than 1000", id="ROLES"),
+        pytest.param(dump({"x": LONG}), InvalidValue, "a list has more than 1000", id="unknown list"),
+        pytest.param(
+            dump({"x": {"members": LONG}}), InvalidValue, "a list has more", id="no group's members"
+        ),
+        pytest.param(
+            dump({f"{CORE_USER}:roles": LONG}), InvalidValue, "roles has more", id="of a qualified name"
+        ),
         pytest.param(dump({"a": deep(32)}), InvalidSyntax, "deeper than 32", id="33 levels"),
         pytest.param(
             b'{"a":' + b"[" * 32 + b"1" + b"]" * 32 + b"}", InvalidSyntax, "deeper", id="33 of lists"

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.errors import GatewayError, InvalidSyntax, InvalidValue
-from gateway.scim.jsontext import MAX_NAMES, dump, parse_json
+from gateway.errors import GatewayError, InvalidSyntax, InvalidValue, TooLarge
+from gateway.scim.jsontext import MAX_NAMES, count_values, dump, parse_json, refuse_many
 
 
 def nested(depth: int) -> bytes:
@@ -129,3 +129,18 @@ def test_any_bytes_give_an_object_or_an_error_of_ours(body, refuse_duplicates):
     with suppress(InvalidSyntax, InvalidValue):
         document = parse_json(body, refuse_duplicates=refuse_duplicates)
         assert parse_json(dump(document), refuse_duplicates=refuse_duplicates) == document
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        pytest.param(b'{"a":[1,2,{"b":"c"}]}', 5, id="each value once"),
+        pytest.param(b"[[],[],[]]", 6, id="empty ones"),
+        pytest.param(b'{"a":"x,y"}', 2, id="commas in texts as well"),
+    ],
+)
+def test_values_are_counted_before_anything_is_made_of_them(body, count):
+    assert count_values(body) == count
+    refuse_many(body, count)
+    with pytest.raises(TooLarge, match=f"more than {count - 1} values"):
+        refuse_many(body + b" " * 10, count - 1)
