@@ -161,7 +161,8 @@ class Changes:
         if not unsettled:
             return begun.operation, situation
         try:
-            await self._recovery.settle_doubt(change.target, unsettled, says_active(change))
+            deletes = change.id if change.operation == "delete" else None
+            await self._recovery.settle_doubt(change.target, unsettled, says_active(change), deletes)
         except Busy as busy:
             await self._removal_claims.keep(change, hold.keys, record, busy)
             raise

@@ -49,16 +49,21 @@ class Recovery:
         self._resting: dict[str, dict[str, float]] = {}
 
     async def settle_doubt(
-        self, target: Target, operations: Iterable[Operation], active: bool | None = None
+        self,
+        target: Target,
+        operations: Iterable[Operation],
+        active: bool | None = None,
+        deletes: str | None = None,
     ) -> None:
         """Settle open operations, whose keys the caller has taken.
 
-        `active` is what the newer change says in so many words: it may take the place of an older one.
+        `active` is what the newer change says in so many words, `deletes` the id of whom it deletes: it may
+        take the place of an older one.
         Raises Busy for one that cannot be settled now, and nothing else: it is not the newer change's fault.
         """
         for operation in operations:
             try:
-                if gives_way(operation, active=active):
+                if gives_way(operation, active=active, deletes=deletes):
                     await self._services.sleep(self._quiet(target, operation))
                     await replaced(self._services, operation)
                 elif operation.standing in (OperationState.HELD, OperationState.DEAD):
@@ -294,8 +299,11 @@ class Recovery:
         return updated_resource(known, state, id, now, new_id, replied=False)
 
 
-def gives_way(operation: Operation, *, active: bool | None) -> bool:
+def gives_way(operation: Operation, *, active: bool | None, deletes: str | None = None) -> bool:
     """Say whether a newer change, which says whether somebody is `active`, takes an operation's place."""
+    intent = operation.intent
+    if deletes is not None and (intent.operation, intent.resource_id) == ("change", deletes):
+        return True  # it does not matter any more whether it was done, once it can be no longer
     if active is None:
         return False
     if operation.standing is OperationState.DEAD and operation.intent.operation != "create" and not active:

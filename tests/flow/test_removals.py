@@ -7,9 +7,19 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Busy
+from gateway.errors import Busy, GatewayError
 from gateway.flow.journal_port import Intent, Key, State
-from gateway.flow.target_port import Attributes, Refused, Silent, Throttled, Unreachable
+from gateway.flow.target_port import (
+    Attributes,
+    Broken,
+    Nonsense,
+    Refused,
+    ResourceType,
+    Silent,
+    TargetError,
+    Throttled,
+    Unreachable,
+)
 from tests.support.house import GROUP, USER
 from tests.support.running import LEAVE, RETURN, Running, make_running
 
@@ -328,3 +338,37 @@ async def test_who_has_lost_their_name_at_the_target_leaves_all_the_same(gateway
     assert (await gateway.send("patch", LEAVE, id)).status == 200
 
     assert gateway.fake.entries[id]["active"] is False
+
+
+FAULTY: list[Any] = [
+    pytest.param(Broken("oops", 500), id="it answers 500"),
+    pytest.param(Nonsense("a page", 200), id="it answers with a page"),
+    pytest.param(Refused("no", 400), id="it refuses"),
+    pytest.param(Silent("timed out"), id="it does not answer"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+@pytest.mark.parametrize("sweeps", [0, 3], ids=["at once", "tried on"])
+@pytest.mark.parametrize("kind", [USER, GROUP], ids=str)
+async def test_a_delete_takes_the_place_of_a_change_that_cannot_be_made(
+    gateway, fault: TargetError, sweeps: int, kind: ResourceType
+) -> None:
+    (id,) = await joined(gateway, 1)
+    body, send = LEAVE, gateway.send
+    if kind is GROUP:
+        group = await gateway.group("create", {"displayName": "People"})
+        add = {"op": "add", "path": "members", "value": [{"value": id}]}
+        id, body, send = group.document["id"], {"Operations": [add]}, gateway.group
+    gateway.fake.unchangeable = fault
+    with suppress(GatewayError):
+        await send("patch", body, id)
+    for _ in range(sweeps):
+        gateway.clock[0] += 600
+        await gateway.sweep()
+    gateway.slept.clear()
+
+    reply = await send("delete", id=id)
+
+    assert (reply.status, id in gateway.fake.of(kind), await gateway.open()) == (204, False, ())
+    assert sum(gateway.slept) <= 10.0

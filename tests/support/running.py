@@ -32,6 +32,7 @@ class Shaky(FakeTarget):
     blind: bool = False  # no search finds anybody
     forgets: str = ""  # an attribute that is not kept
     poisoned: set[str] = field(default_factory=set)
+    unchangeable: TargetError | None = None  # the answer to each change
 
     async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:
         await self._look()
@@ -54,6 +55,8 @@ class Shaky(FakeTarget):
             await self.gate.wait()
         if id in self.poisoned:
             raise KeyError("a fault of the gateway")
+        if self.unchangeable is not None:
+            raise self.unchangeable
         entry = await super().change(kind, id, update)
         return None if self.silent else entry
 
