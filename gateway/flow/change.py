@@ -1,5 +1,6 @@
 """The way of a change: take the keys, ask the journal once, plan, deliver, settle, reply."""
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -37,12 +38,12 @@ from gateway.flow.model import (
     keys_of,
     keys_of_change,
 )
-from gateway.flow.plan import decide, intent_of, plan_new, says_active
+from gateway.flow.plan import deactivates, deactivation, decide, intent_of, plan_new, says_active
 from gateway.flow.recovery import Recovery
 from gateway.flow.removals import RemovalClaims, refuse_outdated
 from gateway.flow.resource import Members, SettledState, shown, updated_resource
 from gateway.flow.services import CROWD, is_large, off_loop, plus
-from gateway.flow.target_port import Attributes, ResourceType, TargetError
+from gateway.flow.target_port import Attributes, Conflict, Refused, ResourceType, TargetError
 from gateway.log import get_logger
 from gateway.scim.members import Emptied, edited
 from gateway.scim.names import NAMES
@@ -201,6 +202,9 @@ class Changes:
             await self._close(delivery, record, Outcome.PENDING, 404, "the entry is gone; decided anew")
             raise
         except (TargetError, GatewayError) as error:
+            if (alone := _without_refused(change, situation, plan, error)) is not None:
+                record.plan = alone
+                return await self._deliver(change, situation, alone, delivery.operation, record)
             raise await self._give_up(change, delivery, record, error) from error
         except Exception as error:
             delivery.in_doubt = True
@@ -239,6 +243,8 @@ class Changes:
             settlement = Settlement(delivered.outcome, event, resource, rows, is_new=before is None)
             resource = await self._recorded(operation, settlement, record)
         record.is_written = True
+        if plan.refused is not None:
+            await self._tell_refused(record, plan.refused)
         self._note_sight(change, plan, delivered)
         if plan.state is State.DELETED or _is_answered_briefly(change):
             return Reply(204, outcome=delivered.outcome)
@@ -268,6 +274,12 @@ class Changes:
                 await self._services.sleep(pause)
             else:
                 return resource
+
+    async def _tell_refused(self, record: ChangeEvent, refused: GatewayError) -> None:
+        """Write down what was refused of a change that was made all the same."""
+        event = record.refusal(refused, _status(refused, record.change))
+        with suppress(JournalUnavailable):  # the change is made, and so it is answered
+            await self._services.trail.append([replace(event, id=self._services.new_id())])
 
     def _note_sight(self, change: Change, plan: Plan, delivered: Delivered) -> None:
         target, entry_cache = change.target.name, self._services.entry_cache
@@ -337,6 +349,18 @@ async def _decision(change: Change, situation: Situation) -> Plan:
     if is_large(change.body, situation.present, original):
         return await off_loop(decide, change, situation)
     return decide(change, situation)
+
+
+def _without_refused(change: Change, situation: Situation, plan: Plan, error: Exception) -> Plan | None:
+    """Return the deactivation alone of a change that is refused, None where it is none, or nothing more."""
+    if not isinstance(error, (Refused, Conflict)) or not deactivates(plan):
+        return None
+    alone = deactivation(change, situation)
+    is_all = alone.differences == plan.differences and not plan.secret
+    if plan.refused is not None or not alone.differences or is_all:
+        return None
+    refused = answer_to_change(change.target.name, error)
+    return replace(alone, outcome=plan.outcome, event=plan.event, refused=refused)
 
 
 def _needed(change: Change, situation: Situation, plan: Plan) -> frozenset[Key]:

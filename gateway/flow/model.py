@@ -5,6 +5,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Final, Protocol
 
+from gateway.errors import GatewayError
 from gateway.flow.journal_port import (
     Key,
     Link,
@@ -274,3 +275,4 @@ class Plan:
     kind: ResourceType = ResourceType.USER
     members: Members = NOBODYS
     keys: frozenset[Key] = frozenset()  # the names of the original
+    refused: GatewayError | None = None  # why no more than the deactivation of a change is in it

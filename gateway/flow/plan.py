@@ -102,7 +102,13 @@ def _each_once(value: Any) -> Any:
 
 
 def _changed(change: Change, situation: Situation, wanted: Wanted) -> Plan:
-    _refuse_rivals(change, situation, wanted.document)
+    try:
+        _refuse_rivals(change, situation, wanted.document)
+    except Uniqueness as taken:
+        own = situation.resource
+        if wanted.is_active or own is None or own.state is not State.ACTIVE:
+            raise
+        return replace(deactivation(change, situation), refused=taken)
     if situation.resource is None:
         return _adoption(change, situation, wanted)
     return _update(change, situation, wanted)
@@ -171,6 +177,18 @@ def _takes_away(message: dict[str, Any]) -> bool:
     return any(isinstance(op, str) and op.casefold() == "remove" for op in removes)
 
 
+def deactivates(plan: Plan) -> bool:
+    """Say whether a plan changes somebody into one who is inactive."""
+    is_person = plan.kind is ResourceType.USER
+    return is_person and plan.send is Send.CHANGE and plan.state is State.INACTIVE
+
+
+def deactivation(change: Change, situation: Situation) -> Plan:
+    """Return the plan that deactivates somebody, and leaves all else as the target has it."""
+    view = view_of(change.mapping, situation)
+    return _update(change, situation, _wanted(change, {**view, "active": False}, None))
+
+
 def _form_on_target(change: Change, situation: Situation, present: Attributes) -> Attributes:
     """Return what the target holds, in the form it is sent."""
     mapping, resource, link = change.mapping, situation.resource, situation.link
@@ -228,6 +246,8 @@ def _wanted(change: Change, document: Attributes, password: str | None) -> Wante
     try:
         return Wanted(document, mapped, active, mapping.secret(password))
     except Unusable as unusable:
+        if not active:
+            return Wanted(document, mapped, active)
         raise InvalidValue(f"password: {unusable}") from unusable
 
 

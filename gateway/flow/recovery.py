@@ -25,7 +25,8 @@ from gateway.flow.journal_port import (
     Transition,
 )
 from gateway.flow.members import NOBODYS, Members
-from gateway.flow.model import Services, Target
+from gateway.flow.model import Caller, Change, Services, Situation, Target
+from gateway.flow.plan import deactivation
 from gateway.flow.resource import SettledState, updated_resource
 from gateway.flow.services import Alert, between, plus
 from gateway.flow.target_port import Attributes, Conflict, Missing, Refused, ResourceType, TargetError
@@ -34,6 +35,7 @@ from gateway.scim.difference import Difference, compare, overlay
 from gateway.scim.names import NAMES
 
 LONGEST_PASS: Final = 5.0  # seconds of one look at all that waits
+RECOVERY: Final = Caller("recovery", kind="gateway")
 
 log = get_logger()
 
@@ -181,8 +183,15 @@ class Recovery:
         known = await self._known(intent)
         members = await self._membership.again(target, intent.members) if intent.members else NOBODYS
         entry, applied = await self._what_became(target, intent, known)
+        refused = None
         if not applied and _is_sent_again(intent, waited_for=waited_for):
-            entry, applied = await self._send_again(target, intent, known, entry, members)
+            try:
+                entry, applied = await self._send_again(target, intent, known, entry, members)
+            except (Refused, Conflict) as error:
+                if (alone := _without_refused(target, intent, known, entry)) is None:
+                    raise
+                entry, applied = await self._send_again(target, alone, known, entry, members)
+                intent, refused = alone, answer_to_change(target.name, error)
         resource = self._resource(intent, known, entry) if applied else None
         rows = members.rows(intent.target, delivered=intent.operation != "create")
         outcome = Outcome.APPLIED if applied else Outcome.FAILED
@@ -190,6 +199,11 @@ class Recovery:
         event = recovery_event(self._services.new_id(), intent, "operation.recovered", outcome, reason)
         settlement = Settlement(outcome, event, resource, rows, is_new=known is None)
         await _settle(self._services, owned, settlement)
+        if refused is not None:
+            id = self._services.new_id()
+            event = recovery_event(id, intent, "user.patch", Outcome.REJECTED, refused.detail)
+            event.fields["outcome"]["status"] = refused.status
+            await self._services.trail.append([event])
         self._services.doubts.pop(intent.op_id, None)
         self._services.entry_cache.forget(target.name, intent.type, intent.target_id or "")
         self._services.meter.changed(target.name, outcome)
@@ -345,7 +359,12 @@ def quotes_of(intent: Intent) -> tuple[Any, ...]:
 
 
 def recovery_event(
-    id: str, intent: Intent, name: str, outcome: Outcome, reason: str | None, actor: str = "recovery"
+    id: str,
+    intent: Intent,
+    name: str,
+    outcome: Outcome,
+    reason: str | None,
+    actor: str = "recovery",
 ) -> Event:
     """Return the event of something done to an operation by the gateway or its administrator."""
     return Event(
@@ -376,6 +395,19 @@ def _is_sent_again(intent: Intent, *, waited_for: bool) -> bool:
     What came after a change of members does not say those members again, so they are.
     """
     return intent.removes or (intent.operation != "create" and (bool(intent.members) or not waited_for))
+
+
+def _without_refused(
+    target: Target, intent: Intent, known: Resource | None, entry: Attributes | None
+) -> Intent | None:
+    """Return the deactivation alone of a change that is refused, None where it is none, or nothing more."""
+    if intent.operation != "change" or not intent.removes or known is None or entry is None:
+        return None
+    change = Change("push", intent.type, target, RECOVERY, intent.correlation_id, known.id)
+    plan = deactivation(change, Situation(known, (), entry, known.links.get(target.name)))
+    alone = replace(intent, original=plan.original, wanted=plan.mapped.form)
+    lacks = _missing(target, alone, known, entry)
+    return alone if lacks and lacks != _missing(target, intent, known, entry) else None
 
 
 def _missing(

@@ -55,8 +55,8 @@ REFUSED: Final = """
                      AND later.result = 'rejected')))
     ORDER BY seq LIMIT ?"""
 NAMES: Final = """
-    SELECT name_folded FROM resource
-    WHERE base = ? AND type = 'User' AND state = 'active' AND name_folded IS NOT NULL"""
+    SELECT name_folded, state FROM resource
+    WHERE base = ? AND type = 'User' AND state <> 'deleted' AND name_folded IS NOT NULL"""
 
 
 @frozen
@@ -97,13 +97,16 @@ def refused(connection: sqlite3.Connection, target: str) -> Iterator[tuple[str, 
     """
     after, salt = 0, read_salt(connection)
     # the trail may keep no name that could be looked up
-    active = {subject(salt, name) for (name,) in connection.execute(NAMES, (target,))}
+    states = {subject(salt, name): state for name, state in connection.execute(NAMES, (target,))}
     while rows := connection.execute(REFUSED, (target, after, PAGE)).fetchall():
         for seq, about in rows:
             (event,) = page(connection, seq + 1, 1, None, None)
             name, outcome = event["target"]["user_name"], event["outcome"]
-            is_about_data = event["event"] != "user.create" and outcome["status"] == 400
-            if name and (is_about_data if about in active else event["event"] == "user.create"):
+            if event["event"] == "user.create":
+                counts = states.get(about) != "active"
+            else:
+                counts = about in states and outcome["status"] in (400, 409)
+            if name and counts:
                 yield name, event["outcome"]["reason"] or ""
         after = rows[-1][0]
 

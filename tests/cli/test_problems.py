@@ -213,11 +213,12 @@ def test_who_is_in_the_journal_is_judged_by_the_original(run, remember, state, e
     ],
 )
 @pytest.mark.parametrize("event", ["user.replace", "user.patch"])
+@pytest.mark.parametrize("state", [State.ACTIVE, State.INACTIVE], ids=str)
 def test_somebody_known_whose_change_was_refused_is_listed_until_one_goes_through(
-    run, remember, event, later, expected
+    run, remember, event, state, later, expected
 ) -> None:
     refused = told("ann@example.com", event, "rejected", "phonebook")
-    remember(person("ann", "+44 20 7946 0123"), refused, *later)
+    remember(person("ann", "+44 20 7946 0123", state=state), refused, *later)
 
     assert names(run, "phonebook") == expected
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Busy, GatewayError
+from gateway.errors import Busy, GatewayError, InvalidValue
 from gateway.flow.journal_port import Intent, Key, State
 from gateway.flow.target_port import (
     Attributes,
     Broken,
+    Conflict,
     Nonsense,
     Refused,
     ResourceType,
@@ -20,7 +21,9 @@ from gateway.flow.target_port import (
     Throttled,
     Unreachable,
 )
+from gateway.mapping.target import TargetMapping
 from tests.support.house import GROUP, USER
+from tests.support.rules import make_rule
 from tests.support.running import LEAVE, RETURN, Running, make_running
 
 ANN: Attributes = {"userName": "p1@x", "externalId": "1", "title": "A", "active": True}
@@ -372,3 +375,106 @@ async def test_a_delete_takes_the_place_of_a_change_that_cannot_be_made(
 
     assert (reply.status, id in gateway.fake.of(kind), await gateway.open()) == (204, False, ())
     assert sum(gateway.slept) <= 10.0
+
+
+REFUSALS: list[Any] = [
+    pytest.param(Refused("too long", 400), 400, id="refused"),
+    pytest.param(Conflict("taken", 409), 409, id="taken"),
+]
+WITH_MORE: list[Any] = [
+    pytest.param("replace", ANN | {"active": False, "title": "B", "displayName": "Ann"}, id="PUT"),
+    pytest.param("replace", ANN | {"active": False, "userName": "new@x"}, id="PUT of a name"),
+    pytest.param(
+        "patch", {"Operations": [{"op": "replace", "value": {"active": False, "title": "B"}}]}, id="PATCH"
+    ),
+]
+
+
+@pytest.mark.parametrize(("fault", "status"), REFUSALS)
+@pytest.mark.parametrize(("operation", "body"), WITH_MORE)
+async def test_who_leaves_with_data_that_are_refused_leaves_without_them(
+    gateway, operation: str, body: Any, fault: TargetError, status: int
+) -> None:
+    (id,) = await joined(gateway, 1)
+    gateway.fake.refused = fault
+
+    reply = await gateway.send(operation, body, id)
+
+    assert (reply.status, reply.document["active"], reply.document["title"]) == (200, False, "A")
+    entry = gateway.fake.entries[id]
+    assert {name: entry[name] for name in ANN} == ANN | {"active": False}
+    assert "displayName" not in entry
+    assert (await gateway.open(), gateway.fake.writes) == ((), ["create", "change", "change"])
+    made, told = (await gateway.events())[-2:]
+    assert (made["outcome"]["result"], [line["path"] for line in made["diff"]]) == ("applied", ["active"])
+    assert (told["outcome"]["result"], told["outcome"]["status"]) == ("rejected", status)
+    assert fault.reason in told["outcome"]["reason"]
+
+
+@pytest.mark.parametrize(("fault", "status"), REFUSALS)
+async def test_so_does_who_was_pending_when_that_is_found_out(
+    gateway, fault: TargetError, status: int
+) -> None:
+    (id,) = await joined(gateway, 1)
+    gateway.fake.unchangeable, gateway.fake.refused = Unreachable("down"), fault
+    with pytest.raises(Busy):
+        await gateway.send("replace", ANN | {"active": False, "title": "B"}, id)
+    gateway.fake.unchangeable = None
+    gateway.clock[0] += 600
+
+    await gateway.sweep()
+
+    assert (gateway.is_active(id), gateway.fake.entries[id]["title"], await gateway.open()) == (
+        False,
+        "A",
+        (),
+    )
+    made, told = (await gateway.events())[-2:]
+    assert (made["event"], made["outcome"]["result"]) == ("operation.recovered", "applied")
+    assert (told["outcome"]["result"], told["outcome"]["status"]) == ("rejected", status)
+    assert (await gateway.get(id))["title"] == "A"
+
+
+async def test_a_deactivation_that_is_refused_itself_is_said_so(gateway) -> None:
+    (id,) = await joined(gateway, 1)
+    gateway.fake.unchangeable = Refused("never", 400)
+
+    with pytest.raises(InvalidValue, match="never"):
+        await gateway.send("replace", ANN | {"active": False, "title": "B"}, id)
+
+    assert gateway.is_active(id)
+
+
+async def test_what_is_refused_of_somebody_who_has_left_is_refused(gateway) -> None:
+    (id,) = await joined(gateway, 1)
+    await gateway.send("patch", LEAVE, id)
+    gateway.fake.refused = Refused("too long", 400)
+
+    with pytest.raises(InvalidValue, match="too long"):
+        await gateway.send("replace", ANN | {"active": False, "title": "B"}, id)
+
+
+@pytest.mark.parametrize("on_deactivate", ["send", "delete"])
+async def test_who_leaves_with_the_name_of_another_leaves_under_their_own(on_deactivate: str) -> None:
+    gateway = make_running(on_deactivate=on_deactivate)
+    id, _ = await joined(gateway, 1, 2)
+
+    reply = await gateway.send("replace", ANN | {"active": False, "userName": "p2@x"}, id)
+
+    assert (reply.status, reply.document["userName"], gateway.is_active(id)) == (200, "p1@x", False)
+    assert (await gateway.events())[-1]["outcome"]["status"] == 409
+
+
+async def test_who_leaves_with_a_password_that_cannot_be_used_leaves_without_it() -> None:
+    rule = make_rule("password", None, (), None, None, "reject", "t")
+    gateway = make_running(TargetMapping([rule]))
+    (id,) = await joined(gateway, 1)
+    gateway.fake.refused = Refused("too weak", 400)
+
+    reply = await gateway.send("replace", ANN | {"active": False, "password": "weak"}, id)
+
+    assert (reply.status, gateway.is_active(id), "password" in gateway.fake.entries[id]) == (
+        200,
+        False,
+        False,
+    )

@@ -230,6 +230,28 @@ async def test_a_person_lives_a_whole_life_on(quirky) -> None:
     assert list(service.entries) == [again]
 
 
+SHORT: Final = [quirk for quirk in QUIRKS if quirk.startswith("titles are short")]
+
+
+@pytest.mark.parametrize("quirky", SHORT, indirect=True)
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+@pytest.mark.parametrize(
+    "refused", [{"title": "x" * 129}, {"userName": "canary.bob"}], ids=["too long", "taken"]
+)
+async def test_who_leaves_with_data_that_are_refused_leaves_and_it_is_told(quirky, method, refused) -> None:
+    served, service = quirky
+    service.fill("canary.bob")  # not known to the gateway
+    id = (await done(served, "POST", USERS, ANN))["id"]
+    said = refused | {"active": False}
+
+    body = ANN | said if method == "PUT" else patch({"op": "replace", "value": said})
+    answer = await done(served, method, f"{USERS}/{id}", body)
+
+    assert (answer["active"], held(service, id)) == (False, ANN | {"active": False})
+    made, told = [event["outcome"] for event in (await served.events())[-2:]]
+    assert (made["result"], told["result"]) == ("applied", "rejected")
+
+
 def told(service: Lesser, group: str) -> list[str]:
     return sorted(element["value"] for element in service.groups[group].get("members", ()))
 

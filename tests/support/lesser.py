@@ -56,6 +56,7 @@ class Lesser(ScimTarget):
     unreturned: frozenset[str] = frozenset()  # attributes that are kept, and in no answer
     total_is_text: bool = False  # totalResults, in quotes
     no_match: int = 200  # status of a search that finds nobody
+    longest: int | None = None  # characters of a title; more are refused
     is_plain: bool = False  # shows all it has, and as it is now
     past: list[Any] = field(default_factory=list)  # the directory before each of the last changes
     queries: list[dict[str, str]] = field(default_factory=list)
@@ -127,6 +128,8 @@ class Lesser(ScimTarget):
         return await super()._config(request) if self.config is None else web.json_response(self.config)
 
     def _kept(self, request: web.Request, entry: dict[str, Any], status: int) -> web.Response:
+        if self.longest is not None and len(entry.get("title") or "") > self.longest:
+            return _error(400, f"title: at most {self.longest} characters")
         name = str(entry.get("userName", "")).casefold()
         others = (other for id, other in self.entries.items() if id != entry["id"])
         if name and any(other["userName"].casefold() == name for other in others):
@@ -162,6 +165,8 @@ QUIRKS: Final[Mapping[str, Mapping[str, Any]]] = {  # what services are known to
     "PATCH is a page": BY_PATCH | {"patch_status": 404, "patch_is_html": True},
     "no match is 404": BY_PATCH | {"no_match": 404},
     "totals are text": BY_PATCH | {"total_is_text": True},
+    "titles are short, PUT": NO_PATCH | {"longest": 128},
+    "titles are short, PATCH": BY_PATCH | {"longest": 128},
 }
 
 

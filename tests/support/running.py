@@ -33,6 +33,7 @@ class Shaky(FakeTarget):
     forgets: str = ""  # an attribute that is not kept
     poisoned: set[str] = field(default_factory=set)
     unchangeable: TargetError | None = None  # the answer to each change
+    refused: TargetError | None = None  # the answer to each change of more than `active`
 
     async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Attributes | None:
         await self._look()
@@ -57,6 +58,10 @@ class Shaky(FakeTarget):
             raise KeyError("a fault of the gateway")
         if self.unchangeable is not None:
             raise self.unchangeable
+        others = {name for name in update.wanted if update.wanted[name] != update.present.get(name)}
+        if self.refused is not None and others - {"active", "schemas"}:
+            self.calls.append(("change", (id, update.wanted)))
+            raise self.refused
         entry = await super().change(kind, id, update)
         return None if self.silent else entry
 

@@ -109,7 +109,7 @@ class People:
         modifications = self._modifications(raw, update, attributes, dn)
         with self._memberships.renaming(session, id, raw, dn, update.wanted):
             if dn != raw.dn:
-                dn = session.rename(raw.dn, *split(dn))
+                dn = self._moved(session, raw, dn, update)
             if modifications:
                 self._modify(session, raw, dn, modifications)
             after = self.listing.reread(session, dn)
@@ -164,6 +164,15 @@ class People:
             found += self._habit.changes(raw, is_active(update.wanted))
         return found
 
+    def _moved(self, session: Session, raw: Raw, dn: str, update: Update) -> str:
+        """Give an entry its new name and place; raises Refused where a leaver's place is not there."""
+        try:
+            return session.rename(raw.dn, *split(dn))
+        except Unreachable as error:
+            if isinstance(error.__cause__, Missing) and self._naming.lets_leave(update):
+                raise Refused(error.reason) from error
+            raise
+
     def _modify(self, session: Session, raw: Raw, dn: str, modifications: list[Modification]) -> None:
         try:
             session.modify(dn, modifications)
@@ -217,6 +226,10 @@ class Naming:
 
     def _is_put_away(self, form: Attributes) -> bool:
         return self._moves and not is_active(form)
+
+    def lets_leave(self, update: Update) -> bool:
+        """Say whether an update deactivates somebody, who need not stand elsewhere for it."""
+        return is_active(update.present) and not is_active(update.wanted) and not self._moves
 
     def _rendered(self, template: str, form: Attributes) -> str:
         return rendered(template, form, {"base": self._directory.base})

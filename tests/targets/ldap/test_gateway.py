@@ -90,6 +90,28 @@ async def test_a_leaver_with_bad_data_leaves(scene):
     assert (gone.status, scene.there()) == (200, {})
 
 
+MANAGER = {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": "nobody"}}}
+
+
+@pytest.mark.parametrize("scene", [MOVE], indirect=True)
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param(MANAGER, id="an unknown manager"),
+        pytest.param({"userName": "taken@example.com"}, id="a name that is taken"),
+    ],
+)
+async def test_a_leaver_with_data_that_the_directory_refuses_leaves(scene, refused):
+    scene.put("uid=taken@example.com")
+    made = await scene.ask("POST", USERS, person())
+
+    gone = await scene.ask("PUT", f"{USERS}/{made.body['id']}", person(active=False) | refused)
+
+    assert (gone.status, gone.body["active"]) == (200, False)
+    assert "uid=ann@example.com,ou=left" in scene.there()
+    assert (await scene.last())["outcome"]["result"] == "rejected"
+
+
 async def test_groups_hold_people_by_our_ids(scene):
     ids = [
         (await scene.ask("POST", USERS, person(f"{name}@example.com"))).body["id"] for name in ("ann", "bob")
