@@ -687,7 +687,7 @@ async def test_only_what_a_target_refuses_in_itself_for_give_up_is_dead_and_says
         gateway.clock[0] += 600
     calls = len(gateway.fake.calls)
 
-    with pytest.raises(Busy, match="dead: Refused: no reads" if refuses_for_good else "could not be reached"):
+    with pytest.raises(Busy, match="dead: Refused: no reads" if refuses_for_good else "answered 500"):
         await gateway.send("patch", title("Boss"), id)
 
     assert (len(gateway.fake.calls) == calls) is refuses_for_good
