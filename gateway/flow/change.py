@@ -286,7 +286,9 @@ class Changes:
         if delivered.entry is not None:
             entry_cache.note(target, change.type, delivered.entry)
         elif plan.send is Send.DELETE:
-            entry_cache.forget(target, change.type, plan.target_id or "")
+            id = plan.target_id or ""
+            entry_cache.forget(target, change.type, id)
+            entry_cache.note_members(target, "", (), (id,), change.target.policy.trust)
 
     async def _give_up(
         self, change: Change, delivery: Delivery, record: ChangeEvent, error: TargetError | GatewayError

@@ -176,7 +176,8 @@ class Delivery:
 
     async def _wait_out(self, error: TargetError) -> None:
         """Wait until a doubtful attempt can no longer take effect; raises `error` where that is too long."""
-        quiet = self._retry.quiet(error, self._target.policy.settle)
+        policy, plan = self._target.policy, self._plan
+        quiet = self._retry.quiet(error, policy.settle) + policy.visible(plan.kind, plan.send)
         self.in_doubt = self._was_in_doubt = True
         now, doubts, id = self._services.now(), self._services.doubts, self.operation.intent.op_id
         doubts[id] = now  # known here even where it cannot be written down
@@ -198,12 +199,11 @@ class Delivery:
             if holds(self._change.mapping, plan.mapped.form, entry):
                 return Delivered(entry, plan.outcome)
             return await self._adopt(entry)
-        entry = await self._target.connector.get(kind, plan.target_id or "")
+        # where there is none any more the next attempt is answered so: a read may lag behind the creation
         if plan.send is Send.DELETE:
-            return Delivered(None, plan.outcome) if entry is None else None
-        if entry is None:
-            raise Gone
-        return self._after_change(entry)
+            return None
+        entry = await self._target.connector.get(kind, plan.target_id or "")
+        return None if entry is None else self._after_change(entry)
 
     def _after_change(self, entry: Attributes) -> Delivered | None:
         plan = self._plan

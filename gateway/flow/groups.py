@@ -163,11 +163,11 @@ class GroupMembers:
 
     async def _present(self, target: Target, group: str | None, entry: Attributes) -> Present:
         """Return who is in a group, `group` by our id, whose entry the target shows so."""
-        left = self._services.entry_cache.left_lately(target.name, entry["id"], target.policy.trust)
+        recent, left = self._services.entry_cache.left_lately(target.name, entry["id"], target.policy.trust)
         ids = list(await off_loop_if(_is_crowd(entry.get("members")), by_target_id, entry))
         owners = await self._services.memberships.owners(target.name, target.name, ids)
         rows = await self._rows(target, group)
-        return await off_loop_if(_is_crowd(ids, rows), _present, entry, owners, rows, left)
+        return await off_loop_if(_is_crowd(ids, rows), _present, entry, owners, rows, recent, left)
 
     async def _others(self, target: Target, group: str | None, entry: Attributes) -> list[Attributes]:
         """Return who is in a group, as the target spells them."""
@@ -201,13 +201,14 @@ def _present(
     entry: Attributes,
     owners: Mapping[str, str],
     rows: Mapping[str, MemberRow],
-    left: frozenset[str] | None,
+    recent: bool,
+    left: frozenset[str],
 ) -> Present:
-    gone = {owners.get(id, id) for id in left or ()}
+    gone = {owners.get(id, id) for id in left}
     shown = {m: element for m, element in by_our_id(entry, owners).items() if m not in gone}
     is_shown = entry.get("members", ()) is not None
-    there = present_members(rows, shown if is_shown else None, recent=left is not None)
-    return Present(rows, shown, there, left or frozenset())
+    there = present_members(rows, shown if is_shown else None, recent=recent)
+    return Present(rows, shown, there, left)
 
 
 def _compared(
@@ -222,7 +223,8 @@ def _compared(
     if edits is not None:
         result = edited({element["value"]: element for element in shown_members(rows, there)}, edits)
     add = {member: element for member, element in result.items() if member not in present.shown}
-    return result, add, tuple(member for member in there if member not in result)
+    perhaps = dict.fromkeys((*there, *(member for member, row in rows.items() if row.due)))
+    return result, add, tuple(member for member in perhaps if member not in result)
 
 
 def _is_crowd(*parts: Any) -> bool:

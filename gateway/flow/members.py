@@ -72,7 +72,7 @@ class Present:
     rows: Mapping[str, MemberRow]
     shown: Elements  # by our ids
     there: Elements  # by our ids
-    left: frozenset[str] = frozenset()  # whom we took out just now, by the target's: it may show them still
+    left: frozenset[str]  # whom we took out just now, by the target's: it may show them still
 
 
 def shown_members(rows: Mapping[str, MemberRow], there: Elements) -> list[Attributes]:

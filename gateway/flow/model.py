@@ -50,6 +50,13 @@ class Policy:
     attempts: int = 3
     max_removals: tuple[int, float] | None = None  # people, within seconds
 
+    def visible(self, kind: ResourceType, operation: str) -> float:
+        """Return the seconds until a look shows what a doubtful operation did, once it can no longer act.
+
+        A group that is not seen yet would be made twice; of people, few targets take a second of one name.
+        """
+        return self.trust if kind is ResourceType.GROUP and operation == "create" else 0.0
+
 
 async def _yes() -> bool:
     return True

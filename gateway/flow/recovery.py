@@ -205,7 +205,10 @@ class Recovery:
             event.fields["outcome"]["status"] = refused.status
             await self._services.trail.append([event])
         self._services.doubts.pop(intent.op_id, None)
-        self._services.entry_cache.forget(target.name, intent.type, intent.target_id or "")
+        id, entry_cache = intent.target_id or "", self._services.entry_cache
+        entry_cache.forget(target.name, intent.type, id)
+        if intent.operation == "delete":
+            entry_cache.note_members(target.name, "", (), (id,), target.policy.trust)
         self._services.meter.changed(target.name, outcome)
         log.info("operation.recovered", target=target.name, outcome=outcome.value)
 
@@ -237,7 +240,8 @@ class Recovery:
         """Return the seconds until a request sent before the doubt can no longer take effect."""
         if operation.standing is OperationState.PENDING:
             return 0.0
-        now, settle = self._services.now(), target.policy.settle
+        now, policy, intent = self._services.now(), target.policy, operation.intent
+        settle = policy.settle + policy.visible(intent.type, intent.operation)
         id, doubts = operation.intent.op_id, self._services.doubts
         if operation.attempts == 1 and now < operation.due <= plus(now, settle):
             return between(now, operation.due)

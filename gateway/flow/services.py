@@ -226,7 +226,7 @@ class EntryCache:
     def note_members(
         self, target: str, group: str, come: Iterable[str], left: Iterable[str], trust: float
     ) -> None:
-        """Remember that we have just changed a group's members, by the target's ids."""
+        """Remember that we have just changed a group's members, by the target's ids; "": those of all."""
         now, changed = self._monotonic(), self._changed
         _, before = changed.pop((target, group), (now, {}))
         gone = {id: at for id, at in before.items() if now - at < trust}
@@ -237,14 +237,16 @@ class EntryCache:
         while changed and now - next(iter(changed.values()))[0] >= trust:
             changed.popitem(last=False)
 
-    def left_lately(self, target: str, group: str, trust: float) -> frozenset[str] | None:
-        """Return whom we took out of a group within `trust` seconds; None: we did not change it since.
+    def left_lately(self, target: str, group: str, trust: float) -> tuple[bool, frozenset[str]]:
+        """Say whether we changed a group within `trust` seconds, and whom we took out of it, or deleted.
 
         What another process did just before this one began is not known, so that counts as a change.
         """
         now = self._monotonic()
-        at, gone = self._changed.get((target, group), (self._began, {}))
-        return frozenset(id for id, at in gone.items() if now - at < trust) if now - at < trust else None
+        at, own = self._changed.get((target, group), (self._began, {}))
+        _, everywhere = self._changed.get((target, ""), (at, {}))
+        gone = frozenset(id for id, at in (*own.items(), *everywhere.items()) if now - at < trust)
+        return now - at < trust, gone
 
     def _keep(
         self, place: Place, tick: Tick, entry: Attributes | None, replaced: Replaced | None = None

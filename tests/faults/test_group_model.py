@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 import pytest
 
@@ -12,6 +13,14 @@ from tests.support.world import FAULTS
 ANN, BOB, EVE = (
     {"userName": f"{name}@x", "externalId": name, "active": True} for name in ("ann", "bob", "eve")
 )
+LAG: Final = 3.0  # seconds
+UNSEEN: Final = {  # the faults after which what a target shows decides, for those that show less
+    "read": ("request lost",),
+    "write": ("answer lost", "applied late", "500", "500 but applied", "crash after"),
+    "claim": ("crash after",),
+    "settle": ("crash before",),
+    "reply": ("reply lost",),
+}
 Expected = dict[str, set[str]]  # by displayName, the externalIds of those who are on the target
 Script = Callable[[GroupClient, GroupWorld], Awaitable[Expected]]
 
@@ -148,23 +157,27 @@ async def unseen(process: GroupProcess, client: GroupClient, expected: Expected)
 
 
 @pytest.mark.parametrize(
-    ("by_patch", "looks", "strict"),
+    ("looks", "target"),
     [
-        pytest.param(False, True, False, id="PUT, looks first"),
-        pytest.param(True, False, True, id="PATCH, blind, strict target"),
+        pytest.param(True, {}, id="PUT, looks first"),
+        pytest.param(False, {"by_patch": True, "strict": True}, id="PATCH, blind, strict target"),
+        pytest.param(True, {"lag": LAG}, id="PUT, reads lag"),
+        pytest.param(False, {"by_patch": True, "strict": True, "lag": LAG}, id="PATCH, reads lag"),
+        pytest.param(False, {"hides": True, "strict": True}, id="PUT, members are hidden"),
+        pytest.param(False, {"by_patch": True, "hides": True}, id="PATCH, members are hidden"),
     ],
 )
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
 async def test_no_single_fault_loses_a_member_or_leaves_one_behind(
-    script: Script, by_patch: bool, looks: bool, strict: bool
+    script: Script, looks: bool, target: dict[str, Any]
 ) -> None:
-    quiet = GroupWorld(by_patch=by_patch, strict=strict)
+    quiet = GroupWorld(**target)
     assert await played(script, quiet, looks) == []
 
     bad = {}
     for at, point in enumerate(quiet.points):
-        for fault in FAULTS[point]:
-            world = GroupWorld(by_patch=by_patch, strict=strict, fault=(at, fault))
+        for fault in (UNSEEN if quiet.lag or quiet.hides else FAULTS)[point]:
+            world = GroupWorld(**target, fault=(at, fault))
             if problems := await played(script, world, looks):
                 bad[f"{fault} at {at} ({point})"] = problems
     assert bad == {}
@@ -186,7 +199,12 @@ class Stormy(GroupWorld):
     """Fails by chance, three times at most."""
 
     def __init__(self, chance: random.Random) -> None:
-        super().__init__(by_patch=chance.random() < 0.5, strict=chance.random() < 0.5)
+        super().__init__(
+            by_patch=chance.random() < 0.5,
+            strict=chance.random() < 0.5,
+            lag=chance.choice([0.0, LAG]),
+            hides=chance.random() < 0.3,
+        )
         self._chance = chance
         self._left = 3
 

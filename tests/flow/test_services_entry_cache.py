@@ -82,24 +82,25 @@ def test_a_read_that_shows_something_else_than_before_our_change_is_believed(ent
 
 def test_who_left_a_group_is_known_for_a_while_and_forgotten_once_they_are_back(entry_cache, clock) -> None:
     clock[0] += 60
-    assert entry_cache.left_lately("phonebook", "g", 5.0) is None
+    assert entry_cache.left_lately("phonebook", "g", 5.0) == (False, frozenset())
 
     entry_cache.note_members("phonebook", "g", ["a"], ["b", "c"], 5.0)
     clock[0] += 3
     entry_cache.note_members("phonebook", "g", ["b"], [], 5.0)
     entry_cache.note_members("phonebook", "other", [], ["d"], 5.0)
 
-    assert entry_cache.left_lately("phonebook", "g", 5.0) == {"c"}
+    entry_cache.note_members("phonebook", "", [], ["e"], 5.0)
+    assert entry_cache.left_lately("phonebook", "g", 5.0) == (True, {"c", "e"})
     clock[0] += 3
-    assert entry_cache.left_lately("phonebook", "g", 5.0) == frozenset()
+    assert entry_cache.left_lately("phonebook", "g", 5.0) == (True, {"e"})
     clock[0] += 3
-    assert entry_cache.left_lately("phonebook", "g", 5.0) is None
+    assert entry_cache.left_lately("phonebook", "g", 5.0) == (False, frozenset())
 
 
 def test_what_a_process_did_before_this_one_began_may_lag_behind_too(entry_cache, clock) -> None:
-    assert entry_cache.left_lately("phonebook", "g", 5.0) == frozenset()
+    assert entry_cache.left_lately("phonebook", "g", 5.0) == (True, frozenset())
     clock[0] += 5
-    assert entry_cache.left_lately("phonebook", "g", 5.0) is None
+    assert entry_cache.left_lately("phonebook", "g", 5.0) == (False, frozenset())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The world with groups: a target that keeps them, and a provider that pushes them."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -21,14 +22,31 @@ ROUNDS: Final = 3  # looks at what is still to be done, a minute apart
 
 @dataclass
 class GroupWorld(World):
-    """A world whose target has groups; a strict one takes nobody into them whom it does not know."""
+    """A world whose target has groups; a strict one takes nobody into them whom it does not know.
+
+    It may show groups as they were `lag` seconds ago, and may never show who is in them.
+    """
 
     groups: dict[str, Attributes] = field(default_factory=dict)  # with their members
     strict: bool = False
+    lag: float = 0.0  # seconds
+    hides: bool = False
+    past: list[tuple[float, dict[str, Attributes]]] = field(default_factory=list)  # until when, and what was
     is_calm: bool = True  # nothing fails before a script begins and after it has ended
 
     def fails(self, kind: str) -> str | None:
         return None if self.is_calm else super().fails(kind)
+
+    def changes(self) -> None:
+        """Remember the groups as they are before a change of them."""
+        if self.lag:
+            self.past.append((self.clock, deepcopy(self.groups)))
+
+    def shown(self) -> dict[str, Attributes]:
+        """Return the groups that a read sees."""
+        then = self.clock - self.lag
+        groups = next((groups for until, groups in self.past if until > then), self.groups)
+        return {id: {**group, "members": None} for id, group in groups.items()} if self.hides else groups
 
     def leave(self, id: str) -> None:
         """Take somebody out of all groups."""
@@ -45,7 +63,7 @@ class GroupTarget(WorldTarget):
         if kind is not GROUP:
             return await super().get(kind, id)
         self._read()
-        found = self._world.groups.get(id)
+        found = self._world.shown().get(id)
         return found if found is None or members else _bare(found)
 
     async def query(self, kind: ResourceType, query: Query) -> Page:
@@ -53,11 +71,12 @@ class GroupTarget(WorldTarget):
             return await super().query(kind, query)
         self._read()
         matches = predicate(query.filter, kind) if query.filter else lambda entry: True
-        found = [group for group in self._world.groups.values() if matches(group)]
+        found = [group for group in self._world.shown().values() if matches(group)]
         return Page(len(found), tuple(group if query.members else _bare(group) for group in found))
 
     async def create(self, kind: ResourceType, wanted: Attributes) -> Attributes:
         def apply() -> Attributes:
+            self._world.changes()
             group = {**wanted, "id": f"t{next(self._world.numbers)}"}
             self._world.groups[group["id"]] = group
             return group
@@ -68,18 +87,21 @@ class GroupTarget(WorldTarget):
         if kind is not GROUP:
             return await super().change(kind, id, update)
         if not self._world.by_patch:
-            group = await self.get(GROUP, id, members=True) or {}
-            members = self._changed(group, update.members.remove, update.members.add)
+            group = await self.get(GROUP, id, members=True) or {"id": id, "members": None}
+            assert update.members.others is not None
+            others = {"members": await update.members.others(group)}
+            members = self._changed(others, update.members.remove, update.members.add)
             return _bare(self._put(id, {**update.wanted, "members": members}))
         if update.differences:
             self._put(id, differences=update.differences)
         for some in ((update.members.remove, ()), ((), update.members.add)):
             if any(some):
                 self._put(id, change=some)
-        return _bare(self._world.groups.get(id, {"id": id}))
+        return _bare(self._world.groups.get(id, {"id": id}))  # an answer is of now
 
     async def delete(self, kind: ResourceType, id: str) -> None:
         def apply() -> None:
+            self._world.changes()
             entries = self._world.groups if kind is GROUP else self._world.entries
             if entries.pop(id, None) is None:
                 raise Missing("no such entry", 404)
@@ -95,6 +117,7 @@ class GroupTarget(WorldTarget):
         change: tuple[Sequence[str], Sequence[Attributes]] = ((), ()),
     ) -> Attributes:
         def apply() -> Attributes:
+            self._world.changes()
             present = self._world.groups.get(id)
             if present is None:
                 raise Missing("no such group", 404)
