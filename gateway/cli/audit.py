@@ -1,6 +1,7 @@
 """`audit`: who changed what, when, on whose word, and whether the record is whole."""
 
 import csv
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -186,13 +187,27 @@ audit.command()(export)
 audit.command()(erase)
 
 
+Expected = Annotated[
+    str | None,
+    typer.Option(
+        "--expect",
+        metavar="SEQ:HASH",
+        help="An event that the trail had when you last looked, kept elsewhere.",
+    ),
+]
+_EXPECTED: Final = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
+
+
 @audit.command()
-def verify(config: Config = CONFIG) -> int:
+def verify(expect: Expected = None, config: Config = CONFIG) -> int:
     """Recompute the hash chain: exit status 0 whole, 10 gap, 11 changed, 12 truncated."""
     from gateway.journal.reader import reading
 
+    found = _EXPECTED.fullmatch(expect or "")
+    if expect is not None and found is None:
+        raise Stop("--expect: must be the seq and the hash of an event, as in 17:2c26b4…", ExitStatus.WRONG)
     with reading(read_settings(config).journal.path) as reader:
-        verdict = reader.verify()
+        verdict = reader.verify((int(found[1]), found[2]) if found else None)
     where = "" if verdict.seq is None else f" at event {verdict.seq}"
     print(f"{verdict.state}{where}: {verdict.reason}")
     return VERDICTS[verdict.state]

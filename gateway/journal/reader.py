@@ -142,9 +142,9 @@ class Reader:
         """Return the seq of the newest event; 0 where there is none."""
         return read_head(self.connection).seq
 
-    def verify(self) -> Verdict:
-        """Recompute the chain; afterwards the reader is of no more use."""
-        return verify(self.connection)
+    def verify(self, expected: tuple[int, str] | None = None) -> Verdict:
+        """Recompute the chain, which must have this seq and hash; afterwards the reader is of no more use."""
+        return verify(self.connection, expected)
 
     def tokens(self) -> tuple[Token, ...]:
         """Return all tokens, the oldest first."""

@@ -13,6 +13,7 @@ import orjson
 from gateway.audit.chain import Head
 from gateway.errors import JournalUnavailable
 from gateway.journal.events import read_head
+from gateway.journal.store import note_beside, read_note
 from gateway.sqlite import Database
 
 NOTED: Final = "INSERT OR REPLACE INTO meta VALUES ('restored', ?)"
@@ -30,14 +31,14 @@ class RestoreCheck:
 
     @classmethod
     def beside(cls, journal: Path, database: Database) -> "RestoreCheck":
-        return cls(journal.with_name(f"{journal.name}.head"), database)
+        return cls(note_beside(journal), database)
 
     async def check(self, now: str) -> tuple[str | None, bool]:
         """Return when the journal was found to be restored, None for never, and whether that is now.
 
         Raises `JournalUnavailable`.
         """
-        said = self._read()
+        said = read_note(self.path)
         is_new = said is not None and await self.database.read(_lacks(*said))
         if is_new:
             await self.database.write(lambda connection: connection.execute(NOTED, (now,)).rowcount)
@@ -51,13 +52,6 @@ class RestoreCheck:
             if head != self.noted:
                 _replace(self.path, orjson.dumps({"seq": head.seq, "hash": head.hash}))
                 self.noted = head
-
-    def _read(self) -> tuple[int, str] | None:
-        try:
-            said = orjson.loads(self.path.read_bytes())
-            return int(said["seq"]), str(said["hash"])
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-            return None
 
 
 def _lacks(seq: int, hash: str) -> Callable[[sqlite3.Connection], bool]:

@@ -11,6 +11,8 @@ from glob import escape
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import orjson
+
 from gateway.errors import JournalUnavailable
 from gateway.log import get_logger
 from gateway.sqlite_file import StoreUnavailable, read_only
@@ -103,6 +105,20 @@ def _make_key(file: Path) -> None:
         stream.write(f"{secrets.token_hex(32)}\n")
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def note_beside(journal: Path) -> Path:
+    """Return the file that says how far the journal had come."""
+    return journal.with_name(f"{journal.name}.head")
+
+
+def read_note(note: Path) -> tuple[int, str] | None:
+    """Return seq and hash of the newest event that was noted; None where no note is whole."""
+    try:
+        said = orjson.loads(note.read_bytes())
+        return int(said["seq"]), str(said["hash"])
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None
 
 
 MONTH: Final = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"  # as in 2026-03: in order of their names

@@ -1,16 +1,18 @@
 """Whether the audit trail is whole: the chain recomputed over every row of every file, in bounded memory."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.audit.chain import Head
 from gateway.errors import JournalUnavailable
 from gateway.journal.events import READ_HEAD, EventRow, changed_part, erased_by, is_erased, read_salt, rows
-from gateway.journal.store import archives_of, open_archive
+from gateway.journal.store import archives_of, note_beside, open_archive, read_note
+from gateway.sqlite_file import roll_back
 from gateway.values import frozen
 
 READ_BASE: Final = "SELECT seq, hash FROM trail_base"
@@ -36,25 +38,32 @@ class Verdict:
     reason: str
 
 
-def verify(connection: sqlite3.Connection) -> Verdict:
-    """Recompute the chain on one snapshot of the journal and its archives; `connection` is for this alone."""
+def verify(connection: sqlite3.Connection, expected: tuple[int, str] | None = None) -> Verdict:
+    """Recompute the chain on one snapshot of the journal and its archives; `connection` is for this alone.
+
+    The trail must have the event that the note beside the journal names, and the one whose seq and hash are
+    `expected`: who may write the journal can make another chain, but not what was seen of this one.
+    """
     _lenient(connection)
-    connection.execute("BEGIN")
     try:
-        return _verdict(connection)
+        (file,) = connection.execute(FILE).fetchone()
+        noted = read_note(note_beside(Path(file)))  # before the snapshot, which has come at least as far
+        pairs = ((noted, "the note beside the journal"), (expected, "what was expected"))
+        connection.execute("BEGIN")
+        return _verdict(connection, Path(file), [Known(*seen, whence) for seen, whence in pairs if seen])
     except sqlite3.OperationalError:  # such as a table that an older release did not have
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError):
         return Verdict(TrailState.CHANGED, None, "what tables a file has cannot be read")
     finally:
-        connection.execute("ROLLBACK")
+        roll_back(connection)
 
 
-def _verdict(connection: sqlite3.Connection) -> Verdict:
+def _verdict(connection: sqlite3.Connection, journal: Path, known: Sequence["Known"]) -> Verdict:
     """Walk the archives and then the journal, which is read first, as months only ever leave it."""
     base, head = (connection.execute(sql).fetchone() for sql in (READ_BASE, READ_HEAD))
-    walk = ChainWalk(read_salt(connection), Head(*base) if base else Head())
-    for path in archives_of(Path(connection.execute(FILE).fetchone()[0])):
+    walk = ChainWalk(read_salt(connection), Head(*base) if base else Head(), known)
+    for path in archives_of(journal):
         if verdict := _of_archive(walk, path):
             return verdict
     if base is None:
@@ -77,12 +86,21 @@ def _lenient(connection: sqlite3.Connection) -> None:
     connection.text_factory = lambda text: text.decode("utf-8", "replace")  # a changed byte may be no UTF-8
 
 
+class Known(NamedTuple):
+    """An event that was seen in the trail, and who says so."""
+
+    seq: int
+    hash: str
+    whence: str
+
+
 @dataclass(slots=True)
 class ChainWalk:
     """How far verification has come; `base` is where the journal says that it begins."""
 
     salt: bytes
     base: Head
+    known: Sequence[Known] = ()
     newest: Head = field(default_factory=Head)
     at_base: str = ""  # the hash of the event there, as the archives have it; empty for none
     archived: Head = field(default_factory=Head)  # the newest event of the archives
@@ -119,9 +137,11 @@ class ChainWalk:
         newest = self.newest
         if recorded is None:
             return Verdict(TrailState.CHANGED, newest.seq, "the record of the newest event is missing")
-        if newest.seq < recorded.seq:
-            missing = f"events {newest.seq + 1} to {recorded.seq} are missing"
-            return Verdict(TrailState.TRUNCATED, newest.seq + 1, missing)
+        for seq, _, whence in (Known(recorded.seq, recorded.hash, ""), *self.known):
+            if newest.seq < seq:
+                missing = f"events {newest.seq + 1} to {seq} are missing"
+                reason = f"{missing}: {whence} has the last" if whence else missing
+                return Verdict(TrailState.TRUNCATED, newest.seq + 1, reason)
         if newest != recorded:
             return Verdict(TrailState.CHANGED, newest.seq, "the record of the newest event was changed")
         if self.strays:
@@ -156,8 +176,15 @@ class ChainWalk:
         if part is None and row.seq == self.archived.seq and row.hash != self.archived.hash:
             part = "the text or the hash"
         if part is None:
-            return None
+            return self._unknown(row)
         return Verdict(TrailState.CHANGED, row.seq, f"{part} of event {row.seq} was changed")
+
+    def _unknown(self, row: EventRow) -> Verdict | None:
+        for known in self.known:
+            if row.seq == known.seq and row.hash != known.hash:
+                reason = f"event {row.seq} is not the one that {known.whence} has"
+                return Verdict(TrailState.CHANGED, row.seq, reason)
+        return None
 
     def _pass(self, row: EventRow) -> None:
         self.newest = Head(row.seq, row.hash, row.published)

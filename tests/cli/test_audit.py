@@ -203,3 +203,24 @@ def test_the_trail_is_verified(run, journal, statement, status, told):
     ended = run("audit", "verify")
 
     assert (ended.status, ended.out) == (status, f"{told}\n")
+
+
+@pytest.mark.parametrize(
+    ("expected", "status", "told"),
+    [
+        pytest.param("{seq}:{hash}", 0, "whole: ", id="what was seen"),
+        pytest.param("{seq}:" + "0" * 64, 11, "changed at event ", id="another"),
+        pytest.param("99:{hash}", 12, "truncated at event ", id="more than there is"),
+        pytest.param("99", 2, "", id="no hash"),
+        pytest.param("{hash}", 2, "", id="no seq"),
+        pytest.param("-1:{hash}", 2, "", id="below 0"),
+    ],
+)
+def test_verify_asks_for_what_was_seen(run, journal, expected, status, told):
+    newest = json.loads(run("audit", "query", "--limit", "1", "--format", "ndjson").out)
+
+    ended = run("audit", "verify", "--expect", expected.format(**newest))
+
+    assert ended.status == status
+    assert ended.out.startswith(told)
+    assert ("--expect" in ended.err) == (status == 2)

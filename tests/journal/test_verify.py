@@ -11,6 +11,7 @@ import pytest
 from gateway.audit.chain import hash_of, without
 from gateway.audit.event import Event
 from gateway.journal.archive import archive_of
+from gateway.journal.store import note_beside
 from gateway.journal.verify import TrailState, Verdict, verify
 from gateway.sqlite_file import read_only
 from tests.support.trails import damaged_trail, empty_trail
@@ -38,6 +39,52 @@ async def trail(sqlite, event, path, form):
 
 async def test_an_untouched_trail_is_whole(trail):
     assert trail() == Verdict(TrailState.WHOLE, None, "5 events, each in its place")
+
+
+CUT_OFF = (
+    "DELETE FROM event WHERE seq > 3",
+    "DELETE FROM event_value WHERE seq > 3",
+    "UPDATE trail_head SET (seq, hash, published) = (SELECT seq, hash, published FROM event WHERE seq = 3)",
+)
+
+
+def hash_at(path, seq):
+    with closing(read_only(path)) as connection:
+        return connection.execute("SELECT hash FROM event WHERE seq = ?", (seq,)).fetchone()[0]
+
+
+@pytest.mark.parametrize("seen", ["noted", "expected"])
+@pytest.mark.parametrize(
+    ("seq", "statements", "is_seen", "state", "at"),
+    [
+        pytest.param(5, (), True, "whole", None, id="all is there"),
+        pytest.param(2, (), True, "whole", None, id="more came since"),
+        pytest.param(5, CUT_OFF, True, "truncated", 4, id="the newest deleted and the record set back"),
+        pytest.param(3, CUT_OFF, True, "whole", None, id="nobody saw the newest"),
+        pytest.param(5, (), False, "changed", 5, id="the newest made anew"),
+        pytest.param(2, (), False, "changed", 2, id="one in the middle made anew"),
+        pytest.param(9, (), False, "truncated", 6, id="one that never came"),
+    ],
+)
+async def test_the_trail_has_what_was_seen_of_it(trail, path, seen, seq, statements, is_seen, state, at):
+    known = (seq, hash_at(path, seq) if is_seen else "0" * 64)
+    if seen == "noted":
+        note_beside(path).write_bytes(orjson.dumps({"seq": known[0], "hash": known[1]}))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+    with closing(read_only(path)) as connection:
+        found = verify(connection, known if seen == "expected" else None)
+
+    assert (str(found.state), found.seq) == (state, at)
+    assert ("note beside" in found.reason) == (seen == "noted" and state != "whole")
+
+
+async def test_a_note_that_is_not_whole_says_nothing(trail, path):
+    note_beside(path).write_bytes(b"")
+
+    assert trail().state is TrailState.WHOLE
 
 
 async def test_an_empty_trail_is_whole(sqlite, path):
