@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -99,7 +100,14 @@ class SqliteTrail:
 
 LEASE: Final = 90.0  # seconds
 SCHEMA: Final = files("gateway.journal").joinpath("schema", "sqlite")
-PROBE: Final = "INSERT OR REPLACE INTO meta VALUES ('probe', randomblob(16))"
+PROBES: Final = (  # as much as a full batch needs: a full disk may have room for a page
+    "INSERT OR REPLACE INTO meta VALUES ('probe', randomblob(1048576))",
+    "INSERT OR REPLACE INTO meta VALUES ('probe', randomblob(16))",
+)
+
+
+def _probe(sql: str, connection: sqlite3.Connection) -> None:
+    connection.execute(sql)
 
 
 @frozen
@@ -166,8 +174,8 @@ class SqliteJournal:
         """Return why the journal cannot be written, None where it can; after a failure it is tried."""
         with suppress(JournalUnavailable):
             await self.database.look()
-            if self.database.failure is not None:
-                await self.database.write(lambda connection: connection.execute(PROBE).rowcount)
+            for sql in PROBES if self.database.failure is not None else ():
+                await self.database.write(partial(_probe, sql))
         return self.database.failure
 
     async def counts(self) -> Counts:

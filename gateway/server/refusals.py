@@ -56,25 +56,45 @@ class RateLimited:
 
 
 PAUSE: Final = 60.0  # seconds between two events of the same refusal
+FREE: Final = 100  # refusals of somebody known that have an event each, in as long
 
 
 class Refusals:
-    """Writes events of refusals: to strangers, of one reason and client, one a minute."""
+    """Writes events of refusals: to strangers, of one reason and client, one a minute.
+
+    Whoever is known has one for each, up to a hundred a minute, and then one a minute for each kind: a
+    provider gone mad does not fill the trail.
+    """
 
     def __init__(self, services: Services, most: int = MOST) -> None:
         self._services = services
         self._limited = RateLimited(services.monotonic, PAUSE, most)
+        self._of_known = RateLimited(services.monotonic, PAUSE, most)
+        self._free: dict[str, tuple[float, int]] = {}  # of each caller: since when, and how many
 
     async def remember(
         self, caller: Caller, target: Target | None, error: GatewayError, attempted: Attempted = NOTHING
     ) -> None:
         """Append the event of a refusal, with how often the same went without one since the last."""
         reason = error.detail
-        is_known = caller.kind != "unknown"
-        repeated = 0 if is_known else self._limited.admit((reason, caller.ip), (reason, ""))
+        if caller.kind == "unknown":
+            repeated = self._limited.admit((reason, caller.ip), (reason, ""))
+        elif self._is_free(caller.provider):
+            repeated = 0
+        else:
+            asked = (target.name if target else "", attempted.type, attempted.operation)
+            repeated = self._of_known.admit((caller.provider, *asked, type(error)), caller.provider)
         if repeated is None:
             return
         event = refused_event(self._services.new_id(), caller, target, correlation_id.get(), error, attempted)
         if repeated:
             event = replace(event, fields={**event.fields, "repeated": repeated})
         await self._services.trail.append([event])
+
+    def _is_free(self, provider: str) -> bool:
+        now = self._services.monotonic()
+        since, count = self._free.get(provider, (now, 0))
+        if now >= since + PAUSE:
+            since, count = now, 0
+        self._free[provider] = since, count + 1
+        return count < FREE

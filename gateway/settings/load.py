@@ -145,6 +145,9 @@ class Loader:
         if file is not None and file.is_symlink():  # what stands beside the journal stands beside the file
             file = file.resolve()
         key = None if table.audit_key is None else base / table.audit_key
+        for kept in (file, Path(f"{file}-wal")) if file is not None else ():
+            if _is_file(kept):
+                self._world.secrets.warn_of_readers(kept, "journal.url")
         settings = JournalSettings(file or base, table.durability, table.retention, key)
         if _is_file(settings.key_file):
             self._world.secrets.warn_of_readers(settings.key_file, "journal.audit_key")

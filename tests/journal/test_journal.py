@@ -16,8 +16,9 @@ from gateway.flow.target_port import ResourceType
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.resources import BY, with_links
+from gateway.journal.restored import RestoreCheck
 from gateway.journal.state import list_tokens
-from gateway.journal.store import JournalLock, JournalLocked
+from gateway.journal.store import JournalLock, JournalLocked, read_note
 from gateway.sqlite import QUEUE
 from gateway.sqlite_file import StoreUnavailable, read_only
 
@@ -289,6 +290,53 @@ async def test_health_tells_a_failure_until_writing_works_again(sqlite, event):
     assert await sqlite.health() == "the file is read-only"
     await writer.execute("PRAGMA query_only = OFF")
     assert await sqlite.health() is None
+
+
+async def test_health_is_not_well_on_a_disk_that_has_room_for_next_to_nothing(sqlite, intent, event):
+    database = sqlite.database
+    (pages,) = await database.write(lambda c: c.execute("PRAGMA page_count").fetchone())
+    await database.write(lambda c: c.execute(f"PRAGMA max_page_count = {pages + 8}").fetchone())
+    with pytest.raises(JournalUnavailable, match="the disk is full"):
+        await sqlite.operations.claim(intent(wanted={"title": "x" * 100_000}))
+
+    for _ in range(3):
+        assert await sqlite.health() == "the disk is full"
+    await database.write(lambda c: c.execute("PRAGMA max_page_count = 100000").fetchone())
+
+    assert await sqlite.health() is None
+    held = await database.read(
+        lambda c: c.execute("SELECT length(value) FROM meta WHERE name = 'probe'").fetchone()
+    )
+    assert held == (16,)
+
+
+@pytest.mark.parametrize("is_dangling", [False, True])
+async def test_a_link_in_the_place_of_the_note_is_not_followed(sqlite, path, tmp_path, event, is_dangling):
+    await sqlite.trail.append([event()])
+    other = tmp_path / "other"
+    if not is_dangling:
+        other.write_text("mine")
+    fresh = path.with_name("gateway.db.head.new")
+    fresh.symlink_to(other)
+    check = RestoreCheck.beside(path, sqlite.database)
+
+    await check.note()
+
+    assert read_note(check.path) == await sqlite.trail.head()
+    assert not fresh.is_symlink()
+    assert other.exists() != is_dangling
+    assert is_dangling or other.read_text() == "mine"
+
+
+async def test_what_is_left_of_a_note_that_was_not_finished_is_in_nobodys_way(sqlite, path, event):
+    await sqlite.trail.append([event()])
+    path.with_name("gateway.db.head.new").write_text("x" * 999)
+    check = RestoreCheck.beside(path, sqlite.database)
+
+    await check.note()
+
+    assert read_note(check.path) == await sqlite.trail.head()
+    assert check.path.stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_queue_that_is_full_is_busy_not_broken(sqlite, event):

@@ -207,6 +207,26 @@ def test_a_journal_by_a_symbolic_link_is_the_file_itself(load, tmp_path):
     assert settings.journal.socket == tmp_path / "real.db.sock"
 
 
+@pytest.mark.parametrize(
+    ("name", "mode", "is_warned"),
+    [
+        pytest.param("x.db", 0o600, False, id="nobody else"),
+        pytest.param("x.db", 0o640, True, id="its group reads"),
+        pytest.param("x.db", 0o602, True, id="all may write"),
+        pytest.param("x.db-wal", 0o604, True, id="all read the log beside it"),
+    ],
+)
+def test_a_journal_that_others_can_use_is_warned_of(load, tmp_path, name, mode, is_warned):
+    for file in ("x.db", "x.db-wal"):
+        (tmp_path / file).touch(0o600)
+    (tmp_path / name).chmod(mode)
+
+    warnings = load('[journal]\nurl = "sqlite:x.db"').warnings
+
+    told = f"journal.url: others can read {tmp_path / name}; close it with: chmod 600 {tmp_path / name}"
+    assert (told in warnings) == is_warned
+
+
 def test_a_target_in_the_journal_file_is_a_fault(faults_of):
     found = faults_of('[targets.p]\nconnector = "embedded"\nurl = "sqlite:var/gateway.db"')
 
