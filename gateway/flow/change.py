@@ -62,6 +62,10 @@ class MoreKeys(Exception):
         self.keys = keys
 
 
+class LinkedToAnother(Exception):
+    """The target answered a create with an entry that is somebody else's."""
+
+
 class Changes:
     """Handles every request that may alter a target."""
 
@@ -210,7 +214,11 @@ class Changes:
             delivery.in_doubt = True
             log.error("change.crashed", target=change.target.name, error=type(error).__name__)  # noqa: TRY400
             raise await self._give_up(change, delivery, record, Busy("the gateway failed")) from error
-        return await self._settle(change, situation, plan, delivery.operation, delivered, record)
+        try:
+            return await self._settle(change, situation, plan, delivery.operation, delivered, record)
+        except LinkedToAnother as linked:
+            doubt = delivery.doubted("the target answered with an entry that is somebody else's")
+            raise await self._give_up(change, delivery, record, doubt) from linked
 
     async def _settle(
         self,
@@ -234,6 +242,8 @@ class Changes:
         told = partial(delivered.members.rows, target, delivered=delivered.are_members_told)
         rows = await off_loop(told) if is_crowd else told()
         record.target_id = resource.id
+        if plan.send is Send.CREATE and entry is not None and entry["id"] != resource.id:
+            await self._refuse_linked(resource, known_as=resource.id)
         event = (
             await off_loop(record.event, delivered.outcome) if is_crowd else record.event(delivered.outcome)
         )
@@ -255,7 +265,7 @@ class Changes:
     async def _recorded(
         self, operation: Operation | None, settlement: Settlement, record: ChangeEvent
     ) -> Resource:
-        """Settle, and return the resource as it is kept.
+        """Settle, and return the resource as it is kept; raises LinkedToAnother.
 
         Where the journal fails after the target did not, it is tried a few seconds more (F7).
         """
@@ -264,7 +274,9 @@ class Changes:
         while True:
             try:
                 await self._services.operations.settle(operation, settlement)
-            except IdTaken:  # the target gives an id again that was somebody's here
+            except IdTaken:  # the target gives an id again that was, or is, somebody's here
+                if operation is not None:
+                    await self._refuse_linked(resource, known_as=None)
                 resource = replace(resource, id=self._services.new_id())
                 record.target_id = resource.id
                 settlement = replace(settlement, event=record.event(settlement.outcome), resource=resource)
@@ -280,6 +292,14 @@ class Changes:
         event = record.refusal(refused, _status(refused, record.change))
         with suppress(JournalUnavailable):  # the change is made, and so it is answered
             await self._services.trail.append([replace(event, id=self._services.new_id())])
+
+    async def _refuse_linked(self, resource: Resource, known_as: str | None) -> None:
+        """Raise LinkedToAnother where the entry of a resource, known by this id so far, is another's."""
+        base = resource.base
+        ids = [link.target_id for link in resource.links.values() if link.target_id is not None]
+        linked = await self._services.resources.read(base, resource.type, base, ids)
+        if any(owner.id != known_as for owner in linked.values()):
+            raise LinkedToAnother
 
     def _note_sight(self, change: Change, plan: Plan, delivered: Delivered) -> None:
         target, entry_cache = change.target.name, self._services.entry_cache

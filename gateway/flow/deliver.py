@@ -9,16 +9,17 @@ from gateway.errors import Uniqueness
 from gateway.flow.change_event import ChangeEvent
 from gateway.flow.entry import beside_rules, laid, update_of
 from gateway.flow.failures import Retry
-from gateway.flow.find import may_become, namesakes, read_back, search_entry
+from gateway.flow.find import may_become, namesakes, read_entry, search_entry, shown_after
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import Operation, OperationState, Outcome, Transition
 from gateway.flow.members import NOBODYS, Members
-from gateway.flow.model import Change, Plan, Send, Services, Target
+from gateway.flow.model import Change, Plan, Send, Services, Target, may_be_shown_as
 from gateway.flow.services import plus
 from gateway.flow.target_port import (
     Attributes,
     Conflict,
     Missing,
+    Nonsense,
     Refused,
     ResourceType,
     Silent,
@@ -100,7 +101,7 @@ class Delivery:
             try:
                 with self._record.attempt():
                     entry = await self._send()
-                return Delivered(entry, self._plan.outcome)
+                break
             except Conflict as conflict:
                 if (adopted := await self._after_conflict(conflict)) is not None:
                     return adopted
@@ -111,7 +112,15 @@ class Delivery:
                     continue
                 if (done := await self._after(attempt, error)) is not None:
                     return done
-        raise AssertionError("unreachable")
+        name = self._plan.mapped.form.get("userName")
+        if self._plan.send is Send.CREATE and not may_be_shown_as(name, (entry or {}).get("userName")):
+            raise self.doubted("the target answered a create with an entry of another userName")
+        return Delivered(entry, self._plan.outcome)
+
+    def doubted(self, reason: str) -> Nonsense:
+        """Doubt a change whose answer shows somebody else's entry; return the error that says so."""
+        self.in_doubt = True
+        return Nonsense(reason)
 
     async def _send(self) -> Attributes | None:
         connector, kind, plan = self._target.connector, self._change.type, self._plan
@@ -131,11 +140,9 @@ class Delivery:
             )
         else:
             answer = await connector.change(kind, plan.target_id or "", plan.update)
-        if answer is not None:
-            return answer
-        if plan.kind is ResourceType.GROUP and not plan.update.differences:
+        if answer is None and plan.kind is ResourceType.GROUP and not plan.update.differences:
             return plan.update.present  # only its members have changed
-        return await read_back(connector, kind, plan.target_id or "")
+        return await shown_after(connector, kind, plan.target_id or "", answer)
 
     async def _has_sifted(self, error: TargetError) -> bool:
         """Say whether a refused change of members is worth sending once more, without what was in its way."""
@@ -202,7 +209,7 @@ class Delivery:
         # where there is none any more the next attempt is answered so: a read may lag behind the creation
         if plan.send is Send.DELETE:
             return None
-        entry = await self._target.connector.get(kind, plan.target_id or "")
+        entry = await read_entry(self._services, self._target, kind, plan.target_id or "")
         return None if entry is None else self._after_change(entry)
 
     def _after_change(self, entry: Attributes) -> Delivered | None:

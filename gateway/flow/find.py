@@ -23,6 +23,7 @@ from gateway.flow.target_port import (
     Attributes,
     CannotFilter,
     Connector,
+    Nonsense,
     Query,
     ResourceType,
     Silent,
@@ -169,7 +170,7 @@ async def load_unknown_entry(
         return None  # known under another id: this one never was the provider's
     entry = services.entry_cache.recall(target.name, kind, target_id, trust)
     asked = services.entry_cache.tick()
-    entry = entry or await target.connector.get(kind, target_id)
+    entry = entry or await read_entry(services, target, kind, target_id)
     if entry is None or is_protected(target, entry):
         return None
     services.entry_cache.note(target.name, kind, entry, asked)
@@ -187,7 +188,7 @@ async def load_entry(
     if entry is not None and not is_protected(target, entry):
         return entry
     asked = cache.tick()
-    entry = await target.connector.get(resource.type, link.target_id)
+    entry = await read_entry(services, target, resource.type, link.target_id)
     if entry is None and resource.state is State.ACTIVE:
         entry = await _made_again(services, target, resource)
     if entry is None or is_protected(target, entry):
@@ -195,11 +196,26 @@ async def load_entry(
     return cache.note(target.name, resource.type, entry, asked, target.policy.trust)
 
 
-async def read_back(connector: Connector, kind: ResourceType, id: str) -> Attributes:
-    """Return an entry after a change that the target did not show; raises Silent where it cannot be seen.
+async def read_entry(services: Services, target: Target, kind: ResourceType, id: str) -> Attributes | None:
+    """Return what the target shows of an entry; where it has none, what it showed before is forgotten."""
+    entry = await target.connector.get(kind, id)
+    if entry is None:
+        services.entry_cache.forget(target.name, kind, id)
+    return entry
 
-    The change happened, so whatever the read says is doubt, not refusal.
+
+async def shown_after(
+    connector: Connector, kind: ResourceType, id: str, answer: Attributes | None
+) -> Attributes:
+    """Return an entry after a change: as the target answered it, or as it is read then.
+
+    The change happened, so what the read says is doubt (Silent), not refusal; so is an answer with another's
+    entry (Nonsense).
     """
+    if answer is not None:
+        if answer["id"] != id:
+            raise Nonsense("the target answered a change with another entry")
+        return answer
     try:
         entry = await connector.get(kind, id)
     except TargetError as error:
@@ -224,14 +240,14 @@ async def _made_again(services: Services, target: Target, resource: Resource) ->
     return entry if mine else None
 
 
-async def is_made_again(target: Target, resource: Resource, entry: Attributes) -> bool:
+async def is_made_again(services: Services, target: Target, resource: Resource, entry: Attributes) -> bool:
     """Say whether an entry that we have no link to belongs to somebody we know, whose own is gone."""
     link = resource.links.get(target.name)
     if resource.state is not State.ACTIVE or link is None or link.target_id is None:
         return False
     entry_shown = target.mapping_for(resource.type).reverse(entry)
     mine = may_adopt(target.policy, resource.original, entry_shown, resource.type)
-    return mine and await target.connector.get(resource.type, link.target_id) is None
+    return mine and await read_entry(services, target, resource.type, link.target_id) is None
 
 
 async def may_become(

@@ -187,8 +187,8 @@ class Operations(Protocol):
         """Close the operation and store resource, links and event in one transaction.
 
         None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over,
-        `IdTaken` where the id of a new resource was used before, `Uniqueness` where its name is taken: then
-        nothing is stored, and the operation is as it was.
+        `IdTaken` where the id of a new resource was used before or its entry is somebody's, and `Uniqueness`
+        where its name is taken: then nothing is stored, and the operation is as it was.
         """
 
     async def mark(self, operation: Operation, mark: Transition, event: Event | None = None) -> Operation:
@@ -284,4 +284,4 @@ class StaleFence(Exception):
 
 
 class IdTaken(Exception):
-    """A resource has, or once had, the id that a new one was to get."""
+    """A resource has, or once had, the id that a new one was to get, or has its entry."""

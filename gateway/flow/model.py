@@ -1,5 +1,6 @@
 """What the flow works on: providers, targets, changes, replies. Frozen values."""
 
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from enum import StrEnum
@@ -28,7 +29,7 @@ from gateway.scim.difference import Difference
 from gateway.scim.documents import fold, identity
 from gateway.scim.grammar import Filter, Sort
 from gateway.scim.members import Edit
-from gateway.scim.names import NAMES
+from gateway.scim.names import EMPTY, NAMES
 from gateway.values import frozen
 
 
@@ -209,6 +210,17 @@ def keys_of_resource(resource: Resource) -> frozenset[Key]:
 def is_same_name(left: object, right: object) -> bool:
     """Compare two userNames as SCIM does: NFC and casefolded; absent ones are not alike."""
     return isinstance(left, str) and isinstance(right, str) and bool(left) and fold(left) == fold(right)
+
+
+def may_be_shown_as(sent: object, shown: object) -> bool:
+    """Say whether a target may show a userName so, by any folding of its own; a hidden one says nothing."""
+    if sent == shown or shown in EMPTY:
+        return True
+    return isinstance(sent, str) and isinstance(shown, str) and _widely_folded(sent) == _widely_folded(shown)
+
+
+def _widely_folded(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).split())
 
 
 def may_adopt(

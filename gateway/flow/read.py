@@ -254,7 +254,7 @@ class Reads:
         for key, who in sorted(
             pairs, key=lambda pair: pair[0].kind
         ):  # names, which are unique, have the last word
-            if await is_made_again(target, who, named[key]):
+            if await is_made_again(self._services, target, who, named[key]):
                 owners[named[key]["id"]] = who
         return owners
 

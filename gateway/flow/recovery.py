@@ -9,7 +9,7 @@ from gateway.audit.masking import blotted
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.entry import beside_rules, update_of
 from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, back_off, is_of_the_target, try_again_in
-from gateway.flow.find import may_become, read_back, search_entry
+from gateway.flow.find import may_become, read_entry, search_entry, shown_after
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
     IdTaken,
@@ -268,7 +268,7 @@ class Recovery:
             return entry, entry is not None and await may_become(
                 self._services, target, intent.type, intent.original, entry
             )
-        entry = await target.connector.get(intent.type, intent.target_id or "")
+        entry = await read_entry(self._services, target, intent.type, intent.target_id or "")
         if intent.operation == "delete":
             return entry, entry is None
         if intent.members:  # nobody reads thousands of members to save one request that may be repeated
@@ -299,7 +299,7 @@ class Recovery:
                 answer = await self._membership.send(target, own, entry["id"], update)
             else:
                 answer = await target.connector.change(intent.type, entry["id"], update)
-            return answer or await read_back(target.connector, intent.type, entry["id"]), True
+            return await shown_after(target.connector, intent.type, entry["id"], answer), True
         except Missing:
             return None, intent.removes
         except (Refused, Conflict):

@@ -32,6 +32,8 @@ ADD: Final = """
     INSERT INTO resource
         (base, type, id, original, name_folded, external_id, state, created, modified, replied)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+IS_LINKED: Final = """
+    SELECT 1 FROM link WHERE target = ? AND type = ? AND own = 0 AND target_id IN ({}) LIMIT 1"""
 IS_USED: Final = "SELECT 1 FROM resource WHERE base = ? AND type = ? AND id = ?"
 STORE: Final = f"""{ADD}
     ON CONFLICT (base, type, id) DO UPDATE SET
@@ -175,6 +177,8 @@ def write_all(connection: sqlite3.Connection, records: Sequence[ResourceRow]) ->
 
 def _add_all(connection: sqlite3.Connection, records: Sequence[ResourceRow]) -> None:
     """Store new resources and their links; one alone is told what is in its way."""
+    if _are_linked(connection, records):
+        raise Mixed if len(records) > 1 else IdTaken
     try:
         last = insert(connection, ADD, [record.row for record in records])
     except sqlite3.IntegrityError as error:
@@ -191,6 +195,20 @@ def _add_all(connection: sqlite3.Connection, records: Sequence[ResourceRow]) -> 
             insert(connection, ADD_EMAIL, [(key, address) for address in record.emails])
         if record.resource.state is State.DELETED:
             leave_groups(connection, record.resource)
+
+
+def _are_linked(connection: sqlite3.Connection, records: Sequence[ResourceRow]) -> bool:
+    """Say whether one has the id of an entry that is linked to somebody of another id."""
+    places: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for record in records:
+        for target, target_id, own, *_ in record.links:
+            if own:
+                places[target, record.row[1]].append(target_id)
+    return any(
+        connection.execute(_of_marks(IS_LINKED, len(some)), (*place, *some)).fetchone()
+        for place, ids in places.items()
+        for some in _chunks(ids)
+    )
 
 
 def _name_taken() -> Uniqueness:

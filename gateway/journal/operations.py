@@ -206,7 +206,8 @@ class SqliteOperations:
         """Close the operation and store resource, links and event in one transaction.
 
         None: nothing had to be sent, so there was no intent. Raises `StaleFence` where it was taken over,
-        `IdTaken` where the id of a new resource was used before, `Uniqueness` where another has the name.
+        `IdTaken` where the id of a new resource was used before or its entry is somebody's, and `Uniqueness`
+        where another has the name.
         """
         members, lines = settlement.members, settlement.event.lines.values
         if len(lines) > CROWD or (members is not None and len(members.rows) > CROWD):

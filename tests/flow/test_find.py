@@ -97,7 +97,7 @@ async def test_an_entry_is_nobodys_whose_own_is_there_or_rightly_gone(house, the
         await gateway.send("patch", LEAVE, resource.id)
     resource = await find(gateway, resource.id)
 
-    assert await is_made_again(gateway.target, resource, ANN | {"id": "x9"}) is False
+    assert await is_made_again(gateway.services, gateway.target, resource, ANN | {"id": "x9"}) is False
 
 
 @pytest.mark.parametrize(

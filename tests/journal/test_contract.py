@@ -495,6 +495,22 @@ async def test_an_answer_that_was_delivered_is_known_to_who_begins(journal, stor
         assert [known.replied for known in begun.resources] == [True]
 
 
+async def test_the_id_of_a_new_resource_must_not_be_of_an_entry_that_is_somebodys(
+    journal, store, intent, event, resource
+):
+    await store(resource("g-1", "Bob", links={"cx": "t-2"}), resource("g-2", "Eve", links={"dialpad": "t-3"}))
+    newcomers = {"t-2": "ann", "t-3": "dan"}
+    operations = [await journal.operations.claim(intent(id, name)) for id, name in newcomers.items()]
+    made = [resource(id, name, links={"cx": id}) for id, name in newcomers.items()]
+    settlements = [Settlement(Outcome.APPLIED, event(who.id), who, is_new=True) for who in made]
+
+    results = await asyncio.gather(
+        *map(journal.operations.settle, operations, settlements), return_exceptions=True
+    )
+
+    assert [type(result) for result in results] == [IdTaken, type(None)]
+
+
 @pytest.mark.parametrize("state", State)
 async def test_the_id_of_a_new_resource_must_never_have_been_used(
     journal, store, intent, event, resource, state

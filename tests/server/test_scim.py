@@ -1,11 +1,15 @@
 """A provider's requests as HTTP: what is forgiven, what is sent back, and what a lost connection changes."""
 
 import asyncio
+import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from gateway.server import request as requests
+from gateway.server.response import ResourceAnswer, send
 
 USERS = "/scim/phonebook/v2/Users"
 AUTH = "Authorization: Bearer canary-token-of-okta"
@@ -242,3 +246,24 @@ def test_a_search_is_at_the_root_or_at_a_collection(path: str, name: str) -> Non
 )
 def test_a_route_shows_nothing_of_anybody(path: str, route: str) -> None:
     assert requests.parse_endpoint(path).route == route
+
+
+async def test_an_answer_on_a_connection_that_is_closing_was_not_delivered(serve, monkeypatch) -> None:
+    served = await serve()
+
+    async def cut(request: web.Request, answer: ResourceAnswer) -> web.StreamResponse:
+        """Send an answer, and lose the connection before it is out."""
+        sent = await send(request, answer)
+        request.transport.abort()
+        return sent
+
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.server.scim.send", cut)
+        body = json.dumps(PERSON).encode()
+        with suppress(OSError, EOFError):
+            await served.say(said(f"POST {USERS} HTTP/1.1", f"Content-Length: {len(body)}", body=body))
+
+    first, second = [await served.ask("POST", USERS, PERSON) for _ in range(2)]
+
+    assert (first.status, second.status) == (201, 409)
+    assert len(await served.entries()) == 1

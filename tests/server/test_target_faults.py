@@ -6,8 +6,10 @@ from time import time
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from gateway.scim.names import ERROR
+from tests.support.scim_target import ScimTarget, scim_target
 from tests.support.served import OTHER
 
 USERS = "/scim/phonebook/v2/Users"
@@ -25,6 +27,14 @@ dialect = "okta"
 token = {{ sha256 = "{okta}" }}
 [providers.rfc]
 token = {{ sha256 = "{rfc}" }}
+"""
+CALM = """
+[targets.phonebook]
+connector = "scim"
+url = "{url}"
+auth = {{ bearer = {{ file = "token" }} }}
+trust = "0s"
+shared = true
 """
 BUSY = {"okta": 429, "rfc": 503}
 
@@ -394,3 +404,33 @@ async def test_our_token_in_an_entry_is_shown_to_nobody(serve, scripted, monkeyp
     scripted.says(200, r'{"id": "t1", "userName": "canary.ann", "nickName": "canary\/t\u006fken"}')
 
     assert (await served.ask("GET", where)).body["nickName"] == "***"
+
+
+class Liar(ScimTarget):
+    """Shows one of its people whoever is asked for."""
+
+    shows = ""
+
+    async def _get(self, request: Any) -> Any:
+        return web.json_response(self.entries[self.shows]) if self.shows else await super()._get(request)
+
+
+async def test_nobody_is_shown_or_changed_by_what_is_shown_of_another(before, refused, tmp_path) -> None:
+    async with scim_target(Liar(takes_patch=True)) as target:
+        (tmp_path / "token").write_text("x")
+        (tmp_path / "token").chmod(0o600)
+        served = await before(CALM.format(url=target.url))
+        ids = [
+            (await served.ask("POST", USERS, {"userName": f"canary.{name}"})).body["id"]
+            for name in ("ann", "bob")
+        ]
+        target.shows = ids[1]
+        read = await served.ask("GET", f"{USERS}/{ids[0]}")
+        left = await served.ask("PUT", f"{USERS}/{ids[0]}", {"userName": "canary.ann", "active": False})
+        target.shows = ""
+        (standing,) = await served.gateway.services.operations.open("phonebook", ())
+        again = await served.ask("PUT", f"{USERS}/{ids[0]}", {"userName": "canary.ann", "active": False})
+
+    refused(read, 502, "gave an answer that is not SCIM")
+    assert (left.status, standing.standing, again.status) == (429, "pending", 200)
+    assert [entry.get("active") for entry in target.entries.values()] == [False, True]

@@ -45,6 +45,12 @@ async def test_what_is_created_is_read_back_by_its_id(target, form):
     assert shown["id"] == ann["id"]
 
 
+async def test_an_entry_is_nobodys_by_its_id_in_another_case(target):
+    id = (await created(target, person("ann@example.test")))["id"]
+
+    assert id.swapcase() == id or await target.get(USER, id.swapcase()) is None
+
+
 async def test_a_second_entry_of_that_name_is_a_conflict_in_any_case(target):
     await created(target, person("Straße@example.test"))
 

@@ -97,14 +97,15 @@ class Listing:
     places: Places = field(default_factory=Places)
 
     def find(self, session: Session, id: str) -> Raw | None:
-        """Return the entry with this id, None where there is none."""
+        """Return the entry with exactly this id, None where there is none."""
         text = both(self.filter, id_is(self.id, id))
         dn = self.places.recall(id)
         found = session.read(dn, self.names, text) if dn is not None else None
         if found is None:
             found = next(iter(session.find(self.base, text, self.names)), None)
-        if found is not None:
-            self.places.note(id, found.dn)
+        if found is None or self.id_of(found) != id:  # a directory reads more than one spelling of an id
+            return None
+        self.places.note(id, found.dn)
         return found
 
     def reread(self, session: Session, dn: str) -> Raw:

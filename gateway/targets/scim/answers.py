@@ -60,7 +60,7 @@ def read_entry(reply: HttpReply, now: float) -> Attributes | None:
 def read_changed(reply: HttpReply, id: str, now: float) -> Attributes | None:
     """Return the entry after a change, None where the answer has no body."""
     document = _read_document(reply, now, Missing)
-    return None if document is None else document | {"id": id}
+    return None if document is None else _of(document, id, reply.status)
 
 
 def read_found(reply: HttpReply, id: str, now: float) -> Attributes | None:
@@ -71,6 +71,13 @@ def read_found(reply: HttpReply, id: str, now: float) -> Attributes | None:
         return None
     if document is None:
         raise Nonsense("the target answered a read without a body", reply.status)
+    return _of(document, id, reply.status)
+
+
+def _of(document: Attributes, id: str, status: int) -> Attributes:
+    """Return an answer about one entry, which may leave out the id; raises Nonsense for another's."""
+    if str(document.get("id") or id) != id:
+        raise Nonsense("the target answered with another entry than the one asked for", status)
     return document | {"id": id}
 
 

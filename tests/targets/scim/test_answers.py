@@ -63,6 +63,18 @@ def test_a_changed_entry_has_the_id_it_was_asked_by():
     assert read_found(said(200, {"userName": "ann"}), "1", NOW) == ANN
 
 
+@pytest.mark.parametrize("read", [read_found, read_changed])
+def test_an_id_may_be_written_as_a_number(read):
+    assert read(said(200, ANN | {"id": 1}), "1", NOW) == ANN
+
+
+@pytest.mark.parametrize("read", [read_found, read_changed])
+@pytest.mark.parametrize("id", ["2", "1 ", "A", 2, [1]])
+def test_anothers_entry_is_never_shown_for_the_one_that_was_asked_for(read, id):
+    with pytest.raises(Nonsense, match="another entry"):
+        read(said(200, ANN | {"id": id}), "1", NOW)
+
+
 def nested(depth: int) -> bytes:
     """Return an entry of so many objects and lists, each in the one before."""
     return b'{"id":"1","a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"

@@ -1,0 +1,361 @@
+"""Whose entry a target's answer shows: nobody is tied to another's, and nobody is shown as another."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from gateway.errors import Busy, GatewayError, NotFound, Uniqueness
+from gateway.flow.journal_port import Key
+from gateway.flow.model import may_be_shown_as
+from gateway.flow.recovery import Recovery
+from gateway.flow.target_port import Attributes, Refused, ResourceType, Silent, Update
+from gateway.mapping.target import TargetMapping
+from tests.support.house import GROUP, USER, FakeTarget, House
+from tests.support.rules import make_rule
+
+ANN: Attributes = {"userName": "ann@x", "externalId": "1", "title": "Agent"}
+BOB: Attributes = {"userName": "bob@x", "externalId": "2", "title": "Clerk"}
+LEAVE = {"Operations": [{"op": "replace", "value": {"active": False}}]}
+RETURN = {"Operations": [{"op": "replace", "value": {"active": True}}]}
+PROMOTE = {"Operations": [{"op": "replace", "path": "title", "value": "Boss"}]}
+
+Lie = Callable[[Attributes], Attributes]
+
+
+@dataclass
+class Confused(FakeTarget):
+    """Does as it is told, and answers with something else."""
+
+    created: Lie | None = None
+    changed: Lie | None = None
+
+    async def create(self, kind: ResourceType, wanted: Attributes, **more: Any) -> Attributes | None:
+        entry = await super().create(kind, wanted, **more)
+        return self.created(entry or {}) if self.created else entry
+
+    async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
+        entry = await super().change(kind, id, update)
+        return self.changed(entry or {}) if self.changed else entry
+
+
+@dataclass
+class Scene:
+    """A gateway that knows Bob, before a target that answers as it likes."""
+
+    gateway: House
+    fake: Confused
+    recovery: Recovery
+    bob: str = ""
+    links: dict[str, Any] = field(default_factory=dict)
+
+    async def linked(self) -> dict[str, str | None]:
+        known = await self.gateway.services.resources.page("phonebook", USER, "", 100)
+        return {resource.id: resource.links["phonebook"].target_id for resource in known}
+
+    async def standings(self) -> list[str]:
+        return [o.standing.value for o in await self.gateway.services.operations.open("phonebook", ())]
+
+
+@pytest.fixture
+async def scene(house) -> Scene:
+    fake = Confused()
+    gateway = house(fake=fake, on_deactivate="delete")
+    bob = (await gateway.send("create", BOB)).document["id"]
+    return Scene(gateway, fake, Recovery(gateway.services), bob)
+
+
+async def made_anew(scene: Scene) -> None:
+    """Have Bob leave and return, so that his entry has another id than he."""
+    for body in (LEAVE, RETURN):
+        await scene.gateway.send("patch", body, scene.bob)
+    assert await scene.linked() == {"t1": "t2"}
+
+
+STRANGERS = [
+    pytest.param(
+        None, lambda scene: lambda entry: scene.fake.entries["t1"], id="the entry of somebody known"
+    ),
+    pytest.param(None, lambda scene: lambda entry: entry | {"id": "t1"}, id="the id of somebody known"),
+    pytest.param(made_anew, lambda scene: lambda entry: entry | {"id": "t2"}, id="the id of one made anew"),
+    pytest.param(
+        None,
+        lambda scene: lambda entry: {"id": "x", "userName": "carl@x"},
+        id="the entry of somebody unknown",
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "lie"), STRANGERS)
+async def test_a_create_answered_with_anothers_entry_is_in_doubt_and_ties_nobody_to_it(
+    scene, before, lie
+) -> None:
+    if before is not None:
+        await before(scene)
+    links = await scene.linked()
+    scene.fake.created = lie(scene)
+
+    with pytest.raises(Busy):
+        await scene.gateway.send("create", ANN)
+
+    assert (await scene.linked(), await scene.standings()) == (links, ["doubt"])
+    scene.fake.created = None
+    scene.gateway.clock[0] += 60
+    reply = await scene.gateway.send("create", ANN)
+    (own,) = [id for id, entry in scene.fake.entries.items() if entry["userName"] == "ann@x"]
+    assert (reply.status, await scene.linked()) == (201, links | {reply.document["id"]: own})
+    await scene.gateway.send("delete", None, reply.document["id"])
+    assert [entry["userName"] for entry in scene.fake.entries.values()] == ["bob@x"]
+
+
+async def test_recovery_finds_who_was_created_behind_anothers_entry(scene) -> None:
+    scene.fake.created = lambda entry: scene.fake.entries["t1"]
+    with pytest.raises(Busy):
+        await scene.gateway.send("create", ANN)
+    scene.gateway.clock[0] += 60
+
+    await scene.recovery.sweep(scene.gateway.target)
+
+    assert (await scene.linked(), await scene.standings()) == ({"t1": "t1", "t2": "t2"}, [])
+
+
+async def test_somebody_made_again_is_not_tied_to_anothers_entry(scene) -> None:
+    ann = (await scene.gateway.send("create", ANN)).document["id"]
+    del scene.fake.entries["t2"]
+    scene.gateway.clock[0] += 60
+    scene.fake.created = lambda entry: entry | {"id": "t1"}
+
+    with pytest.raises(Busy):
+        await scene.gateway.send("patch", PROMOTE, ann)
+
+    assert await scene.linked() == {"t1": "t1", "t2": "t2"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown", "alike"),
+    [
+        pytest.param("Ann@X", "ann@x", True, id="case"),
+        pytest.param("ann lee", " ann  lee ", True, id="blanks"),
+        pytest.param("straße", "STRASSE", True, id="folded"),
+        pytest.param("e\u0301va", "\u00e9va", True, id="composed"),
+        pytest.param("\uff41nn", "ann", True, id="wide letters"),
+        pytest.param("ann", None, True, id="not shown"),
+        pytest.param("ann", "", True, id="shown empty"),
+        pytest.param("ann", "anna", False, id="another"),
+        pytest.param("ann", 5, False, id="no text"),
+    ],
+)
+def test_a_target_may_fold_a_user_name_in_its_own_way(sent: str, shown: Any, alike: bool) -> None:
+    assert may_be_shown_as(sent, shown) is alike
+
+
+async def test_a_create_is_done_where_the_target_folds_the_user_name(scene) -> None:
+    scene.fake.created = lambda entry: entry | {"userName": " ANN@X"}
+
+    assert (await scene.gateway.send("create", ANN)).status == 201
+    assert await scene.linked() == {"t1": "t1", "t2": "t2"}
+
+
+async def test_a_user_name_that_a_rule_makes_is_compared_as_it_was_sent(house) -> None:
+    rule = make_rule("userName", ["emails.value"])
+    gateway = house(TargetMapping([rule]))
+
+    reply = await gateway.send("create", ANN | {"emails": [{"value": "ann@mail.example"}]})
+
+    assert (reply.status, gateway.fake.entries["t1"]["userName"]) == (201, "ann@mail.example")
+
+
+@pytest.mark.parametrize("operation", ["replace", "patch"])
+async def test_a_change_answered_with_another_id_is_not_linked_to_it(scene, operation: str) -> None:
+    scene.fake.changed = lambda entry: entry | {"id": "x"}
+    body = BOB | {"title": "Boss"} if operation == "replace" else PROMOTE
+
+    reply = await scene.gateway.send(operation, body, scene.bob)  # looked up, it was done
+
+    assert (reply.status, await scene.linked()) == (200, {"t1": "t1"})
+    assert scene.fake.entries["t1"]["title"] == "Boss"
+
+
+async def test_a_change_answered_with_another_id_and_not_made_is_busy(scene) -> None:
+    async def lie(kind: ResourceType, id: str, update: Update) -> Attributes:
+        return update.wanted | {"id": "x"}
+
+    scene.fake.change = lie
+
+    with pytest.raises(Busy):
+        await scene.gateway.send("patch", PROMOTE, scene.bob)
+
+    assert await scene.linked() == {"t1": "t1"}
+
+
+async def test_a_group_whose_change_is_answered_with_another_id_is_not_linked_to_it(scene) -> None:
+    id = (await scene.gateway.group("create", {"displayName": "Sales"})).document["id"]
+    scene.fake.changed = lambda entry: entry | {"id": "x"}
+
+    await scene.gateway.group("replace", {"displayName": "Agents"}, id)
+
+    (group,) = await scene.gateway.services.resources.page("phonebook", GROUP, "", 10)
+    assert group.links["phonebook"].target_id == id
+
+
+async def test_what_recovery_sends_again_is_not_linked_to_another_id(house) -> None:
+    fake = Confused()
+    gateway = house(fake=fake, attempts=1, deadline=5.0)
+    recovery = Recovery(gateway.services)
+    id = (await gateway.send("create", BOB)).document["id"]
+    fake.faults = [Silent("timed out")]
+    with pytest.raises(Busy):
+        await gateway.send("patch", LEAVE, id)
+    fake.changed = lambda entry: entry | {"id": "x"}
+
+    for _ in range(3):
+        gateway.clock[0] += 60
+        await recovery.sweep(gateway.target)
+
+    (bob,) = await gateway.services.resources.find("phonebook", USER, (Key("id", id),))
+    assert (bob.links["phonebook"].target_id, fake.entries["t1"]["active"]) == (id, False)
+    assert await gateway.services.operations.open("phonebook", ()) == ()
+
+
+KINDS = pytest.mark.parametrize("kind", [USER, GROUP])
+
+
+async def sent(gateway: House, kind: ResourceType, operation: str, id: str | None = None, **more: Any) -> Any:
+    body = ANN | more if kind is USER else {"displayName": "Sales"} | more
+    return await (gateway.send if kind is USER else gateway.group)(operation, body, id)
+
+
+async def missed(gateway: House, kind: ResourceType, id: str) -> None:
+    """Have somebody vanish, and a GET be told so."""
+    gateway.fake.of(kind).clear()
+    with pytest.raises(NotFound):
+        await (gateway.get if kind is USER else gateway.get_group)(id)
+
+
+@KINDS
+async def test_who_was_just_not_found_is_made_again_by_the_same_push(house, kind) -> None:
+    gateway = house(trust=5.0)
+    id = (await sent(gateway, kind, "create")).document["id"]
+    await missed(gateway, kind, id)
+
+    reply = await sent(gateway, kind, "replace", id)
+
+    assert (reply.status, reply.document["id"], list(gateway.fake.of(kind))) == (200, id, ["t2"])
+
+
+@KINDS
+async def test_who_was_just_not_found_is_reported_where_the_target_says_so(house, kind) -> None:
+    gateway = house(trust=5.0, on_missing="error")
+    id = (await sent(gateway, kind, "create")).document["id"]
+    await missed(gateway, kind, id)
+
+    with pytest.raises(NotFound):
+        await sent(gateway, kind, "replace", id)
+
+
+@KINDS
+async def test_an_unknown_entry_that_was_just_not_found_cannot_be_changed(house, kind) -> None:
+    gateway = house(trust=5.0)
+    entry = {"id": "x", "displayName": "Sales", "userName": "ann@x", "externalId": "1"}
+    gateway.fake.of(kind)["x"] = entry
+    await (gateway.get if kind is USER else gateway.get_group)("x")
+    await missed(gateway, kind, "x")
+
+    with pytest.raises(NotFound):
+        await sent(gateway, kind, "replace", "x")
+
+
+async def test_a_read_from_before_a_change_is_not_what_the_next_is_compared_with(house) -> None:
+    gateway = house(trust=5.0)
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.fake.faults, gateway.fake.late = [Refused("no, and yet it is done", 400)], True
+    with pytest.raises(GatewayError):
+        await gateway.send("patch", PROMOTE, id)
+
+    await gateway.send("replace", ANN, id)
+
+    assert gateway.fake.entries[id]["title"] == "Agent"
+
+
+async def test_a_rename_by_a_create_holds_the_old_name_until_it_is_certain(house) -> None:
+    gateway = house(attempts=1, deadline=5.0)
+    id = (await gateway.send("create", ANN)).document["id"]
+    await gateway.send("patch", LEAVE, id)
+    gateway.fake.faults = [Silent("timed out")]
+    with pytest.raises(Busy):
+        await gateway.send("create", ANN | {"userName": "new@x"})
+    gateway.fake.get_faults = [Silent("timed out")]
+
+    with pytest.raises(Busy):
+        await gateway.send("create", {"userName": "ann@x", "externalId": "9"})
+
+    (operation,) = await gateway.services.operations.open("phonebook", ())
+    assert {Key("name", "ann@x"), Key("name", "new@x"), Key("id", id)} <= set(operation.intent.keys)
+    assert gateway.fake.writes == ["create", "change", "change"]
+
+
+@pytest.mark.parametrize("replied", [True, False])
+async def test_a_create_makes_again_who_vanished_whatever_is_said_of_changes(house, replied: bool) -> None:
+    gateway = house(on_missing="error")
+    id = (await gateway.send("create", ANN)).document["id"]
+    if replied:
+        await gateway.replied(id)
+    gateway.fake.entries.clear()
+    gateway.clock[0] += 60
+
+    reply = await gateway.send("create", ANN)
+
+    assert (reply.status, reply.document["id"], list(gateway.fake.entries)) == (201, id, ["t2"])
+
+
+async def pushed(gateway: House, id: str) -> None:
+    await gateway.send("push", None, id)
+
+
+async def recovered(gateway: House, id: str) -> None:
+    recovery = Recovery(gateway.services)
+    gateway.fake.faults, gateway.fake.late = [Silent("timed out")], True
+    with pytest.raises(Busy):
+        await gateway.send("patch", PROMOTE, id)
+    gateway.clock[0] += 60
+    await recovery.sweep(gateway.target)
+    assert await gateway.services.operations.open("phonebook", ()) == ()
+
+
+@pytest.mark.parametrize("meanwhile", [pushed, recovered])
+@pytest.mark.parametrize("on_disk", [True, False])
+async def test_an_answer_that_was_delivered_is_known_after_a_push_or_a_recovery(
+    house, meanwhile, on_disk
+) -> None:
+    gateway = house(attempts=1, deadline=5.0)
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.fake.entries[id] = gateway.fake.entries[id] | {"title": "by hand"}
+    gateway.clock[0] += 60
+    await gateway.replied(id)
+    if on_disk:
+        await gateway.services.trail.append([])
+
+    await meanwhile(gateway, id)
+    await gateway.journal.restart()
+
+    with pytest.raises(Uniqueness):
+        await gateway.send("create", ANN)
+
+
+PROTECTED = [
+    pytest.param(lambda entry: entry.get("active") is False, {}, id="all who are inactive"),
+    pytest.param(
+        lambda entry: entry.get("userType") == "service", {"userType": "service"}, id="as which she leaves"
+    ),
+]
+
+
+@pytest.mark.parametrize(("protect", "more"), PROTECTED)
+async def test_nobody_is_kept_from_leaving_by_what_they_leave_as(house, protect, more) -> None:
+    gateway = house(protect=protect)
+    id = (await gateway.send("create", ANN)).document["id"]
+
+    reply = await gateway.send("replace", ANN | {"active": False} | more, id)
+
+    assert (reply.status, gateway.fake.entries[id]["active"]) == (200, False)
