@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from gateway.errors import Busy, GatewayError, NotFound, Uniqueness
+from gateway.flow.change import Changes
 from gateway.flow.journal_port import Key
-from gateway.flow.model import may_be_shown_as
+from gateway.flow.model import Caller, Change, may_be_shown_as
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Attributes, Refused, ResourceType, Silent, Update
 from gateway.mapping.target import TargetMapping
@@ -310,7 +311,8 @@ async def test_a_create_makes_again_who_vanished_whatever_is_said_of_changes(hou
 
 
 async def pushed(gateway: House, id: str) -> None:
-    await gateway.send("push", None, id)
+    change = Change("push", USER, gateway.target, Caller("admin", kind="administrator"), "cid-2", id)
+    await Changes(gateway.services, Recovery(gateway.services)).handle(change)
 
 
 async def recovered(gateway: House, id: str) -> None:
