@@ -139,6 +139,7 @@ class Busy(GatewayError):
     """
 
     status = 503
+    is_kept = False  # the change is in the journal, and tried again whether or not the provider comes
 
     def __init__(self, detail: str, retry_after: float = 30.0, status: int | None = None) -> None:
         super().__init__(detail)

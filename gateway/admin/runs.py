@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from gateway.audit.event import Event, administrator
 from gateway.errors import Busy, GatewayError, JournalUnavailable
+from gateway.flow.change_event import outcome_of
 from gateway.flow.failures import LONGEST_PAUSE, RETRY_AFTER, Retry
 from gateway.flow.journal_port import Outcome, Resource, StaleFence
 from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target
@@ -165,11 +166,10 @@ async def _pushed(changes: ChangeHandler, change: Change) -> Pushed:
         reply = await changes.handle(change)
     except JournalUnavailable:
         raise
-    except Busy as busy:
-        cause = busy.__cause__
-        return Pushed(Outcome.PENDING, busy.detail, cause if isinstance(cause, TargetError) else None)
     except GatewayError as error:
-        return Pushed(Outcome.REJECTED if error.status < 500 else Outcome.FAILED, error.detail)
+        cause = error.__cause__ if isinstance(error, Busy) else None
+        fault = cause if isinstance(cause, TargetError) else None
+        return Pushed(outcome_of(error, error.status), error.detail, fault)
     except StaleFence:
         return Pushed(Outcome.FAILED, "an administrator dropped the operation")
     return Pushed(reply.outcome)

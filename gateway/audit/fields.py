@@ -14,7 +14,7 @@ FIELDS: Final[Mapping[str, str]] = {  # path -> what is there
     "published": "When it was recorded: RFC 3339, UTC, always later than the event before it.",
     "event": "What was asked or done: `user.create`, `user.patch`, `group.replace`, `auth.refused`, …",
     "outcome.result": "What became of it: `applied`, `adopted`, `replayed`, `unchanged`, `rejected`, "
-    "`failed`, `pending`.",
+    "`failed`, `pending` (kept here, and tried again), `deferred` (not kept: the provider comes again).",
     "outcome.status": "The HTTP status that the provider got; null where nobody waited for an answer.",
     "outcome.reason": "Why it was not done, in words.",
     "actor.type": "On whose word: `provider`, `auditor`, `administrator`, `gateway`, `unknown`.",

@@ -324,8 +324,10 @@ class Changes:
             doubt, verbatim = f"{change.target.name} left the change in doubt", answer.verbatim
             answer = Busy(f"{doubt}: {answer.detail}")
             answer.verbatim = verbatim and f"{doubt}: {verbatim}"
-        event = record.refusal(answer, _status(answer, change))
         operation = delivery.operation
+        if isinstance(answer, Busy):
+            answer.is_kept = is_in_doubt or operation.intent.removes
+        event = record.refusal(answer, _status(answer, change))
         if is_in_doubt:
             mark = Transition(OperationState.DOUBT, answer.detail, operation.due)
         elif operation.intent.removes and isinstance(answer, Busy):

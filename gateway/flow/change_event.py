@@ -203,7 +203,7 @@ def refused_event(
 def outcome_of(error: GatewayError, status: int) -> Outcome:
     """Return what became of a change that was answered with this error and status."""
     if isinstance(error, Busy):
-        return Outcome.PENDING
+        return Outcome.PENDING if error.is_kept else Outcome.DEFERRED
     return Outcome.REJECTED if status < 500 else Outcome.FAILED
 
 

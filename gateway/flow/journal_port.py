@@ -20,7 +20,8 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"  # the target holds it already
     REJECTED = "rejected"  # the data or the request cannot be taken
     FAILED = "failed"  # the target or the gateway could not
-    PENDING = "pending"  # may still happen
+    PENDING = "pending"  # kept: it may still happen, and is tried again
+    DEFERRED = "deferred"  # not kept: it happens if the provider comes again
 
 
 class State(StrEnum):

@@ -50,7 +50,9 @@ class RemovalClaims:
             event = record.event(Outcome.PENDING, change.caller.busy_status, reason)
             await operations.mark(operation, Transition(OperationState.HELD, reason), event)
         record.is_written = True
-        raise Busy(reason)
+        held = Busy(reason)
+        held.is_kept = True
+        raise held
 
     async def keep(
         self,
@@ -82,6 +84,8 @@ class RemovalClaims:
             record.plan = plan
             operation = await self.claim(change, situation, plan, record)
             mark = self._mark(change, earlier, answer, fault)
+            if isinstance(answer, Busy):
+                answer.is_kept = True
             event = record.refusal(answer, answer.status_for(change.caller.busy_status))
             await self._services.operations.mark(operation, mark, event)
             record.is_written = True

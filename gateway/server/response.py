@@ -110,7 +110,7 @@ def error_answer(error: GatewayError, correlation_id: str, busy_status: int = 50
     """Return an error as a SCIM Error (RFC 7644 section 3.12), its detail ending in the correlation id."""
     status, headers = error.status_for(busy_status), {}
     if isinstance(error, Busy):
-        headers["Retry-After"] = str(min(max(1, math.ceil(error.retry_after)), LONGEST_WAIT))
+        headers["Retry-After"] = str(math.ceil(min(max(1, error.retry_after), LONGEST_WAIT)))
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)  # RFC 9110 section 15.5.6
     if status == 401:

@@ -289,8 +289,8 @@ async def test_a_deactivation_by_repair_counts_as_a_removal(house) -> None:
     ("fault", "outcome", "verdict"),
     [
         pytest.param(Refused("title is too long", 400), "rejected", "differs", id="the data"),
-        pytest.param(Denied("no", 401), "pending", "unreachable", id="our credentials"),
-        pytest.param(Broken("oops", 500), "pending", "unreachable", id="out of order"),
+        pytest.param(Denied("no", 401), "deferred", "unreachable", id="our credentials"),
+        pytest.param(Broken("oops", 500), "deferred", "unreachable", id="out of order"),
     ],
 )
 async def test_a_repair_that_fails_is_told(gateway, fault: TargetError, outcome: str, verdict: str) -> None:

@@ -204,7 +204,7 @@ async def test_a_target_that_is_down_ends_the_run(house, fault, most) -> None:
     rows, end = await resynced(gateway)
 
     assert (end.verdict, end.counts["applied"]) == ("unreachable", 3)
-    assert len(rows) == end.counts["pending"] <= most
+    assert len(rows) == end.counts["deferred"] <= most
     assert (await gateway.events())[-1]["outcome"]["result"] == "failed"
 
 
@@ -214,7 +214,7 @@ async def test_one_person_whom_the_target_chokes_on_does_not_end_the_run(house) 
 
     _, end = await resynced(gateway)
 
-    assert (end.verdict, end.counts) == ("unreachable", {"applied": 39, "pending": 1})
+    assert (end.verdict, end.counts) == ("unreachable", {"applied": 39, "deferred": 1})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """What becomes of a change: once, in order, remembered, explained."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from gateway.errors import (
     NotSupported,
     Uniqueness,
 )
-from gateway.flow.journal_port import Key, Operation
+from gateway.flow.journal_port import Key, Operation, Outcome
 from gateway.flow.recovery import Recovery
+from gateway.flow.services import Unmetered
 from gateway.flow.target_port import (
     Broken,
     Denied,
@@ -586,6 +588,39 @@ async def test_a_target_without_groups_refuses_them_with_what_to_do_about_it(hou
     assert gateway.fake.calls == []
 
 
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        pytest.param("create", BOB | {"password": " canary "}, id="create"),
+        pytest.param("replace", ANN | {"password": " canary "}, id="replace"),
+        pytest.param(
+            "patch", {"Operations": [{"op": "add", "path": "password", "value": " canary "}]}, id="patch"
+        ),
+    ],
+)
+async def test_a_password_goes_through_the_transforms_of_its_rule(house, operation: str, body: Any) -> None:
+    via = [compile_transform("trim", {}), compile_transform("upper", {})]
+    gateway = house(TargetMapping([make_rule("password", via=via)]))
+    id = (await gateway.send("create", ANN)).document["id"]
+
+    await gateway.send(operation, body, None if operation == "create" else id)
+
+    assert [entry.get("password") for entry in gateway.fake.entries.values()][-1] == "CANARY"
+
+
+@pytest.mark.parametrize("operation", ["create", "replace"])
+async def test_a_password_that_a_rule_refuses_is_refused_without_being_told(house, operation: str) -> None:
+    via = [compile_transform("boolean", {})]
+    gateway = house(TargetMapping([make_rule("password", via=via)]))
+    id = (await gateway.send("create", ANN)).document["id"]
+
+    with pytest.raises(InvalidValue, match="password: ") as refused:
+        await gateway.send(operation, BOB | {"password": "canary"}, None if operation == "create" else id)
+
+    assert "canary" not in str(refused.value) + str(await gateway.events())
+    assert "password" not in str(gateway.fake.entries)
+
+
 async def test_a_password_in_a_patch_is_not_kept_either(house) -> None:
     gateway = house(TargetMapping([make_rule("password")]))
     id = (await gateway.send("create", ANN)).document["id"]
@@ -640,6 +675,61 @@ async def test_a_leaver_whom_the_target_does_not_hear_of_stays_pending_until_it_
     assert (await gateway.get(id))["active"] is False
     events = await gateway.events()
     assert [event["outcome"]["result"] for event in events] == ["applied", "pending", "applied"]
+
+
+class Counts(Unmetered):
+    """Remembers what became of changes."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+
+    def changed(self, target: str, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+
+FAILURES = {
+    "refused connection": lambda gateway: gateway.fake.faults.extend([Unreachable("refused")] * 3),
+    "not to be read": lambda gateway: gateway.fake.get_faults.append(Unreachable("refused")),
+    "credentials": lambda gateway: gateway.fake.faults.append(Denied("no", 401)),
+    "slow down": lambda gateway: gateway.fake.faults.append(Throttled("no", 429)),
+    "500": lambda gateway: gateway.fake.faults.extend([Broken("no", 500)] * 3),
+    "silence": lambda gateway: gateway.fake.faults.extend([Silent("no"), Silent("no")]),
+    "doubt": lambda gateway: (
+        gateway.fake.faults.append(Silent("no")),
+        gateway.fake.get_faults.extend([None, Unreachable("refused")]),
+    ),
+    "nonsense": lambda gateway: gateway.fake.faults.append(Nonsense("no", 404)),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        pytest.param("create", BOB, id="create"),
+        pytest.param("replace", ANN | {"title": "Boss"}, id="replace"),
+        pytest.param("patch", title("Boss"), id="patch"),
+        pytest.param("patch", LEAVE, id="deactivation"),
+        pytest.param("delete", None, id="delete"),
+    ],
+)
+async def test_what_is_kept_is_pending_and_what_is_not_is_deferred(
+    house, operation: str, body: Any, failure: str
+) -> None:
+    gateway, counts = house(attempts=1), Counts()
+    id = (await gateway.send("create", ANN)).document["id"]
+    gateway.clock[0] += 60
+    FAILURES[failure](gateway)
+    gateway = replace(gateway, services=replace(gateway.services, meter=counts))
+
+    with suppress(Busy):
+        await gateway.send(operation, body, None if operation == "create" else id)
+
+    kept = await gateway.services.operations.open("phonebook", ())
+    (*_, event) = await gateway.events()
+    told = event["outcome"]["result"]
+    assert counts.outcomes == [told]
+    assert (told in ("pending", "applied", "deferred"), told == "pending") == (True, bool(kept))
 
 
 async def test_another_change_that_the_target_did_not_hear_of_is_the_providers_to_repeat(house) -> None:

@@ -46,7 +46,7 @@ async def test_an_absurd_date_leaves_no_change_in_doubt(serve, scripted) -> None
     await served.ask("POST", USERS, PERSON)
 
     assert await served.gateway.services.operations.open("phonebook", ()) == ()
-    assert [event["outcome"]["result"] for event in await served.events()] == ["pending"]
+    assert [event["outcome"]["result"] for event in await served.events()] == ["deferred"]
 
 
 @pytest.mark.parametrize("limit", [{"rate": '"12/m"'}, {"concurrency": "1"}], ids=["rate", "places"])

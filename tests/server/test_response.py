@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import math
 from typing import Any
 
 import pytest
 
+from gateway.errors import Busy
+from gateway.server.response import error_answer
 from tests.support.served import ANN, USERS, Answer
 
 AUTH = "Authorization: Bearer canary-token-of-okta"
@@ -52,6 +55,23 @@ async def test_each_version_learns_what_becomes_of_its_connection(ann, version: 
     assert start == f"HTTP/{version} 200 OK"
     assert found.get("Connection") == told
     assert json.loads(body)["userName"] == ANN["userName"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        pytest.param(0.0, "1", id="at once"),
+        pytest.param(0.2, "1", id="less than one"),
+        pytest.param(1.0, "1", id="one"),
+        pytest.param(1.01, "2", id="a little more"),
+        pytest.param(29.5, "30", id="half a second"),
+        pytest.param(3599.1, "3600", id="almost an hour"),
+        pytest.param(3600.1, "3600", id="more than an hour"),
+        pytest.param(math.inf, "3600", id="for ever"),
+    ],
+)
+def test_nobody_is_told_to_come_again_too_early(seconds: float, told: str) -> None:
+    assert error_answer(Busy("not now", seconds), "c-1").headers["Retry-After"] == told
 
 
 async def test_head_tells_the_length_of_a_body_that_it_does_not_have(ann) -> None:

@@ -155,7 +155,7 @@ async def test_a_body_that_stalls_may_come_again(
 
     refused(answer, 429, "did not arrive within 0.01 seconds")
     assert answer.headers["Retry-After"] == "1"
-    assert [event["outcome"]["result"] for event in await served.events()] == ["pending"]
+    assert [event["outcome"]["result"] for event in await served.events()] == ["deferred"]
 
 
 async def test_a_body_that_breaks_off_is_remembered_as_refused(serve) -> None:
