@@ -50,6 +50,7 @@ objectclass ( 1.3.6.1.4.1.99999.2.2 NAME 'user' SUP organizationalPerson STRUCTU
 pidfile {folder}/slapd.pid
 modulepath /usr/lib/ldap
 moduleload back_mdb
+moduleload constraint
 TLSCACertificateFile {folder}/cert.pem
 TLSCertificateFile {folder}/cert.pem
 TLSCertificateKeyFile {folder}/key.pem
@@ -65,6 +66,9 @@ dbnosync
 maxsize 268435456
 index objectClass,uid,employeeNumber,entryUUID,member eq
 limits dn.exact="{gateway}" size=100 size.prtotal=unlimited
+overlay constraint
+constraint_attribute title,description size 128
+constraint_attribute userPassword regex ^.{{5,}}$
 access to attrs=userPassword by dn.exact="{gateway}" write by anonymous auth
 access to * by dn.exact="{gateway}" write by dn.exact="{reader}" read by * none
 """

@@ -37,6 +37,8 @@ def test_the_name_of_an_entry_is_among_its_values():
         pytest.param("sn", {"displayName": "Ann Lee", "userName": "a"}, "Ann Lee", id="sn of displayName"),
         pytest.param("sn", {"userName": "a"}, "a", id="sn of userName"),
         pytest.param("sAMAccountName", {"userName": "ann.lee@x.com"}, "ann.lee", id="the part before the @"),
+        pytest.param("sAMAccountName", {"userName": "ann.lee.@x.com"}, "ann.lee", id="no dot at the end"),
+        pytest.param("sAMAccountName", {"userName": 19 * "a" + ".b"}, 19 * "a", id="nor where it is cut"),
         pytest.param(
             "sAMAccountName", {"userName": "a+b [c]" + 30 * "d"}, "abc" + 17 * "d", id="20 characters"
         ),
