@@ -18,7 +18,7 @@ region = "GB"
 {keys}
 [targets.phonebook.ldap]
 base = "{base}"
-dn = "uid={{userName}},ou=people,{{base}}"
+dn = "{dn}"
 group_base = "ou=groups,{base}"
 {more}
 [[targets.phonebook.rules]]
@@ -31,6 +31,7 @@ via = ["office"]
 [targets.phonebook.offices]
 LDN = {{ name = "London", country = "GB" }}
 """
+DN = "uid={userName},ou=people,{base}"
 OTHER = '[targets.other]\nconnector = "embedded"\nurl = "sqlite:other.db"\nshared = true\n'
 
 
@@ -75,12 +76,12 @@ def work(number: str) -> list[dict[str, str]]:
 
 
 def config_of(server: Slapd, base: str, folder: Path, url: str = "", **said: str) -> str:
-    """Return the table of a target in a room, with its password in the folder; `said` is `keys`, `more`."""
+    """Return the table of a target in a room, with its password in the folder; `said`: `keys`, `more`, `dn`."""
     password = folder / "ldap.password"
     password.write_text(PASSWORD)
     password.chmod(0o600)
     given = {name: text.format(base=base) for name, text in said.items()}
-    plain = {"url": url or server.url, "user": GATEWAY, "base": base, "keys": "", "more": ""}
+    plain = {"url": url or server.url, "user": GATEWAY, "base": base, "keys": "", "more": "", "dn": DN}
     return TARGET.format(**plain | given)
 
 

@@ -93,23 +93,55 @@ async def test_a_leaver_with_bad_data_leaves(scene):
 MANAGER = {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": "nobody"}}}
 
 
-@pytest.mark.parametrize("scene", [MOVE], indirect=True)
+@pytest.mark.parametrize("scene", [MOVE | {"more": f"{MOVE['more']}\n{PASSWORD_RULE}"}], indirect=True)
+@pytest.mark.parametrize("operation", ["PUT", "PATCH"])
 @pytest.mark.parametrize(
     "refused",
     [
         pytest.param(MANAGER, id="an unknown manager"),
         pytest.param({"userName": "taken@example.com"}, id="a name that is taken"),
+        pytest.param({"title": "T" * 129}, id="a title of 129 characters"),
+        pytest.param({"password": "weak"}, id="a weak password"),
+        pytest.param({"title": "T" * 129, "password": "weak"}, id="two at once"),
+        pytest.param({"displayName": "D" * 65_536, "title": "T" * 129}, id="nothing of what is refused"),
     ],
 )
-async def test_a_leaver_with_data_that_the_directory_refuses_leaves(scene, refused):
+async def test_a_leaver_with_data_that_the_directory_refuses_leaves(scene, operation, refused):
     scene.put("uid=taken@example.com")
-    made = await scene.ask("POST", USERS, person())
+    made = await scene.ask("POST", USERS, person(title="Agent", displayName="Ann"))
 
-    gone = await scene.ask("PUT", f"{USERS}/{made.body['id']}", person(active=False) | refused)
+    leaves = {"active": False} | refused
+    bodies = {"PUT": person() | leaves, "PATCH": {"Operations": [{"op": "replace", "value": leaves}]}}
+    gone = await scene.ask(operation, f"{USERS}/{made.body['id']}", bodies[operation])
 
+    there = scene.there()["uid=ann@example.com,ou=left"]
     assert (gone.status, gone.body["active"]) == (200, False)
-    assert "uid=ann@example.com,ou=left" in scene.there()
+    assert (there["title"], there["displayName"]) == ([b"Agent"], [b"Ann"])
     assert (await scene.last())["outcome"]["result"] == "rejected"
+
+
+LOCK = """inactive = "nsAccountLock"
+object_classes = ["top", "person", "organizationalPerson", "inetOrgPerson", "lockable"]
+"""
+
+
+@pytest.mark.parametrize("operation", ["PUT", "PATCH"])
+async def test_a_leaver_whose_place_is_not_there_is_locked_where_they_stand(
+    slapd_server, tmp_path, operation
+):
+    dn = {"more": LOCK, "keys": 'on_deactivate = "send"', "dn": "uid={{userName}},ou={{title}},{{base}}"}
+    async with scenes(slapd_server, tmp_path, **dn) as scene:
+        made = await scene.ask("POST", USERS, person("ann", title="people"))
+        leaves = {"active": False, "title": "nowhere"}
+        bodies = {
+            "PUT": person("ann") | leaves,
+            "PATCH": {"Operations": [{"op": "replace", "value": leaves}]},
+        }
+
+        gone = await scene.ask(operation, f"{USERS}/{made.body['id']}", bodies[operation])
+
+        assert (gone.status, gone.body["active"]) == (200, False)
+        assert scene.there()["uid=ann,ou=people"]["nsAccountLock"] == [b"true"]
 
 
 async def test_groups_hold_people_by_our_ids(scene):
