@@ -167,6 +167,17 @@ def test_a_value_chosen_among_several_is_the_one_that_is_written_back() -> None:
     assert view["emails"] == [emails[0], emails[1] | {"value": "c@x"}]
 
 
+def test_several_transforms_are_undone_from_the_last_to_the_first() -> None:
+    tables = ({"LDN": "London"}, {"London": "Office 7"}, {"Office 7": "7"})
+    rule = make_rule(
+        "x", ["officeName"], via=[compile_transform({"name": "map", "table": t}, {}) for t in tables]
+    )
+    mapping = TargetMapping([rule], unlisted="hold")
+
+    assert mapping.forward({"userName": "ann", "officeName": "LDN"}).form["x"] == "7"
+    assert mapping.reverse({"userName": "ann", "x": "7"})["officeName"] == "LDN"
+
+
 def test_a_rule_runs_on_every_text_of_a_plain_list() -> None:
     lower = make_rule("roles.value", via=[compile_transform("lower", {})])
 

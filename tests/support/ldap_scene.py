@@ -76,7 +76,7 @@ def work(number: str) -> list[dict[str, str]]:
 
 
 def config_of(server: Slapd, base: str, folder: Path, url: str = "", **said: str) -> str:
-    """Return the table of a target in a room, with its password in the folder; `said`: `keys`, `more`, `dn`."""
+    """Return the table of a target in a room, its password in the folder; `said`: `keys`, `more`, `dn`."""
     password = folder / "ldap.password"
     password.write_text(PASSWORD)
     password.chmod(0o600)

@@ -189,3 +189,29 @@ def test_a_read_in_the_middle_of_a_rename_touches_no_group_and_a_change_in_the_m
         assert session.done == done
     memberships.look(session, "1", lambda session, id: Raw("uid=anna", {}))
     assert len(session.done) > len(done)
+
+
+class Directories:
+    """A session on groups of one name, which notes what is done to them."""
+
+    def __init__(self) -> None:
+        self.amended = []
+
+    def find(self, base, text, names):
+        return [Raw("cn=Sales,dc=y", {})]
+
+    def read(self, dn, names, text=""):
+        return None
+
+    def amend(self, dn, modifications):
+        self.amended += [(kind, values) for kind, _, values in modifications]
+
+
+def test_nobody_leaves_a_group_because_the_directory_spells_their_name_in_another_way():
+    memberships, session = GroupMemberships(Directory("dc=y"), "dc=y"), Directories()
+    before, after = Raw("uid=ann,dc=y", {}), Raw("UID=anna, dc=y", {})
+
+    with memberships.renaming(session, "1", before, "uid=anna,dc=y", {}):
+        memberships.settle(session, "1", after)
+
+    assert [values for kind, values in session.amended if kind == ldap.MOD_DELETE] == [[b"uid=ann,dc=y"]]
