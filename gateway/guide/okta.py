@@ -70,7 +70,7 @@ def add_app(page: SetupPage) -> str:
 def connect(page: SetupPage) -> str:
     """Return what to type so that Okta reaches the gateway."""
     fields = (
-        ("both", "Base URL (SCIM 2.0 Base Url)", code(page.subject.base_url)),
+        ("both", "Base URL (SCIM 2.0 Base Url)", code(page.base_url)),
         ("Header Auth", "API Token", "`Bearer TOKEN`: the word, a space, the token; Okta sends it as typed"),
         ("OAuth Bearer Token", "OAuth Bearer Token", "`TOKEN` alone; Okta adds the word"),
     )
@@ -249,7 +249,7 @@ def add_agent_app(page: SetupPage) -> str:
 def connect_agent(page: SetupPage) -> str:
     """Return what to type so that the agent reaches the gateway."""
     fields = (
-        ("SCIM connector base URL", code(page.subject.base_url)),
+        ("SCIM connector base URL", f"{code(page.base_url)}, with the slash at its end"),
         ("Authorization type", "HTTP Header"),
         ("HTTP header name", "`Authorization`; since Okta's release 2026.01.1 no other is taken"),
         ("HTTP header value", "`Bearer TOKEN`: the word, a space, the token"),

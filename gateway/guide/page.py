@@ -32,7 +32,7 @@ def _parts(page: SetupPage) -> Iterator[str]:
     yield f"# From {provider} to {page.name}"
     yield (
         f"How {provider} is set up to send people to the target {code(subject.target)} through this gateway, "
-        f"at {code(subject.base_url)}. The attributes are those that the target's rules read now; print this "
+        f"at {code(page.base_url)}. The attributes are those that the target's rules read now; print this "
         "page again after they change."
     )
     yield f"## Before you begin\n\n{before(page)}"

@@ -58,6 +58,11 @@ class SetupPage:
         return plain(self.subject.guide.name or self.subject.target)
 
     @property
+    def base_url(self) -> str:
+        """The address as the provider takes it: Okta's agent wants the slash at its end."""
+        return self.subject.base_url + ("/" if self.kind is ProviderKind.OKTA_AGENT else "")
+
+    @property
     def at_target(self) -> str:
         """The title of the column that says what something is there."""
         return f"at {self.name}"

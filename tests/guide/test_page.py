@@ -280,8 +280,17 @@ def test_the_page_for_entra_has_its_own_steps(page: Page, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["**Configure SCIM Connector**", "version 2.1.0", "`Authorization`", "`/ServiceProviderConfigs`"]
+    "words",
+    [
+        "**Configure SCIM Connector**",
+        "version 2.1.0",
+        "`Authorization`",
+        "`/ServiceProviderConfigs`",
+        "| SCIM connector base URL | `https://gateway.example.com/scim/cx/v2/`, with the slash at its end |",
+        "at `https://gateway.example.com/scim/cx/v2/`.",
+    ],
 )
 def test_the_page_for_the_agent_has_its_own_steps(page: Page, words: str) -> None:
     assert words in page("cx", AGENT)
     assert "Test App (Header Auth)" not in page("cx", AGENT)
+    assert "/scim/cx/v2`" not in page("cx", AGENT)

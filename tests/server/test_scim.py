@@ -92,6 +92,27 @@ async def test_a_spelling_of_the_path_is_forgiven(serve, path: str, version: str
     assert (answer.status, answer.body["totalResults"]) == (200, 0)
 
 
+async def test_an_agent_whose_base_url_ends_in_a_slash_is_served(serve) -> None:
+    served, base = await serve(), "/scim/phonebook/v2//"
+
+    made = await served.ask("POST", f"{base}Users", PERSON)
+    place = f"{base}Users/{made.body['id']}"
+    group = await served.ask("POST", f"{base}Groups", {"displayName": "canary"})
+    answers = [
+        await served.ask("GET", f"{base}ServiceProviderConfig"),
+        await served.ask("GET", f"{base}Users?filter=userName%20pr&startIndex=1"),
+        await served.ask("GET", place),
+        await served.ask("PUT", place, PERSON | {"title": "canary"}),
+        await served.ask("PATCH", place, {"Operations": [{"op": "remove", "path": "title"}]}),
+        await served.ask("POST", f"{base}Users/.search", {}),
+        await served.ask("DELETE", f"{base}Groups/{group.body['id']}"),
+    ]
+
+    assert (made.status, group.status) == (201, 201)
+    assert made.headers["Location"] == f"https://gateway.example.com{USERS}/{made.body['id']}"
+    assert [answer.status for answer in answers] == [200] * 6 + [204]
+
+
 @pytest.mark.parametrize("path", [USERS, "/scim/phonebook/v2/Schemas", "/healthz", "/readyz"])
 async def test_head_is_get_without_a_body(serve, path: str) -> None:
     served = await serve()
