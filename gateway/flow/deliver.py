@@ -9,7 +9,7 @@ from gateway.errors import Uniqueness
 from gateway.flow.change_event import ChangeEvent
 from gateway.flow.entry import beside_rules, laid, update_of
 from gateway.flow.failures import Retry
-from gateway.flow.find import may_become, namesakes, read_entry, search_entry, shown_after
+from gateway.flow.find import may_become, namesakes, read_entry, search_entry, shown_after, whole
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import Operation, OperationState, Outcome, Transition
 from gateway.flow.members import NOBODYS, Members
@@ -244,6 +244,7 @@ class Delivery:
     async def _adopt(self, entry: Attributes) -> Delivered | None:
         """Go on with an entry that was there: nothing to send, or a change of it instead of a create."""
         await self._refuse_others(entry)
+        entry = await whole(self._target, self._change.type, entry)
         mapping, plan = self._change.mapping, self._plan
         reverse = mapping.reverse(entry)
         forms = (mapping.forward(reverse).form, plan.mapped.form)

@@ -135,4 +135,4 @@ def update_of(
     shown = present.get("schemas")
     known = [urn for urn in shown if isinstance(urn, str)] if isinstance(shown, list) else []
     wanted["schemas"] = list(dict.fromkeys((*known, *form["schemas"])))
-    return Update(present, wanted, differences)
+    return Update(present, wanted, differences, held=form)

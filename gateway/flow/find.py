@@ -99,7 +99,7 @@ async def load_situation(services: Services, change: Change, known: Situation) -
     if own is None:
         if change.id is None and (vanished := await _vanished_owner(services, change, known.rivals)):
             return _about(change, vanished, known.rivals)
-        entry = await _load_unlinked(services, change, trust)
+        entry = await _load_unlinked(services, change)
         return Situation(None, known.rivals, entry)
     if own.state is State.DELETED:
         raise NotFound(f"this {change.type.lower()} was deleted")
@@ -145,10 +145,10 @@ async def recall_situation(services: Services, change: Change, keys: Iterable[Ke
     return replace(known, present={**(link.seen or link.sent), "id": link.target_id})
 
 
-async def _load_unlinked(services: Services, change: Change, trust: float) -> Attributes | None:
+async def _load_unlinked(services: Services, change: Change) -> Attributes | None:
     """Return the entry of somebody whom the journal does not know, None where there is none."""
     if change.id is not None:
-        return await load_unknown_entry(services, change.target, change.type, change.id, trust)
+        return await load_unknown_entry(services, change.target, change.type, change.id, trust=0)
     is_refused = change.target.policy.unique_names and change.type is ResourceType.USER
     if is_refused and not services.looks_first:  # few targets refuse a second group of one name
         return None
@@ -156,7 +156,15 @@ async def _load_unlinked(services: Services, change: Change, trust: float) -> At
     entry = await search_entry(services, change.target, change.type, form)
     if entry is not None and await _is_taken(services, change.target, change.type, entry):
         raise Uniqueness(f"{change.target.name} holds an entry of that name which may not be adopted")
-    return entry
+    return entry and await whole(change.target, change.type, entry)
+
+
+async def whole(target: Target, kind: ResourceType, found: Attributes) -> Attributes:
+    """Return an entry that a search found as it is shown by itself: lists may show less than that.
+
+    The first change of an entry is to keep all of it, so it is not made on what a list shows.
+    """
+    return await target.connector.get(kind, found["id"]) or found
 
 
 async def load_unknown_entry(

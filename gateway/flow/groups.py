@@ -59,7 +59,8 @@ class GroupMembers:
         if plan.send is Send.NOTHING and not members.update:
             return replace(plan, outcome=_done(plan)) if members.absent else plan
         present = situation.present or {}
-        update = plan.update or Update(present, present, ())
+        held = situation.link.sent if situation.link else {}
+        update = plan.update or Update(present, present, (), held=held)
         return replace(
             plan,
             send=Send.CHANGE,

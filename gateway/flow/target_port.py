@@ -69,6 +69,7 @@ class Update:
     wanted: Attributes  # present with the differences laid over it
     differences: tuple[Difference, ...]
     members: MemberUpdate = NOBODY
+    held: Attributes = field(default_factory=dict)  # all we know of that it shall have, shown or not
 
 
 class Connector(Protocol):

@@ -165,18 +165,6 @@ ANN: Final = {
     "entitlements": [{"value": "canary-licence"}],
     ENTERPRISE: {"department": "Sales"},
 }
-NOT_LIVED: Final = (  # of QUIRKS: those with which people do not live their whole lives
-    "attributes are never returned, PUT",
-    "attributes are never returned, PATCH",
-    "PATCH is 404",
-    "PATCH is a page",
-)
-NOT_GROUPED: Final = (  # of QUIRKS: those with which groups do not
-    "PATCH is 404",
-    "PATCH is a page",
-    "no match is 404",
-    "totals are text",
-)
 
 
 @pytest.fixture
@@ -201,7 +189,7 @@ def held(service: Lesser, id: str) -> dict[str, Any]:
     return {name: value for name, value in service.entries[id].items() if name not in ("id", "schemas")}
 
 
-@pytest.mark.parametrize("quirky", [quirk for quirk in QUIRKS if quirk not in NOT_LIVED], indirect=True)
+@pytest.mark.parametrize("quirky", [*QUIRKS], indirect=True)
 async def test_a_person_lives_a_whole_life_on(quirky) -> None:
     served, service = quirky
     id = (await done(served, "POST", USERS, ANN))["id"]
@@ -256,7 +244,7 @@ def told(service: Lesser, group: str) -> list[str]:
     return sorted(element["value"] for element in service.groups[group].get("members", ()))
 
 
-@pytest.mark.parametrize("quirky", [quirk for quirk in QUIRKS if quirk not in NOT_GROUPED], indirect=True)
+@pytest.mark.parametrize("quirky", [*QUIRKS], indirect=True)
 async def test_a_group_lives_a_whole_life_on(quirky) -> None:
     served, service = quirky
     people = [(await done(served, "POST", USERS, {"userName": f"canary.{n}"}))["id"] for n in range(6)]
@@ -288,7 +276,7 @@ async def test_a_group_lives_a_whole_life_on(quirky) -> None:
     assert service.groups == {}
 
 
-@pytest.mark.parametrize("quirky", [quirk for quirk in QUIRKS if quirk not in NOT_GROUPED], indirect=True)
+@pytest.mark.parametrize("quirky", [*QUIRKS], indirect=True)
 async def test_eight_who_join_a_group_at_once_are_all_in_it_on(quirky) -> None:
     served, service = quirky
     people = [(await done(served, "POST", USERS, {"userName": f"canary.{n}"}))["id"] for n in range(9)]
@@ -301,7 +289,7 @@ async def test_eight_who_join_a_group_at_once_are_all_in_it_on(quirky) -> None:
     assert told(service, group) == people
 
 
-@pytest.mark.parametrize("quirky", [quirk for quirk in QUIRKS if quirk not in NOT_GROUPED], indirect=True)
+@pytest.mark.parametrize("quirky", [*QUIRKS], indirect=True)
 async def test_a_large_group_of_people_nobody_has_seen_is_whole_on(quirky) -> None:
     served, service = quirky
     service.fill(*(f"canary.{n}" for n in range(120)))
@@ -311,3 +299,88 @@ async def test_a_large_group_of_people_nobody_has_seen_is_whole_on(quirky) -> No
     await served.gateway.deliveries.sweep(served.gateway.targets["phonebook"])
 
     assert told(service, group) == sorted(service.entries)
+
+
+TITLE: Final = '[[targets.phonebook.rules]]\nto = "title"\n'
+NO_ROUTE: Final = [quirk for quirk in QUIRKS if quirk.startswith("PATCH is")]
+
+
+@pytest.mark.parametrize("quirky", NO_ROUTE, indirect=True)
+async def test_a_patch_of_somebody_who_is_there_that_is_404_is_sent_as_put_from_then_on(quirky, log) -> None:
+    served, service = quirky
+    id = (await done(served, "POST", USERS, ANN))["id"]
+    service.changes.clear()
+
+    for title in ("Lead", "Chief"):
+        body = patch({"op": "replace", "path": "title", "value": title})
+        await done(served, "PATCH", f"{USERS}/{id}", body)
+
+    assert [change["method"] for change in service.changes] == ["PUT", "PUT"]
+    assert held(service, id) == ANN | {"title": "Chief"}
+    assert '"lack":"patch"' in log.getvalue()
+
+
+@pytest.mark.parametrize("quirky", NO_ROUTE, indirect=True)
+async def test_a_patch_of_somebody_who_has_gone_is_no_reason_to_send_put(quirky) -> None:
+    served, service = quirky
+    id = (await done(served, "POST", USERS, ANN))["id"]
+    service.entries.clear()
+
+    body = patch({"op": "replace", "path": "title", "value": "Lead"})
+    answer = await done(served, "PATCH", f"{USERS}/{id}", body)
+
+    assert (answer["id"], answer["title"], len(service.entries)) == (id, "Lead", 1)
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+@pytest.mark.parametrize("said", ["true", '"single"'])
+async def test_who_says_that_patch_is_taken_where_it_is_not_is_told_what_to_say(
+    serve, refused, status: int, said: str
+) -> None:
+    async with scim_target(Lesser(patch_status=status)) as service:
+        served = await serve(service.toml(patch=said), OTHER)
+        id = (await done(served, "POST", USERS, ANN))["id"]
+        body = patch({"op": "replace", "path": "title", "value": "Lead"})
+
+        answer = await served.ask("PATCH", f"{USERS}/{id}", body)
+
+    busy = 429 if status == 404 else 400
+    refused(answer, busy, f"it answers PATCH with {status}: with patch = false it gets PUT")
+
+
+@pytest.mark.parametrize("first", ["POST", "PUT", "PATCH"])
+@pytest.mark.parametrize("listed", [True, False], ids=["listed before", "not listed"])
+async def test_an_adopted_entry_keeps_what_lists_do_not_show(serve, first: str, listed: bool) -> None:
+    service = Lesser(config={"patch": {"supported": False}}, unlisted=frozenset({"phoneNumbers", "nickName"}))
+    async with scim_target(service):
+        service.entries["o1"] = ANN | {"id": "o1", "nickName": "Annie", "schemas": []}
+        served = await serve(service.toml(unique_names="false", unlisted='"hold"') + TITLE, OTHER)
+        if listed:
+            await done(served, "GET", USERS)
+
+        named = {"userName": "canary.ann", "externalId": "canary-1", "active": True, "title": "Lead"}
+        body = named if first == "POST" else await done(served, "GET", f"{USERS}/o1") | {"title": "Lead"}
+        body = patch({"op": "replace", "path": "title", "value": "Lead"}) if first == "PATCH" else body
+        await done(served, first, USERS if first == "POST" else f"{USERS}/o1", body)
+
+        assert held(service, "o1") == ANN | {"nickName": "Annie", "title": "Lead"}
+
+
+@pytest.mark.parametrize("quirky", ["attributes are never returned, PUT"], indirect=True)
+async def test_what_a_target_never_shows_is_kept_changed_and_removed(quirky) -> None:
+    served, service = quirky
+    id = (await done(served, "POST", USERS, ANN | {"name": {"givenName": "Ann"}}))["id"]
+    one = f"{USERS}/{id}"
+    number = {"op": "replace", "path": 'phoneNumbers[type eq "work"].value', "value": "+441234567891"}
+
+    await done(served, "PATCH", one, patch(number))
+    await done(served, "PATCH", one, patch({"op": "replace", "path": "title", "value": "Lead"}))
+    shown = await done(served, "GET", one)
+    await done(served, "PATCH", one, patch({"op": "remove", "path": "entitlements"}))
+    service.entries[id] |= {"nickName": "Annie"}  # by its administrator
+    await done(served, "PUT", one, await done(served, "GET", one) | {"title": "Chief"})
+
+    phones = [{"value": "+441234567891", "type": "work"}]
+    assert (shown["phoneNumbers"], shown["title"]) == (phones, "Lead")
+    now = ANN | {"name": {"givenName": "Ann"}, "title": "Chief", "phoneNumbers": phones, "nickName": "Annie"}
+    assert held(service, id) == {name: value for name, value in now.items() if name != "entitlements"}

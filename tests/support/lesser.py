@@ -54,6 +54,7 @@ class Lesser(ScimTarget):
     lag: int = 0  # reads show the directory as it was so many changes ago
     members: str = "shown"  # shown | empty | left out: in whatever is answered
     unreturned: frozenset[str] = frozenset()  # attributes that are kept, and in no answer
+    unlisted: frozenset[str] = frozenset()  # attributes that lists do not show
     total_is_text: bool = False  # totalResults, in quotes
     no_match: int = 200  # status of a search that finds nobody
     longest: int | None = None  # characters of a title; more are refused
@@ -72,6 +73,7 @@ class Lesser(ScimTarget):
             found = list(filter(matches, found))
             if not found and self.no_match != 200:
                 return _error(self.no_match, "no match")
+        found = [{n: v for n, v in entry.items() if n not in self.unlisted} for entry in found]
         start, count = (int(request.query.get(name, 1)) for name in ("startIndex", "count"))
         total, shown = self.paging.page(found, start, count)
         body = {"schemas": [LIST], "Resources": list(shown)}

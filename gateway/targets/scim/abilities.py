@@ -43,7 +43,7 @@ NO_PATCH: Final = Lack(
     "patch",
     "changes",
     "patch = false",
-    f"`patch` in its {CONFIG}, or a PATCH that is answered 405 or 501",
+    f"`patch` in its {CONFIG}, or a PATCH that is answered 405 or 501, or 404 of an entry that is there",
     "it takes no PATCH, so whole entries go as PUT, with the difference laid over what it shows",
 )
 ONE_AT_A_TIME: Final = Lack(
@@ -74,6 +74,13 @@ IGNORES_FILTERS: Final = Lack(
     "an answer that holds others than were asked for",
     "it ignores filters, so they are evaluated here over all its pages",
 )
+NO_MATCH: Final = Lack(
+    "filter.none",
+    "filters",
+    "",
+    "a search that is answered 404 as a SCIM Error",
+    "it answers 404 where nobody matches, so that is an empty list",
+)
 NO_GROUPS: Final = Lack(
     "groups",
     "groups",
@@ -102,6 +109,20 @@ NO_TOTALS: Final = Lack(
     "`totalResults` that is missing, or less than what a look behind the last page finds",
     "its totalResults cannot be believed, so lists are counted here by reading all their pages",
 )
+TEXT_TOTALS: Final = Lack(
+    "totalResults.type",
+    "lists",
+    "",
+    "`totalResults` as a text of digits",
+    "its totalResults are texts, so they are read as numbers",
+)
+HIDES: Final = Lack(
+    "attributes",
+    "changes",
+    "",
+    "an attribute that was sent and is in no answer",
+    "it does not show all that it holds, so changes are made of what was sent to it before, too",
+)
 NO_START: Final = Lack(
     "startIndex",
     "lists",
@@ -126,13 +147,16 @@ SHORT_PAGES: Final = Lack(
 LACKS: Final = (
     NO_PATCH,
     ONE_AT_A_TIME,
+    HIDES,
     NO_FILTER,
     REFUSES_FILTERS,
     IGNORES_FILTERS,
+    NO_MATCH,
     NO_GROUPS,
     HIDES_MEMBERS,
     LAGS,
     NO_TOTALS,
+    TEXT_TOTALS,
     NO_START,
     NO_COUNT,
     SHORT_PAGES,

@@ -19,11 +19,12 @@ from gateway.flow.target_port import (
     Throttled,
 )
 from gateway.scim.names import CORE_GROUP, ERROR, get
-from gateway.targets.scim.abilities import Abilities, promises
+from gateway.targets.scim.abilities import NO_MATCH, TEXT_TOTALS, Abilities, Lack, promises
 from gateway.targets.transport import HttpReply, readable, retry_after
 from gateway.values import frozen
 
 MAX_DEPTH: Final = 32  # of JSON in JSON
+MAX_DIGITS: Final = 12  # of a number in a text
 
 MEANINGS: Final[Mapping[int, type[TargetError]]] = {
     401: Denied,
@@ -47,6 +48,7 @@ class ListAnswer:
 
     total: int | None
     entries: tuple[Attributes, ...]
+    lacks: tuple[Lack, ...] = ()  # what it shows of the service
 
 
 def read_entry(reply: HttpReply, now: float) -> Attributes | None:
@@ -82,9 +84,11 @@ def _of(document: Attributes, id: str, status: int) -> Attributes:
 
 
 def read_list(reply: HttpReply, is_filtered: bool, now: float) -> ListAnswer:
-    """Return a ListResponse (RFC 7644 section 3.4.2)."""
+    """Return a ListResponse (RFC 7644 section 3.4.2); a filter's 404 in SCIM is an empty one."""
     try:
-        document = _read_document(reply, now)
+        document = _read_document(reply, now, Missing if is_filtered else Nonsense)
+    except Missing:
+        return ListAnswer(0, (), (NO_MATCH,))
     except TargetError as error:
         if is_filtered and _is_about_filter(reply):
             raise CannotFilter(error.reason, reply.status) from error
@@ -173,12 +177,15 @@ def _listing(document: Attributes, status: int) -> ListAnswer:
     total, entries = get(document, "totalResults"), get(document, "Resources")
     if total is None and entries is None:
         raise Nonsense("the target's answer is no list", status)
+    lacks: tuple[Lack, ...] = ()
+    if isinstance(total, str) and total.isascii() and total.isdecimal():
+        total, lacks = int(total[:MAX_DIGITS]), (TEXT_TOTALS,)
     if total is not None and (not isinstance(total, int) or isinstance(total, bool) or total < 0):
         raise Nonsense("the target's list has no integer totalResults", status)
     entries = [] if entries is None else entries
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         raise Nonsense("the target's list has Resources that are no entries", status)
-    return ListAnswer(total, tuple(entries))
+    return ListAnswer(total, tuple(entries), lacks)
 
 
 def _is_entry(entry: Any) -> bool:

@@ -9,19 +9,30 @@ from typing import Any, Final
 from gateway.flow.target_port import (
     Attributes,
     CannotFilter,
+    Contradiction,
     Missing,
     Page,
     Query,
+    Refused,
     ResourceType,
     TargetError,
     Update,
 )
+from gateway.scim.difference import Difference, overlay
 from gateway.scim.predicate import predicate
 from gateway.targets.scim import answers
-from gateway.targets.scim.abilities import IGNORED, IGNORES_FILTERS, REFUSES_FILTERS, Abilities, Patch
+from gateway.targets.scim.abilities import (
+    HIDES,
+    IGNORED,
+    IGNORES_FILTERS,
+    NO_PATCH,
+    REFUSES_FILTERS,
+    Abilities,
+    Patch,
+)
 from gateway.targets.scim.discovered import NOT_OFFERED, PASSING, Discovered
 from gateway.targets.scim.paging import Lists
-from gateway.targets.scim.requests import Endpoints, patch_messages, with_members
+from gateway.targets.scim.requests import Endpoints, patch_messages, with_members, with_unshown
 from gateway.targets.transport import TargetFinding, Transport
 
 ANYTHING: Final = Abilities()
@@ -43,6 +54,7 @@ class ScimConnector:
         self._told = told
         self._now = now
         self._known = Discovered(name, told, self._ask_for_promises, self._ask_for_groups, now)
+        self._taken: set[Patch] = set()  # the ways in which it has taken a change
         self._lists = {
             kind: Lists(partial(self._list, kind), self._known.note, told.totals) for kind in ResourceType
         }
@@ -75,14 +87,17 @@ class ScimConnector:
         return _bare(entry) if kind is ResourceType.GROUP else entry
 
     async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
-        patch = await self._known.patch()
+        patch, update = await self._known.patch(), self._whole(update)
         if update.members.add:
             self._known.told_members(id)
         try:
             shown = await self._changed(kind, id, update, patch)
+            self._taken.add(patch)
         except TargetError as error:
-            if error.status not in NOT_OFFERED or not self._known.refuted(patch):
+            if error.status not in NOT_OFFERED and not await self._lacks_route(kind, id, patch, error):
                 raise
+            if not self._known.refuted(patch):
+                raise _unserved(patch, error) from error
             shown = await self._changed(kind, id, update, await self._known.patch())
         return _bare(shown) if kind is ResourceType.GROUP else shown
 
@@ -105,6 +120,14 @@ class ScimConnector:
     async def close(self) -> None:
         """Nothing: the session belongs to the application."""
 
+    async def _lacks_route(self, kind: ResourceType, id: str, way: Patch, error: TargetError) -> bool:
+        """Say whether a 404 is of the way of changing: the entry is there; raises Missing where it is not."""
+        if error.status != 404 or way is Patch.NONE or way in self._taken:
+            return False
+        if await self.get(kind, id) is None:
+            raise Missing("there is no such entry", 404) from error
+        return True
+
     def _with_members(self, entry: Attributes, way: str) -> Attributes:
         """Return a group with its members as a list, or None where they are not shown in this `way`."""
         shown = _with_list(entry)
@@ -123,6 +146,8 @@ class ScimConnector:
         if query.filter is not None and not all(map(predicate(query.filter, kind), found.entries)):
             self._known.note(IGNORES_FILTERS)
             raise CannotFilter("the target ignores the filter", IGNORED)
+        for lack in found.lacks:
+            self._known.note(lack)
         return found
 
     async def _changed(self, kind: ResourceType, id: str, update: Update, patch: Patch) -> Attributes | None:
@@ -151,6 +176,16 @@ class ScimConnector:
         reply = await self._transport.send(self._calls.replace(kind, id, wanted))
         return answers.read_changed(reply, id, self._now())
 
+    def _whole(self, update: Update) -> Update:
+        """Return an update that says what is held and not shown, too, as it is and as it shall be."""
+        wanted = with_unshown(update.wanted, update.present, update.held)
+        if wanted == update.wanted:
+            return update
+        self._known.note(HIDES)
+        undone = [Difference(one.steps, one.after, one.before) for one in update.differences]
+        present = with_unshown(update.present, update.present, overlay(update.held, undone))
+        return replace(update, present=present, wanted=wanted)
+
     async def _ask_for_promises(self) -> Abilities:
         return answers.read_promises(await self._transport.send(self._calls.config()), self._now())
 
@@ -170,6 +205,14 @@ class ScimConnector:
         except TargetError:
             return False
         return True
+
+
+def _unserved(way: Patch, error: TargetError) -> TargetError:
+    """Return the error of a service that does not take a change in the way that it is said to."""
+    if way is Patch.NONE:
+        return error
+    says = f"it answers PATCH with {error.status}: with {NO_PATCH.key} it gets PUT"
+    return (Contradiction if error.status == 404 else Refused)(says, error.status)
 
 
 def _bare(entry: Attributes | None) -> Attributes | None:

@@ -129,6 +129,17 @@ def with_members(group: Attributes, members: MemberUpdate) -> Attributes:
     return {**group, "members": [*kept, *members.add]}
 
 
+def with_unshown(wanted: Attributes, shown: Attributes, held: Attributes) -> Attributes:
+    """Return an entry with what is held of it and not shown: for services that take it only whole."""
+    whole = dict(wanted)
+    for name, value in held.items():
+        if name not in shown:
+            whole[name] = value
+        elif isinstance(value, dict) and isinstance(shown[name], dict) and isinstance(wanted.get(name), dict):
+            whole[name] = with_unshown(wanted[name], shown[name], value)
+    return whole | {"schemas": wanted["schemas"]} if "schemas" in wanted else whole
+
+
 def _urgency(operation: Attributes) -> int:
     if operation["path"] != "active":
         return 0

@@ -19,7 +19,7 @@ from gateway.flow.target_port import (
     TargetError,
     Throttled,
 )
-from gateway.targets.scim.abilities import Abilities, Patch
+from gateway.targets.scim.abilities import NO_MATCH, TEXT_TOTALS, Abilities, Patch
 from gateway.targets.scim.answers import (
     MAX_DEPTH,
     ListAnswer,
@@ -155,7 +155,7 @@ def test_a_404_in_scim_says_that_the_entry_is_missing(schemas):
     "read",
     [
         pytest.param(read_entry, id="a create"),
-        pytest.param(lambda reply, now: read_list(reply, True, now), id="a list"),
+        pytest.param(lambda reply, now: read_list(reply, False, now), id="a list"),
     ],
 )
 def test_a_404_where_no_entry_was_asked_for_is_nonsense(read):
@@ -279,12 +279,30 @@ def test_a_list_is_a_page(body, page):
     assert read_list(said(200, body), False, NOW) == page
 
 
+def test_a_filter_that_is_answered_404_in_scim_matches_nobody():
+    assert read_list(said(404, ERROR), True, NOW) == ListAnswer(0, (), (NO_MATCH,))
+
+
+def test_a_filter_that_is_answered_404_in_html_is_nonsense():
+    with pytest.raises(Nonsense):
+        read_list(said(404, HTML), True, NOW)
+
+
+@pytest.mark.parametrize(("text", "total"), [("12", 12), ("0", 0), ("007", 7)])
+def test_a_total_in_a_text_is_read_as_a_number(text, total):
+    found = read_list(said(200, {"totalResults": text, "Resources": []}), False, NOW)
+
+    assert found == ListAnswer(total, (), (TEXT_TOTALS,))
+
+
 @pytest.mark.parametrize(
     "body",
     [
         pytest.param(None, id="no body"),
+        pytest.param({"totalResults": "-1", "Resources": []}, id="less than nothing in a text"),
+        pytest.param({"totalResults": "", "Resources": []}, id="an empty text"),
         pytest.param(ANN, id="no list"),
-        pytest.param({"totalResults": "1", "Resources": []}, id="a total in text"),
+        pytest.param({"totalResults": "one", "Resources": []}, id="a total in words"),
         pytest.param({"totalResults": True, "Resources": []}, id="a total that is a truth value"),
         pytest.param({"totalResults": -1, "Resources": []}, id="less than nothing"),
         pytest.param({"totalResults": 1.0, "Resources": []}, id="a fraction"),
@@ -309,7 +327,7 @@ def test_a_list_that_is_none_is_nonsense(body):
         pytest.param(403, None, True, Denied, id="credentials"),
         pytest.param(400, "invalidFilter", False, Refused, id="no filter was sent"),
         pytest.param(501, None, False, Broken, id="not implemented at all"),
-        pytest.param(404, None, True, Nonsense, id="no such collection"),
+        pytest.param(404, None, False, Nonsense, id="no such collection"),
     ],
 )
 def test_a_filter_beyond_the_target_is_told_from_other_refusals(status, scim_type, is_filtered, error):
