@@ -168,17 +168,16 @@ def show(id: Id, format: Formatting = Format.TABLE, config: Config = CONFIG) -> 
 def history(
     name: Name, target: Target = None, format: Formatting = Format.TABLE, config: Config = CONFIG
 ) -> None:
-    """Show everything about one person or group, the oldest first."""
-    from gateway.audit.query import AuditQuery, named
+    """Show everything about one person or group, under all their names, the oldest first."""
+    from gateway.audit.query import named
     from gateway.journal.reader import reading
 
     settings = read_settings(config)
     if target is not None:
         check_name("target", target, settings.targets)
     only = None if target is None else named("target.name", target)
-    question = AuditQuery(name=name, filter=only, newest_first=False)
     with reading(settings.journal.path) as reader:
-        found = _some(reader.answers(question), f'the trail has nothing about "{name}"')
+        found = _some(iter(reader.history(name, only)), f'the trail has nothing about "{name}"')
         write(found, format, HISTORY, CSV_COLUMNS)
 
 

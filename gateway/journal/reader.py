@@ -1,8 +1,9 @@
 """The journal's file for commands that only read, whether or not a gateway writes it: lists and counts."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,13 +12,15 @@ import orjson
 from gateway.admin.acts import Token
 from gateway.admin.status import Counts
 from gateway.audit.chain import subject
-from gateway.audit.query import AuditQuery, Batch, StoredEvent
+from gateway.audit.query import AuditQuery, Batch, StoredEvent, either, named
 from gateway.errors import JournalUnavailable
 from gateway.journal.events import page, read_head, read_salt
 from gateway.journal.search import find
 from gateway.journal.state import list_tokens, read_pauses
 from gateway.journal.store import answered
 from gateway.journal.verify import Verdict, verify
+from gateway.scim.documents import fold
+from gateway.scim.grammar import Filter
 from gateway.sqlite_file import read_only
 from gateway.values import frozen
 
@@ -54,6 +57,9 @@ REFUSED: Final = """
                  OR (later.event IN ('user.create', 'user.replace', 'user.patch')
                      AND later.result = 'rejected')))
     ORDER BY seq LIMIT ?"""
+RENAMED: Final = ("userName", "displayName")
+NAME_OF: Final = """
+    SELECT name_folded FROM resource WHERE base = ? AND type = ? AND id = ? AND name_folded IS NOT NULL"""
 NAMES: Final = """
     SELECT name_folded, state FROM resource
     WHERE base = ? AND type = 'User' AND state <> 'deleted' AND name_folded IS NOT NULL"""
@@ -111,6 +117,18 @@ def refused(connection: sqlite3.Connection, target: str) -> Iterator[tuple[str, 
         after = rows[-1][0]
 
 
+def _whose(event: StoredEvent) -> tuple[str, str, str]:
+    target = event["target"]
+    return target.get("name") or "", target.get("type") or "", target.get("id") or ""
+
+
+def _renames(events: Iterable[StoredEvent]) -> set[str]:
+    """Return the names, folded, that renames say, or what covers them."""
+    lines = [line for event in events for line in event.get("diff") or () if line["path"] in RENAMED]
+    values = [line[side] for line in lines if line["before"] for side in ("before", "after")]
+    return {fold(value) for value in values if isinstance(value, str)}
+
+
 @frozen
 class Reader:
     """An open journal, with the months that have left it."""
@@ -129,6 +147,35 @@ class Reader:
             question, is_over = question.behind(part.seen), part.is_over
             if see is not None:
                 see(part.seen)
+
+    def history(self, name: str, only: Filter | None = None) -> list[StoredEvent]:
+        """Return all about whoever has or had a name, also under their other names, the oldest first.
+
+        The names are what the journal says now and what renames say; where a rename tells no name that is
+        found, as at a level that covers it, every event is looked at.
+        """
+        question = AuditQuery(name=name, filter=only, newest_first=False)
+        found = {event["seq"]: event for event in self.answers(question)}
+        ids = {_whose(event) for event in found.values() if event["target"].get("id")}
+        asked, names = {fold(name)}, self._names(ids) | _renames(found.values())
+        while other := next(iter(names - asked), None):
+            asked.add(other)
+            about = [event for event in self.answers(replace(question, name=other)) if _whose(event) in ids]
+            is_whole = not about
+            if is_whole:
+                anybody = either(*(named("target.id", id) for _, _, id in ids))
+                everything = self.answers(AuditQuery(filter=anybody, newest_first=False))
+                about = [event for event in everything if _whose(event) in ids]
+            found |= {event["seq"]: event for event in about}
+            if is_whole:
+                break
+            names |= _renames(about)
+        return [found[seq] for seq in sorted(found)]
+
+    def _names(self, ids: Iterable[tuple[str, str, str]]) -> set[str]:
+        """Return the names, folded, that those of these targets, types and ids have now."""
+        rows = [self.connection.execute(NAME_OF, whose).fetchone() for whose in ids]
+        return {row[0] for row in rows if row is not None}
 
     def find(self, question: AuditQuery) -> Batch:
         """Look at the next events of a question."""
