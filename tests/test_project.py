@@ -198,5 +198,5 @@ def test_a_property_is_tried_with_the_same_examples_unless_others_are_asked_for(
     usual, random = map(hypothesis.settings.get_profile, ("gateway", "random"))
 
     assert (usual.derandomize, usual.database) == (True, None)
-    assert (random.derandomize, random.max_examples) == (False, 10 * usual.max_examples)
+    assert (random.derandomize, random.max_examples) == (False, 3 * usual.max_examples)
     assert "--hypothesis-profile=random" in (ROOT / "Makefile").read_text()

@@ -36,6 +36,9 @@ async def test_a_directory_that_is_as_it_is_configured_has_nothing_to_mend(slapd
         pytest.param(
             {"dn": "uid={userName},ou=no,{base}"}, "entry", "ou=no,{base} is not there", id="people"
         ),
+        pytest.param(
+            {"inactive_base": "ou=no,dc=example"}, "entry", "ou=no,dc=example is not there", id="inactive"
+        ),
         pytest.param({"id": "ou"}, "id", "people show no ou", id="id"),
         pytest.param(
             {"attributes": ("sn", "department", "company")},

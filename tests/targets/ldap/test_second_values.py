@@ -180,3 +180,25 @@ async def test_what_a_patch_takes_of_something_else_leaves_a_second_value(scene)
     await ann.patch("remove", "title")
 
     assert (ann.there("telephoneNumber"), ann.there("title")) == ([A, B], [])
+
+
+async def test_a_second_address_is_shown_so_that_the_primary_stays_the_first(scene):
+    primary = {"emails": [{"primary": True, "value": "a@x.org"}]}
+    ann = await ann_of(scene, "mail", ("b@x.org", "a@x.org"), primary)
+
+    shown = (await ann.shown())["emails"]
+    same = await ann.put(emails=shown)
+
+    assert shown == [*primary["emails"], {"value": "b@x.org"}]
+    assert (same.status, ann.there("mail")) == (200, ["b@x.org", "a@x.org"])
+
+
+async def test_a_number_of_one_kind_beside_another_is_shown_under_both(scene):
+    ann = await ann_of(scene, "telephoneNumber", (A, B), phones(A) | title("Agent"))
+    both = [*phones(A)["phoneNumbers"], {"type": "mobile", "value": B}]
+
+    changed = await ann.put(phoneNumbers=both)
+
+    shown = [(number["type"], number["value"]) for number in changed.body["phoneNumbers"]]
+    assert sorted(shown) == [("mobile", B), ("work", A), ("work", B)]
+    assert (ann.there("telephoneNumber"), ann.there("mobile")) == ([A, B], [B])

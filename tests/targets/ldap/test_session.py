@@ -7,9 +7,9 @@ from ldap.controls.libldap import SimplePagedResultsControl
 from gateway.address import Directory
 from gateway.flow.target_port import Denied, Missing, Refused, Silent, Unreachable
 from gateway.targets.ldap.paging import Listing
-from gateway.targets.ldap.session import IDLE, Session, undone
-from gateway.targets.ldap.sign_in import SignIn
-from tests.support.ldap import USER
+from gateway.targets.ldap.session import IDLE, LEAST, Session, undone
+from gateway.targets.ldap.sign_in import SignIn, connected
+from tests.support.ldap import USER, WRITER
 
 
 class Strict:
@@ -190,3 +190,26 @@ def test_each_page_of_a_long_list_has_the_time_of_an_attempt():
 
     assert dns == ["cn=0", "cn=1", "cn=2", "cn=3"]
     assert connection.waited == [10.0] * 4
+
+
+def test_all_calls_of_an_attempt_have_its_time_together():
+    clock = [0.0]
+    found = Session(SignIn("ldap://127.0.0.1:1", Directory("dc=x")), lambda: clock[0])
+    found.begin()
+    found._connection = connection = Paged(clock, 9)
+
+    for _ in range(3):
+        found.delete("cn=x")
+
+    assert connection.waited == [10.0, 4.0, LEAST]
+
+
+def test_a_directory_is_asked_nothing_that_the_systems_settings_say(slapd_server, monkeypatch):
+    for name in ("REFERRALS", "DEREF", "SIZELIMIT", "TIMELIMIT"):
+        monkeypatch.setenv(f"LDAP{name}", {"REFERRALS": "on", "DEREF": "always"}.get(name, "1"))
+
+    connection = connected(SignIn(slapd_server.url, slapd_server.room(), WRITER), 5.0)
+
+    options = (ldap.OPT_REFERRALS, ldap.OPT_DEREF, ldap.OPT_SIZELIMIT, ldap.OPT_TIMELIMIT)
+    assert [connection.get_option(option) for option in options] == [0, ldap.DEREF_NEVER, 0, 0]
+    connection.unbind_s()
