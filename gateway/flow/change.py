@@ -108,10 +108,8 @@ class Changes:
         """Decide on what is known under the keys that are held, and do it; raises MoreKeys."""
         intent = None
         if self._is_new(change):
-            if is_large(change.body):
-                plan = record.plan = await off_loop(plan_new, change)
-            else:
-                plan = record.plan = plan_new(change)
+            is_odd = is_large(change.body)
+            plan = record.plan = await off_loop(plan_new, change) if is_odd else plan_new(change)
             if plan.send is Send.CREATE:
                 intent = intent_of(change, NOTHING_KNOWN, plan, self._services.new_id())
         operation, situation = await self._ask(change, hold, record, intent)
@@ -121,7 +119,11 @@ class Changes:
         if change.if_match:
             await refuse_outdated(self._services, change, situation)
         record.name = _name_of(change, situation)
-        record.plan = plan = await _decision(change, situation)
+        original = situation.resource.original if situation.resource else None
+        is_odd = is_large(change.body, situation.present, original)
+        record.plan = plan = (
+            await off_loop(decide, change, situation) if is_odd else decide(change, situation)
+        )
         if change.type is ResourceType.GROUP:
             record.plan = plan = await self._with_members(change, situation, plan, record)
         if not (needed := _needed(change, situation, plan)) <= hold.keys:
@@ -367,14 +369,6 @@ def _is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
     return situation.link is not None and situation.link.target_id == plan.target_id
 
 
-async def _decision(change: Change, situation: Situation) -> Plan:
-    """Return the plan of a change; raises the GatewayError that refuses it."""
-    original = situation.resource.original if situation.resource else None
-    if is_large(change.body, situation.present, original):
-        return await off_loop(decide, change, situation)
-    return decide(change, situation)
-
-
 def _without_refused(change: Change, situation: Situation, plan: Plan, error: Exception) -> Plan | None:
     """Return the deactivation alone of a change that is refused, None where it is none, or nothing more."""
     if not isinstance(error, (Refused, Conflict)) or not deactivates(plan):
@@ -416,13 +410,12 @@ def _answered(change: Change, plan: Plan, resource: Resource, entry: Attributes 
     view, mapping = resource.original, change.mapping
     if mapping.singles and entry is not None:
         view = mapping.with_further(view, entry)
-    return shown(change.target, resource, view, _known_members(change, plan))
+    members = _known_members(change, plan) if change.type is ResourceType.GROUP else None
+    return shown(change.target, resource, view, members)
 
 
 def _known_members(change: Change, plan: Plan) -> Members:
     """Return the members as the request had them, for its answer; None where it does not say who they are."""
-    if change.type is not ResourceType.GROUP:
-        return None
     is_whole = plan.send is Send.CREATE or any(isinstance(edit, Emptied) for edit in change.members[:1])
     return list(edited({}, change.members).values()) if is_whole else None
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from hashlib import sha256
+from heapq import merge
 from typing import Any, Final
 
 import orjson
@@ -56,7 +57,17 @@ def version(document: Mapping[str, Any], members: Iterable[str] | None = None) -
     if "meta" in document:
         document = {name: value for name, value in document.items() if name != "meta"}
     tag = _digest(document)
-    return f'W/"{tag}"' if members is None else f'W/"{tag}.{_digest(sorted(members))}"'
+    return f'W/"{tag}"' if members is None else f'W/"{tag}.{_digest(_in_order(members))}"'
+
+
+_AT_ONCE: Final = 20_000  # to sort more in one step would keep all threads waiting
+
+
+def _in_order(members: Iterable[str]) -> list[str]:
+    ids = list(members)
+    if len(ids) <= _AT_ONCE:
+        return sorted(ids)
+    return list(merge(*(sorted(ids[start : start + _AT_ONCE]) for start in range(0, len(ids), _AT_ONCE))))
 
 
 def parse_tags(header: str) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from gateway.errors import Forbidden, GatewayError, MethodNotAllowed, NotFound
 from gateway.flow.change_event import Attempted
 from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target, named_keys
 from gateway.flow.read import Reads, query_all
-from gateway.flow.target_port import Attributes, ResourceType
+from gateway.flow.services import CROWD, MANY, is_large, off_loop, off_loop_if
+from gateway.flow.target_port import Attributes, Page, ResourceType
 from gateway.log import correlation_id
 from gateway.scim.messages import Projection, is_known, list_response, parse_tags
 from gateway.server.auth import Authentication, Credential, Provider
@@ -149,7 +150,10 @@ class ScimApi:
         document = await self._reads.get(request.target, kind, id, members=shown.shows("members"))
         if is_known(request.tags("If-None-Match"), document["meta"]["version"]):
             return await self._deliver(request, kind, not_modified(document), document["id"])
-        return await self._deliver(request, kind, resource_answer(200, document, shown), document["id"])
+        is_crowd = len(document.get("members", ())) > CROWD
+        parts = (200, document, shown)
+        made = await off_loop(resource_answer, *parts) if is_crowd else resource_answer(*parts)
+        return await self._deliver(request, kind, made, document["id"])
 
     async def _search(self, request: ScimRequest, kind: ResourceType | None) -> web.StreamResponse:
         return await self._query(request, kind, parse_search(await read_search(request.http)))
@@ -164,8 +168,8 @@ class ScimApi:
             page = await query_all(self._reads, request.target, question)
         else:
             page = await self._reads.query(request.target, kind, question)
-        entries = [shown.of(document) for document in page.entries]
-        return answer(200, list_response(entries, page.total, question.start))
+        is_odd = len(page.entries) > MANY or is_large(*page.entries)
+        return await off_loop_if(is_odd, _listed, page, question.start, shown)
 
     async def _change(self, request: ScimRequest, kind: ResourceType, operation: str) -> web.StreamResponse:
         try:
@@ -190,7 +194,9 @@ class ScimApi:
         news = (
             document["id"] if change.id is None else None
         )  # who used the id has it: recorded with the change
-        return await self._deliver(request, kind, resource_answer(status, document, shown), news)
+        is_crowd, parts = len(document.get("members", ())) > CROWD, (status, document, shown)
+        made = await off_loop(resource_answer, *parts) if is_crowd else resource_answer(*parts)
+        return await self._deliver(request, kind, made, news)
 
     async def _read_back(self, request: ScimRequest, change: Change, shown: Projection) -> Attributes | None:
         """Return a resource whose PATCH is answered briefly, where it says which attributes it wants.
@@ -234,6 +240,12 @@ class ScimApi:
         if id is not None and transport is not None and not transport.is_closing():
             await self._resources.note_replied(request.target.name, kind, id)
         return sent
+
+
+def _listed(page: Page, start: int, shown: Projection) -> web.Response:
+    """Return a page as it is answered."""
+    entries = [shown.of(document) for document in page.entries]
+    return answer(200, list_response(entries, page.total, start))
 
 
 def counted(endpoint: Endpoint, method: str) -> str:

@@ -18,6 +18,7 @@ from gateway.flow.target_port import (
     TargetError,
     Throttled,
 )
+from gateway.scim.jsontext import MAX_VALUES, count_values
 from gateway.scim.names import CORE_GROUP, ERROR, get
 from gateway.targets.scim.abilities import NO_MATCH, TEXT_TOTALS, Abilities, Lack, promises
 from gateway.targets.transport import HttpReply, readable, retry_after
@@ -25,6 +26,8 @@ from gateway.values import frozen
 
 MAX_DEPTH: Final = 32  # of JSON in JSON
 MAX_DIGITS: Final = 12  # of a number in a text
+MAX_ANSWER_VALUES: Final = 30 * MAX_VALUES  # in one answer, as in a body with a group
+MAX_PERSON_VALUES: Final = 2 * MAX_VALUES  # in an answer with one person, who may have more than we sent
 
 MEANINGS: Final[Mapping[int, type[TargetError]]] = {
     401: Denied,
@@ -51,24 +54,24 @@ class ListAnswer:
     lacks: tuple[Lack, ...] = ()  # what it shows of the service
 
 
-def read_entry(reply: HttpReply, now: float) -> Attributes | None:
+def read_entry(reply: HttpReply, now: float, most: int = MAX_ANSWER_VALUES) -> Attributes | None:
     """Return the entry of a 2xx answer, None where it has no body; `now` is in POSIX seconds."""
-    document = _read_document(reply, now)
+    document = _read_document(reply, now, most=most)
     if document is None or _is_entry(document):
         return document
     raise Nonsense("the target's answer has no id", reply.status)
 
 
-def read_changed(reply: HttpReply, id: str, now: float) -> Attributes | None:
+def read_changed(reply: HttpReply, id: str, now: float, most: int = MAX_ANSWER_VALUES) -> Attributes | None:
     """Return the entry after a change, None where the answer has no body."""
-    document = _read_document(reply, now, Missing)
+    document = _read_document(reply, now, Missing, most)
     return None if document is None else _of(document, id, reply.status)
 
 
-def read_found(reply: HttpReply, id: str, now: float) -> Attributes | None:
+def read_found(reply: HttpReply, id: str, now: float, most: int = MAX_ANSWER_VALUES) -> Attributes | None:
     """Return the entry that was asked for, or None where the target says that there is none."""
     try:
-        document = _read_document(reply, now, Missing)
+        document = _read_document(reply, now, Missing, most)
     except Missing:
         return None
     if document is None:
@@ -110,12 +113,19 @@ def read_group_support(reply: HttpReply, now: float) -> bool:
     return "Group" in named or CORE_GROUP in named
 
 
-def _read_document(reply: HttpReply, now: float, absent: type[TargetError] = Nonsense) -> Attributes | None:
-    """Return the JSON object of a 2xx answer; a 404 in SCIM is `absent`, where an entry was asked for."""
+def _read_document(
+    reply: HttpReply, now: float, absent: type[TargetError] = Nonsense, most: int = MAX_ANSWER_VALUES
+) -> Attributes | None:
+    """Return the JSON object of a 2xx answer with `most` values at most.
+
+    A 404 in SCIM is `absent`, where an entry was asked for.
+    """
     if reply.status // 100 != 2:
         raise _error(reply, now, absent)
     if not reply.body.strip():
         return None
+    if len(reply.body) > most and count_values(reply.body) > most:
+        raise Nonsense(f"the target's answer has more than {most} values", reply.status)
     document = _json(reply.body)
     if not isinstance(document, dict):
         line = _first_line(reply.body, document)
@@ -194,7 +204,9 @@ def _is_entry(entry: Any) -> bool:
 
 
 def _json(body: bytes) -> Any:
-    """Return parsed JSON, or None where it is none or nests too deep to be handled."""
+    """Return parsed JSON, or None where it is none, or holds too much or nests too deep to be handled."""
+    if len(body) > MAX_ANSWER_VALUES and count_values(body) > MAX_ANSWER_VALUES:
+        return None
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -1,11 +1,12 @@
 """Any SCIM 2.0 service as a target: what to say is in requests.py, what came back in answers.py."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from gateway.flow.services import off_loop
 from gateway.flow.target_port import (
     Attributes,
     CannotFilter,
@@ -19,6 +20,7 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.scim.difference import Difference, overlay
+from gateway.scim.grammar import Filter
 from gateway.scim.predicate import predicate
 from gateway.targets.scim import answers
 from gateway.targets.scim.abilities import (
@@ -33,9 +35,16 @@ from gateway.targets.scim.abilities import (
 from gateway.targets.scim.discovered import NOT_OFFERED, PASSING, Discovered
 from gateway.targets.scim.paging import Lists
 from gateway.targets.scim.requests import Endpoints, patch_messages, with_members, with_unshown
-from gateway.targets.transport import TargetFinding, Transport
+from gateway.targets.transport import HttpReply, TargetFinding, Transport
+
+T = TypeVar("T")
 
 ANYTHING: Final = Abilities()
+LARGE_ANSWER: Final = 256 * 1024  # bytes from which to read one would keep other requests waiting
+MOST: Final = {  # values in an answer with one entry
+    ResourceType.USER: answers.MAX_PERSON_VALUES,
+    ResourceType.GROUP: answers.MAX_ANSWER_VALUES,
+}
 
 
 class ScimConnector:
@@ -64,7 +73,7 @@ class ScimConnector:
             return None
         whole = members or kind is not ResourceType.GROUP
         reply = await self._transport.send(self._calls.get(kind, id, members=whole))
-        found = answers.read_found(reply, id, self._now())
+        found = await _read(reply, answers.read_found, id, self._now(), MOST[kind])
         if kind is ResourceType.USER or found is None:
             return found
         return self._with_members(found, "read") if members else _without_members(found)
@@ -83,7 +92,7 @@ class ScimConnector:
         self, kind: ResourceType, wanted: Attributes, *, beside: Collection[str] = ()
     ) -> Attributes | None:
         reply = await self._transport.send(self._calls.create(kind, wanted))
-        entry = answers.read_entry(reply, self._now())
+        entry = await _read(reply, answers.read_entry, self._now(), MOST[kind])
         return _bare(entry) if kind is ResourceType.GROUP else entry
 
     async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
@@ -139,11 +148,11 @@ class ScimConnector:
         """Return one answer as it came; raises CannotFilter where the filter is refused or ignored."""
         reply = await self._transport.send(self._calls.query(kind, query))
         try:
-            found = answers.read_list(reply, query.filter is not None, self._now())
+            found = await _read(reply, answers.read_list, query.filter is not None, self._now())
         except CannotFilter:
             self._known.note(REFUSES_FILTERS)
             raise
-        if query.filter is not None and not all(map(predicate(query.filter, kind), found.entries)):
+        if query.filter is not None and not await _read(reply, _are_all, query.filter, kind, found.entries):
             self._known.note(IGNORES_FILTERS)
             raise CannotFilter("the target ignores the filter", IGNORED)
         for lack in found.lacks:
@@ -160,7 +169,7 @@ class ScimConnector:
         answer = None
         for operations in messages:
             reply = await self._transport.send(self._calls.patch(kind, id, operations))
-            answer = answers.read_changed(reply, id, self._now())
+            answer = await _read(reply, answers.read_changed, id, self._now(), MOST[kind])
         return answer
 
     async def _replaced(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
@@ -174,7 +183,7 @@ class ScimConnector:
             others = present.get("members") or [] if ask is None else await ask(present)
             wanted = {**wanted, **with_members({"members": others}, update.members)}
         reply = await self._transport.send(self._calls.replace(kind, id, wanted))
-        return answers.read_changed(reply, id, self._now())
+        return await _read(reply, answers.read_changed, id, self._now(), MOST[kind])
 
     def _whole(self, update: Update) -> Update:
         """Return an update that says what is held and not shown, too, as it is and as it shall be."""
@@ -213,6 +222,17 @@ def _unserved(way: Patch, error: TargetError) -> TargetError:
         return error
     says = f"it answers PATCH with {error.status}: with {NO_PATCH.key} it gets PUT"
     return (Contradiction if error.status == 404 else Refused)(says, error.status)
+
+
+async def _read(reply: HttpReply, read: Callable[..., T], *arguments: Any) -> T:
+    """Read an answer, or what it holds; a large one in a thread."""
+    parts = (reply, *arguments)
+    return await off_loop(read, *parts) if len(reply.body) > LARGE_ANSWER else read(*parts)
+
+
+def _are_all(reply: HttpReply, filter: Filter, kind: ResourceType, entries: Iterable[Attributes]) -> bool:
+    """Say whether all entries of an answer match a filter."""
+    return all(map(predicate(filter, kind), entries))
 
 
 def _bare(entry: Attributes | None) -> Attributes | None:
