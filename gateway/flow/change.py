@@ -235,7 +235,9 @@ class Changes:
         entry = delivered.entry if plan.send is not Send.NOTHING else situation.present
         if entry is not None:
             entry = without_password(entry)
-        state = SettledState(target, change.type, plan.original, plan.state, plan.mapped.form, entry)
+        comes = bool(plan.members.delta) and change.caller.kind == "provider"  # not: is told once more
+        moves = comes or plan.state is State.DELETED
+        state = SettledState(target, change.type, plan.original, plan.state, plan.mapped.form, entry, moves)
         # the provider has used the id, so it has it
         is_known = change.id is not None and change.caller.kind == "provider"
         now, new_id = services.now(), services.new_id

@@ -22,6 +22,7 @@ from gateway.flow.journal_port import (
     Resource,
     Settlement,
     StaleFence,
+    State,
     Transition,
 )
 from gateway.flow.members import NOBODYS, Members
@@ -312,7 +313,9 @@ class Recovery:
             raise
 
     def _resource(self, intent: Intent, known: Resource | None, entry: Attributes | None) -> Resource:
-        state = SettledState(intent.target, intent.type, intent.original, intent.state, intent.wanted, entry)
+        moves = bool(intent.members) or intent.state is State.DELETED
+        sent, target = intent.wanted, intent.target
+        state = SettledState(target, intent.type, intent.original, intent.state, sent, entry, moves)
         id, now, new_id = intent.resource_id or None, self._services.now(), self._services.new_id
         return updated_resource(known, state, id, now, new_id, replied=False)
 

@@ -75,6 +75,7 @@ class SettledState:
     state: State
     sent: Attributes
     entry: Attributes | None  # None: no entry any more
+    moves: bool = False  # it is another one now, though its original is the same: members, or its end
 
 
 def updated_resource(
@@ -103,7 +104,7 @@ def updated_resource(
         known.original,
         known.state,
         before.created,
-        before.modified if before.original == known.original else now,
+        before.modified if before.original == known.original and not known.moves else now,
         before.replied or replied,
         {**before.links, known.target: link},
     )

@@ -26,6 +26,9 @@ EMPTY: Final = f'DELETE FROM member WHERE "group" = {KEY}'  # noqa: S608
 MEMBERS: Final = f'SELECT member FROM member WHERE "group" = {KEY} AND target = ?'  # noqa: S608
 OF_BASE: Final = 'EXISTS (SELECT 1 FROM resource AS g WHERE g.key = member."group" AND g.base = ?)'
 LEAVE: Final = f"DELETE FROM member WHERE member = ? AND {OF_BASE}"  # noqa: S608
+TOUCHED: Final = """
+    UPDATE resource SET modified = ?
+    WHERE base = ? AND key IN (SELECT "group" FROM member WHERE member = ?)"""
 MOVED: Final = f"""
     UPDATE member SET delivered = 0, due = ? WHERE member = ? AND target = ? AND {OF_BASE}
     AND ? IS NOT (SELECT l.target_id FROM link AS l JOIN resource AS r ON r.key = l.resource
@@ -137,6 +140,7 @@ def note_moves(connection: sqlite3.Connection, resources: Sequence[Resource]) ->
 
 def leave_groups(connection: sqlite3.Connection, resource: Resource) -> None:
     """Take what was deleted out of every group, and everybody out of a deleted group."""
+    connection.execute(TOUCHED, (resource.modified, resource.base, resource.id))
     connection.execute(LEAVE, (resource.id, resource.base))
     if resource.type is ResourceType.GROUP:
         connection.execute(EMPTY, (resource.base, resource.id))

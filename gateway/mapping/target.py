@@ -11,7 +11,7 @@ from gateway.mapping.program import ALWAYS_SENT, SERVER_OWNED, Mapped, Program
 from gateway.mapping.rules import Rule, TransformStep, Unlisted
 from gateway.mapping.specs import Office, Person
 from gateway.scim.difference import Difference, Line, Lines, compare, overlay
-from gateway.scim.names import EMPTY, STANDARD_URNS, is_standard
+from gateway.scim.names import EMPTY, STANDARD_URNS, UNSERVED, is_standard
 from gateway.scim.paths import ANYWHERE, Place, place, select, take
 
 ALWAYS_SHOWN: Final = frozenset({"userName", "name", "emails", "active", "externalId"})
@@ -176,9 +176,12 @@ class TargetMapping:
 
     def knows(self, where: Place) -> bool:
         """Say whether a path may be asked for: the standard's, a rule's, or of an extension sent as it is."""
-        if where.attribute.casefold() in self._named or is_standard(where.urn, where.attribute, where.sub):
-            return True
         own = where.urn is not None and where.urn not in STANDARD_URNS
+        name = where.attribute.casefold()
+        if name in self._named:
+            return True
+        if is_standard(where.urn, where.attribute, where.sub):
+            return name not in UNSERVED
         return own and self.unlisted is Unlisted.SEND
 
     def remembered(self, original: Mapping[str, Any]) -> dict[str, Any]:

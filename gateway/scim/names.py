@@ -21,6 +21,7 @@ ERROR: Final = "urn:ietf:params:scim:api:messages:2.0:Error"
 CORE_URNS: Final[Mapping[str, str]] = {"User": CORE_USER, "Group": CORE_GROUP}  # by resource type
 NAMES: Final[Mapping[str, str]] = {"User": "userName", "Group": "displayName"}  # what each type is known by
 STANDARD_URNS: Final = frozenset({CORE_USER, CORE_GROUP, ENTERPRISE_USER})
+UNSERVED: Final = frozenset({"groups"})  # the standard's, and not promised: who is in a group, the group says
 READ_ONLY: Final = frozenset({"id", "meta", "groups"})  # the server's own; a provider's are ignored
 COMPANIONS: Final = frozenset({"type", "primary", "display", "$ref"})  # say which element, not what it holds
 

@@ -9,6 +9,7 @@ from gateway.scim.names import (
     ENTERPRISE_USER,
     RESOURCE_TYPE,
     SERVICE_PROVIDER_CONFIG,
+    UNSERVED,
 )
 from gateway.scim.paths import Place, place
 from gateway.scim.standard import ENTERPRISE, GROUP, USER, define, schema_document
@@ -134,13 +135,18 @@ def _meta(base_url: str, kind: str, id: str | None) -> Document:
     return {"resourceType": kind, "location": location if id is None else f"{location}/{id}"}
 
 
+def _served(schema: Document) -> Document:
+    names = [attribute["name"] for attribute in schema["attributes"]]
+    return narrowed(schema, [name for name in names if name not in UNSERVED])
+
+
 def _with_external_id(standard: Document) -> Document:
     return {**standard, "attributes": [_EXTERNAL_ID, *standard["attributes"]]}
 
 
 _STANDARD: Final = (
     # a create may leave `active` out, but nobody is ever without it
-    requiring(_with_external_id(USER), [place("active")]),
+    requiring(_with_external_id(_served(USER)), [place("active")]),
     _with_external_id(GROUP),
     ENTERPRISE,
 )

@@ -259,3 +259,58 @@ async def test_the_trail_says_who_came_and_who_went_by_our_ids(serve) -> None:
         ("members", "add", None, [bob]),
         ("members", "remove", [ann], None),
     ]
+
+
+async def last_modified(served: Any, group: str) -> str:
+    modified: str = (await served.ask("GET", f"{GROUPS}/{group}")).body["meta"]["lastModified"]
+    return modified
+
+
+async def test_a_group_is_another_one_once_its_members_are_and_is_found_by_that(serve) -> None:
+    served = await serve()
+    people = [(await served.ask("POST", USERS, {"userName": f"canary.{n}"})).body["id"] for n in range(2)]
+    body = {"displayName": "Sales", "members": [{"value": people[0]}]}
+    made = (await served.ask("POST", GROUPS, body)).body
+    group, times = made["id"], [made["meta"]["lastModified"]]
+    assert await last_modified(served, group) == times[0]
+
+    join = {"op": "add", "path": "members", "value": [{"value": people[1]}]}
+    leave = {"op": "remove", "path": f'members[value eq "{people[1]}"]'}
+    everybody = {"displayName": "Sales", "members": [{"value": id} for id in people]}
+    changes: list[tuple[str, str, Any]] = [
+        ("PATCH", f"{GROUPS}/{group}", {"Operations": [join]}),
+        ("PATCH", f"{GROUPS}/{group}", {"Operations": [leave]}),
+        ("PUT", f"{GROUPS}/{group}", everybody),
+        ("DELETE", f"{USERS}/{people[1]}", None),
+    ]
+    for method, path, body in changes:
+        assert (await served.ask(method, path, body)).status in (200, 204)
+        times.append(await last_modified(served, group))
+    assert times == sorted(set(times))
+
+    for time, found in ((times[-2], [group]), (times[-1], [])):
+        question = quote(f'meta.lastModified gt "{time}"')
+        listed = (await served.ask("GET", f"{GROUPS}?filter={question}")).body
+        assert [resource["id"] for resource in listed.get("Resources", ())] == found
+
+
+async def test_a_push_of_the_members_there_are_leaves_a_group_as_it_was(serve) -> None:
+    served = await serve()
+    ann = (await served.ask("POST", USERS, {"userName": "canary.ann"})).body["id"]
+    body = {"displayName": "Sales", "members": [{"value": ann}]}
+    made = (await served.ask("POST", GROUPS, body)).body
+
+    await served.ask("PUT", f"{GROUPS}/{made['id']}", body)
+
+    assert await last_modified(served, made["id"]) == made["meta"]["lastModified"]
+
+
+async def test_the_groups_of_a_person_are_not_promised_and_a_filter_for_them_says_so(serve, refused) -> None:
+    served = await serve()
+
+    schemas = (await served.ask("GET", "/scim/phonebook/v2/Schemas")).body["Resources"]
+    question = quote('groups.value eq "1"')
+    answer = await served.ask("GET", f"{USERS}?filter={question}")
+
+    assert "groups" not in [attribute["name"] for schema in schemas for attribute in schema["attributes"]]
+    refused(answer, 400, "groups.value is not an attribute that phonebook has")
