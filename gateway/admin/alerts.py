@@ -7,6 +7,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from gateway.admin.status import Seen
 from gateway.audit.event import Event
+from gateway.audit.masking import blotted
 from gateway.errors import JournalUnavailable
 from gateway.flow.model import Services
 from gateway.flow.services import Alert, log_alert
@@ -156,7 +157,7 @@ class TargetMonitor:
         if isinstance(error, Denied):
             reason = f"the target does not accept targets.{target}.auth (status {error.status})"
             if error.status is None:  # it was not asked: these are our own words
-                reason = error.reason
+                reason = blotted(error.reason, ())  # a directory may name somebody
             self._services.alarm(Alert("target.denied", target, reason, in_trail=False))
 
     def seen(self, target: str) -> Seen:

@@ -9,12 +9,13 @@ from itertools import count
 from typing import Any, Final, TypeVar
 
 from gateway.audit.event import Event, administrator
+from gateway.audit.masking import blotted
 from gateway.errors import Busy, GatewayError, JournalUnavailable
 from gateway.flow.change_event import outcome_of
 from gateway.flow.failures import LONGEST_PAUSE, RETRY_AFTER, Retry
 from gateway.flow.journal_port import Outcome, Resource, StaleFence
 from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target
-from gateway.flow.target_port import Denied, ResourceType, TargetError, Throttled
+from gateway.flow.target_port import Attributes, Denied, ResourceType, TargetError, Throttled
 from gateway.users import acting
 from gateway.values import frozen
 
@@ -99,15 +100,16 @@ class Run:
         """Whether it is of no use to go on."""
         return self._failed_in_a_row >= DOWN
 
-    def failed(self, error: TargetError) -> None:
+    def failed(self, error: TargetError, *quotes: Attributes) -> None:
         """Note that the target could not be reached; wrong credentials end the run at once."""
-        self.unreachable = f"{self.target.name}: {type(error).__name__.lower()}: {error.reason}"
+        said = blotted(error.reason, quotes)
+        self.unreachable = f"{self.target.name}: {type(error).__name__.lower()}: {said}"
         self._failed_in_a_row += DOWN if isinstance(error, Denied) else 1
 
-    def pushed(self, pushed: Pushed) -> Pushed:
+    def pushed(self, pushed: Pushed, original: Attributes) -> Pushed:
         """Note what became of somebody."""
         if pushed.fault is not None:
-            self.failed(pushed.fault)
+            self.failed(pushed.fault, original)
         else:
             self._failed_in_a_row = 0
         return pushed
@@ -158,7 +160,7 @@ async def push(changes: ChangeHandler, run: Run, target: Target, resource: Resou
         if not isinstance(pushed.fault, Throttled):
             break
         await run.services.sleep(_asked_pause(pushed.fault))
-    return run.pushed(pushed)
+    return run.pushed(pushed, original)
 
 
 async def _pushed(changes: ChangeHandler, change: Change) -> Pushed:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from html import unescape
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 from unicodedata import category, normalize
@@ -17,13 +18,16 @@ from gateway.values import frozen
 
 LABELS: Final = frozenset({"type"})  # says which of several values it is, not whose
 MASK: Final = "***"
+MOST_VALUES: Final = 20_000  # looked for in a text; where there are more, nothing of it is told
 BARE: Final = 3  # a text so short shows nothing but its length
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _LITERALS: Final = re.compile(r'(?<=").*(?=")', re.DOTALL)  # of a path: from its first quote to its last
 _SUSPECT: Final = re.compile(
-    # an address or a number, as a target writes it; not the name of a rule, as in dialpad@1:title
+    # an address, a number or a directory's name of somebody; not that of a rule, as in dialpad@1:title
     r"(?<![\w.+-])(?![\w-]+@\d+:)[^\s@\"'<>]+@[^\s@\"'<>]+|\+?\d[\d ()./-]{5,}\d"
+    r"|(?:(?<=\bcn=)|(?<=\buid=))[^\s,+;()\"'][^,+;()\"']*",
+    re.IGNORECASE,
 )
 
 Mask = Callable[[str], str]
@@ -162,7 +166,11 @@ def _quotations(text: str, readings: Sequence[_Reading], quotes: Iterable[Any]) 
     """
     names = set(SPELLED)
     most = len(text) + 1  # of a longer value only the beginning can be there
-    needles = {needle for value in _texts(quotes, names) for needle in _needles(value[:most])}
+    values = list(islice(_texts(tuple(quotes), names), MOST_VALUES + 1))
+    if len(values) > MOST_VALUES:
+        yield 0, len(text)
+        return
+    needles = {needle for value in values for needle in _needles(value[:most])}
     for reading in readings:
         for needle in needles:
             for found in _occurrences(reading.letters, needle):

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from gateway.audit.event import Event, Personal, Remark
-from gateway.audit.masking import blotted, without_values
+from gateway.audit.masking import MOST_VALUES, blotted, without_values
 from gateway.errors import Busy, GatewayError
 from gateway.flow.journal_port import Outcome
 from gateway.flow.model import Caller, Change, Plan, Send, Target
@@ -141,7 +142,8 @@ def _asked(change: Change) -> Iterator[Any]:
         yield change.body
     for edit in change.members:
         if isinstance(edit, Added):
-            yield [{**element, "value": None} for element in edit.elements.values() if len(element) > 1]
+            elements = islice(edit.elements.values(), MOST_VALUES + 1)
+            yield [{**element, "value": None} for element in elements if len(element) > 1]
 
 
 def _held(plan: Plan) -> Iterator[Any]:

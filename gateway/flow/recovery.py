@@ -192,7 +192,7 @@ class Recovery:
                 if (alone := _without_refused(target, intent, known, entry)) is None:
                     raise
                 entry, applied = await self._send_again(target, alone, known, entry, members)
-                intent, refused = alone, answer_to_change(target.name, error)
+                intent, refused = alone, answer_to_change(target.name, error, quotes_of(intent))
         resource = self._resource(intent, known, entry) if applied else None
         rows = members.rows(intent.target, delivered=intent.operation != "create")
         outcome = Outcome.APPLIED if applied else Outcome.FAILED
@@ -202,7 +202,7 @@ class Recovery:
         await _settle(self._services, owned, settlement)
         if refused is not None:
             id = self._services.new_id()
-            event = recovery_event(id, intent, "user.patch", Outcome.REJECTED, refused.detail)
+            event = recovery_event(id, intent, "user.patch", Outcome.REJECTED, refused.verbatim)
             event.fields["outcome"]["status"] = refused.status
             await self._services.trail.append([event])
         self._services.doubts.pop(intent.op_id, None)

@@ -208,6 +208,16 @@ async def test_a_target_that_is_down_ends_the_run(house, fault, most) -> None:
     assert (await gateway.events())[-1]["outcome"]["result"] == "failed"
 
 
+async def test_what_a_target_that_is_down_says_of_a_person_is_not_told(house) -> None:
+    gateway = await crowd(house, people=1)
+    gateway.fake.faults = [Broken(f"{person(0)['userName']}: locked", 500)] * 9
+
+    _, end = await resynced(gateway)
+
+    assert end.reason == "phonebook: broken: ***: locked"
+    assert (await gateway.events())[-1]["outcome"]["reason"] == end.reason
+
+
 async def test_one_person_whom_the_target_chokes_on_does_not_end_the_run(house) -> None:
     gateway = await crowd(house)
     gateway.fake.faults = [Broken("oops", 500)]

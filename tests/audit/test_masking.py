@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.audit.event import Event, Personal, Remark
-from gateway.audit.masking import Masking, blotted, hashing, masked, masked_event
+from gateway.audit.masking import MOST_VALUES, Masking, blotted, hashing, masked, masked_event
 from gateway.scim.difference import Line, Lines
 from gateway.scim.names import SPELLED
 from tests.support.diffs import lines_in
@@ -205,11 +205,21 @@ PERSON = {
         pytest.param("name.familyName of type work", "name.familyName of type work", id="names"),
         pytest.param("urn:example:2.0:User:floor", "urn:example:2.0:User:floor", id="an extension's name"),
         pytest.param("used by carol@example.com", "used by ***", id="somebody else"),
+        pytest.param(
+            "no CN=Carol Smith,OU=People", "no CN=***,OU=People", id="a directory's name of somebody"
+        ),
         pytest.param("", "", id="nothing"),
     ],
 )
 def test_what_a_target_says_is_told_without_values(text, shown):
     assert blotted(text, (PERSON,)) == shown
+
+
+def test_of_a_request_with_too_many_values_to_look_for_nothing_is_told():
+    numbers = [{"value": f"n-{n}"} for n in range(MOST_VALUES + 1)]
+
+    assert blotted("x n-1 y", (numbers,)) == "***"
+    assert blotted("x n-1 y", (numbers[1:],)) == "x *** y"
 
 
 @pytest.mark.parametrize("masking", [MASKED, HASHED], ids=lambda masking: masking.level)
