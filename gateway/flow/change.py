@@ -41,11 +41,10 @@ from gateway.flow.model import (
 from gateway.flow.plan import deactivates, deactivation, decide, intent_of, plan_new, says_active
 from gateway.flow.recovery import Recovery
 from gateway.flow.removals import RemovalClaims, refuse_outdated
-from gateway.flow.resource import Members, SettledState, shown, updated_resource
+from gateway.flow.resource import SettledState, answer_of, is_answered_briefly, updated_resource
 from gateway.flow.services import CROWD, is_large, off_loop, plus
 from gateway.flow.target_port import Attributes, Conflict, Refused, ResourceType, TargetError
 from gateway.log import get_logger
-from gateway.scim.members import Emptied, edited
 from gateway.scim.names import NAMES
 
 ROUNDS: Final = 5  # decisions taken anew because the world moved, before the provider is asked to come again
@@ -260,9 +259,9 @@ class Changes:
         if plan.refused is not None:
             await self._tell_refused(record, plan.refused)
         self._note_sight(change, plan, delivered)
-        if plan.state is State.DELETED or _is_answered_briefly(change):
+        if plan.state is State.DELETED or is_answered_briefly(change):
             return Reply(204, outcome=delivered.outcome)
-        answered = partial(_answered, change, plan, resource, entry)
+        answered = partial(answer_of, change, plan, resource, entry)
         document = await off_loop(answered) if is_crowd else answered()
         return Reply(plan.status, document, delivered.outcome)
 
@@ -400,26 +399,6 @@ def _name_of(change: Change, situation: Situation) -> str | None:
 def _name_in(document: Attributes, type: ResourceType) -> str | None:
     name = document.get(NAMES[type])
     return name if isinstance(name, str) else None
-
-
-def _is_answered_briefly(change: Change) -> bool:
-    """Say whether the answer has no body: a group of thousands would be sent back for each new member."""
-    return change.type is ResourceType.GROUP and change.operation == "patch"
-
-
-def _answered(change: Change, plan: Plan, resource: Resource, entry: Attributes | None) -> Attributes:
-    """Return the resource as the answer to its change shows it."""
-    view, mapping = resource.original, change.mapping
-    if mapping.singles and entry is not None:
-        view = mapping.with_further(view, entry)
-    members = _known_members(change, plan) if change.type is ResourceType.GROUP else None
-    return shown(change.target, resource, view, members)
-
-
-def _known_members(change: Change, plan: Plan) -> Members:
-    """Return the members as the request had them, for its answer; None where it does not say who they are."""
-    is_whole = plan.send is Send.CREATE or any(isinstance(edit, Emptied) for edit in change.members[:1])
-    return list(edited({}, change.members).values()) if is_whole else None
 
 
 def _status(error: GatewayError, change: Change) -> int:

@@ -6,9 +6,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from gateway.flow.journal_port import Link, Resource, State
-from gateway.flow.model import Target
+from gateway.flow.model import Change, Plan, Send, Target
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.scim.documents import schemas_of
+from gateway.scim.members import Emptied, edited
 from gateway.scim.messages import meta_of, version
 from gateway.values import frozen
 
@@ -21,6 +22,26 @@ def shown(target: Target, resource: Resource, view: Mapping[str, Any], members: 
     """Return a resource of ours as the provider sees it."""
     times = (resource.created, resource.modified)
     return _dressed(target, resource.type, _content(resource.type, resource.id, view), members, times)
+
+
+def is_answered_briefly(change: Change) -> bool:
+    """Say whether the answer has no body: a group of thousands would be sent back for each new member."""
+    return change.type is ResourceType.GROUP and change.operation == "patch"
+
+
+def answer_of(change: Change, plan: Plan, resource: Resource, entry: Attributes | None) -> Attributes:
+    """Return the resource as the answer to its change shows it."""
+    view, mapping = resource.original, change.mapping
+    if mapping.singles and entry is not None:
+        view = mapping.with_further(view, entry)
+    members = _known_members(change, plan) if change.type is ResourceType.GROUP else None
+    return shown(change.target, resource, view, members)
+
+
+def _known_members(change: Change, plan: Plan) -> Members:
+    """Return the members as the request had them, for its answer; None where it does not say who they are."""
+    is_whole = plan.send is Send.CREATE or any(isinstance(edit, Emptied) for edit in change.members[:1])
+    return list(edited({}, change.members).values()) if is_whole else None
 
 
 def shown_entry(

@@ -20,6 +20,7 @@ from gateway.server.discovery import LISTS
 from gateway.server.request import SEARCH, SEARCHED, SERVED, parse_endpoint
 from gateway.server.scim import TYPES, allowed
 from gateway.targets.registry import CONNECTORS
+from gateway.targets.scim import answers
 from gateway.targets.scim.abilities import LACKS, NEVER
 from tools.docs.markdown import grid, visible
 
@@ -229,6 +230,8 @@ BOUNDS: Final[tuple[tuple[str, str], ...]] = (
     ("values in a person, or in a group without its members", f"{jsontext.MAX_VALUES:,}"),
     ("values in a body with a group", f"{request.MAX_MEMBER_VALUES:,}"),
     ("elements in one list, other than members", f"{jsontext.MAX_ELEMENTS:,}"),
+    ("values in an answer of a target", f"{answers.MAX_ANSWER_VALUES:,}"),
+    ("values in an answer of a target with one person", f"{answers.MAX_PERSON_VALUES:,}"),
     ("attributes in one object, or named to be shown", f"{jsontext.MAX_NAMES:,}"),
     ("operations of a PATCH", f"{patch.MAX_OPERATIONS:,}"),
     ("operations of a PATCH on members", f"{members.MAX_OPERATIONS:,}"),
