@@ -67,7 +67,7 @@ maxsize 268435456
 index objectClass,uid,employeeNumber,entryUUID,member eq
 limits dn.exact="{gateway}" size=100 size.prtotal=unlimited
 overlay constraint
-constraint_attribute title,description size 128
+constraint_attribute title,employeeType size 128
 constraint_attribute userPassword regex ^.{{5,}}$
 access to attrs=userPassword by dn.exact="{gateway}" write by anonymous auth
 access to * by dn.exact="{gateway}" write by dn.exact="{reader}" read by * none

@@ -77,7 +77,7 @@ async def test_a_new_person_stands_where_the_template_says(here: Room):
         ),
         pytest.param("entryUUID", "7", "entryUUID: ", id="what the server keeps for itself"),
         pytest.param("password", "weak", "userPassword: breaks a rule", id="a weak password"),
-        pytest.param("description", "x" * 129, "description: breaks a rule", id="too long a text"),
+        pytest.param("employeeType", "x" * 129, "employeeType: breaks a rule", id="too long a text"),
     ],
 )
 async def test_what_a_directory_refuses_is_refused_by_name_and_nothing_is_written(
