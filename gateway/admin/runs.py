@@ -88,6 +88,7 @@ class Run:
     unreachable: str | None = None
     ended: bool = False
     _failed_in_a_row: int = 0
+    _is_denied: bool = False
     _started: float = 0.0
     _shown: float = 0.0
 
@@ -98,13 +99,14 @@ class Run:
     @property
     def is_down(self) -> bool:
         """Whether it is of no use to go on."""
-        return self._failed_in_a_row >= DOWN
+        return self._is_denied or self._failed_in_a_row >= DOWN
 
     def failed(self, error: TargetError, *quotes: Attributes) -> None:
         """Note that the target could not be reached; wrong credentials end the run at once."""
         said = blotted(error.reason, quotes)
         self.unreachable = f"{self.target.name}: {type(error).__name__.lower()}: {said}"
-        self._failed_in_a_row += DOWN if isinstance(error, Denied) else 1
+        self._failed_in_a_row += 1
+        self._is_denied = self._is_denied or isinstance(error, Denied)
 
     def pushed(self, pushed: Pushed, original: Attributes) -> Pushed:
         """Note what became of somebody."""

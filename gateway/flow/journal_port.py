@@ -243,8 +243,13 @@ class Resources(Protocol):
     async def find(self, base: str, type: ResourceType, keys: Sequence[Key]) -> tuple[Resource, ...]:
         """Return the resources known by any of the keys; tombstones by id, inactive people by e-mail only."""
 
-    async def page(self, base: str, type: ResourceType, after: str, count: int) -> tuple[Resource, ...]:
-        """Return up to `count` resources in order of id, after the id `after` ("" = from the start)."""
+    async def page(
+        self, base: str, type: ResourceType, after: str, count: int, *, removed: bool = False
+    ) -> tuple[Resource, ...]:
+        """Return up to `count` resources in order of id, after the id `after` ("" = from the start).
+
+        `removed`: only inactive ones that have no entry any more.
+        """
 
     async def read(
         self, base: str, type: ResourceType, target: str, target_ids: Sequence[str]

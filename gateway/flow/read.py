@@ -17,7 +17,7 @@ from gateway.flow.recovery import Recovery
 from gateway.flow.resource import Members, shown, shown_entry
 from gateway.flow.services import CROWD, Tick, Turns, is_large, off_loop
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
-from gateway.mapping.filters import equals, is_shown_as_it_is, translate
+from gateway.mapping.filters import asks_for_inactive, equals, is_shown_as_it_is, translate
 from gateway.scim.documents import fold
 from gateway.scim.filters import boolean_literals, for_type
 from gateway.scim.grammar import CompareOperator, Comparison, Filter, Sort, leaves
@@ -27,6 +27,7 @@ from gateway.scim.paths import compiled
 from gateway.scim.predicate import attributes_named, predicate
 
 Matches = Callable[[Mapping[str, Any]], bool]
+REMOVED: Final = 100  # people without an entry, read at once
 IsAsked = Callable[[Attributes, Attributes], bool]  # of an entry, and of the document it is shown as
 
 
@@ -123,6 +124,8 @@ class Reads:
             own = await self._by_id(target, kind, names["id"], matches)
             return Page(len(own), window(own, question.start, question.count))
         unfound = await self._unfound(target, kind, names)
+        if not unfound and kind is ResourceType.USER and asks_for_inactive(filter):
+            return await self._inactive(target, filter, matches, question)
         if not unfound:
             page = await self._asked(target, kind, filter, matches, question)
             return await without_namesakes(self._services, target, kind, names, page)
@@ -135,6 +138,21 @@ class Reads:
         page = with_hidden(await without_namesakes(self._services, target, kind, names, page), hidden)
         ordered = in_order(page.entries, question.sort, kind)
         return Page(page.total, window(ordered, question.start, question.count))
+
+    async def _inactive(self, target: Target, filter: Filter, matches: Matches, question: ReadQuery) -> Page:
+        """Return a page of inactive people: first who has no entry any more, then whom the target shows."""
+        kind, first = ResourceType.USER, question.start
+        total, found, after = 0, list[Attributes](), ""
+        while some := await self._services.resources.page(target.name, kind, after, REMOVED, removed=True):
+            for document in (shown(target, resource, resource.original) for resource in some):
+                if matches(document):
+                    total += 1
+                    if first <= total < first + question.count:
+                        found.append(document)
+            after = some[-1].id
+        rest = replace(question, start=max(1, first - total), count=question.count - len(found))
+        page = await self._asked(target, kind, filter, matches, rest)
+        return replace(page, total=total + page.total, entries=(*found, *page.entries))
 
     async def _asked(
         self, target: Target, kind: ResourceType, filter: Filter, matches: Matches, question: ReadQuery

@@ -30,6 +30,10 @@ KNOWN_BY: Final = "SELECT r.key FROM resource AS r WHERE "
 AFTER: Final = """
     SELECT key FROM resource WHERE base = ? AND type = ? AND id > ? AND state <> 'deleted'
     ORDER BY id LIMIT ?"""
+REMOVED: Final = """
+    SELECT key FROM resource WHERE base = ? AND type = ? AND id > ? AND state = 'inactive'
+      AND NOT EXISTS (SELECT 1 FROM link WHERE resource = key AND target_id IS NOT NULL)
+    ORDER BY id LIMIT ?"""
 LINKED: Final = (  # by an id that is not ours, and by one that is
     """
     SELECT l.resource FROM link AS l JOIN resource AS r ON r.key = l.resource
@@ -89,9 +93,14 @@ class SqliteResources:
         """Return the resources known by any of the keys, tombstones by id only."""
         return self.noted(await self._database.read(lambda connection: load(connection, base, type, keys)))
 
-    async def page(self, base: str, type: ResourceType, after: str, count: int) -> tuple[Resource, ...]:
-        """Return up to `count` resources in order of id, after the id `after`, without tombstones."""
-        return await self._load([(AFTER, (base, str(type), after, count))])
+    async def page(
+        self, base: str, type: ResourceType, after: str, count: int, *, removed: bool = False
+    ) -> tuple[Resource, ...]:
+        """Return up to `count` resources in order of id, after the id `after`, without tombstones.
+
+        `removed`: only inactive ones that have no entry any more.
+        """
+        return await self._load([(REMOVED if removed else AFTER, (base, str(type), after, count))])
 
     async def read(
         self, base: str, type: ResourceType, target: str, target_ids: Sequence[str]

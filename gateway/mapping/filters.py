@@ -7,6 +7,7 @@ from gateway.mapping.program import SERVER_OWNED
 from gateway.mapping.rules import Rule
 from gateway.mapping.specs import Person, Unusable
 from gateway.mapping.target import TargetMapping
+from gateway.scim.documents import truth
 from gateway.scim.filters import spelled
 from gateway.scim.grammar import (
     AttrPath,
@@ -42,6 +43,17 @@ def equals(filter: Filter) -> dict[str, Any]:
         inner = equals(filter.val_filter)
         return {"emails": inner["value"]} if "value" in inner else {}
     return {}
+
+
+def asks_for_inactive(filter: Filter) -> bool:
+    """Say whether every match must be inactive: by a term that is and-ed at the top."""
+    if isinstance(filter, LogicalExpr) and filter.op == LogicalOperator.and_:
+        return any(map(asks_for_inactive, filter.terms))
+    if not isinstance(filter, Comparison) or filter.op != CompareOperator.eq:
+        return False
+    where = compiled(filter.attr_path)
+    is_active = where.attribute.casefold() == "active" and where.sub is None
+    return is_active and truth(filter.value) is False
 
 
 def is_shown_as_it_is(path: AttrPath, mapping: TargetMapping) -> bool:

@@ -218,6 +218,16 @@ async def test_what_a_target_that_is_down_says_of_a_person_is_not_told(house) ->
     assert (await gateway.events())[-1]["outcome"]["reason"] == end.reason
 
 
+async def test_credentials_refused_once_end_a_run_whoever_gets_through_meanwhile(house) -> None:
+    gateway = await crowd(house)
+    gateway.fake.faults = [None] * 3 + [Denied("no", 401)]
+
+    rows, end = await resynced(gateway)
+
+    assert (end.verdict, len(rows)) == ("unreachable", 1)
+    assert end.people <= 2 * SIDE_BY_SIDE
+
+
 async def test_one_person_whom_the_target_chokes_on_does_not_end_the_run(house) -> None:
     gateway = await crowd(house)
     gateway.fake.faults = [Broken("oops", 500)]

@@ -883,3 +883,23 @@ async def test_the_event_of_a_refused_patch_names_whom_it_was_about(house) -> No
 
     event = (await gateway.events())[-1]
     assert (event["outcome"]["result"], event["target"]["user_name"]) == ("rejected", ANN["userName"])
+
+
+async def test_somebody_inactive_is_not_made_where_leavers_are_removed_but_known(house) -> None:
+    gateway = house(on_deactivate="delete")
+
+    reply = await gateway.send("create", ANN | {"active": False})
+    await gateway.replied(reply.document["id"])
+    found = await gateway.search('userName eq "ann@example.com"')
+    made = await gateway.send("patch", RETURN, reply.document["id"])
+
+    assert (reply.status, reply.document["active"], found.total) == (201, False, 1)
+    assert (made.document["id"], gateway.fake.writes) == (reply.document["id"], ["create"])
+
+
+async def test_somebody_inactive_is_made_where_leavers_stay(house) -> None:
+    gateway = house(on_deactivate="send")
+
+    await gateway.send("create", ANN | {"active": False})
+
+    assert [entry["active"] for entry in gateway.fake.entries.values()] == [False]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.journal_port import Intent, Key, OperationState, State, Transition
-from gateway.flow.recovery import Recovery
+from gateway.flow.journal_port import Intent, Key, Operation, OperationState, State, Transition
+from gateway.flow.recovery import Recovery, gives_way
 from gateway.flow.services import Alert
 from gateway.flow.target_port import (
     CannotFilter,
@@ -95,3 +95,29 @@ async def test_what_a_restored_journal_had_open_is_not_tried_by_the_next_start(h
 
     (operation,) = await gateway.services.operations.open("phonebook", ())
     assert (operation.standing, operation.reason) == (OperationState.DEAD, "the journal was restored")
+
+
+def unsettled(operation: str, standing: OperationState, *, removes: bool = False) -> Operation:
+    what = ("op-1", "phonebook", "phonebook", ResourceType.USER, operation, (Key("id", "t1"),), "t1", "t1")
+    return Operation(Intent(*what, ANN, ANN, State.ACTIVE, "cid-1", removes), 1, standing, 1, "")
+
+
+DOUBT, DEAD, PENDING = OperationState.DOUBT, OperationState.DEAD, OperationState.PENDING
+GIVES_WAY = [
+    pytest.param(unsettled("change", DEAD), {"active": False}, True, id="a dead change to a leaver"),
+    pytest.param(unsettled("create", DEAD), {"active": False}, False, id="a dead create is looked for first"),
+    pytest.param(unsettled("create", DEAD), {"active": False, "deletes": "t1"}, False, id="nor to a DELETE"),
+    pytest.param(unsettled("change", DEAD), {"active": True}, False, id="a dead change to who stays"),
+    pytest.param(unsettled("change", DOUBT), {"active": False}, False, id="doubt to a leaver"),
+    pytest.param(unsettled("change", DOUBT), {"active": False, "deletes": "t1"}, True, id="to a DELETE"),
+    pytest.param(unsettled("change", DOUBT), {"active": False, "deletes": "t2"}, False, id="of another"),
+    pytest.param(unsettled("delete", DOUBT), {"active": False, "deletes": "t1"}, False, id="a DELETE, too"),
+    pytest.param(unsettled("change", PENDING, removes=True), {"active": True}, True, id="who returns"),
+    pytest.param(unsettled("change", PENDING, removes=True), {"active": False}, False, id="who leaves again"),
+    pytest.param(unsettled("change", PENDING, removes=True), {"active": None}, False, id="nothing is said"),
+]
+
+
+@pytest.mark.parametrize(("operation", "newer", "gives"), GIVES_WAY)
+def test_what_gives_way_to_a_newer_change(operation: Operation, newer: Any, gives: bool) -> None:
+    assert bool(gives_way(operation, **newer)) is gives

@@ -498,3 +498,39 @@ async def test_somebody_whose_removal_is_in_doubt_is_read_once_that_is_settled(h
 
     assert shown["active"] is not late
     assert ("operation.recovered" in [event["event"] for event in await gateway.events()]) is late
+
+
+INACTIVE = [
+    pytest.param("active eq false", ["p0", "p1", "p2", "p3"], id="inactive"),
+    pytest.param('active eq "False"', ["p0", "p1", "p2", "p3"], id="as text"),
+    pytest.param('active eq false and userName ne "p1"', ["p0", "p2", "p3"], id="and more"),
+    pytest.param('userName eq "p1" and active eq false', ["p1"], id="one of them"),
+    pytest.param('externalId eq "x-2" and active eq false', ["p2"], id="by externalId"),
+    pytest.param("active eq true", ["p4", "p5"], id="active"),
+    pytest.param("active eq false and active eq true", [], id="both"),
+    pytest.param(None, ["p4", "p5"], id="everybody on the target"),
+]
+
+
+@pytest.mark.parametrize("on_deactivate", ["delete", "send"])
+@pytest.mark.parametrize(("text", "expected"), INACTIVE)
+async def test_inactive_people_are_listed_where_they_are_asked_for_though_they_are_removed(
+    house, on_deactivate: str, text: str | None, expected: list[str]
+) -> None:
+    gateway = house(on_deactivate=on_deactivate)
+    for n in range(6):
+        await gateway.send("create", {"userName": f"p{n}", "externalId": f"x-{n}"})
+    for n in range(4):
+        await gateway.send(
+            "patch", {"Operations": [{"op": "replace", "value": {"active": False}}]}, f"t{n + 1}"
+        )
+    await gateway.send("create", {"userName": "gone", "active": False})
+    if text is None and on_deactivate == "send":
+        expected = [f"p{n}" for n in range(6)]
+    await gateway.send("delete", id=(await gateway.search('userName eq "gone"')).entries[0]["id"])
+
+    pages = [await gateway.search(text, start, 2) for start in (1, 3, 5)]
+    none = await gateway.search(text, 1, 0)
+
+    assert [one["userName"] for page in pages for one in page.entries] == expected
+    assert [page.total for page in (*pages, none)] == [len(expected)] * 4

@@ -251,7 +251,11 @@ async def test_an_operation_is_taken_over_from_who_is_no_longer_there(
         with pytest.raises(KeysTaken):
             await sqlite.operations.take_over(operation)
         clock.turn(lease)
-    assert (await sqlite.operations.take_over(operation)).fence == 2
+    owned = await sqlite.operations.take_over(operation)
+    assert owned.fence == 2
+    third = operations_of(sqlite, clock, Owner("a third run", timedelta(seconds=90)))
+    with pytest.raises(KeysTaken):  # who takes it over has a lease of their own
+        await third.take_over(owned)
 
 
 async def test_an_operation_claimed_twice_keeps_its_keys(sqlite, intent):
