@@ -1,4 +1,4 @@
-"""One SQLite file: a thread that writes with group commit, and a thread that reads.
+"""One SQLite file: a thread that writes with group commit, one that reads, and one for what takes long.
 
 Only one connection writes and checkpoints: SQLite before 3.51.3 can damage a WAL file that two of them reset.
 """
@@ -76,15 +76,18 @@ class Database:
 
     def __init__(
         self,
+        path: Path,
         writer: aiosqlite.Connection,
         reader: aiosqlite.Connection,
-        opened: Opened,
         on_fatal: Callable[[str], None],
         told: Callable[["StoreUnavailable"], Exception],
     ) -> None:
         self._writer = writer
         self._reader = reader
-        self._opened = opened
+        self._aside: aiosqlite.Connection | None = None  # a second reader, from its first question on
+        self._one_aside = asyncio.Lock()
+        self._path = path
+        self._opened: Opened = opened_files(path)
         self._on_fatal = on_fatal
         self._told = told
         self._loop = asyncio.get_running_loop()
@@ -120,16 +123,13 @@ class Database:
             async with AsyncExitStack() as opened:
                 writer = await opened.enter_async_context(aiosqlite.connect(path, **OPTIONS))
                 await _hop(writer, set_up, durability, migrations)
-                reader = await opened.enter_async_context(
-                    aiosqlite.connect(reading_uri(path), uri=True, **OPTIONS)
-                )
+                reader = await opened.enter_async_context(_reader(path))
                 await _hop(reader, run_pragmas, READER)
-                files = opened_files(path)
                 opened.pop_all()
         except (sqlite3.Error, StoreUnavailable) as error:
             cause = judged(error)
             raise told(cause) if isinstance(cause, StoreUnavailable) else cause from error
-        return cls(writer, reader, files, on_fatal, told)
+        return cls(path, writer, reader, on_fatal, told)
 
     @property
     def failure(self) -> str | None:
@@ -180,6 +180,24 @@ class Database:
             self._answering = self._loop.create_task(self._answer())
         return future
 
+    async def read_aside(self, work: Work[T]) -> T:
+        """Read on a thread and a snapshot of its own, for what takes long; raises `StoreUnavailable`.
+
+        It keeps neither reads nor writes waiting, but others of its kind.
+        """
+        async with self._one_aside:
+            if self._over is not None:
+                raise self._told(StoreUnavailable(self._over))
+            if self._aside is None:
+                try:
+                    self._aside = await _reader(self._path)
+                    await _hop(self._aside, run_pragmas, READER)
+                except sqlite3.Error as error:
+                    raise self._misread(error) from error
+            future: asyncio.Future[T] = self._loop.create_future()
+            await self._served(self._aside, self._look_up, [_Job(work, future, None)])
+        return await future
+
     async def look(self) -> None:
         """See that the file is where it was opened, as each write does; raises `StoreUnavailable`."""
         await self.read(lambda _: check_in_place(self._opened))
@@ -209,6 +227,8 @@ class Database:
             if self._answering is not None:
                 await self._answering
             await self._reader.close()
+            if self._aside is not None:
+                await self._aside.close()
         finally:
             with suppress(sqlite3.Error):  # the WAL still has everything
                 await _hop(self._writer, checkpoint)
@@ -352,6 +372,10 @@ class Database:
         if cause.fatal:  # never again on this handle: the kernel may have dropped the pages (F6)
             self._over = cause.reason
             self._on_fatal(cause.reason)
+
+
+def _reader(path: Path) -> aiosqlite.Connection:
+    return aiosqlite.connect(reading_uri(path), uri=True, **OPTIONS)
 
 
 def _hop(connection: aiosqlite.Connection, work: Callable[..., T], *arguments: Any) -> Awaitable[T]:

@@ -16,7 +16,7 @@ import pytest
 
 from gateway import sqlite
 from gateway.sqlite import BATCH, QUEUE, Database, QueueFull
-from gateway.sqlite_file import Alike, StoreUnavailable, load_migrations, read_only
+from gateway.sqlite_file import Alike, StoreUnavailable, load_migrations, read_only, set_up
 
 MIGRATIONS = ((1, "CREATE TABLE note (text TEXT UNIQUE NOT NULL);"),)
 Opener = Callable[..., AbstractAsyncContextManager[Database]]
@@ -98,6 +98,9 @@ class Gate:
         self._loop.call_soon_threadsafe(self._entered.set)
         assert self._go.wait(10)
 
+    async def entered(self) -> None:
+        await self._entered.wait()
+
     async def held(self, database: Database) -> "asyncio.Future[None]":
         task = database.write(self.work)
         await self._entered.wait()
@@ -149,6 +152,17 @@ async def test_folder_and_file_are_for_the_owner_only(database, path):
     files = {file.suffix: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     assert files == {".db": 0o600, ".db-wal": 0o600, ".db-shm": 0o600}
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_what_is_deleted_is_overwritten_whatever_sqlite_was_built_to_do(tmp_path):
+    file = tmp_path / "x.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        set_up(connection, "full", MIGRATIONS)
+        add("canary" * 9, connection)
+        assert connection.execute("DELETE FROM note").rowcount == 1
+
+    assert b"canary" not in file.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -516,6 +530,45 @@ async def test_a_read_that_meets_no_fatal_fault_ends_nothing(database, fatal):
         await database.read(failing(sqlite3.SQLITE_BUSY))
 
     assert (database.failure, fatal) == (None, [])
+
+
+async def test_what_takes_long_keeps_neither_reads_nor_writes_waiting(database):
+    await database.write(partial(add, "a"))
+    gate = Gate()
+    long = asyncio.create_task(database.read_aside(gate.work))
+    await gate.entered()
+    behind = asyncio.create_task(database.read_aside(notes))
+
+    await asyncio.wait_for(database.write(partial(add, "b")), 10)
+    assert await asyncio.wait_for(database.read(notes), 10) == ["a", "b"]
+    assert not long.done()
+    assert not behind.done()
+
+    gate.open()
+    await long
+    assert await behind == ["a", "b"]
+
+
+async def test_reading_aside_cannot_write_and_tells_what_went_wrong(database):
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        await database.read_aside(partial(add, "a"))
+    with pytest.raises(LookupError):
+        await database.read_aside(lambda connection: {}["a"])
+    await database.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await database.read_aside(notes)
+
+
+async def test_no_thread_is_left_behind_by_reading_aside(opened):
+    before = set(threading.enumerate())
+    async with opened() as database:
+        await database.read_aside(notes)
+        threads = set(threading.enumerate()) - before
+
+    for thread in threads:
+        thread.join(10)
+    assert len(threads) == 3
+    assert set(threading.enumerate()) == before
 
 
 def removed(file: Path) -> None:

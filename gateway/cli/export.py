@@ -86,6 +86,15 @@ class _Counted:
 
 
 @contextmanager
+def _folder(path: Path) -> Iterator[int]:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def _opened(output: Path | None) -> Iterator[TextIO]:
     """Yield where to write; a file is there under its name only once it is whole, for its owner alone."""
     if output is None:
@@ -106,6 +115,8 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(file.name, place)
+        with _folder(place.parent) as folder:
+            os.fsync(folder)  # so that a power cut leaves the new name, too
     except OSError as error:
         raise Stop(f"--output: {output} cannot be written: {error.strerror}", ExitStatus.WRONG) from error
     finally:

@@ -63,7 +63,7 @@ class SqliteTrail:
     async def find(self, question: AuditQuery) -> Batch:
         """Look at the next events of a question, those of months that have left the journal included."""
         await self._flush()
-        return await self._database.read(lambda connection: find(connection, self._path, question))
+        return await self._database.read_aside(lambda connection: find(connection, self._path, question))
 
     async def head(self) -> tuple[int, str]:
         """Return the newest seq and hash; (0, "") for an empty trail."""

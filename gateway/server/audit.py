@@ -1,6 +1,7 @@
 """What auditors may read over HTTP, by a token of their own: `/audit/v1/events` and `/guide/{target}`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from gateway.audit.event import Event
 from gateway.audit.fields import CSV_PATHS, render_csv
 from gateway.audit.query import AuditQuery, Inquiry, StoredEvent, collect, fields_asked, parse_audit_query
 from gateway.errors import (
+    Busy,
     Forbidden,
     GatewayError,
     InvalidValue,
@@ -143,6 +145,7 @@ class AuditApi:
         self._inquiry = inquiry
         self._address = f"{public_url}{PATH}"
         self._now = now
+        self._asking: set[str] = set()  # auditors whose texts are being looked for
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route."""
@@ -155,7 +158,8 @@ class AuditApi:
             raise MethodNotAllowed(f"{request.method} is not possible on {PATH}", METHODS)
         asked = _asked(request)
         question, limit = parse_audit_query(asked, self._now()), _limit(asked.get("limit"))
-        found, has_more = await collect(self._inquiry, question, limit, lambda: _is_gone(request))
+        with self._one_text_at_a_time(auditor, question):
+            found, has_more = await collect(self._inquiry, question, limit, lambda: _is_gone(request))
         await self._readings.note(auditor, question)
         headers = {"Cache-Control": "no-store"}
         if has_more:
@@ -164,6 +168,20 @@ class AuditApi:
         return web.Response(
             body=form.render(found), content_type=form.media, charset="utf-8", headers=headers
         )
+
+    @contextmanager
+    def _one_text_at_a_time(self, auditor: Caller, question: AuditQuery) -> Iterator[None]:
+        """Raise Busy for a text, which may be in any event, while the auditor waits for another."""
+        if question.q is None:
+            yield
+            return
+        if auditor.provider in self._asking:
+            raise Busy("a question of yours for a text is under way: ask one after the other", 1.0, 429)
+        self._asking.add(auditor.provider)
+        try:
+            yield
+        finally:
+            self._asking.discard(auditor.provider)
 
     def _next(self, question: AuditQuery, asked: Mapping[str, str], limit: int, after: int) -> str:
         """Return the address of the next page; times that were said as "2h" ago stay where they were."""

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -173,3 +174,29 @@ def test_who_is_no_terminal_is_not_told(run, remember, make_event, monkeypatch):
     monkeypatch.setattr(export, "EVERY", 0.0)
 
     assert run("audit", "export", "--output", "out").err == "300 events, of those up to seq 300\n"
+
+
+def test_an_export_is_on_the_disk_before_it_has_its_name_and_then_the_name_is(
+    run, journal, folder, monkeypatch
+):
+    done, sync, rename = [], os.fsync, os.replace
+
+    def synced(handle):
+        place = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        if place.is_relative_to(folder / "out"):
+            done.append(("sync", place.is_dir(), os.fstat(handle).st_size))
+        sync(handle)
+
+    def renamed(old, new):
+        done.append(("rename", Path(new).name))
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    (folder / "out").mkdir()
+
+    assert run("audit", "export", "--output", "out/trail.ndjson").status == 0
+
+    size = (folder / "out" / "trail.ndjson").stat().st_size
+    assert done[:2] == [("sync", False, size), ("rename", "trail.ndjson")]
+    assert [step[:2] for step in done[2:]] == [("sync", True)]

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from gateway.audit.event import Event, Personal
+from gateway.journal.journal import SqliteTrail
+from tests.support.waiting import until
 
 PATH = "/audit/v1/events"
 
@@ -194,8 +196,57 @@ async def test_the_trail_is_only_read(served, refused, method: str) -> None:
     assert answer.headers["Allow"] == "GET, HEAD"
 
 
+async def test_no_page_holds_more_than_a_thousand_whatever_is_asked_for(served) -> None:
+    await served.gateway.journal.trail.append([event(n) for n in range(252, 1102)])
+
+    answer = await asked(served, "?limit=9999")
+
+    assert seqs(answer) == list(range(1101, 101, -1))
+    assert parse_qs((following(answer) or "")[1:]) == {"limit": ["1000"], "after": ["102"]}
+
+
+class Held:
+    """Holds every look at the trail until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[Any] = []
+        self.free = asyncio.Event()
+        find = SqliteTrail.find
+
+        async def looked(trail: Any, question: Any) -> Any:
+            self.asked.append(question)
+            await self.free.wait()
+            return await find(trail, question)
+
+        monkeypatch.setattr(SqliteTrail, "find", looked)
+
+
+@pytest.fixture
+async def held(served, monkeypatch) -> Held:
+    return Held(monkeypatch)
+
+
+async def test_an_auditor_asks_for_one_text_at_a_time(served, refused, held) -> None:
+    first = asyncio.create_task(asked(served, "?q=nothing-like-it"))
+    await until(lambda: held.asked)
+
+    more = [await served.ask("GET", f"{PATH}?q=text", token="alice") for _ in range(7)]
+    other = asyncio.create_task(asked(served, "?limit=1"))
+
+    for answer in more:
+        refused(answer, 429, "a question of yours for a text is under way")
+        assert answer.headers["Retry-After"] == "1"
+    held.free.set()
+    assert seqs(await first) == []
+    assert len(seqs(await other)) == 1
+    assert seqs(await asked(served, "?q=nothing-like-it")) == []
+
+
 async def test_changes_go_on_while_the_whole_trail_is_searched(served) -> None:
-    searches = [asyncio.create_task(asked(served, "?q=nothing-like-it")) for _ in range(8)]
+    searches = [
+        asyncio.create_task(asked(served, "?q=nothing-like-it")),
+        *(asyncio.create_task(asked(served, "?filter=event%20co%20%22nothing%22")) for _ in range(7)),
+    ]
 
     answer = await served.ask("POST", "/scim/phonebook/v2/Users", {"userName": "canary.new"})
 

@@ -67,6 +67,8 @@ class InlineDatabase:
     async def read(self, work: Work) -> Any:
         return work(self._connection)
 
+    read_aside = read
+
     def later(self, work: Work, after: After | None = None) -> None:
         self._waiting.append((work, after))
 
