@@ -14,6 +14,8 @@ from gateway.flow.model import (
     Situation,
     Target,
     is_same_name,
+    is_spelled_alike,
+    is_usable_id,
     keys_of_change,
     keys_of_resource,
     may_adopt,
@@ -29,9 +31,12 @@ from gateway.flow.target_port import (
     Silent,
     TargetError,
 )
+from gateway.log import get_logger
 from gateway.scim.documents import fold
 from gateway.scim.grammar import AttrPath, CompareOperator, Comparison, Filter
 from gateway.scim.names import NAMES
+
+log = get_logger()
 
 
 def known_situation(services: Services, change: Change, resources: Sequence[Resource]) -> Situation:
@@ -174,6 +179,8 @@ async def load_unknown_entry(
 
     It is at most `trust` seconds old.
     """
+    if "/" in target_id or not is_usable_id(target_id):
+        return None  # nothing that a target could take for another path is asked of it
     if await services.resources.read(target.name, kind, target.name, (target_id,)):
         return None  # known under another id: this one never was the provider's
     entry = services.entry_cache.recall(target.name, kind, target_id, trust)
@@ -342,7 +349,11 @@ def _has(entry: Mapping[str, Any], question: Filter) -> bool:
     found = entry.get(name)
     if name == "externalId" or not isinstance(found, str) or not isinstance(value, str):
         return bool(found == value)
-    return fold(found) == fold(value)
+    if is_spelled_alike(found, value):
+        return True
+    if fold(found) == fold(value):
+        log.warning("entry.name_alike", attribute=name)  # which is another's: a target may think otherwise
+    return False
 
 
 def eq(attribute: str, value: Any) -> Comparison:

@@ -207,9 +207,28 @@ def keys_of_resource(resource: Resource) -> frozenset[Key]:
     return named_keys(*identity(resource.original, resource.type), resource.id)
 
 
+LONGEST_ID: Final = 255  # characters, as providers keep them
+
+
+def is_usable_id(id: str) -> bool:
+    """Say whether an id of a target can be ours, too: a URL loses dots alone, and few keep NUL."""
+    return len(id) <= LONGEST_ID and "\0" not in id and id not in {".", ".."}
+
+
 def is_same_name(left: object, right: object) -> bool:
     """Compare two userNames as SCIM does: NFC and casefolded; absent ones are not alike."""
     return isinstance(left, str) and isinstance(right, str) and bool(left) and fold(left) == fold(right)
+
+
+def is_spelled_alike(left: object, right: object) -> bool:
+    """Compare two userNames as people may be taken for each other: "straße" is not "strasse"."""
+    if not isinstance(left, str) or not isinstance(right, str) or not left:
+        return False
+    return left == right or _lower(left) == _lower(right)
+
+
+def _lower(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
 
 
 def may_be_shown_as(sent: object, shown: object) -> bool:
@@ -237,7 +256,7 @@ def may_adopt(
     shared = {
         "externalId": bool(external) and external == theirs,
         # somebody else's externalId on the entry says that it is another person (RFC 7643 section 3.1)
-        "userName": is_same_name(wanted.get(NAMES[kind]), entry.get(NAMES[kind]))
+        "userName": is_spelled_alike(wanted.get(NAMES[kind]), entry.get(NAMES[kind]))
         and (not external or not theirs or external == theirs),
     }
     return any(shared[key] for key in policy.adopt_by)

@@ -21,6 +21,7 @@ from gateway.flow.model import (
     Situation,
     Wanted,
     is_same_name,
+    is_spelled_alike,
     keys_of,
     may_adopt,
 )
@@ -73,7 +74,10 @@ def _known_person(change: Change, situation: Situation, resource: Resource, want
             raise Uniqueness(f"{NAMES[change.type]} belongs to somebody with another externalId")
         return "user.rebound"
     name = NAMES[change.type]
-    renamed = not is_same_name(resource.original.get(name), wanted.get(name))
+    before, after = resource.original.get(name), wanted.get(name)
+    renamed = not is_same_name(before, after)
+    if not renamed and not is_spelled_alike(before, after) and not (asked and asked == form_on_target):
+        raise Uniqueness(f"{name} is spelled like somebody else's, but for letters such as ß")
     there = situation.present is not None
     if resource.state is State.ACTIVE and resource.replied and there and not renamed:
         raise Uniqueness("this resource exists already: it was created before, and the answer was delivered")

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from gateway.flow.journal_port import Link, Resource, State
-from gateway.flow.model import Change, Plan, Send, Target
+from gateway.flow.model import Change, Plan, Send, Target, is_usable_id
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.scim.documents import schemas_of
 from gateway.scim.members import Emptied, edited
@@ -111,12 +111,13 @@ def updated_resource(
     """Return the resource to be stored.
 
     `id` is the one the provider used; where it has none yet it gets the target's id at first sight, or one of
-    ours where there is none.
+    ours where there is none, or none that can stand in a URL.
     """
     target_id = known.entry["id"] if known.entry is not None else None
     link = Link(known.target, target_id, known.sent, known.entry)
     if before is None:
-        own, links = id or target_id or new_id(), {known.target: link}
+        first = target_id if target_id and is_usable_id(target_id) else new_id()
+        own, links = id or first, {known.target: link}
         return Resource(known.target, known.type, own, known.original, known.state, now, now, replied, links)
     return Resource(
         before.base,

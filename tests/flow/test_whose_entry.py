@@ -361,3 +361,107 @@ async def test_nobody_is_kept_from_leaving_by_what_they_leave_as(house, protect,
     reply = await gateway.send("replace", ANN | {"active": False} | more, id)
 
     assert (reply.status, gateway.fake.entries[id]["active"]) == (200, False)
+
+
+ODD = [
+    pytest.param(id, id=name)
+    for id, name in ((".", "dot"), ("..", "dots"), ("a\0b", "NUL"), ("x" * 256, "long"))
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@KINDS
+async def test_an_entry_whose_id_cannot_stand_in_a_url_gets_one_of_ours(house, odd: str, kind) -> None:
+    fake = Confused()
+    gateway = house(fake=fake)
+
+    def named_oddly(entry: Attributes) -> Attributes:
+        fake.of(kind)[odd] = fake.of(kind).pop("t1") | {"id": odd}
+        return fake.of(kind)[odd]
+
+    fake.created = named_oddly
+    id = (await sent(gateway, kind, "create")).document["id"]
+    await sent(gateway, kind, "replace", id, displayName="New")
+
+    (known,) = await gateway.services.resources.page("phonebook", kind, "", 10)
+    assert (known.id, known.links["phonebook"].target_id) == (id, odd)
+    assert id != odd
+    assert fake.of(kind)[odd]["displayName"] == "New"
+
+
+async def test_an_odd_id_of_somebody_known_is_no_new_persons(house) -> None:
+    fake = Confused()
+    gateway = house(fake=fake)
+    fake.created = lambda entry: entry | {"id": ".."}
+    await gateway.send("create", ANN)
+
+    with pytest.raises(Busy):
+        await gateway.send("create", BOB)
+
+    assert len(await gateway.services.resources.page("phonebook", USER, "", 10)) == 1
+
+
+@pytest.mark.parametrize("id", ["a/b", "/", "../x", ".", "..", "a\0b", "x" * 256])
+@pytest.mark.parametrize("operation", ["get", "replace", "patch", "delete"])
+@KINDS
+async def test_an_unknown_id_that_could_mean_another_path_never_reaches_a_target(
+    house, operation: str, id: str, kind
+) -> None:
+    gateway = house()
+    get, change = (gateway.get, gateway.send) if kind is USER else (gateway.get_group, gateway.group)
+    body = {"replace": ANN | {"displayName": "x"}, "patch": PROMOTE}.get(operation)
+    work = get(id) if operation == "get" else change(operation, body, id)
+
+    with pytest.raises(NotFound):
+        await work
+
+    assert [call for call in gateway.fake.calls if call[0] != "query"] == []
+
+
+async def test_a_slash_in_the_id_of_somebody_known_is_no_harm(house) -> None:
+    fake = Confused(ids=iter(["1/2"]))
+    gateway = house(fake=fake)
+    id = (await gateway.send("create", ANN)).document["id"]
+
+    assert (id, (await gateway.send("patch", PROMOTE, id)).status) == ("t1/2", 200)
+
+
+ALIKE = [
+    pytest.param("straße@x", "strasse@x", False, id="folded"),
+    pytest.param("Stra\u1e9ee@x", "straße@x", True, id="in lower case"),
+    pytest.param("E\u0301va@x", "\u00e9va@x", True, id="composed"),
+    pytest.param("\ufb03ce@x", "ffice@x", False, id="a ligature"),
+]
+
+
+@pytest.mark.parametrize(("there", "name", "is_adopted"), ALIKE)
+@pytest.mark.parametrize("unique_names", [True, False])
+async def test_only_nfc_and_lower_case_make_an_entry_somebodys(
+    house, there, name, is_adopted, unique_names
+) -> None:
+    fake = FakeTarget({"x": {"id": "x", "userName": there, "active": True}}, unique=unique_names)
+    gateway = house(fake=fake, unique_names=unique_names)
+
+    if is_adopted or not unique_names:
+        id = (await gateway.send("create", {"userName": name})).document["id"]
+        assert (id == "x") is is_adopted
+    else:  # the target thinks that they are the same
+        with pytest.raises(Uniqueness):
+            await gateway.send("create", {"userName": name})
+    assert (fake.entries["x"]["userName"] == there) is not is_adopted
+
+
+@pytest.mark.parametrize(("there", "name", "is_adopted"), ALIKE)
+async def test_nobody_comes_back_as_another_whose_name_is_only_folded_alike(
+    house, there, name, is_adopted
+) -> None:
+    gateway = house()
+    id = (await gateway.send("create", {"userName": there})).document["id"]
+    await gateway.send("patch", LEAVE, id)
+
+    if is_adopted:
+        assert (await gateway.send("create", {"userName": name})).document["id"] == id
+    else:
+        with pytest.raises(Uniqueness, match="spelled like somebody else's"):
+            await gateway.send("create", {"userName": name})
+    assert gateway.fake.entries[id]["active"] is is_adopted
