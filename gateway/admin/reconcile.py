@@ -3,6 +3,7 @@
 First through the target's pages: who is unknown, and of whom all is well. Then through the originals: of
 everybody else the truth is told, and repaired, under the person's keys. Between the two only sixteen bytes
 a person are kept; what moves between pages meanwhile is looked at once more, so it is never told wrongly.
+At last through the groups that the journal knows, with their members.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -17,11 +18,14 @@ from gateway.errors import Busy, JournalUnavailable
 from gateway.flow.entry import edited, unsent
 from gateway.flow.find import is_protected
 from gateway.flow.journal_port import Key, Link, Outcome, Resource, State
+from gateway.flow.members import by_our_id, by_target_id, without_members
 from gateway.flow.model import ChangeHandler, Services, Target, keys_of, keys_of_resource
 from gateway.flow.paging import walk
-from gateway.flow.target_port import Attributes, Page, Query, TargetError
+from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError
 from gateway.scim.difference import compare
 from gateway.scim.documents import is_active
+from gateway.scim.members import Added, Elements
+from gateway.scim.names import NAMES
 from gateway.values import frozen
 
 Sound = set[bytes]  # digests of the ids of people with whom all is well
@@ -35,10 +39,15 @@ class FindingKind(StrEnum):
     UNKNOWN = "unknown"  # an entry that the journal does not know
     STILL_ACTIVE = "still_active"  # inactive here, active there
     DIFFERS = "differs"  # the rules now make something else of the original than was sent
+    NOT_SHOWN = "not_shown"  # the target does not show who is in its groups
 
 
-REPAIRED: Final = frozenset({FindingKind.MISSING, FindingKind.CHANGED, FindingKind.STILL_ACTIVE})
+REPAIRED: Final = frozenset(
+    {FindingKind.MISSING, FindingKind.CHANGED, FindingKind.STILL_ACTIVE, FindingKind.NOT_SHOWN}
+)
+HIDDEN: Final = "the target shows nobody's members, so who was delivered counts as there"
 DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
+LEFT_ALONE: Final = "left alone"
 ADVICE: Final = "a rule or an office changed since: `resync --changed` sends it"
 
 
@@ -74,7 +83,8 @@ class Reconciliation:
                 async for finding in findings:
                     if finding is not None:
                         run.counts[finding.finding.value] += 1
-                        run.differs = run.differs or finding.outcome not in DONE
+                        is_told = finding.outcome in DONE or finding.finding is FindingKind.NOT_SHOWN
+                        run.differs = run.differs or not is_told
                         yield finding
                     if progress := run.progress():
                         yield progress
@@ -100,6 +110,39 @@ class Reconciliation:
                 for finding in findings:
                     yield finding
                 yield None
+        if not run.is_down and await self.target.has_groups():
+            async with aclosing(self._groups(run)) as groups:
+                async for found in groups:
+                    yield found
+
+    async def _groups(self, run: Run) -> AsyncGenerator[Finding | None, None]:
+        """Yield what differs of the groups we know, and once whether nobody's members are shown.
+
+        Only once some group has shown somebody does one that shows nobody say that nobody is in it, so those
+        are looked at again.
+        """
+        silent = list[Resource]()
+        async for resource in everybody(self.services, self.target, ResourceType.GROUP):
+            if run.is_down:
+                return
+            if resource.links.get(self.target.name) is None:
+                continue
+            run.counts["groups"] += 1
+            for finding in await self._examined(run, resource, is_last=False):
+                if finding.finding is FindingKind.NOT_SHOWN:
+                    silent.append(resource)
+                else:
+                    yield finding
+            yield None
+        is_told = False
+        for resource in silent:
+            for finding in await self._examined(run, resource):
+                if finding.finding is not FindingKind.NOT_SHOWN:
+                    yield finding
+                elif not is_told:
+                    is_told = True
+                    yield finding
+            yield None
 
     async def _unknown_entries(self, run: Run, sound: Sound) -> AsyncGenerator[Finding | None, None]:
         """Walk the target's pages: note with whom all is well, yield the entries that nobody knows."""
@@ -138,7 +181,7 @@ class Reconciliation:
     def _unknown(self, entry: Attributes) -> Finding:
         name = self.target.mapping.reverse(entry).get("userName")
         return Finding(
-            FindingKind.UNKNOWN, name, None, entry["id"], reason="left alone" if self.repair else None
+            FindingKind.UNKNOWN, name, None, entry["id"], reason=LEFT_ALONE if self.repair else None
         )
 
     async def _doubtful(self, run: Run, sound: Sound) -> AsyncIterator[Resource]:
@@ -151,10 +194,10 @@ class Reconciliation:
             if (is_there or resource.state is State.ACTIVE) and _digest(resource.id) not in sound:
                 yield resource
 
-    async def _examined(self, run: Run, doubtful: Resource) -> tuple[Finding, ...]:
-        """Return the truth about somebody, repaired where that is asked."""
+    async def _examined(self, run: Run, doubtful: Resource, *, is_last: bool = True) -> tuple[Finding, ...]:
+        """Return the truth about somebody or a group, repaired where that is asked and `is_last`."""
         try:
-            resource, findings = await self._looked(doubtful)
+            resource, findings, absent = await self._looked(doubtful)
         except JournalUnavailable:
             raise
         except Busy:
@@ -163,22 +206,53 @@ class Reconciliation:
         except TargetError as error:
             run.failed(error)
             return ()
-        if not self.repair or not any(finding.finding in REPAIRED for finding in findings):
+        kinds = {finding.finding for finding in findings}
+        if not self.repair or not kinds & REPAIRED or (FindingKind.NOT_SHOWN in kinds and not is_last):
             return findings
-        pushed = await self._pushed(run, resource)
-        return tuple(replace(f, outcome=pushed.outcome, reason=pushed.reason) for f in findings)
+        pushed = await self._pushed(run, resource, absent)
+        return tuple(
+            f
+            if f.finding is FindingKind.UNKNOWN
+            else replace(f, outcome=pushed.outcome, reason=pushed.reason or f.reason)
+            for f in findings
+        )
 
-    async def _looked(self, doubtful: Resource) -> tuple[Resource, tuple[Finding, ...]]:
-        """Read original and entry while no change of the person is under way; raises Busy."""
+    async def _looked(self, doubtful: Resource) -> tuple[Resource, tuple[Finding, ...], Elements]:
+        """Read original and entry while no change of it is under way, and who is absent; raises Busy."""
         name, own = self.target.name, (Key("id", doubtful.id),)
         async with self._alone(keys_of_resource(doubtful)):
-            resource = next(iter(await self.services.resources.find(name, KIND, own)), doubtful)
+            resource = next(iter(await self.services.resources.find(name, doubtful.type, own)), doubtful)
             if resource.state is State.DELETED:
-                return resource, ()
-            entry = await self._entry(resource.links.get(name))
+                return resource, (), {}
+            entry = await self._entry(resource.type, resource.links.get(name))
             if entry is not None and is_protected(self.target, entry):
-                return resource, ()
-            return resource, tuple(self._findings(resource, entry))
+                return resource, (), {}
+            findings = tuple(self._findings(resource, entry))
+            if resource.type is not ResourceType.GROUP or entry is None:
+                return resource, findings, {}
+            wrong, absent = await self._member_findings(resource, entry)
+            return resource, (*findings, *wrong), absent
+
+    async def _member_findings(
+        self, group: Resource, entry: Attributes
+    ) -> tuple[tuple[Finding, ...], Elements]:
+        """Return what differs of a group's members, and those who were delivered and are not shown."""
+        name, memberships = self.target.name, self.services.memberships
+        rows = await memberships.rows(name, group.id, name)
+        owners = await memberships.owners(name, name, list(by_target_id(entry)))
+        there = by_our_id(entry, owners)
+        absent = {m: row.element for m, row in rows.items() if row.delivered and m not in there}
+        others = [member for member in there if member not in rows]
+        plain = replace(self._plain(group), path="members")
+        if entry.get("members", ()) is None:
+            found = replace(plain, finding=FindingKind.NOT_SHOWN, reason=HIDDEN)
+            return ((found,) if absent else ()), absent
+        wrong = list[Finding]()
+        if absent:
+            wrong.append(replace(plain, finding=FindingKind.CHANGED, ours=list(absent)))
+        if others:
+            wrong.append(replace(plain, finding=FindingKind.UNKNOWN, theirs=others, reason=LEFT_ALONE))
+        return tuple(wrong), absent
 
     @asynccontextmanager
     async def _alone(self, keys: frozenset[Key]) -> AsyncIterator[None]:
@@ -189,34 +263,32 @@ class Reconciliation:
                 raise Busy("a change of this person is not settled")
             yield
 
-    async def _entry(self, link: Link | None) -> Attributes | None:
+    async def _entry(self, kind: ResourceType, link: Link | None) -> Attributes | None:
         if link is None or link.target_id is None:
             return None
-        id = link.target_id
-        return await asked(self.services, self.target, lambda: self.target.connector.get(KIND, id))
+        id, connector = link.target_id, self.target.connector
+        if kind is ResourceType.GROUP:
+            return await asked(self.services, self.target, lambda: connector.get(kind, id, members=True))
+        return await asked(self.services, self.target, lambda: connector.get(kind, id))
 
-    async def _pushed(self, run: Run, resource: Resource) -> Pushed:
+    async def _pushed(self, run: Run, resource: Resource, absent: Elements) -> Pushed:
         """Bring the target back to the original; that the entry is made again is what is asked."""
         policy = replace(self.target.policy, trust=0.0, on_missing="recreate")
         again = replace(self.target, policy=policy)
-        pushed = await push(self.changes, run, again, resource, "repair")
+        members = None if resource.type is ResourceType.USER else (Added(absent),) if absent else ()
+        pushed = await push(self.changes, run, again, resource, "repair", members)
         run.counts["repaired" if pushed.outcome in DONE else "not_repaired"] += 1
         return pushed
 
     def _findings(self, resource: Resource, entry: Attributes | None) -> Iterator[Finding]:
         """Yield what differs between somebody's original and the target's entry."""
-        link = resource.links.get(self.target.name)
-        plain = Finding(
-            FindingKind.MISSING,
-            resource.original.get("userName"),
-            resource.id,
-            link.target_id if link else None,
-        )
+        link, plain = resource.links.get(self.target.name), self._plain(resource)
+        mapping = self.target.mapping_for(resource.type)
         if entry is None or link is None:
             if resource.state is State.ACTIVE:
                 yield plain
             return
-        now = edited(self.target.mapping, resource, link, entry)
+        now = edited(mapping, resource, link, without_members(entry))
         is_still_active = resource.state is State.INACTIVE and is_active(now)
         if is_still_active:
             yield replace(plain, finding=FindingKind.STILL_ACTIVE)
@@ -226,9 +298,13 @@ class Reconciliation:
         for rule, _ in self.target.mapping.further(now, entry):  # for whose values a document has no room
             path, theirs = rule.sources[0].text, entry[rule.to.attribute]
             yield replace(plain, finding=FindingKind.CHANGED, path=path, ours=theirs[:1], theirs=theirs)
-        for d in unsent(self.target.mapping, resource, link):
+        for d in unsent(mapping, resource, link):
             found = replace(plain, finding=FindingKind.DIFFERS, path=d.path, ours=d.after, theirs=d.before)
             yield replace(found, reason=ADVICE)
+
+    def _plain(self, resource: Resource) -> Finding:
+        link, name = resource.links.get(self.target.name), resource.original.get(NAMES[resource.type])
+        return Finding(FindingKind.MISSING, name, resource.id, link.target_id if link else None)
 
 
 def _digest(id: str) -> bytes:

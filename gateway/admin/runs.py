@@ -16,6 +16,7 @@ from gateway.flow.failures import LONGEST_PAUSE, RETRY_AFTER, Retry
 from gateway.flow.journal_port import Outcome, Resource, StaleFence
 from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target
 from gateway.flow.target_port import Attributes, Denied, ResourceType, TargetError, Throttled
+from gateway.scim.members import Edit
 from gateway.users import acting
 from gateway.values import frozen
 
@@ -148,15 +149,25 @@ class Run:
         await self.services.trail.append([Event(self.services.new_id(), fields)])
 
 
-async def push(changes: ChangeHandler, run: Run, target: Target, resource: Resource, event: str) -> Pushed:
+async def push(
+    changes: ChangeHandler,
+    run: Run,
+    target: Target,
+    resource: Resource,
+    event: str,
+    members: tuple[Edit, ...] | None = None,
+) -> Pushed:
     """Send the original once more as a change; what it is now counts, not what `resource` was.
+
+    Of a group, whose members stay but for these edits, all else is.
 
     The run notes what became of it. A target that asks to slow down is waited for.
     Raises JournalUnavailable.
     """
     cid, original = run.correlation_id, resource.original
     caller = Caller(acting.get(), kind="administrator")
-    change = Change("push", KIND, target, caller, cid, resource.id, original, event=event)
+    kind, id, operation = resource.type, resource.id, "push" if members is None else "replace"
+    change = Change(operation, kind, target, caller, cid, id, original, event=event, members=members or ())
     for _ in range(PATIENCE):
         pushed = await _pushed(changes, change)
         if not isinstance(pushed.fault, Throttled):
@@ -200,10 +211,10 @@ def _asked_pause(error: TargetError) -> float:
     return min(error.retry_after or RETRY_AFTER, LONGEST_PAUSE)
 
 
-async def everybody(services: Services, target: Target) -> AsyncIterator[Resource]:
+async def everybody(services: Services, target: Target, kind: ResourceType = KIND) -> AsyncIterator[Resource]:
     """Yield everybody whom the journal knows, in order of id, a page in memory at a time."""
     after = ""
-    while page := await services.resources.page(target.name, KIND, after, PAGE):
+    while page := await services.resources.page(target.name, kind, after, PAGE):
         for resource in page:
             yield resource
         after = page[-1].id

@@ -365,3 +365,121 @@ async def test_a_conflict_in_a_repair_is_a_rejection(gateway) -> None:
     (finding,), _ = await reconciled(gateway, repair=True)
 
     assert finding.outcome == "rejected"
+
+
+GROUP = ResourceType.GROUP
+
+
+async def grouped(gateway: House, *ids: str, name: str = "Sales") -> str:
+    body = {"displayName": name, "members": [{"value": id} for id in ids]}
+    id: str = (await gateway.group("create", body)).document["id"]
+    return id
+
+
+def set_members(gateway: House, group: str, *ids: str) -> None:
+    gateway.fake.groups[group]["members"] = [{"value": id} for id in ids]
+
+
+async def lost_a_member(gateway: House, group: str) -> None:
+    set_members(gateway, group)
+
+
+async def lost_a_member_to_a_stranger(gateway: House, group: str) -> None:
+    set_members(gateway, group, "alien")
+
+
+async def renamed(gateway: House, group: str) -> None:
+    gateway.fake.groups[group]["displayName"] = "Selling"
+
+
+async def deleted(gateway: House, group: str) -> None:
+    del gateway.fake.groups[group]
+
+
+GONE = ("changed", "members", ["t1"], None)
+STRANGER = ("unknown", "members", None, ["alien"])
+
+
+@pytest.mark.parametrize(
+    ("edited", "expected", "left"),
+    [
+        pytest.param(lost_a_member, [GONE], [], id="a member is not there"),
+        pytest.param(lost_a_member_to_a_stranger, [GONE, STRANGER], ["alien"], id="somebody else is"),
+        pytest.param(renamed, [("changed", "displayName", "Sales", "Selling")], [], id="another name"),
+        pytest.param(deleted, [("missing", None, None, None)], [], id="no such group"),
+    ],
+)
+async def test_what_differs_of_a_group_is_found_and_repaired(gateway, edited, expected, left) -> None:
+    group = await grouped(gateway, "t1")
+    await edited(gateway, group)
+
+    findings, end = await reconciled(gateway)
+    assert [(f.finding, f.path, f.ours, f.theirs) for f in findings] == expected
+    assert {(f.user_name, f.id) for f in findings} == {("Sales", group)}
+    assert (end.verdict, end.counts["groups"]) == ("differs", 1)
+
+    repaired, _ = await reconciled(gateway, repair=True)
+    assert [f.outcome for f in repaired] == ["applied"] + [None] * (len(expected) - 1)
+    (there,) = gateway.fake.groups
+    assert gateway.fake.groups[there]["displayName"] == "Sales"
+    assert sorted(gateway.fake.members(there)) == sorted(["t1", *left])
+    assert [f.finding for f in (await reconciled(gateway))[0]] == ["unknown"] * len(left)
+
+
+async def test_a_group_with_whom_all_is_well_is_no_finding(gateway) -> None:
+    await grouped(gateway, "t1", "nobody")
+
+    findings, end = await reconciled(gateway)
+
+    assert (findings, end.verdict, end.counts) == ([], "well", {"groups": 1})
+
+
+class Discreet(DeafTarget):
+    """Shows nobody's members, or only once it has shown somebody's; and it may forget who is told."""
+
+    shows = False
+    forgets = False
+
+    async def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Any:
+        entry = await super().get(kind, id, members=members)
+        if kind is not GROUP or not members or entry is None:
+            return entry
+        self.shows = self.shows or (entry["displayName"] == "Shown" and bool(entry.get("members")))
+        return entry if self.shows else entry | {"members": None}
+
+    async def change(self, kind: ResourceType, id: str, update: Any) -> Any:
+        if self.forgets:
+            update = replace(update, members=replace(update.members, add=()))
+        return await super().change(kind, id, update)
+
+
+async def test_a_target_that_shows_nobodys_members_is_named_once_and_told_again_by_a_repair(
+    house,
+) -> None:
+    gateway = house(phones(), Discreet())
+    await gateway.send("create", ANN)
+    gateway.fake.forgets = True
+    groups = [await grouped(gateway, "t1", name=name) for name in ("One", "Two")]
+    gateway.fake.forgets = False
+
+    findings, end = await reconciled(gateway)
+    assert [(f.finding, f.path, f.user_name) for f in findings] == [("not_shown", "members", "One")]
+    assert "shows nobody's members" in findings[0].reason
+    assert end.verdict == "well"
+
+    await reconciled(gateway, repair=True)
+    assert [gateway.fake.members(group) for group in groups] == [["t1"], ["t1"]]
+
+
+async def test_a_group_that_shows_nobody_where_another_shows_somebody_has_lost_its_members(house) -> None:
+    gateway = house(phones(), Discreet())
+    await gateway.send("create", ANN)
+    gateway.fake.forgets = True
+    lost = await grouped(gateway, "t1", name="Lost")
+    gateway.fake.forgets = False
+    await grouped(gateway, "t1", name="Shown")
+
+    findings, _ = await reconciled(gateway, repair=True)
+
+    assert [(f.finding, f.id, f.ours, f.outcome) for f in findings] == [("changed", lost, ["t1"], "applied")]
+    assert gateway.fake.members(lost) == ["t1"]
