@@ -38,7 +38,7 @@ from gateway.flow.model import (
     keys_of,
     keys_of_change,
 )
-from gateway.flow.plan import deactivates, deactivation, decide, intent_of, plan_new, says_active
+from gateway.flow.plan import deactivates, deactivation, decide, intent_of, is_no_news, plan_new, says_active
 from gateway.flow.recovery import Recovery
 from gateway.flow.removals import RemovalClaims, refuse_outdated
 from gateway.flow.resource import SettledState, answer_of, is_answered_briefly, updated_resource
@@ -130,7 +130,7 @@ class Changes:
         if plan.send is not Send.NOTHING:
             operation = await self._removal_claims.claim(change, situation, plan, record)
             return await self._deliver(change, situation, plan, operation, record)
-        if _is_no_news(change, situation, plan):
+        if is_no_news(change, situation, plan):
             return Reply(plan.status, outcome=plan.outcome)
         nothing = Delivered(None, plan.outcome, plan.members)
         return await self._settle(change, situation, plan, None, nothing, record)
@@ -361,13 +361,6 @@ class Changes:
         except JournalUnavailable:
             if not isinstance(error, JournalUnavailable):
                 raise
-
-
-def _is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
-    """Say whether a push found all as the journal has it, so that there is nothing to remember."""
-    if plan.members.delta or change.operation not in ("push", "deliver"):
-        return False
-    return situation.link is not None and situation.link.target_id == plan.target_id
 
 
 def _without_refused(change: Change, situation: Situation, plan: Plan, error: Exception) -> Plan | None:

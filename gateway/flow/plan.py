@@ -337,6 +337,13 @@ def intent_of(change: Change, situation: Situation, plan: Plan, op_id: str) -> I
     )
 
 
+def is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
+    """Say whether a push found all as the journal has it, so that there is nothing to remember."""
+    if plan.members.delta or change.operation not in ("push", "deliver"):
+        return False
+    return situation.link is not None and situation.link.target_id == plan.target_id
+
+
 def says_active(change: Change) -> bool | None:
     """Return what a change says in so many words of whether somebody is active; None where nothing."""
     if change.type is not ResourceType.USER:
