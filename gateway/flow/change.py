@@ -10,7 +10,7 @@ from gateway.flow.change_event import ChangeEvent, outcome_of
 from gateway.flow.deliver import Delivered, Delivery, Gone
 from gateway.flow.entry import without_password
 from gateway.flow.failures import answer_to_change, try_again_in
-from gateway.flow.find import in_the_way, known_situation, load_situation
+from gateway.flow.find import LinkedToAnother, in_the_way, known_situation, load_situation, refuse_linked
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
     IdTaken,
@@ -59,10 +59,6 @@ class MoreKeys(Exception):
     def __init__(self, keys: frozenset[Key]) -> None:
         super().__init__()
         self.keys = keys
-
-
-class LinkedToAnother(Exception):
-    """The target answered a create with an entry that is somebody else's."""
 
 
 class Changes:
@@ -246,7 +242,7 @@ class Changes:
         rows = await off_loop(told) if is_crowd else told()
         record.target_id = resource.id
         if plan.send is Send.CREATE and entry is not None and entry["id"] != resource.id:
-            await self._refuse_linked(resource, known_as=resource.id)
+            await refuse_linked(services, resource, known_as=resource.id)
         event = (
             await off_loop(record.event, delivered.outcome) if is_crowd else record.event(delivered.outcome)
         )
@@ -279,7 +275,7 @@ class Changes:
                 await self._services.operations.settle(operation, settlement)
             except IdTaken:  # the target gives an id again that was, or is, somebody's here
                 if operation is not None:
-                    await self._refuse_linked(resource, known_as=None)
+                    await refuse_linked(self._services, resource, known_as=None)
                 resource = replace(resource, id=self._services.new_id())
                 record.target_id = resource.id
                 settlement = replace(settlement, event=record.event(settlement.outcome), resource=resource)
@@ -295,14 +291,6 @@ class Changes:
         event = record.refusal(refused, _status(refused, record.change))
         with suppress(JournalUnavailable):  # the change is made, and so it is answered
             await self._services.trail.append([replace(event, id=self._services.new_id())])
-
-    async def _refuse_linked(self, resource: Resource, known_as: str | None) -> None:
-        """Raise LinkedToAnother where the entry of a resource, known by this id so far, is another's."""
-        base = resource.base
-        ids = [link.target_id for link in resource.links.values() if link.target_id is not None]
-        linked = await self._services.resources.read(base, resource.type, base, ids)
-        if any(owner.id != known_as for owner in linked.values()):
-            raise LinkedToAnother
 
     def _note_sight(self, change: Change, plan: Plan, delivered: Delivered) -> None:
         target, entry_cache = change.target.name, self._services.entry_cache

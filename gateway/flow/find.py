@@ -240,6 +240,19 @@ async def shown_after(
     return entry
 
 
+class LinkedToAnother(Exception):
+    """The target answered a create with an entry that is somebody else's."""
+
+
+async def refuse_linked(services: Services, resource: Resource, known_as: str | None) -> None:
+    """Raise LinkedToAnother where the entry of a resource, known by this id so far, is another's."""
+    base = resource.base
+    ids = [link.target_id for link in resource.links.values() if link.target_id is not None]
+    linked = await services.resources.read(base, resource.type, base, ids)
+    if any(owner.id != known_as for owner in linked.values()):
+        raise LinkedToAnother
+
+
 def is_protected(target: Target, entry: Attributes) -> bool:
     """Say whether the target's administrator keeps this entry from us."""
     return target.policy.protect is not None and target.policy.protect(entry)

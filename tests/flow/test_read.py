@@ -361,13 +361,13 @@ async def test_a_read_always_reaches_the_target(house) -> None:
 async def test_an_entry_the_journal_does_not_know_is_shown_with_the_targets_id_and_times(house) -> None:
     gateway = house(TargetMapping([], unlisted="hold"))
     meta = {"created": "2020-01-01T00:00:00Z", "lastModified": "2021-01-01T00:00:00Z"}
-    gateway.fake.entries["a/b"] = {"id": "a/b", "userName": "carl", "title": "Boss", "meta": meta}
+    gateway.fake.entries["a b"] = {"id": "a b", "userName": "carl", "title": "Boss", "meta": meta}
 
-    shown = await gateway.get("a/b")
+    shown = await gateway.get("a b")
 
-    assert (shown["id"], shown["userName"], "title" in shown) == ("a/b", "carl", False)
+    assert (shown["id"], shown["userName"], "title" in shown) == ("a b", "carl", False)
     assert shown["meta"] | meta == shown["meta"]
-    assert shown["meta"]["location"] == "http://gw/v2/Users/a%2Fb"
+    assert shown["meta"]["location"] == "http://gw/v2/Users/a%20b"
     assert (await gateway.search('userName eq "carl"')).entries == (shown,)
 
 
