@@ -14,7 +14,7 @@ from gateway.flow.members import without_members
 from gateway.flow.model import ReadQuery, Services, Target, keys_of, keys_of_resource
 from gateway.flow.paging import Order, in_order, walk, window, with_hidden
 from gateway.flow.recovery import Recovery
-from gateway.flow.resource import Members, shown, shown_entry
+from gateway.flow.resource import Members, document_of, shown
 from gateway.flow.services import CROWD, Tick, Turns, is_large, off_loop
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
 from gateway.mapping.filters import asks_for_inactive, equals, is_shown_as_it_is, translate
@@ -96,8 +96,8 @@ class Reads:
             named = await self._membership.shown(target, resource, entry) if members else None
             entry = without_members(entry)
         if len(named or ()) > CROWD or is_large(entry):
-            return await off_loop(_document, target, kind, resource, entry, named)
-        return _document(target, kind, resource, entry, named)
+            return await off_loop(document_of, target, kind, resource, entry, named)
+        return document_of(target, kind, resource, entry, named)
 
     async def _settled(self, target: Target, resource: Resource) -> Resource:
         """Return what is known once it is clear whether we removed the entry ourselves."""
@@ -327,22 +327,6 @@ async def _holds(is_asked: IsAsked, entry: Attributes, document: Attributes) -> 
     if is_large(entry, document):
         return await off_loop(is_asked, entry, document)
     return is_asked(entry, document)
-
-
-def _document(
-    target: Target, kind: ResourceType, resource: Resource | None, entry: Attributes, members: Members
-) -> Attributes:
-    """Return an entry as the provider sees it, of a group with these members."""
-    if resource is None:
-        return shown_entry(target, kind, entry, members)
-    return shown(target, resource, _view(target, resource, entry), members)
-
-
-def _view(target: Target, resource: Resource, entry: Attributes) -> Attributes:
-    link = resource.links.get(target.name)
-    if link is None or link.seen is None:
-        return dict(resource.original)
-    return target.mapping_for(resource.type).view(resource.original, link.seen, entry)
 
 
 def _is_about_members(filter: Filter) -> bool:

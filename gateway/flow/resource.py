@@ -55,6 +55,22 @@ def shown_entry(
     return _dressed(target, kind, content, members, times)
 
 
+def document_of(
+    target: Target, kind: ResourceType, resource: Resource | None, entry: Attributes, members: Members
+) -> Attributes:
+    """Return an entry as the provider sees it, of a group with these members."""
+    if resource is None:
+        return shown_entry(target, kind, entry, members)
+    return shown(target, resource, _view(target, resource, entry), members)
+
+
+def _view(target: Target, resource: Resource, entry: Attributes) -> Attributes:
+    link = resource.links.get(target.name)
+    if link is None or link.seen is None:
+        return dict(resource.original)
+    return target.mapping_for(resource.type).view(resource.original, link.seen, entry)
+
+
 def version_of(kind: ResourceType, id: str, view: Mapping[str, Any], members: Members = None) -> str:
     """Return the version that a resource is shown with."""
     return version(_content(kind, id, view), _ids(members))
