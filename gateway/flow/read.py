@@ -95,9 +95,8 @@ class Reads:
         if kind is ResourceType.GROUP:
             named = await self._membership.shown(target, resource, entry) if members else None
             entry = without_members(entry)
-        if len(named or ()) > CROWD or is_large(entry):
-            return await off_loop(document_of, target, kind, resource, entry, named)
-        return document_of(target, kind, resource, entry, named)
+        parts, is_odd = (target, kind, resource, entry, named), len(named or ()) > CROWD or is_large(entry)
+        return await off_loop(document_of, *parts) if is_odd else document_of(*parts)
 
     async def _settled(self, target: Target, resource: Resource) -> Resource:
         """Return what is known once it is clear whether we removed the entry ourselves."""
@@ -324,9 +323,8 @@ _SAME: Final = frozenset({CompareOperator.eq, CompareOperator.ne})
 
 
 async def _holds(is_asked: IsAsked, entry: Attributes, document: Attributes) -> bool:
-    if is_large(entry, document):
-        return await off_loop(is_asked, entry, document)
-    return is_asked(entry, document)
+    is_odd = is_large(entry, document)
+    return await off_loop(is_asked, entry, document) if is_odd else is_asked(entry, document)
 
 
 def _is_about_members(filter: Filter) -> bool:
