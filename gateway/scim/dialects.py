@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any, Final
 
-from gateway.scim.documents import as_object, booleans
+from gateway.scim.documents import as_object, singles, unlisted
 from gateway.scim.grammar import MAX_LENGTH
 from gateway.scim.names import (
     CORE_GROUP,
@@ -114,10 +114,11 @@ def _forgiven(value: Any, known: Attribute) -> Any:
     """Return a value with what can mean only one thing: "False", one object for a list, a manager's id."""
     if known.multi_valued and isinstance(value, dict):
         value = [value]
+    value = unlisted(value, known)
     if known.name == ENTERPRISE_USER and isinstance(value, dict):
         name = key_of(value, "manager")
         value = value if name is None else {**value, name: _manager(value[name])}
-    return booleans(value, known)
+    return singles(value, known)
 
 
 def _manager(value: Any) -> Any:

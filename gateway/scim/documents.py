@@ -44,15 +44,42 @@ def truth(value: Any) -> Any:
     return BOOLEANS.get(value.casefold(), value) if isinstance(value, str) else value
 
 
-def booleans(value: Any, known: Attribute) -> Any:
-    """Return a value with "True" and "false" as booleans wherever the standard has one."""
-    if known.boolean:
-        return truth(value)
-    if isinstance(value, list):
-        return [booleans(item, known) for item in value]
-    if isinstance(value, dict):
-        return {name: booleans(inner, known.find(name) or UNKNOWN) for name, inner in value.items()}
+def single(value: Any) -> Any:
+    """Return what a list of one, or an object of nothing but a `value`, is around."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, dict) and (key := key_of(value, "value")) is not None:
+        return value[key] if value.keys() <= {key, *COMPANIONS} else value
     return value
+
+
+def unlisted(value: Any, known: Attribute) -> Any:
+    """Return the one object of a list where the standard has one object."""
+    is_listed = isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict)
+    return value[0] if is_listed and known.sub and not known.multi_valued else value
+
+
+def singles(value: Any, known: Attribute) -> Any:
+    """Return a value with one text or boolean wherever the standard has one: "True" is true, ["a"] is "a"."""
+    if known.is_simple:
+        return truth(single(value)) if known.boolean else single(value)
+    value = unlisted(value, known)
+    if isinstance(value, list):
+        return [singles(item, known) for item in value]
+    if isinstance(value, dict):
+        return {name: singles(inner, known.find(name) or UNKNOWN) for name, inner in value.items()}
+    return value
+
+
+def check_single(value: Any, known: Attribute) -> None:
+    """Raise InvalidValue where the standard has one text and this is something else."""
+    if known.is_simple and not known.boolean and not known.read_only and not isinstance(value, str | None):
+        raise not_text(known.name)
+
+
+def not_text(name: str) -> InvalidValue:
+    """Return the error of an attribute that is a text and was given something else."""
+    return InvalidValue(f"{name} must be text")
 
 
 def as_object(value: Any) -> Any:
@@ -136,8 +163,17 @@ def clean(value: Any, known: Attribute) -> Any:
     if isinstance(value, dict):
         return _clean_object(value, known) or None
     if isinstance(value, list):
-        return [kept for item in value if (kept := _clean_element(item, known)) is not None] or None
+        kept = [left for item in value if (left := _clean_element(item, known)) is not None]
+        return one_form(kept, known) or None
     return None if value == "" else value
+
+
+def one_form(elements: list[Any], known: Attribute) -> list[Any]:
+    """Return a list as the standard has it: of objects with a `value`, where it is of texts and objects."""
+    has_object = any(isinstance(element, dict) for element in elements)
+    if not has_object or not known.multi_valued or known.find("value") is None:
+        return elements
+    return [{"value": element} if isinstance(element, str) else element for element in elements]
 
 
 def _clean_element(item: Any, known: Attribute) -> Any:
@@ -173,6 +209,13 @@ def check(document: Mapping[str, Any], kind: str, names: Collection[str] | None 
             value = get(document, name)
             if value is None or not is_right(value):
                 refuse(name, value, wanted)
+    known = resource(kind)
+    for name, value in document.items() if names is None else ():
+        attribute = known.find(name) or UNKNOWN
+        check_single(value, attribute)
+        if is_urn(attribute.name) and isinstance(value, dict):
+            for inner, own in value.items():
+                check_single(own, attribute.find(inner) or UNKNOWN)
 
 
 def refuse(name: str, value: Any, wanted: str) -> None:
@@ -197,6 +240,10 @@ def _is_boolean(value: Any) -> bool:
 
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and _TEXT.issuperset(map(type, value))
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def _is_object_of_texts(value: Any) -> bool:
@@ -239,6 +286,7 @@ CHECKS: Final[Mapping[str, tuple[_Check, ...]]] = {
         ("name", _is_object_of_texts, "an object of texts"),
         ("emails", _are_values, _VALUES_WANTED),
         ("phoneNumbers", _are_values, _VALUES_WANTED),
+        (ENTERPRISE_USER, _is_object, "an object of attributes"),
     ),
     "Group": (
         _SCHEMAS,

@@ -5,8 +5,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gateway.errors import InvalidValue, Mutability, NoTarget
-from gateway.scim.documents import as_object, booleans, clean
-from gateway.scim.elements import Elements, Looks, merged, refuse_growth
+from gateway.scim.documents import as_object, check_single, clean, single, singles, unlisted
+from gateway.scim.elements import Elements, Looks, as_element, merged, refuse_growth
 from gateway.scim.grammar import CompareOperator, Comparison, Filter, LogicalExpr, LogicalOperator
 from gateway.scim.names import CORE_URNS, EMPTY, UNKNOWN, Attribute, get, is_of_type, key_of
 from gateway.values import frozen
@@ -117,8 +117,10 @@ class Draft:
         return present
 
     def _change_attribute(self, spot: _Spot, op: Op, raw: Any) -> None:
+        raw = unlisted(raw, spot.known)
         value = None if op is Op.REMOVE else _ready(raw, spot.known)
         parts = _parts(spot, op, raw)
+        check_single(value, spot.known)
         if parts is not None:
             self._change_object(spot, parts)
         elif value is None:
@@ -178,7 +180,7 @@ class Draft:
         """Give the elements fresh values; a replaced one keeps only what its path says of it."""
         terms = None if replaced is None else _terms(replaced.where, elements.known) or {}
         for at in found:
-            present = elements[at] if isinstance(elements[at], dict) else {"value": elements[at]}
+            present = as_element(elements[at])
             elements.put(at, merged(present if terms is None else terms, fresh))
 
     def _remove_listed(self, spot: _Spot, listed: list[Any]) -> None:
@@ -210,13 +212,14 @@ def _has_value(known: Attribute) -> bool:
 
 def _ready(raw: Any, known: Attribute) -> Any:
     """Return a value of a message as a document holds it, None where it is empty."""
-    return booleans(clean(as_object(raw) if _has_value(known) else raw, known), known)
+    raw = as_object(raw) if _has_value(known) else single(raw) if known.is_simple else raw
+    return singles(clean(raw, known), known)
 
 
 def _parts(spot: _Spot, op: Op, raw: Any) -> Mapping[str, Any] | None:
     """Return the object that is to be laid over what is present; None where there is none."""
     part = as_object(raw) if op is Op.ADD and _has_value(spot.known) else raw
-    is_laid_over = op is not Op.REMOVE and not spot.is_list and not spot.known.boolean
+    is_laid_over = op is not Op.REMOVE and not spot.is_list and not spot.known.is_simple
     return part if is_laid_over and isinstance(part, dict) else None
 
 
@@ -226,7 +229,7 @@ def _fresh(known: Attribute, sub: str | None, raw: Any) -> dict[str, Any] | None
         attribute = known.find(sub) or UNKNOWN
         value = _ready(raw, attribute)
         return None if value is None else {attribute.name or sub: value}
-    value = booleans(clean(as_object(raw), known), known)
+    value = singles(clean(as_object(raw), known), known)
     if value is None or isinstance(value, dict):
         return value
     raise InvalidValue("value must be one object where the path picks elements")
@@ -260,7 +263,7 @@ def _terms(where: Filter | None, known: Attribute) -> dict[str, Any] | None:
         return {}
     if isinstance(where, Comparison) and where.op is CompareOperator.eq and where.value is not None:
         sub = known.find(where.attr_path.attr) or UNKNOWN
-        return {sub.name or where.attr_path.attr: booleans(where.value, sub)}
+        return {sub.name or where.attr_path.attr: singles(where.value, sub)}
     if isinstance(where, LogicalExpr) and where.op is LogicalOperator.and_:
         parts = [_terms(term, known) for term in where.terms]
         known_parts = [part for part in parts if part is not None]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from gateway.errors import InvalidValue, TooLarge
-from gateway.scim.documents import fold, truth
+from gateway.scim.documents import fold, one_form, truth
 from gateway.scim.grammar import CompareOperator, Comparison, Filter, leaves
 from gateway.scim.jsontext import (
     MAX_BODY,
@@ -93,7 +93,9 @@ class Elements:
 
     def plain(self) -> Any:
         """Return the elements in order, or None for none; the source itself where nothing changed."""
-        return list(self._elements.values()) or None if self._is_changed else self._source
+        return (
+            one_form(list(self._elements.values()), self.known) or None if self._is_changed else self._source
+        )
 
     def select(self, filter: Filter | None) -> list[int]:
         """Return the places of the elements a filter picks; None picks all."""
@@ -114,7 +116,7 @@ class Elements:
         if place is None:
             place, self._next = self._next, self._next + 1
         elif isinstance(element, dict):
-            element = merged(self._elements[place], element)
+            element = merged(as_element(self._elements[place]), element)
         else:
             return place
         self.put(place, element)
@@ -164,15 +166,14 @@ class Elements:
         return next((place for place in same if self._is_same_type(self._elements[place], element)), None)
 
     def _is_same_type(self, present: Any, fresh: Mapping[str, Any]) -> bool:
-        if not isinstance(present, dict):
-            return False
-        types = [kind for kind in (get(present, "type"), get(fresh, "type")) if kind is not None]
+        types = [kind for kind in (get(as_element(present), "type"), get(fresh, "type")) if kind is not None]
         return len(types) < 2 or equal(types[0], types[1])
 
     def _has(self, element: Any, part: Any) -> bool:
         if isinstance(part, dict):
-            return isinstance(element, dict) and all(
-                equal(get(element, name), value, exact=self._is_exact(name)) for name, value in part.items()
+            own = as_element(element)
+            return all(
+                equal(get(own, name), value, exact=self._is_exact(name)) for name, value in part.items()
             )
         return equal(get(element, "value") if isinstance(element, dict) else element, part, exact=True)
 
@@ -192,6 +193,11 @@ class Elements:
                 self._places.setdefault(_value_of(element), []).append(place)
         places = dict.fromkeys(self._places.get(value, ()))  # outdated ones are left in, and none is twice
         return [place for place in places if place in self._elements]
+
+
+def as_element(element: Any) -> Mapping[str, Any]:
+    """Return an element as an object: a text, or another plain value, is its own `value`."""
+    return element if isinstance(element, dict) else {"value": element}
 
 
 def _as_list(source: Any) -> list[Any]:

@@ -11,8 +11,10 @@ from gateway.scim.documents import (
     CHECKS,
     fold,
     is_emptied,
+    not_text,
     refuse,
     resolved,
+    single,
     take_password,
     truth,
 )
@@ -25,6 +27,7 @@ from gateway.scim.names import (
     RESOURCES,
     UNKNOWN,
     Attribute,
+    is_urn,
     key_of,
     strays,
 )
@@ -48,7 +51,7 @@ def ingest(body: bytes, kind: str, dialect: Dialect, *, replaces: bool = False) 
 
     `replaces`: it is the whole resource, as in a PUT, so `ABSENT_IS_UNCHANGED` stay as None where emptied.
     """
-    sent, attributes = _read(body, kind, dialect)
+    sent, attributes, not_one_text = _read(body, kind, dialect)
     if replaces:
         for name in ABSENT_IS_UNCHANGED:
             if name not in attributes and key_of(sent, name) is not None:
@@ -57,23 +60,25 @@ def ingest(body: bytes, kind: str, dialect: Dialect, *, replaces: bool = False) 
         value = attributes.get(name)
         if value is None or not is_right(value):
             refuse(name, value, wanted)
+    if not_one_text is not None:
+        raise not_text(not_one_text)
     members = _take_members(attributes, replaces) if kind == "Group" else ()
     attributes, password = take_password(attributes)
     name, active = fold(attributes[NAMES[kind]]), attributes.get("active") if kind == "User" else None
     return Document(attributes, password, members, name, attributes.get("externalId"), active)
 
 
-def _read(body: bytes, kind: str, dialect: Dialect) -> tuple[Mapping[str, Any], dict[str, Any]]:
-    """Return the document as it was sent and as the standard has it."""
+def _read(body: bytes, kind: str, dialect: Dialect) -> tuple[Mapping[str, Any], dict[str, Any], str | None]:
+    """Return the document as sent and as the standard has it, and what is no text in it but must be."""
     sent = load(body)
     walk = _Walk()
     if _has_qualified_names(sent, kind, dialect):
-        sent = dialect.document(parse_json(body, refuse_duplicates=True), kind)
-        return sent, walk.object(resolved(sent, kind), _PLAIN[kind], 1)
+        sent = resolved(dialect.document(parse_json(body, refuse_duplicates=True), kind), kind)
+        return sent, walk.object(sent, _FORGIVING[kind], 1), walk.not_one_text
     attributes = walk.object(sent, _FORGIVING[kind], 1)
     if walk.is_doubtful or may_hide(body, walk.names):
         parse_json(body, refuse_duplicates=True)
-    return sent, attributes
+    return sent, attributes, walk.not_one_text
 
 
 def _has_qualified_names(sent: Mapping[str, Any], kind: str, dialect: Dialect) -> bool:
@@ -104,9 +109,10 @@ def _take_members(attributes: dict[str, Any], replaces: bool) -> tuple[Edit, ...
 class _Walk:
     """One way through a parsed body: what it holds, and whether its text needs a closer look."""
 
-    __slots__ = ("is_doubtful", "names")
+    __slots__ = ("is_doubtful", "names", "not_one_text")
 
     def __init__(self) -> None:
+        self.not_one_text: str | None = None  # the first attribute that is to be a text, and is not
         self.names = 0  # met on the way, never more than the text has
         self.is_doubtful = False
 
@@ -131,6 +137,8 @@ class _Walk:
                     del kept[name]
                 else:
                     kept[name] = found
+            elif own.read is _text:
+                self.not_one_text = self.not_one_text or own.name
         if others and (len(set(others)) < len(others) or not known.folded.keys().isdisjoint(others)):
             return self._respelled(kept, sent, known)
         return kept
@@ -148,6 +156,8 @@ class _Walk:
         if kind is dict:
             return self.object(sent, known, depth + 1) or None
         if kind is list:
+            if known.exact and known.read is _Walk.value and len(sent) == 1 and type(sent[0]) is dict:
+                return self.object(sent[0], known, depth + 2) or None
             return self.many(sent, known, depth)
         if kind is float and abs(sent) >= _LARGE:
             self.is_doubtful = True
@@ -162,7 +172,7 @@ class _Walk:
         depth += 1
         if (depth >= MAX_DEPTH or len(sent) > MAX_ELEMENTS) and self._is_too_much(sent, known, depth):
             return None
-        kept = []
+        kept: list[Any] = []
         for item in sent:
             kind = type(item)
             if kind is dict:
@@ -174,7 +184,7 @@ class _Walk:
                     kept.append(item)
             elif (other := self.value(item, known, depth)) is not None:
                 kept.append(other)
-        return kept or None
+        return (kept if len(set(map(type, kept))) < 2 else _in_one_form(kept, known)) or None
 
     def _is_too_much(self, sent: list[Any], known: "_Node", depth: int) -> bool:
         """Say whether to turn back at a list; raises InvalidValue for one that is too long."""
@@ -191,8 +201,27 @@ class _Walk:
 _LARGE: Final = 2.0**63  # what was a whole number in the text may have become a float from here
 
 
+def _in_one_form(elements: list[Any], known: "_Node") -> list[Any]:
+    """Return the elements as objects, texts as those of their `value`, where the standard has it so."""
+    if "value" not in known.exact or known.read is not _Walk.many:
+        return elements
+    has_object = any(type(element) is dict for element in elements)
+    return [{"value": one} if type(one) is str and has_object else one for one in elements]
+
+
 def _boolean(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
-    return walk.value(truth(sent), known, depth)
+    return walk.value(truth(single(sent)), known, depth)
+
+
+def _one(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
+    return walk.value(single(sent), known, depth)
+
+
+def _text(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
+    found = walk.value(single(sent), known, depth)
+    if found is not None and type(found) is not str:
+        walk.not_one_text = walk.not_one_text or known.name
+    return found
 
 
 def _manager(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
@@ -217,25 +246,29 @@ class _Node:
     texts: frozenset[str]  # the sub-attributes of which text stands for nothing else
 
 
-def _node(known: Attribute, *, forgives: bool) -> _Node:
-    subs = [_node(sub, forgives=forgives) for sub in known.sub.values()]
+def _node(known: Attribute, *, is_part: bool = False) -> _Node:
+    subs = [_node(sub, is_part=is_part or not _is_holder(known)) for sub in known.sub.values()]
     return _Node(
         known.name,
-        _reader(known) if forgives else _Walk.value,
+        _reader(known, is_part),
         exact={sub.name: sub for sub in subs},
         folded={sub.name.casefold(): sub for sub in subs},
         texts=frozenset(sub.name for sub in subs if sub.read not in (_boolean, _manager)),
     )
 
 
-def _reader(known: Attribute) -> _Read:
-    if known.boolean:
-        return _boolean
+def _is_holder(known: Attribute) -> bool:
+    """Say whether it is a resource or an extension: what is in it are attributes, not parts of one."""
+    return known in RESOURCES.values() or is_urn(known.name)
+
+
+def _reader(known: Attribute, is_part: bool) -> _Read:
+    if known.is_simple:
+        return _boolean if known.boolean else _one if is_part or known.read_only else _text
     if known.name == "manager":
         return _manager
     return _Walk.many if known.multi_valued else _Walk.value
 
 
-_UNKNOWN: Final = _node(UNKNOWN, forgives=False)
-_FORGIVING: Final = {kind: _node(known, forgives=True) for kind, known in RESOURCES.items()}
-_PLAIN: Final = {kind: _node(known, forgives=False) for kind, known in RESOURCES.items()}
+_UNKNOWN: Final = _node(UNKNOWN)
+_FORGIVING: Final = {kind: _node(known) for kind, known in RESOURCES.items()}

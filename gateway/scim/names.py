@@ -37,6 +37,11 @@ class Attribute:
     read_only: bool = False
     boolean: bool = False
 
+    @property
+    def is_simple(self) -> bool:
+        """Say whether the standard has one value for it, without parts."""
+        return bool(self.name) and not self.sub and not self.multi_valued
+
     def find(self, name: str) -> "Attribute | None":
         """Return the sub-attribute of that name in any case, or None where the standard has none."""
         return self.sub.get(name.casefold())

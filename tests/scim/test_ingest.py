@@ -18,6 +18,7 @@ from gateway.scim.documents import (
     check,
     identity,
     is_active,
+    resolved,
     take_password,
 )
 from gateway.scim.ingest import Document, ingest
@@ -38,6 +39,7 @@ MIB = 1024 * 1024
 def in_steps(body: bytes, kind: str, dialect: Dialect, replaces: bool) -> Document:
     """Return what the functions say that are there for each step alone."""
     sent = dialect.document(parse_json(body, refuse_duplicates=True), kind)
+    sent = dialect.document(resolved(sent, kind), kind)
     document = canonical(sent, kind, keep=ABSENT_IS_UNCHANGED if replaces else ())
     check({name: value for name, value in document.items() if value is not None}, kind)
     rest, password = take_password(document)
@@ -129,7 +131,59 @@ def deep(levels: int) -> Any:
     [
         pytest.param({"Active": "False"}, {"active": False}, id="a boolean as text"),
         pytest.param({"active": "maybe"}, "active must be true or false", id="no boolean"),
-        pytest.param({"active": ["True"]}, "active must be true or false", id="a list of booleans"),
+        pytest.param({"active": ["True", "True"]}, "active must be true or false", id="a list of booleans"),
+        pytest.param({"active": ["True"]}, {"active": True}, id="a list of one boolean"),
+        pytest.param(
+            {"ACTIVE": [{"value": "False"}]}, {"active": False}, id="a boolean in an object in a list"
+        ),
+        pytest.param({"title": {"value": "Boss"}}, {"title": "Boss"}, id="an object for a text"),
+        pytest.param({"title": ["Boss"]}, {"title": "Boss"}, id="a list for a text"),
+        pytest.param(
+            {"Title": [{"$ref": None, "Value": "Boss", "primary": True}]},
+            {"title": "Boss"},
+            id="both for a text",
+        ),
+        pytest.param({"title": [{"value": ""}]}, {}, id="an empty text within"),
+        pytest.param({"title": [], "nickName": {}}, {}, id="nothing within"),
+        pytest.param(
+            {ENTERPRISE_USER: {"department": [{"value": "Sales"}]}},
+            {ENTERPRISE_USER: {"department": "Sales"}},
+            id="an object for a text of an extension",
+        ),
+        pytest.param({"name": {"givenName": ["A"]}}, {"name": {"givenName": "A"}}, id="a list for a part"),
+        pytest.param({"name": [{"givenName": "A"}]}, {"name": {"givenName": "A"}}, id="a list of a name"),
+        pytest.param(
+            {ENTERPRISE_USER: [{"manager": "7"}]},
+            {ENTERPRISE_USER: {"manager": {"value": "7"}}},
+            id="of an extension",
+        ),
+        pytest.param(
+            {ENTERPRISE_USER: [{"a": 1}, {"b": 2}]},
+            f"{ENTERPRISE_USER} must be an object of attributes",
+            id="two",
+        ),
+        pytest.param({"title": ["a", "b"]}, "title must be text", id="two texts for one"),
+        pytest.param({"title": {"value": "a", "x": "b"}}, "title must be text", id="an object of more"),
+        pytest.param({"title": {"value": {"value": "a"}}}, "title must be text", id="an object in an object"),
+        pytest.param({"title": 5}, "title must be text", id="a number for a text"),
+        pytest.param({"LOCALE": True}, "locale must be text", id="a boolean for a text"),
+        pytest.param({"password": 5}, "password must be text", id="a number for a password"),
+        pytest.param({"id": 5, "title": "x"}, {"id": 5, "title": "x"}, id="what is ignored anyway"),
+        pytest.param(
+            {ENTERPRISE_USER.upper(): {"employeeNumber": 7}},
+            "employeeNumber must be text",
+            id="in an extension",
+        ),
+        pytest.param(
+            {f"{ENTERPRISE_USER}:employeeNumber": 7}, "employeeNumber must be text", id="by its URN"
+        ),
+        pytest.param({"shoeSize": 43, OWN: {"a": [1]}}, {"shoeSize": 43, OWN: {"a": [1]}}, id="of nobody's"),
+        pytest.param({"roles": [{"value": 3}]}, {"roles": [{"value": 3}]}, id="a number in an element"),
+        pytest.param(
+            {"roles": ["a", {"value": "b"}, "", {}]}, {"roles": [{"value": "a"}, {"value": "b"}]}, id="mixed"
+        ),
+        pytest.param({"roles": ["a", {"value": ""}]}, {"roles": ["a"]}, id="texts alone"),
+        pytest.param({"accounts": ["a", {"b": 1}]}, {"accounts": ["a", {"b": 1}]}, id="mixed, of nobody's"),
         pytest.param({"title": "True"}, {"title": "True"}, id="text that looks like a boolean"),
         pytest.param(
             {"EMAILS": {**EMAIL, "Primary": "true"}}, {"emails": [{**EMAIL, "primary": True}]}, id="one"
@@ -176,9 +230,8 @@ def deep(levels: int) -> Any:
         pytest.param(
             {f"{CORE_USER}.active": False, f"{CORE_USER}:active": True}, "active is given twice", id="twice"
         ),
-        pytest.param(
-            {CORE_USER: {"active": "True"}}, "active must be true or false", id="not forgiven inside"
-        ),
+        pytest.param({CORE_USER: {"active": "True"}}, {"active": True}, id="forgiven inside"),
+        pytest.param({f"{CORE_USER}:active": "True"}, {"active": True}, id="forgiven by its URN"),
         pytest.param(
             {"title": "x", f"{CORE_USER}:title": "y"}, "title is given twice", id="qualified and not"
         ),

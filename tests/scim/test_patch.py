@@ -587,6 +587,50 @@ def test_an_attribute_of_people_whom_nobody_knows_may_be_a_target_s_own():
     assert patched({}, op("add", "licenseType", "Talk")) == {"licenseType": "Talk"}
 
 
+@pytest.mark.parametrize("verb", ["add", "replace"])
+@pytest.mark.parametrize(
+    ("path", "result"),
+    [
+        pytest.param("Title", {"title": "x"}, id="a text"),
+        pytest.param("externalId", {"externalId": "x"}, id="an exact text"),
+        pytest.param("name.familyName", {"name": {"givenName": "A", "familyName": "x"}}, id="a part"),
+        pytest.param(
+            f"{ENTERPRISE_USER}:department", {ENTERPRISE_USER: {"department": "x"}}, id="an extension"
+        ),
+        pytest.param(
+            'emails[type eq "work"].value', {"emails": [{"type": "work", "value": "x"}]}, id="of an element"
+        ),
+    ],
+)
+@pytest.mark.parametrize("value", [{"value": "x"}, ["x"], [{"$ref": None, "VALUE": "x"}]])
+@pytest.mark.parametrize("has_path", [True, False], ids=["path", "no path"])
+def test_one_value_is_taken_out_of_what_is_around_it(verb, path, value, result, has_path):
+    before = {"userName": "a", "title": "t", "name": {"givenName": "A"}}
+    operation = op(verb, path, value) if has_path else op(verb, None, {path: value})
+
+    assert patched(before, operation) == before | result
+
+
+@pytest.mark.parametrize(("value", "active"), [([{"value": "False"}], False), ({"value": True}, True)])
+def test_a_boolean_is_taken_out_of_what_is_around_it(value, active):
+    assert patched({"active": not active}, op("replace", "active", value)) == {"active": active}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("title", "title"), (f"{CORE_USER}:LOCALE", "locale"), (f"{ENTERPRISE_USER}:costCenter", "costCenter")],
+)
+@pytest.mark.parametrize(
+    "value", [5, 0, True, ["a", "b"], {"value": "a", "b": "c"}, {"a": "b"}, [{"value": 5}]]
+)
+@pytest.mark.parametrize("has_path", [True, False], ids=["path", "no path"])
+def test_what_cannot_be_one_text_is_refused_by_its_name(path, name, value, has_path):
+    operation = op("replace", path, value) if has_path else op("replace", None, {path: value})
+
+    with pytest.raises(InvalidValue, match=rf"^operation 1 .*: {name} must be text$"):
+        patched({"userName": "a"}, operation)
+
+
 A, B, C = ({"value": name} for name in "abc")
 
 
@@ -637,6 +681,30 @@ def test_what_was_not_touched_is_shared_with_the_input():
         ),
         pytest.param(["a"], op("replace", "roles", "b,c"), "b,c", id="text replaces a list"),
         pytest.param("a,b", op("remove", 'roles[value eq "x"]'), "a,b", id="text is not turned into a list"),
+        pytest.param(
+            [{"value": "a"}],
+            op("add", "roles", ["b"]),
+            [{"value": "a"}, {"value": "b"}],
+            id="text to objects",
+        ),
+        pytest.param(
+            ["a"],
+            op("add", "roles", {"value": "b"}),
+            [{"value": "a"}, {"value": "b"}],
+            id="an object to texts",
+        ),
+        pytest.param(
+            ["a"],
+            op("replace", "roles", ["b", {"value": "c"}]),
+            [{"value": "b"}, {"value": "c"}],
+            id="both at once",
+        ),
+        pytest.param(
+            ["a", "b"],
+            op("add", 'roles[value eq "a"].primary', True),
+            [{"value": "a", "primary": True}, {"value": "b"}],
+            id="one text of two grows",
+        ),
         pytest.param(
             ["a"],
             op("add", 'roles[value eq "a"].display', "A"),

@@ -83,6 +83,8 @@ ANN: Final = {"value": "a@example.com", "type": "work"}
 HABITS: Final[tuple[tuple[str, str, Any], ...]] = (  # what it is, what it stands in, what is sent
     ("a boolean as text", "document", {"active": "False"}),
     ("one object for a list", "document", {"emails": ANN}),
+    ("a list for one value", "document", {"title": [{"value": "Boss"}]}),
+    ("texts and objects in one list", "document", {"roles": ["Agent", {"value": "Lead"}]}),
     ("empty values", "document", {"title": "", "nickName": None, "roles": []}),
     ("a manager as text", "document", {ENTERPRISE_USER: {"manager": "7"}}),
     ("a `managerId`", "document", {ENTERPRISE_USER: {"manager": {"managerId": "7"}}}),
