@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any, Final
 
-from gateway.scim.documents import as_object, singles, unlisted
+from gateway.scim.documents import as_object, last_primary, singles, unlisted
 from gateway.scim.grammar import MAX_LENGTH
 from gateway.scim.names import (
     CORE_GROUP,
+    CORE_URNS,
     CORE_USER,
     ENTERPRISE_USER,
     UNKNOWN,
@@ -51,14 +52,15 @@ class Dialect:
     urns: Mapping[str, Urns] = field(default_factory=dict)  # by resource type
     filter: Callable[[str], str] = str
     replaces_in_part: bool = False  # who replaces members names only those who join
+    keeps_last_primary: bool = False  # of several that are primary in one list the last is meant
     unique_ids: bool = False  # two resources never share an externalId, so one that comes again is a rename
 
     def document(self, body: Mapping[str, Any], kind: str = "User") -> Body:
         """Return a document, or the value of a pathless operation, as the standard has it."""
-        known, urns = resource(kind), self.urns.get(kind, {})
+        urns = self.urns.get(kind, {})
         renamed = {_renamed(name, urns, kind): value for name, value in body.items()}
         own = renamed if len(renamed) == len(body) else body  # never two values for one name
-        return {name: _forgiven(value, known.find(name) or UNKNOWN) for name, value in own.items()}
+        return {name: self._forgiven(value, _known(name, kind)) for name, value in own.items()}
 
     def patch(self, message: Mapping[str, Any], kind: str = "User") -> Body:
         """Return a PATCH message whose paths and pathless values are as the standard has them."""
@@ -70,12 +72,20 @@ class Dialect:
             operations = [own for operation in operations for own in _joining(operation)]
         return {**message, key: operations}
 
+    def _forgiven(self, value: Any, known: Attribute) -> Any:
+        return self._with_primary(_forgiven(value, known), known)
+
+    def _with_primary(self, value: Any, known: Attribute) -> Any:
+        return last_primary(value, known) if self.keeps_last_primary else value
+
     def _operation(self, raw: Any, kind: str) -> Any:
         if not isinstance(raw, dict):
             return raw
         path, value = key_of(raw, "path"), key_of(raw, "value")
         if path is not None and isinstance(raw[path], str) and raw[path]:
-            return {**raw, path: _renamed(raw[path], self.urns.get(kind, {}), kind)}
+            name = _renamed(raw[path], self.urns.get(kind, {}), kind)
+            own = {} if value is None else {value: self._with_primary(raw[value], _known(name, kind))}
+            return {**raw, path: name, **own}
         is_object = value is not None and isinstance(raw[value], dict)
         return {**raw, value: self.document(raw[value], kind)} if is_object else raw
 
@@ -98,6 +108,13 @@ def _joining(raw: Any) -> list[Any]:
 
 def _is_members(name: Any) -> bool:
     return isinstance(name, str) and name.strip().casefold() in _MEMBERS
+
+
+def _known(name: str, kind: str) -> Attribute:
+    """Return what the standard says of an attribute at the core level, with its URN or without."""
+    core = f"{CORE_URNS[kind]}:"
+    is_core = name[: len(core)].casefold() == core.casefold()
+    return resource(kind).find(name[len(core) :] if is_core else name) or UNKNOWN
 
 
 def _renamed(name: str, urns: Urns, kind: str) -> str:
@@ -144,6 +161,6 @@ _SCIM_1: Final[Mapping[str, Urns]] = {
 }
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "okta": Dialect(unique_ids=True),
-    "entra": Dialect(filter=entra_filter, replaces_in_part=True),
+    "entra": Dialect(filter=entra_filter, replaces_in_part=True, keeps_last_primary=True),
     "rfc": Dialect(urns=_SCIM_1),
 }

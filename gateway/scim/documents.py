@@ -46,11 +46,10 @@ def truth(value: Any) -> Any:
 
 def single(value: Any) -> Any:
     """Return what a list of one, or an object of nothing but a `value`, is around."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, dict) and (key := key_of(value, "value")) is not None:
-        return value[key] if value.keys() <= {key, *COMPANIONS} else value
-    return value
+    found = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if isinstance(found, dict) and (key := key_of(found, "value")) is not None:
+        found = found[key] if found.keys() <= {key, *COMPANIONS} else found
+    return value if isinstance(found, list | dict) else found
 
 
 def unlisted(value: Any, known: Attribute) -> Any:
@@ -75,6 +74,25 @@ def check_single(value: Any, known: Attribute) -> None:
     """Raise InvalidValue where the standard has one text and this is something else."""
     if known.is_simple and not known.boolean and not known.read_only and not isinstance(value, str | None):
         raise not_text(known.name)
+
+
+def check_primary(value: Any, known: Attribute) -> None:
+    """Raise InvalidValue where more than one element of a list is primary (RFC 7643 section 2.4)."""
+    if known.find("primary") is not None and len(_primaries(value)) > 1:
+        raise InvalidValue(f"{known.name}: no more than one value can be primary")
+
+
+def last_primary(value: Any, known: Attribute) -> Any:
+    """Return a list whose last primary element is its only one."""
+    others = _primaries(value)[:-1] if known.find("primary") is not None else []
+    if not others:
+        return value
+    return [{**own, "primary": False} if at in others else own for at, own in enumerate(value)]
+
+
+def _primaries(value: Any) -> list[int]:
+    elements = enumerate(value if isinstance(value, list) else ())
+    return [at for at, one in elements if isinstance(one, dict) and truth(get(one, "primary")) is True]
 
 
 def not_text(name: str) -> InvalidValue:
@@ -102,10 +120,17 @@ def resolved(document: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
         {name.casefold() for name in listed if isinstance(name, str)} if isinstance(listed, list) else set()
     )
     urns.update(name.casefold() for name, value in document.items() if isinstance(value, dict))
+    taken: dict[tuple[str, ...], str] = {}  # by folded path: the name under which it was given
+    spelled: dict[str, str] = {}
     for name, value in document.items():
         for path, inner in _places(name, value, CORE_URNS[kind], urns):
-            holder = result if len(path) == 1 else result.setdefault(path[0], {})
-            if not isinstance(holder, dict) or path[-1] in holder:
+            folded = tuple(map(str.casefold, path))
+            holder = (
+                result if len(path) == 1 else result.setdefault(spelled.setdefault(folded[0], path[0]), {})
+            )
+            other = taken.setdefault(folded, name)
+            is_twice = path[-1] in holder or (other != name and ":" in other + name)
+            if is_twice or not isinstance(holder, dict):
                 raise InvalidSyntax(f"{path[-1]} is given twice")
             holder[path[-1]] = dict(inner) if isinstance(inner, dict) else inner
     return result
@@ -116,7 +141,8 @@ def _places(name: str, value: Any, core: str, urns: Collection[str]) -> Iterator
     name = with_colon(name, lambda urn: is_of_type(urn) or urn.casefold() in urns)
     folded = name.casefold()
     if folded == core.casefold() and isinstance(value, dict):
-        yield from (((inner,), own) for inner, own in value.items())
+        for inner, own in value.items():
+            yield from _places(inner, own, core, urns)
     elif folded.startswith(f"{core.casefold()}:"):
         yield (name[len(core) + 1 :],), value
     elif folded == ENTERPRISE_USER.casefold() and isinstance(value, dict):
@@ -216,6 +242,8 @@ def check(document: Mapping[str, Any], kind: str, names: Collection[str] | None 
         if is_urn(attribute.name) and isinstance(value, dict):
             for inner, own in value.items():
                 check_single(own, attribute.find(inner) or UNKNOWN)
+    for name, value in document.items() if names is None else ():
+        check_primary(value, known.find(name) or UNKNOWN)
 
 
 def refuse(name: str, value: Any, wanted: str) -> None:

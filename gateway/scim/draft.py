@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gateway.errors import InvalidValue, Mutability, NoTarget
-from gateway.scim.documents import as_object, check_single, clean, single, singles, unlisted
+from gateway.scim.documents import as_object, check_primary, check_single, clean, single, singles, unlisted
 from gateway.scim.elements import Elements, Looks, as_element, merged, refuse_growth
 from gateway.scim.grammar import CompareOperator, Comparison, Filter, LogicalExpr, LogicalOperator
 from gateway.scim.names import CORE_URNS, EMPTY, UNKNOWN, Attribute, get, is_of_type, key_of
@@ -121,6 +121,8 @@ class Draft:
         value = None if op is Op.REMOVE else _ready(raw, spot.known)
         parts = _parts(spot, op, raw)
         check_single(value, spot.known)
+        if op is Op.REPLACE:
+            check_primary(value, spot.known)
         if parts is not None:
             self._change_object(spot, parts)
         elif value is None:

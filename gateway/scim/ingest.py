@@ -9,8 +9,10 @@ from gateway.scim.dialects import Dialect, with_value
 from gateway.scim.documents import (
     ABSENT_IS_UNCHANGED,
     CHECKS,
+    check_primary,
     fold,
     is_emptied,
+    last_primary,
     not_text,
     refuse,
     resolved,
@@ -62,6 +64,11 @@ def ingest(body: bytes, kind: str, dialect: Dialect, *, replaces: bool = False) 
             refuse(name, value, wanted)
     if not_one_text is not None:
         raise not_text(not_one_text)
+    for name in [name for name, value in attributes.items() if type(value) is list and len(value) > 1]:
+        known = RESOURCES[kind].find(name) or UNKNOWN
+        if dialect.keeps_last_primary:
+            attributes[name] = last_primary(attributes[name], known)
+        check_primary(attributes[name], known)
     members = _take_members(attributes, replaces) if kind == "Group" else ()
     attributes, password = take_password(attributes)
     name, active = fold(attributes[NAMES[kind]]), attributes.get("active") if kind == "User" else None
@@ -70,10 +77,11 @@ def ingest(body: bytes, kind: str, dialect: Dialect, *, replaces: bool = False) 
 
 def _read(body: bytes, kind: str, dialect: Dialect) -> tuple[Mapping[str, Any], dict[str, Any], str | None]:
     """Return the document as sent and as the standard has it, and what is no text in it but must be."""
-    sent = load(body)
+    sent: Mapping[str, Any] = load(body)
     walk = _Walk()
     if _has_qualified_names(sent, kind, dialect):
         sent = resolved(dialect.document(parse_json(body, refuse_duplicates=True), kind), kind)
+        sent = resolved(dialect.document(sent, kind), kind)  # what was moved is forgiven where it is
         return sent, walk.object(sent, _FORGIVING[kind], 1), walk.not_one_text
     attributes = walk.object(sent, _FORGIVING[kind], 1)
     if walk.is_doubtful or may_hide(body, walk.names):

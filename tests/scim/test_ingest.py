@@ -227,6 +227,7 @@ def deep(levels: int) -> Any:
         pytest.param({f"{OWN}:a": 1}, {OWN: {"a": 1}}, id="an extension that nobody knows"),
         pytest.param({f"{OWN}.a": 1}, f"{OWN}.a: nobody knows .*", id="a dot behind what nobody knows"),
         pytest.param({"urn:x:my.own": {"a": 1}}, {"urn:x:my.own": {"a": 1}}, id="a dot in the name of one"),
+        pytest.param({"title": "x", f"{CORE_USER}:TITLE": "y"}, "TITLE is given twice", id="in another case"),
         pytest.param(
             {f"{CORE_USER}.active": False, f"{CORE_USER}:active": True}, "active is given twice", id="twice"
         ),
@@ -248,6 +249,26 @@ def test_each_deviation_is_read_as_the_standard_has_it(dialect, sent, read):
             ingest(body, "User", dialect)
     else:
         assert ingest(body, "User", dialect).attributes == ANN | read
+
+
+TWO = [{"value": "a", "Primary": "True"}, {"value": "b", "primary": True}, {"value": "c", "primary": False}]
+
+
+@pytest.mark.parametrize("name", ["emails", "PhoneNumbers", "roles", "addresses", f"{CORE_USER}:ims"])
+def test_no_more_than_one_value_is_primary_unless_a_dialect_means_the_last(name):
+    bare = name.removeprefix(f"{CORE_USER}:")
+    body = dump(ANN | {name: TWO})
+
+    for dialect in (RFC, OKTA):
+        with pytest.raises(InvalidValue, match=rf"(?i)^{bare}: no more than one value can be primary$"):
+            ingest(body, "User", dialect)
+    read = ingest(body, "User", DIALECTS["entra"]).attributes
+    (found,) = [value for own, value in read.items() if own.casefold() == bare.casefold()]
+    assert [element["primary"] for element in found] == [False, True, False]
+
+
+def test_what_the_standard_has_not_may_have_two_that_are_primary():
+    assert ingest(dump(ANN | {"accounts": TWO}), "User", OKTA).attributes["accounts"] == TWO
 
 
 @pytest.mark.parametrize(

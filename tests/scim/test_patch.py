@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import GatewayError, InvalidPath, InvalidSyntax, InvalidValue, Mutability, NoTarget
+from gateway.scim.dialects import DIALECTS
 from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER
 from gateway.scim.patch import MAX_OPERATIONS, apply_patch
 
@@ -399,6 +400,32 @@ def test_a_new_primary_demotes_the_old_one(operation, primaries):
     result = patched({"emails": [{**HOME, "primary": True}, WORK]}, operation)
 
     assert [element.get("primary") for element in result["emails"]] == primaries
+
+
+BOTH_PRIMARY = [{**HOME, "primary": True}, {**WORK, "primary": "True"}]
+
+
+@pytest.mark.parametrize("name", ["emails", "ims", f"{CORE_USER}:phoneNumbers"])
+@pytest.mark.parametrize("has_path", [True, False], ids=["path", "no path"])
+def test_two_primaries_in_one_replacement_are_refused_unless_a_dialect_means_the_last(name, has_path):
+    operation = op("Replace", name, BOTH_PRIMARY) if has_path else op("replace", None, {name: BOTH_PRIMARY})
+    bare = name.removeprefix(f"{CORE_USER}:")
+
+    for dialect in ("okta", "rfc"):
+        with pytest.raises(InvalidValue, match=rf"{bare}: no more than one value can be primary"):
+            apply_patch({}, DIALECTS[dialect].patch({"Operations": [operation]}))
+    after = apply_patch({}, DIALECTS["entra"].patch({"Operations": [operation]}))
+    assert [element["primary"] for element in after[bare]] == [False, True]
+
+
+def test_two_primaries_from_before_keep_no_leaver():
+    crowd = {
+        "userName": "a",
+        "emails": [{**HOME, "primary": True}, {**WORK, "primary": True}],
+        "active": True,
+    }
+
+    assert patched(crowd, op("replace", "active", False)) == crowd | {"active": False}
 
 
 @pytest.mark.parametrize(
