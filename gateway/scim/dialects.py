@@ -4,13 +4,16 @@ What can mean only one thing is forgiven to everybody, so OneLogin, Ping, JumpCl
 speak `rfc`. PATCH operations are read as widely by `patch` itself.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any, Final
 
+from gateway.errors import GatewayError
 from gateway.scim.documents import as_object, last_primary, singles, unlisted
 from gateway.scim.grammar import MAX_LENGTH
+from gateway.scim.jsontext import parse_json
 from gateway.scim.names import (
     CORE_GROUP,
     CORE_URNS,
@@ -28,8 +31,14 @@ from gateway.values import frozen
 Body = dict[str, Any]
 Urns = Mapping[str, str]  # outdated -> of today
 
+_UNQUOTED: Final = re.compile(
+    r"(?<= (?:eq|ne|co|sw|ew|gt|ge|lt|le) )(?!(?:true|false|null)\b)"
+    r"[^\s\"()\[\]]+(?: (?!(?:and|or) )[^\s\"()\[\]]+)*",
+    re.IGNORECASE,
+)
 _LITERAL: Final = re.compile(r'("(?:[^"\\]|\\.)*")')
 _NO_VALUE: Final = re.compile(r"^\](?=\s+eq\s+$)", re.IGNORECASE)
+_FIRST: Final = re.compile(r"[^.:\[]+(?![^.\[])")  # a name and no URN, up to what of it is meant
 _MEMBERS: Final = frozenset({"members", f"{CORE_GROUP}:members".casefold()})
 _NO_URN: Final = re.compile(r"(?<![\w.:$-])manager(?=\s+eq\s+$)", re.IGNORECASE)
 
@@ -38,11 +47,16 @@ def entra_filter(text: str) -> str:
     """Return a filter of Entra ID's with the `value` and the URN of `manager` that it leaves out."""
     if len(text) > MAX_LENGTH:  # to be refused, so not worth a search
         return text
-    parts = _LITERAL.split(text)
+    parts = _LITERAL.split("".join(map(_quoted, _LITERAL.split(text))))
     for index in range(0, len(parts), 2):  # what stands between the literals
         named = _NO_URN.sub(f"{ENTERPRISE_USER}:manager", parts[index])
         parts[index] = _NO_VALUE.sub("].value", named)
     return "".join(parts)
+
+
+def _quoted(part: str) -> str:
+    """Return what stands between the literals with quotes around what is a literal without them."""
+    return part if part.startswith('"') else _UNQUOTED.sub(lambda found: json.dumps(found[0]), part)
 
 
 @frozen
@@ -52,13 +66,15 @@ class Dialect:
     urns: Mapping[str, Urns] = field(default_factory=dict)  # by resource type
     filter: Callable[[str], str] = str
     replaces_in_part: bool = False  # who replaces members names only those who join
+    names: Mapping[str, str] = field(default_factory=dict)  # of people: what they mean, by folded name
+    paths: Mapping[str, str] = field(default_factory=dict)  # endpoints by other names, folded
+    decodes_roles: bool = False  # a role may be an object as JSON in a text
     keeps_last_primary: bool = False  # of several that are primary in one list the last is meant
     unique_ids: bool = False  # two resources never share an externalId, so one that comes again is a rename
 
     def document(self, body: Mapping[str, Any], kind: str = "User") -> Body:
         """Return a document, or the value of a pathless operation, as the standard has it."""
-        urns = self.urns.get(kind, {})
-        renamed = {_renamed(name, urns, kind): value for name, value in body.items()}
+        renamed = {self._renamed(name, kind): value for name, value in body.items()}
         own = renamed if len(renamed) == len(body) else body  # never two values for one name
         return {name: self._forgiven(value, _known(name, kind)) for name, value in own.items()}
 
@@ -73,18 +89,27 @@ class Dialect:
         return {**message, key: operations}
 
     def _forgiven(self, value: Any, known: Attribute) -> Any:
-        return self._with_primary(_forgiven(value, known), known)
+        return self.meant(_forgiven(value, known), known)
 
-    def _with_primary(self, value: Any, known: Attribute) -> Any:
+    def meant(self, value: Any, known: Attribute) -> Any:
+        """Return a list as who sent it means it: its roles decoded, the last of its primary values."""
+        if self.decodes_roles and known.name == "roles":
+            value = [_decoded(role) for role in value] if isinstance(value, list) else _decoded(value)
         return last_primary(value, known) if self.keeps_last_primary else value
+
+    def _renamed(self, name: str, kind: str) -> str:
+        renamed = _renamed(name, self.urns.get(kind, {}), kind)
+        found = _FIRST.match(renamed) if self.names and kind == "User" else None
+        meant = self.names.get(found[0].casefold()) if found else None
+        return renamed if found is None or meant is None else meant + renamed[found.end() :]
 
     def _operation(self, raw: Any, kind: str) -> Any:
         if not isinstance(raw, dict):
             return raw
         path, value = key_of(raw, "path"), key_of(raw, "value")
         if path is not None and isinstance(raw[path], str) and raw[path]:
-            name = _renamed(raw[path], self.urns.get(kind, {}), kind)
-            own = {} if value is None else {value: self._with_primary(raw[value], _known(name, kind))}
+            name = self._renamed(raw[path], kind)
+            own = {} if value is None else {value: self.meant(raw[value], _known(name, kind))}
             return {**raw, path: name, **own}
         is_object = value is not None and isinstance(raw[value], dict)
         return {**raw, value: self.document(raw[value], kind)} if is_object else raw
@@ -108,6 +133,30 @@ def _joining(raw: Any) -> list[Any]:
 
 def _is_members(name: Any) -> bool:
     return isinstance(name, str) and name.strip().casefold() in _MEMBERS
+
+
+def _decoded(role: Any) -> Any:
+    """Return a role that is an object as JSON in a text as that object, under the standard's names."""
+    text = get(role, "value") if isinstance(role, dict) else role
+    if not isinstance(text, str) or not text.lstrip().startswith("{"):
+        return role
+    try:
+        found = parse_json(text.encode("utf-8", "replace"), refuse_duplicates=False)
+    except GatewayError:
+        return role
+    if not isinstance(get(found, "value"), str):
+        return role
+    own = {"display": get(found, "displayName"), **{name: get(found, name) for name in ("type", "primary")}}
+    around = (
+        {name: inner for name, inner in role.items() if name.casefold() != "value"}
+        if isinstance(role, dict)
+        else {}
+    )
+    return {
+        "value": get(found, "value"),
+        **{name: inner for name, inner in own.items() if inner is not None},
+        **around,
+    }
 
 
 def _known(name: str, kind: str) -> Attribute:
@@ -161,6 +210,18 @@ _SCIM_1: Final[Mapping[str, Urns]] = {
 }
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "okta": Dialect(unique_ids=True),
-    "entra": Dialect(filter=entra_filter, replaces_in_part=True, keeps_last_primary=True),
+    "entra": Dialect(
+        filter=entra_filter,
+        replaces_in_part=True,
+        names={"manager": f"{ENTERPRISE_USER}:manager"},
+        paths={
+            "users": "Users",
+            "groups": "Groups",
+            "serviceconfiguration": "ServiceProviderConfig",
+            "serviceproviderconfig": "ServiceProviderConfig",
+        },
+        decodes_roles=True,
+        keeps_last_primary=True,
+    ),
     "rfc": Dialect(urns=_SCIM_1),
 }

@@ -9,10 +9,13 @@ from typing import Any, Final
 from gateway.errors import InvalidPath, InvalidSyntax, InvalidValue
 from gateway.scim.names import (
     COMPANIONS,
+    CORE_GROUP,
     CORE_URNS,
+    CORE_USER,
     EMPTY,
     ENTERPRISE_USER,
     NAMES,
+    NO_RESOURCES,
     READ_ONLY,
     UNKNOWN,
     Attribute,
@@ -242,6 +245,9 @@ def check(document: Mapping[str, Any], kind: str, names: Collection[str] | None 
         if is_urn(attribute.name) and isinstance(value, dict):
             for inner, own in value.items():
                 check_single(own, attribute.find(inner) or UNKNOWN)
+    schemas = get(document, "schemas") if names is None else None
+    if kind in MISFITS and not MISFITS[kind].isdisjoint(map(str.casefold, schemas or ())):
+        raise misfit(kind)
     for name, value in document.items() if names is None else ():
         check_primary(value, known.find(name) or UNKNOWN)
 
@@ -323,6 +329,17 @@ CHECKS: Final[Mapping[str, tuple[_Check, ...]]] = {
         ("members", _are_members, "a list of objects, each with a value that is text"),
     ),
 }
+
+
+MISFITS: Final = {  # folded URNs that are of something else than a resource of this type
+    "User": frozenset(map(str.casefold, (CORE_GROUP, *NO_RESOURCES))),
+    "Group": frozenset(map(str.casefold, (CORE_USER, ENTERPRISE_USER, *NO_RESOURCES))),
+}
+
+
+def misfit(kind: str) -> InvalidSyntax:
+    """Return the error of a document whose `schemas` are those of something else."""
+    return InvalidSyntax(f"schemas names one that no {kind} has")
 
 
 def replacement(view: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from gateway.errors import InvalidPath, InvalidValue
+from gateway.errors import InvalidFilter, InvalidPath, InvalidValue
 from gateway.scim.documents import fold, truth
 from gateway.scim.grammar import (
     AttrPath,
+    CompareOperator,
     Comparison,
     Filter,
     LogicalExpr,
@@ -16,10 +17,11 @@ from gateway.scim.grammar import (
     Present,
     Sort,
     ValuePath,
+    leaves,
     parse_path,
 )
 from gateway.scim.names import CORE_URNS, UNKNOWN, Attribute, get, is_standard, resource
-from gateway.scim.predicate import attribute_of, filled, is_exact, predicate, simple, sub_of
+from gateway.scim.predicate import attribute_of, attributes_named, filled, is_exact, predicate, simple, sub_of
 
 _CORE: Final = frozenset(urn.casefold() for urn in CORE_URNS.values())
 
@@ -42,6 +44,19 @@ def for_type(
                 return filter
             return bool(predicate(filter, kind)({"meta": {"resourceType": kind}}))
     return filter  # pragma: no cover - the grammar is closed
+
+
+def refuse_unordered(filter: Filter) -> None:
+    """Raise InvalidFilter where true and false are to be in an order (RFC 7644 section 3.4.2.2)."""
+    for leaf, path in zip(leaves(filter), attributes_named(filter), strict=True):
+        if isinstance(leaf, Comparison) and leaf.op in _ORDERS:
+            known = [attribute_of(path, resource(kind)) for kind in CORE_URNS]
+            subs = [one.find(path.sub_attr or "value") or UNKNOWN if one.sub else one for one in known]
+            if isinstance(leaf.value, bool) or any(one.boolean for one in subs):
+                raise InvalidFilter(f"filter: {path} {leaf.op} …: true and false have no order")
+
+
+_ORDERS: Final = frozenset({CompareOperator.gt, CompareOperator.ge, CompareOperator.lt, CompareOperator.le})
 
 
 def boolean_literals(filter: Filter, known: Attribute) -> Filter:

@@ -9,10 +9,11 @@ from gateway.scim.dialects import Dialect, with_value
 from gateway.scim.documents import (
     ABSENT_IS_UNCHANGED,
     CHECKS,
+    MISFITS,
     check_primary,
     fold,
     is_emptied,
-    last_primary,
+    misfit,
     not_text,
     refuse,
     resolved,
@@ -64,10 +65,12 @@ def ingest(body: bytes, kind: str, dialect: Dialect, *, replaces: bool = False) 
             refuse(name, value, wanted)
     if not_one_text is not None:
         raise not_text(not_one_text)
-    for name in [name for name, value in attributes.items() if type(value) is list and len(value) > 1]:
+    if not MISFITS[kind].isdisjoint(map(str.casefold, attributes.get("schemas") or ())):
+        raise misfit(kind)
+    is_plain = not dialect.decodes_roles  # one value cannot be two primary ones
+    for name in [name for name, value in attributes.items() if type(value) is list and len(value) > is_plain]:
         known = RESOURCES[kind].find(name) or UNKNOWN
-        if dialect.keeps_last_primary:
-            attributes[name] = last_primary(attributes[name], known)
+        attributes[name] = dialect.meant(attributes[name], known)
         check_primary(attributes[name], known)
     members = _take_members(attributes, replaces) if kind == "Group" else ()
     attributes, password = take_password(attributes)
@@ -93,6 +96,8 @@ def _has_qualified_names(sent: Mapping[str, Any], kind: str, dialect: Dialect) -
     """Say whether a name stands for a place elsewhere (RFC 7643 section 3.1.1), or may."""
     extension = sent.get(ENTERPRISE_USER)
     if extension is not None and type(extension) is not dict:
+        return True
+    if kind == "User" and not dialect.names.keys().isdisjoint(map(str.casefold, sent)):
         return True
     names = [name for name in strays(sent) if ":" in name or "." in name]
     if not names:

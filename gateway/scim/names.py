@@ -17,6 +17,7 @@ SERVICE_PROVIDER_CONFIG: Final = "urn:ietf:params:scim:schemas:core:2.0:ServiceP
 LIST_RESPONSE: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 PATCH_OP: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 ERROR: Final = "urn:ietf:params:scim:api:messages:2.0:Error"
+NO_RESOURCES: Final = (SCHEMA, RESOURCE_TYPE, SERVICE_PROVIDER_CONFIG, LIST_RESPONSE, PATCH_OP, ERROR)
 
 CORE_URNS: Final[Mapping[str, str]] = {"User": CORE_USER, "Group": CORE_GROUP}  # by resource type
 NAMES: Final[Mapping[str, str]] = {"User": "userName", "Group": "displayName"}  # what each type is known by

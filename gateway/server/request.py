@@ -14,7 +14,7 @@ from gateway.flow.model import ReadQuery, Target
 from gateway.flow.services import LARGE, off_loop
 from gateway.flow.target_port import ResourceType
 from gateway.scim.dialects import Dialect
-from gateway.scim.filters import parse_sort
+from gateway.scim.filters import parse_sort, refuse_unordered
 from gateway.scim.grammar import Sort, parse_filter
 from gateway.scim.ingest import Document, ingest
 from gateway.scim.jsontext import MAX_BODY, MAX_NAMES, MAX_VALUES, dump, parse_json, refuse_many
@@ -231,6 +231,8 @@ def parse_read_query(query: Parameters, dialect: Dialect, target: Target, member
     """Return the page asked for; raises InvalidFilter, InvalidPath and InvalidValue."""
     text = query.get("filter")
     found = parse_filter(dialect.filter(text)) if text is not None else None
+    if found is not None:
+        refuse_unordered(found)
     start = max(1, _whole(query, "startIndex", 1))
     count = max(0, _whole(query, "count", most(target)))
     return ReadQuery(found, start, min(count, most(target)), members, _sort(query, target))

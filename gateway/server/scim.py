@@ -97,13 +97,13 @@ class ScimApi:
             endpoint = parse_endpoint(http.rel_url.raw_path)
             target = self._target(endpoint)
             request = self._admitted(http, summary, endpoint, target, credential)
-            operation = _operation(http.method, endpoint)
+            operation = _operation(http.method, request.endpoint)
         except GatewayError as error:
             _name(summary, http)
             caller = self._authentication.caller(http, credential)
             await self._authentication.refusals.remember(caller, target, error)
             raise
-        summary.target, summary.operation = target.name, counted(endpoint, http.method)
+        summary.target, summary.operation = target.name, counted(request.endpoint, http.method)
         return await self._answered(request, operation)
 
     def _target(self, endpoint: Endpoint) -> Target:
@@ -115,10 +115,13 @@ class ScimApi:
     def _admitted(
         self, http: web.Request, summary: Summary, endpoint: Endpoint, target: Target, credential: Credential
     ) -> ScimRequest:
+        provider = self._providers[credential.name]
+        if endpoint.name not in SERVED and provider.dialect.paths:
+            meant = provider.dialect.paths.get(endpoint.name.casefold(), endpoint.name)
+            endpoint = endpoint._replace(name=meant)
         summary.route = endpoint.route
         if target.name not in credential.targets:
             raise Forbidden(f"this token of {credential.kind} {credential.name} does not open {target.name}")
-        provider = self._providers[credential.name]
         summary.busy_status = target.busy_status or provider.busy_status
         caller = self._authentication.caller(http, credential, summary.busy_status)
         query = parse_query(http.rel_url.raw_query_string)

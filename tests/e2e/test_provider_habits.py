@@ -588,3 +588,66 @@ async def test_33_an_import_shows_no_account_that_is_nobodys(okta):
 
     assert machine["userName"] not in [person["userName"] for person in page["Resources"]]
     assert await okta.look_up(f'userName eq "{machine["userName"]}"') == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/users", "/groups", "/serviceConfiguration", "/ServiceConfiguration"])
+async def test_entra_calls_the_endpoints_by_other_names(entra, okta, method, path):
+    assert (await entra.ask(method, path)).status == 200
+    assert (await okta.ask(method, path)).status == 404
+
+
+async def test_a_filter_that_orders_true_and_false_is_refused(entra, okta):
+    for talk in (entra, okta):
+        answer = await talk.ask("GET", "/Users?filter=active%20gt%20true")
+
+        check_refused(answer, 400, "true and false have no order")
+        assert answer.body["scimType"] == "invalidFilter"
+
+
+async def test_entra_looks_somebody_up_without_quotes_and_by_another_path(entra):
+    path = await entra.create()
+
+    answer = await entra.ask("GET", f"{path.replace('Users', 'users')}")
+    found = await entra.look_up(f"userName eq {entra.person['userName']}", "/users")
+
+    assert (answer.status, [one["id"] for one in found]) == (200, [answer.body["id"]])
+
+
+async def test_a_create_keeps_the_extensions_that_it_came_with(okta):
+    own = "urn:ietf:params:scim:schemas:custom:Space"
+    extensions = {ENTERPRISE_USER: {"department": "Sales", "manager": {"value": "7"}}, own: {"seat": "4a"}}
+
+    shown = await okta.get(await okta.create(**extensions))
+
+    assert {name: shown.get(name) for name in extensions} == extensions
+    assert set(extensions) <= set(shown["schemas"])
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("False", False), ("false", False), ("True", True), ("TRUE", True)]
+)
+async def test_active_as_text_is_what_it_says_in_every_change(okta, said, meant):
+    path = await okta.create(active=said)
+    created = (await okta.get(path))["active"]
+
+    await okta.patch(path, op("replace", "active", not meant))
+    patched = await okta.patch(path, op("replace", "active", said))
+    await okta.patch(path, op("replace", None, {"active": not meant}))
+    without_path = await okta.patch(path, op("replace", None, {"active": said}))
+    await okta.patch(path, op("replace", "active", not meant))
+    put = await okta.ask("PUT", path, okta.person | {"active": said})
+
+    assert [created, *(answer.body["active"] for answer in (patched, without_path, put))] == [meant] * 4
+
+
+async def test_who_is_removed_and_added_in_one_patch_is_in_the_group_and_the_other_way_round(okta):
+    ann, bob = await okta.create(), await Talk(okta.served).create()
+    group = await okta.gather(ann)
+    ids = [path.rpartition("/")[2] for path in (ann, bob)]
+
+    await okta.patch(group, op("remove", f'members[value eq "{ids[0]}"]'), op("add", "members", members(ann)))
+    back = await okta.members(group)
+    await okta.patch(group, op("add", "members", members(bob)), op("remove", f'members[value eq "{ids[1]}"]'))
+
+    assert (back, await okta.members(group)) == ({ids[0]}, {ids[0]})

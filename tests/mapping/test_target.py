@@ -255,6 +255,16 @@ def test_a_default_stands_in_for_an_absent_value() -> None:
     }
 
 
+@pytest.mark.parametrize("default", [False, 0, 0.0])
+@pytest.mark.parametrize("original", [{}, {"licensed": None}, {"licensed": ""}])
+def test_a_default_is_written_though_it_is_false_or_nothing(default: Any, original: dict[str, Any]) -> None:
+    mapping = TargetMapping([rule("licensed", default=default)])
+
+    written = form(mapping, {"userName": "a"} | original)["licensed"]
+
+    assert (written, type(written)) == (default, type(default))
+
+
 def test_a_rule_with_a_condition_runs_only_where_it_holds() -> None:
     mapping = TargetMapping([rule("title", "upper", when='userType eq "Agent"')])
 

@@ -7,14 +7,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mapping.rules import Rule, is_many
+from gateway.mapping.program import SERVER_OWNED
+from gateway.mapping.rules import Rule, Unlisted, is_many
 from gateway.mapping.specs import Office
-from gateway.mapping.target import TargetMapping
+from gateway.mapping.target import ALWAYS_SHOWN, TargetMapping
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.documents import canonical
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import ENTERPRISE_USER
-from gateway.scim.paths import place, put
+from gateway.scim.paths import ANYWHERE, place, put
 from gateway.scim.predicate import predicate
 from tests.support.rules import make_rule
 
@@ -118,9 +119,16 @@ def test_reverse_takes_any_entry_and_leaves_it_as_it_was(
 ) -> None:
     before = copy.deepcopy(entry)
 
-    assert mapping.reverse(entry) == mapping.reverse(entry)
+    shown = mapping.reverse(entry)
 
     assert entry == before
+    assert shown == mapping.reverse(entry)
+    named = {place.urn or place.attribute for rule in mapping.rules for place in (rule.to, *rule.sources)}
+    passed_on = set(entry) - set(SERVER_OWNED) if mapping.unlisted is Unlisted.SEND else set(ALWAYS_SHOWN)
+    unnamed = [name for name in entry if name not in named and ANYWHERE not in named]
+    assert {name: shown.get(name) for name in unnamed} == {
+        name: entry[name] if name in passed_on else None for name in unnamed
+    }
 
 
 @given(mappings, documents, documents, documents)

@@ -225,6 +225,15 @@ MANAGER = f"{ENTERPRISE_USER}:manager"
         ('title eq "manager eq \\" ] eq "', 'title eq "manager eq \\" ] eq "'),
         ('x.manager eq "2" or manager sw "2"', 'x.manager eq "2" or manager sw "2"'),
         ('userName eq "half', 'userName eq "half'),
+        ("userName eq ann@x.com", 'userName eq "ann@x.com"'),
+        ("externalId eq 12345", 'externalId eq "12345"'),
+        ("displayName eq Sales Team or title eq x", 'displayName eq "Sales Team" or title eq "x"'),
+        ('title eq "x" and (userName eq ann)', 'title eq "x" and (userName eq "ann")'),
+        ("emails[type eq work].value eq a@x", 'emails[type eq "work"].value eq "a@x"'),
+        ("emails[type eq work] eq a@x", 'emails[type eq "work"].value eq "a@x"'),
+        ("manager eq 7", f'{MANAGER} eq "7"'),
+        ("active eq true and title ne null", "active eq true and title ne null"),
+        ('title eq "a eq b"', 'title eq "a eq b"'),
         (f'manager eq "{"x" * MAX_LENGTH}"', f'manager eq "{"x" * MAX_LENGTH}"'),
     ],
 )
@@ -237,3 +246,52 @@ def test_a_capital_operator_needs_no_dialect():
     assert parse_filter('userName Eq "a" AND active Eq true') == parse_filter(
         'userName eq "a" and active eq true'
     )
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("manager", MANAGER),
+        ("Manager", MANAGER),
+        ("manager.value", f"{MANAGER}.value"),
+        (f"{CORE_USER}:manager", f"{CORE_USER}:manager"),
+        ("managerName", "managerName"),
+        (MANAGER, MANAGER),
+    ],
+)
+def test_entra_means_the_enterprise_manager(sent, read):
+    operations = [op("Add", sent, "7"), op("add", None, {sent: "7"}), op("remove", sent)]
+
+    for name, meant in (("entra", read), ("okta", sent), ("rfc", sent)):
+        assert DIALECTS[name].patch({"Operations": operations}) == {
+            "Operations": [op("Add", meant, "7"), op("add", None, {meant: "7"}), op("remove", meant)]
+        }
+    assert DIALECTS["entra"].patch({"Operations": operations}, "Group") == {"Operations": operations}
+
+
+ROLE = '{"id":"1","value":"Admin","displayName":"The Admin"}'
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        pytest.param([{"value": ROLE}], [{"value": "Admin", "display": "The Admin"}], id="an object"),
+        pytest.param([ROLE, "Guest"], [{"value": "Admin", "display": "The Admin"}, "Guest"], id="texts"),
+        pytest.param(
+            [{"value": ROLE, "primary": True}],
+            [{"value": "Admin", "display": "The Admin", "primary": True}],
+            id="with more around it",
+        ),
+        pytest.param([{"value": "{no JSON"}], [{"value": "{no JSON"}], id="no JSON"),
+        pytest.param([{"value": '{"id":"1"}'}], [{"value": '{"id":"1"}'}], id="JSON without a value"),
+        pytest.param([{"value": "Admin"}], [{"value": "Admin"}], id="plain"),
+    ],
+)
+def test_entra_writes_a_role_as_json_in_a_text(sent, read):
+    operations = [op("Add", "roles", sent), op("replace", None, {"Roles": sent})]
+
+    for name, meant in (("entra", read), ("okta", sent), ("rfc", sent)):
+        assert DIALECTS[name].patch({"Operations": operations}) == {
+            "Operations": [op("Add", "roles", meant), op("replace", None, {"Roles": meant})]
+        }
+        assert DIALECTS[name].document({"roles": sent}) == {"roles": meant}

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.scim.filters import boolean_literals, for_type
+from gateway.errors import InvalidFilter
+from gateway.scim.filters import boolean_literals, for_type, refuse_unordered
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER, resource
 from gateway.scim.predicate import predicate
@@ -95,3 +96,39 @@ def test_what_is_left_of_a_filter_finds_the_same(filter, kind, data):
 )
 def test_a_boolean_is_asked_for_as_one(text, typed):
     assert boolean_literals(parse_filter(text), resource(USER)) == parse_filter(typed)
+
+
+@pytest.mark.parametrize("operator", ["gt", "ge", "lt", "le"])
+@pytest.mark.parametrize(
+    ("before", "value"),
+    [
+        ("active", "true"),
+        ("active", '"False"'),
+        (f"{CORE_USER}:Active", "1"),
+        ("emails.primary", "true"),
+        ("title", "false"),
+        ("not (title pr) and active", "true"),
+    ],
+)
+def test_true_and_false_have_no_order(before, operator, value):
+    with pytest.raises(InvalidFilter, match="true and false have no order"):
+        refuse_unordered(parse_filter(f"{before} {operator} {value}"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "active eq true",
+        'active co "t"',
+        'title gt "a"',
+        "level le 1",
+        'emails[type gt "a" and primary eq true]',
+    ],
+)
+def test_everything_else_may_be_asked_for(text):
+    refuse_unordered(parse_filter(text))
+
+
+def test_an_element_s_true_and_false_have_no_order_either():
+    with pytest.raises(InvalidFilter, match="emails.primary gt"):
+        refuse_unordered(parse_filter('emails[type eq "work" and primary gt true]'))

@@ -24,7 +24,7 @@ from gateway.scim.documents import (
 from gateway.scim.ingest import Document, ingest
 from gateway.scim.jsontext import MAX_ELEMENTS, MAX_NAMES, dump, may_hide, parse_json
 from gateway.scim.members import Added, Emptied, take_members
-from gateway.scim.names import CORE_USER, ENTERPRISE_USER
+from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER, ERROR, PATCH_OP
 from tests.support.spelled import ANY, BODIES, CORE_1, ENTERPRISE_1
 
 LONG = [{"value": str(number)} for number in range(MAX_ELEMENTS + 1)]
@@ -249,6 +249,44 @@ def test_each_deviation_is_read_as_the_standard_has_it(dialect, sent, read):
             ingest(body, "User", dialect)
     else:
         assert ingest(body, "User", dialect).attributes == ANN | read
+
+
+def test_entra_s_manager_and_roles_are_meant_in_a_document_too():
+    role = json.dumps({"id": "1", "value": "Admin", "displayName": "The Admin"})
+    body = dump(ANN | {"Manager": "7", "roles": [{"value": role}], ENTERPRISE_USER: {"department": "a"}})
+
+    assert ingest(body, "User", DIALECTS["entra"]).attributes == ANN | {
+        ENTERPRISE_USER: {"department": "a", "manager": {"value": "7"}},
+        "roles": [{"value": "Admin", "display": "The Admin"}],
+    }
+    assert ingest(body, "User", OKTA).attributes["Manager"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("kind", "schemas", "fits"),
+    [
+        ("User", [CORE_USER, ENTERPRISE_USER], True),
+        ("User", [CORE_USER, OWN], True),
+        ("User", [], True),
+        ("User", ["urn:scim:schemas:core:1.0"], True),
+        ("User", [CORE_GROUP.upper()], False),
+        ("User", [CORE_USER, CORE_GROUP], False),
+        ("User", [PATCH_OP], False),
+        ("Group", [CORE_GROUP, OWN], True),
+        ("Group", [CORE_USER], False),
+        ("Group", [CORE_GROUP, ENTERPRISE_USER], False),
+        ("Group", [ERROR], False),
+    ],
+)
+@pytest.mark.parametrize("replaces", [True, False])
+def test_schemas_of_something_else_are_refused(kind, schemas, fits, replaces):
+    body = dump({"schemas": schemas, "userName": "a", "displayName": "b"})
+
+    if fits:
+        assert ingest(body, kind, OKTA, replaces=replaces).attributes.get("schemas", []) == schemas
+    else:
+        with pytest.raises(InvalidSyntax, match=f"^schemas names one that no {kind} has$"):
+            ingest(body, kind, OKTA, replaces=replaces)
 
 
 TWO = [{"value": "a", "Primary": "True"}, {"value": "b", "primary": True}, {"value": "c", "primary": False}]

@@ -253,6 +253,25 @@ def test_only_what_speaks_of_everybody_needs_everybody(edits: tuple[Edit, ...], 
     assert needs_present(edits) is expected
 
 
+A = {"op": "add", "path": "members", "value": [{"value": "a"}]}
+NO_A = {"op": "remove", "path": 'members[value eq "a"]'}
+
+
+@pytest.mark.parametrize(
+    ("operations", "delta"),
+    [
+        pytest.param((NO_A, A), Delta({"a": {"value": "a"}}), id="removed, then added"),
+        pytest.param((A, NO_A), Delta({}, ("a",)), id="added, then removed"),
+    ],
+)
+def test_what_is_said_last_of_a_member_holds(operations: Any, delta: Delta) -> None:
+    _, edits = asked(*operations)
+
+    assert delta_of(edits) == delta
+    for present in ({}, {"a": {"value": "a"}}):
+        assert edited(present, edits) == dict(delta.add)
+
+
 def test_a_filter_picks_by_what_is_known_of_a_member() -> None:
     present = {
         id: {"value": id, "type": type} for id, type in {"a": "User", "b": "Group", "c": "user"}.items()

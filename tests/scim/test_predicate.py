@@ -1,14 +1,19 @@
 import json
 import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.audit.chain import stamp_of
+from gateway.audit.query import parse_moment
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import CORE_USER, ENTERPRISE_USER
-from gateway.scim.predicate import attributes_named, equal, predicate
+from gateway.scim.predicate import attributes_named, equal, moment, predicate
 
 VECTORS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "vectors"
 
@@ -223,3 +228,24 @@ def test_any_filter_answers_for_any_document(text, document):
 
     assert isinstance(found, bool)
     assert predicate(parse_filter(f"not ({text})"))(document) is not found
+
+
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put the machine into a zone nine hours before UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_east")
+def test_a_date_without_a_zone_is_of_utc_wherever_the_machine_is():
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+    assert moment("2026-01-01T12:00:00") == moment("2026-01-01T21:00:00+09:00") == noon
+    assert predicate(parse_filter('seen gt "2026-01-01T11:59:59"'))({"seen": "2026-01-01T12:00:00Z"})
+    assert not predicate(parse_filter('seen gt "2026-01-01T12:00:00Z"'))({"seen": "2026-01-01T12:00:00"})
+    assert datetime.fromisoformat(parse_moment("2026-01-01T12:00:00", noon)) == noon
+    assert stamp_of("2026-01-01T12:00:00") == "2026-01-01T12:00:00.000000Z"
