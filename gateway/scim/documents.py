@@ -76,7 +76,7 @@ def singles(value: Any, known: Attribute) -> Any:
 def check_single(value: Any, known: Attribute) -> None:
     """Raise InvalidValue where the standard has one text and this is something else."""
     if known.is_simple and not known.boolean and not known.read_only and not isinstance(value, str | None):
-        raise not_text(known.name)
+        refuse(known.name, value, "text")
 
 
 def check_primary(value: Any, known: Attribute) -> None:
@@ -96,11 +96,6 @@ def last_primary(value: Any, known: Attribute) -> Any:
 def _primaries(value: Any) -> list[int]:
     elements = enumerate(value if isinstance(value, list) else ())
     return [at for at, one in elements if isinstance(one, dict) and truth(get(one, "primary")) is True]
-
-
-def not_text(name: str) -> InvalidValue:
-    """Return the error of an attribute that is a text and was given something else."""
-    return InvalidValue(f"{name} must be text")
 
 
 def as_object(value: Any) -> Any:

@@ -14,7 +14,6 @@ from gateway.scim.documents import (
     fold,
     is_emptied,
     misfit,
-    not_text,
     refuse,
     resolved,
     single,
@@ -64,7 +63,7 @@ def ingest(body: bytes, kind: str, dialect: Dialect, *, replaces: bool = False) 
         if value is None or not is_right(value):
             refuse(name, value, wanted)
     if not_one_text is not None:
-        raise not_text(not_one_text)
+        refuse(not_one_text, sent, "text")
     if not MISFITS[kind].isdisjoint(map(str.casefold, attributes.get("schemas") or ())):
         raise misfit(kind)
     is_plain = not dialect.decodes_roles  # one value cannot be two primary ones

@@ -140,20 +140,6 @@ def _type_meant(filter: Filter) -> Any:
     return "User"
 
 
-def take_members(document: Mapping[str, Any], *, replaces: bool) -> tuple[Attributes, tuple[Edit, ...]]:
-    """Return a document without its members, and what it asks of them; raises InvalidValue.
-
-    `replaces`: it is the whole membership, as in a PUT; absent members are not asked about.
-    """
-    key = key_of(document, "members")
-    if key is None:
-        return dict(document), ()
-    rest = {name: value for name, value in document.items() if name.casefold() != "members"}
-    elements = elements_of(document[key])
-    edits: tuple[Edit, ...] = (Emptied(),) if replaces else ()
-    return rest, (*edits, Added(elements)) if elements else edits
-
-
 def take_member_operations(message: Mapping[str, Any]) -> tuple[Attributes, tuple[Edit, ...]]:
     """Return a PATCH message with its operations on members `TAKEN`, and what those ask.
 

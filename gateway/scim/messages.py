@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from gateway.errors import InvalidValue
-from gateway.scim.names import CORE_URNS, ERROR, LIST_RESPONSE, PATCH_OP, is_urn, with_colon
+from gateway.scim.names import CORE_URNS, ERROR, LIST_RESPONSE, is_urn, with_colon
 from gateway.values import frozen
 
 
@@ -41,11 +41,6 @@ def meta_of(
     if modified is not None:
         meta["lastModified"] = modified
     return meta | {"location": location, "version": version}
-
-
-def patch_request(operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the PATCH message of the operations (RFC 7644 section 3.5.2)."""
-    return {"schemas": [PATCH_OP], "Operations": list(operations)}
 
 
 ANY: Final = "*"

@@ -247,7 +247,6 @@ async def test_12_trouble_at_the_target_is_not_final_so_that_the_person_can_leav
         pytest.param(["reader", "writer"], id="texts"),
         pytest.param("reader,writer", id="one text"),
         pytest.param([{"value": "Admin", "display": "Admin", "primary": True}], id="objects"),
-        pytest.param([{"value": '{"id":"1","value":"Admin","displayName":"Admin"}'}], id="JSON in a text"),
         pytest.param([{"primary": False, "value": "Admin", "displayName": "Admin"}], id="displayName"),
     ],
 )
@@ -258,6 +257,18 @@ async def test_13_roles_come_back_in_the_shape_they_came_in(entra, roles):
     assert (await entra.patch(patched, op("Replace", "roles", roles))).status == 200
 
     assert [(await entra.get(path))["roles"] for path in (created, patched)] == [roles, roles]
+
+
+async def test_13_a_role_of_entra_s_as_json_in_a_text_comes_back_as_the_role_that_it_is(entra, okta):
+    roles = [{"value": '{"id":"1","value":"Admin","displayName":"The Admin"}'}]
+    shown = {}
+    for talk in (entra, okta):
+        patched = await Talk(talk.served, talk.provider).create()
+        assert (await talk.patch(patched, op("Add", "roles", roles))).status == 200
+        paths = (await talk.create(roles=roles), patched)
+        shown[talk.provider] = [(await talk.get(path))["roles"] for path in paths]
+
+    assert shown == {"entra": [[{"value": "Admin", "display": "The Admin"}]] * 2, "okta": [roles, roles]}
 
 
 @pytest.mark.parametrize("provider", ["okta", "entra", "rfc"])
@@ -507,12 +518,11 @@ async def test_27_there_is_one_primary_and_the_new_one_demotes_the_old(okta, ope
     "emails",
     [
         pytest.param([WORK, HOME], id="none"),
-        pytest.param([{**WORK, "primary": True}, {**HOME, "primary": True}], id="two"),
         pytest.param({**WORK, "primary": "true"}, id="one object"),
         pytest.param([], id="no address"),
     ],
 )
-async def test_27_a_list_is_taken_with_any_number_of_primaries_and_one_object_is_one(okta, emails):
+async def test_27_a_list_is_taken_without_a_primary_and_one_object_is_one(okta, emails):
     path = await okta.create(emails=emails)
 
     shown = (await okta.get(path)).get("emails", [])
@@ -520,6 +530,19 @@ async def test_27_a_list_is_taken_with_any_number_of_primaries_and_one_object_is
     assert [element["value"] for element in shown] == [
         element["value"] for element in (emails if isinstance(emails, list) else [emails])
     ]
+
+
+async def test_27_two_primaries_are_refused_and_of_entra_s_the_last_is_kept(okta, entra):
+    both = {"emails": [{**WORK, "primary": True}, {**HOME, "primary": True}]}
+    path, of_entra = await okta.create(), await entra.create(**both)
+
+    created = await Talk(okta.served).ask("POST", "/Users", Talk(okta.served).person | both)
+    put = await okta.ask("PUT", path, okta.person | both)
+    patched = await okta.patch(path, op("replace", "emails", both["emails"]))
+
+    for answer in (created, put, patched):
+        check_refused(answer, 400, "emails: no more than one value can be primary")
+    assert [one["primary"] for one in (await entra.get(of_entra))["emails"]] == [False, True]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -650,4 +673,4 @@ async def test_who_is_removed_and_added_in_one_patch_is_in_the_group_and_the_oth
     back = await okta.members(group)
     await okta.patch(group, op("add", "members", members(bob)), op("remove", f'members[value eq "{ids[1]}"]'))
 
-    assert (back, await okta.members(group)) == ({ids[0]}, {ids[0]})
+    assert (back, await okta.members(group)) == ({ann}, {ann})

@@ -130,5 +130,5 @@ def test_everything_else_may_be_asked_for(text):
 
 
 def test_an_element_s_true_and_false_have_no_order_either():
-    with pytest.raises(InvalidFilter, match="emails.primary gt"):
+    with pytest.raises(InvalidFilter, match=r"emails\.primary gt"):
         refuse_unordered(parse_filter('emails[type eq "work" and primary gt true]'))

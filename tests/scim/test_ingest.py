@@ -23,8 +23,9 @@ from gateway.scim.documents import (
 )
 from gateway.scim.ingest import Document, ingest
 from gateway.scim.jsontext import MAX_ELEMENTS, MAX_NAMES, dump, may_hide, parse_json
-from gateway.scim.members import Added, Emptied, take_members
+from gateway.scim.members import Added, Emptied
 from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER, ERROR, PATCH_OP
+from tests.support.grouped import take_members
 from tests.support.spelled import ANY, BODIES, CORE_1, ENTERPRISE_1
 
 LONG = [{"value": str(number)} for number in range(MAX_ELEMENTS + 1)]

@@ -23,10 +23,10 @@ from gateway.scim.members import (
     edited,
     needs_present,
     take_member_operations,
-    take_members,
 )
 from gateway.scim.names import CORE_GROUP
 from gateway.scim.patch import apply_patch
+from tests.support.grouped import take_members
 
 ADD_A_B = Added({"a": {"value": "a", "display": "a@b"}, "b": {"value": "b"}})
 

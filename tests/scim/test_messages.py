@@ -1,4 +1,4 @@
-from gateway.scim.messages import error_body, list_response, meta_of, patch_request
+from gateway.scim.messages import error_body, list_response, meta_of
 
 
 def test_an_error_has_its_status_as_text():
@@ -30,13 +30,4 @@ def test_meta_leaves_out_the_times_nobody_knows():
         "lastModified": "2026-01-01T00:00:00Z",
         "location": "https://x/Users/1",
         "version": 'W/"1"',
-    }
-
-
-def test_a_patch_request_carries_its_operations():
-    operation = {"op": "replace", "path": "active", "value": False}
-
-    assert patch_request((operation,)) == {
-        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-        "Operations": [operation],
     }

@@ -21,10 +21,11 @@ from gateway.scim.documents import (
 )
 from gateway.scim.grammar import parse_filter, parse_path
 from gateway.scim.jsontext import dump, parse_json
-from gateway.scim.members import delta_of, edited, needs_present, take_member_operations, take_members
+from gateway.scim.members import delta_of, edited, needs_present, take_member_operations
 from gateway.scim.names import CORE_GROUP, CORE_USER, ENTERPRISE_USER
 from gateway.scim.patch import apply_patch
 from gateway.scim.predicate import attributes_named, predicate
+from tests.support.grouped import take_members
 
 KINDS = st.sampled_from(["User", "Group"])
 DIALECT = st.sampled_from(list(DIALECTS.values()))

@@ -12,8 +12,9 @@ from gateway.flow.target_port import Attributes, Missing, Page, Query, Refused, 
 from gateway.scim.difference import overlay
 from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical
 from gateway.scim.grammar import parse_filter
-from gateway.scim.members import take_member_operations, take_members
+from gateway.scim.members import take_member_operations
 from gateway.scim.predicate import predicate
+from tests.support.grouped import take_members
 from tests.support.world import Client, Crash, Process, World, WorldTarget
 
 GROUP: Final = ResourceType.GROUP

@@ -28,8 +28,9 @@ from gateway.flow.target_port import (
 from gateway.mapping.target import TargetMapping
 from gateway.scim.documents import ABSENT_IS_UNCHANGED, canonical, fold, take_password
 from gateway.scim.grammar import parse_filter
-from gateway.scim.members import take_member_operations, take_members
+from gateway.scim.members import take_member_operations
 from gateway.scim.predicate import predicate
+from tests.support.grouped import take_members
 from tests.support.inline import InlineJournal
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP

@@ -8,7 +8,7 @@ from gateway.build import BUSY_STATUS
 from gateway.errors import GatewayError
 from gateway.scim import elements, grammar, jsontext, members, patch
 from gateway.scim.dialects import DIALECTS, Dialect
-from gateway.scim.documents import canonical
+from gateway.scim.documents import canonical, resolved
 from gateway.scim.grammar import parse_filter
 from gateway.scim.members import edited, elements_of, take_member_operations
 from gateway.scim.names import ENTERPRISE_USER
@@ -88,14 +88,24 @@ HABITS: Final[tuple[tuple[str, str, Any], ...]] = (  # what it is, what it stand
     ("empty values", "document", {"title": "", "nickName": None, "roles": []}),
     ("a manager as text", "document", {ENTERPRISE_USER: {"manager": "7"}}),
     ("a `managerId`", "document", {ENTERPRISE_USER: {"manager": {"managerId": "7"}}}),
+    ("a dot behind a URN", "document", {f"{ENTERPRISE_USER}.department": "Sales"}),
     ("a name with its URN", "document", {f"{ENTERPRISE_USER}:department": "Sales"}),
     ("a URN of SCIM 1.0", "document", {"urn:scim:schemas:extension:enterprise:1.0": {"department": "Sales"}}),
     ("no `value` behind brackets", "filter", 'emails[type eq "work"] eq "a@example.com"'),
     ("a bare `manager`", "filter", 'manager eq "7"'),
+    ("a bare `manager`", "document", {"manager": "7"}),
+    ("no quotes", "filter", "userName eq ann@example.com"),
+    (
+        "a role as JSON in a text",
+        "document",
+        {"roles": [{"value": '{"value":"Admin","displayName":"Boss"}'}]},
+    ),
     ("members one by one", "operation", {"op": "Replace", "path": "members", "value": [{"value": "1"}]}),
 )
 READ: Final[Mapping[str, Callable[[Dialect, Any], Any]]] = {
-    "document": lambda dialect, sent: canonical(dialect.document(sent), "User"),
+    "document": lambda dialect, sent: canonical(
+        dialect.document(resolved(dialect.document(sent), "User")), "User"
+    ),
     "filter": lambda dialect, sent: dialect.filter(sent),
     "operation": lambda dialect, sent: dialect.patch({"Operations": [sent]}, "Group")["Operations"][0],
 }
