@@ -271,10 +271,6 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and _TEXT.issuperset(map(type, value))
 
 
-def _is_object(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
 def _is_object_of_texts(value: Any) -> bool:
     return isinstance(value, dict) and _TEXT_OR_NONE.issuperset(map(type, value.values()))
 
@@ -315,7 +311,7 @@ CHECKS: Final[Mapping[str, tuple[_Check, ...]]] = {
         ("name", _is_object_of_texts, "an object of texts"),
         ("emails", _are_values, _VALUES_WANTED),
         ("phoneNumbers", _are_values, _VALUES_WANTED),
-        (ENTERPRISE_USER, _is_object, "an object of attributes"),
+        (ENTERPRISE_USER, dict.__instancecheck__, "an object of attributes"),
     ),
     "Group": (
         _SCHEMAS,

@@ -66,11 +66,12 @@ def ingest(body: bytes, kind: str, dialect: Dialect, *, replaces: bool = False) 
         refuse(not_one_text, sent, "text")
     if not MISFITS[kind].isdisjoint(map(str.casefold, attributes.get("schemas") or ())):
         raise misfit(kind)
-    is_plain = not dialect.decodes_roles  # one value cannot be two primary ones
-    for name in [name for name, value in attributes.items() if type(value) is list and len(value) > is_plain]:
-        known = RESOURCES[kind].find(name) or UNKNOWN
-        attributes[name] = dialect.meant(attributes[name], known)
-        check_primary(attributes[name], known)
+    least = 1 if dialect.decodes_roles else 2  # one value cannot be two primary ones
+    for name, value in list(attributes.items()):
+        if type(value) is list and len(value) >= least:
+            known = RESOURCES[kind].find(name) or UNKNOWN
+            attributes[name] = dialect.meant(value, known)
+            check_primary(attributes[name], known)
     members = _take_members(attributes, replaces) if kind == "Group" else ()
     attributes, password = take_password(attributes)
     name, active = fold(attributes[NAMES[kind]]), attributes.get("active") if kind == "User" else None
@@ -98,7 +99,10 @@ def _has_qualified_names(sent: Mapping[str, Any], kind: str, dialect: Dialect) -
         return True
     if kind == "User" and not dialect.names.keys().isdisjoint(map(str.casefold, sent)):
         return True
-    names = [name for name in strays(sent) if ":" in name or "." in name]
+    names = []
+    for name in strays(sent):
+        if ":" in name or "." in name:
+            names.append(name)
     if not names:
         return False
     ours = (CORE_URNS[kind], ENTERPRISE_USER, f"{kind}.", *dialect.urns.get(kind, ()))
