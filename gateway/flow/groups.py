@@ -10,8 +10,8 @@ from gateway.flow.find import load_unknown_entry
 from gateway.flow.journal_port import MemberRow, Outcome, Resource, State
 from gateway.flow.members import (
     NOBODYS,
+    KnownMembers,
     Members,
-    Present,
     by_our_id,
     by_target_id,
     members_for,
@@ -162,7 +162,7 @@ class GroupMembers:
         known = {m: m for m in remove if m not in found} | found
         return await off_loop_if(_is_crowd(add, remove), members_for, delta, add, remove, known)
 
-    async def _present(self, target: Target, group: str | None, entry: Attributes) -> Present:
+    async def _present(self, target: Target, group: str | None, entry: Attributes) -> KnownMembers:
         """Return who is in a group, `group` by our id, whose entry the target shows so."""
         recent, left = self._services.entry_cache.left_lately(target.name, entry["id"], target.policy.trust)
         ids = list(await off_loop_if(_is_crowd(entry.get("members")), by_target_id, entry))
@@ -204,16 +204,16 @@ def _present(
     rows: Mapping[str, MemberRow],
     recent: bool,
     left: frozenset[str],
-) -> Present:
+) -> KnownMembers:
     gone = {owners.get(id, id) for id in left}
     shown = {m: element for m, element in by_our_id(entry, owners).items() if m not in gone}
     is_shown = entry.get("members", ()) is not None
     there = present_members(rows, shown if is_shown else None, recent=recent)
-    return Present(rows, shown, there, left)
+    return KnownMembers(rows, shown, there, left)
 
 
 def _compared(
-    present: Present, edits: Sequence[Edit] | None
+    present: KnownMembers, edits: Sequence[Edit] | None
 ) -> tuple[dict[str, Attributes], dict[str, Attributes], tuple[str, ...]]:
     """Return who shall be a member, who of them is not shown, and who is one and shall not be.
 

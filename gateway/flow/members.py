@@ -66,7 +66,7 @@ def present_members(rows: Mapping[str, MemberRow], shown: Elements | None, *, re
 
 
 @frozen
-class Present:
+class KnownMembers:
     """Who is in a group on the target: what the journal knows, what it shows, and what that comes to."""
 
     rows: Mapping[str, MemberRow]
