@@ -8,7 +8,7 @@ from typing import Final
 from gateway.audit.event import Event, act_event, administrator
 from gateway.flow.journal_port import Operation, OperationState, Outcome, Settlement, StaleFence, Transition
 from gateway.flow.model import Services
-from gateway.flow.recovery import recovery_event
+from gateway.flow.operation import recovery_event
 
 RETRIED: Final = {  # what may be tried again -> as what
     OperationState.DEAD: OperationState.DOUBT,

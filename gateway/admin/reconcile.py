@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from gateway.admin.runs import KIND, Lines, Pushed, Run, asked, everybody, push, side_by_side
 from gateway.errors import Busy, JournalUnavailable
-from gateway.flow.entry import edited, unsent
 from gateway.flow.find import is_protected
 from gateway.flow.journal_port import Key, Link, Outcome, Resource, State
 from gateway.flow.members import by_our_id, by_target_id, without_members
 from gateway.flow.model import ChangeHandler, Services, Target, keys_of, keys_of_resource
 from gateway.flow.paging import walk
+from gateway.flow.resource import document_there, unsent
 from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError
 from gateway.scim.difference import compare
 from gateway.scim.documents import is_active
@@ -288,7 +288,7 @@ class Reconciliation:
             if resource.state is State.ACTIVE:
                 yield plain
             return
-        now = edited(mapping, resource, link, without_members(entry))
+        now = document_there(mapping, resource, link, without_members(entry))
         is_still_active = resource.state is State.INACTIVE and is_active(now)
         if is_still_active:
             yield replace(plain, finding=FindingKind.STILL_ACTIVE)

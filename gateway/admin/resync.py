@@ -5,9 +5,9 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from gateway.admin.runs import Lines, Pushed, Run, everybody, push, side_by_side
-from gateway.flow.entry import unsent
 from gateway.flow.journal_port import Outcome, Resource, State
 from gateway.flow.model import ChangeHandler, Services, Target
+from gateway.flow.resource import unsent
 from gateway.values import frozen
 
 DONE = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)

@@ -8,7 +8,6 @@ from typing import Final
 from gateway.errors import Busy, GatewayError, JournalUnavailable, NotSupported
 from gateway.flow.change_event import ChangeEvent, outcome_of
 from gateway.flow.deliver import Delivered, Delivery, Gone
-from gateway.flow.entry import without_password
 from gateway.flow.failures import answer_to_change, try_again_in
 from gateway.flow.find import LinkedToAnother, in_the_way, known_situation, load_situation, refuse_linked
 from gateway.flow.groups import GroupMembers
@@ -41,7 +40,13 @@ from gateway.flow.model import (
 from gateway.flow.plan import deactivates, deactivation, decide, intent_of, is_no_news, plan_new, says_active
 from gateway.flow.recovery import Recovery
 from gateway.flow.removals import RemovalClaims, refuse_outdated
-from gateway.flow.resource import SettledState, answer_of, is_answered_briefly, updated_resource
+from gateway.flow.resource import (
+    SettledState,
+    answer_of,
+    is_answered_briefly,
+    updated_resource,
+    without_password,
+)
 from gateway.flow.services import CROWD, is_large, off_loop, plus
 from gateway.flow.target_port import Attributes, Conflict, Refused, ResourceType, TargetError
 from gateway.log import get_logger

@@ -7,13 +7,13 @@ from typing import Any
 
 from gateway.errors import Uniqueness
 from gateway.flow.change_event import ChangeEvent
-from gateway.flow.entry import beside_rules, laid, update_of
 from gateway.flow.failures import Retry
 from gateway.flow.find import may_become, namesakes, read_entry, search_entry, shown_after, whole
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import Operation, OperationState, Outcome, Transition
 from gateway.flow.members import NOBODYS, Members
 from gateway.flow.model import Change, Plan, Send, Services, Target, may_be_shown_as
+from gateway.flow.resource import beside_rules, laid, update_of
 from gateway.flow.services import plus
 from gateway.flow.target_port import (
     Attributes,

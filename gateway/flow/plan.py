@@ -5,14 +5,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from gateway.errors import InvalidValue, NotFound, Uniqueness
-from gateway.flow.entry import (
-    beside_rules,
-    form_on_target,
-    is_still_active,
-    update_of,
-    view_of,
-    with_kept,
-)
 from gateway.flow.journal_port import Intent, Key, Outcome, Resource, State
 from gateway.flow.model import (
     Change,
@@ -24,6 +16,14 @@ from gateway.flow.model import (
     is_spelled_alike,
     keys_of,
     may_adopt,
+)
+from gateway.flow.resource import (
+    beside_rules,
+    form_on_target,
+    is_still_active,
+    update_of,
+    view_of,
+    with_kept,
 )
 from gateway.flow.target_port import Attributes, ResourceType, Update
 from gateway.mapping.program import Mapped

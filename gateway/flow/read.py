@@ -12,7 +12,7 @@ from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import Key, Resource, State
 from gateway.flow.members import without_members
 from gateway.flow.model import ReadQuery, Services, Target, keys_of, keys_of_resource
-from gateway.flow.paging import Order, in_order, walk, window, with_hidden
+from gateway.flow.paging import Order, in_order, walk, window, with_hidden, without_namesakes
 from gateway.flow.recovery import Recovery
 from gateway.flow.resource import Members, document_of, shown
 from gateway.flow.services import CROWD, Tick, Turns, is_large, off_loop
@@ -21,7 +21,6 @@ from gateway.mapping.filters import asks_for_inactive, equals, is_shown_as_it_is
 from gateway.scim.documents import fold
 from gateway.scim.filters import boolean_literals, for_type
 from gateway.scim.grammar import CompareOperator, Comparison, Filter, Sort, leaves
-from gateway.scim.names import get
 from gateway.scim.names import resource as schema_of
 from gateway.scim.paths import compiled
 from gateway.scim.predicate import attributes_named, predicate
@@ -373,28 +372,3 @@ async def _of_type(reads: Reads, target: Target, kind: ResourceType, question: R
     if left is False:
         return Page(0, ())
     return await reads.query(target, kind, replace(question, filter=None if left is True else left))
-
-
-NAMES: Final[Mapping[str, Callable[[str], str]]] = {"username": fold, "externalid": str, "displayname": fold}
-
-
-async def without_namesakes(
-    services: Services, target: Target, kind: ResourceType, asked: Mapping[str, Any], page: Page
-) -> Page:
-    """Leave out whom we know by another name than the one asked for; unknown have what the target shows."""
-    named = {name: same(asked[name]) for name, same in NAMES.items() if name in asked}
-    others = [document for document in page.entries if not _is_named(document, named)]
-    known = [document["id"] for document in others if await _is_known(services, target, kind, document["id"])]
-    if not known:
-        return page
-    entries = tuple(document for document in page.entries if document["id"] not in known)
-    return Page(page.total - len(known), entries, page.counted)
-
-
-def _is_named(document: Attributes, named: Mapping[str, str]) -> bool:
-    values = {name: get(document, name) for name in named}
-    return all(isinstance(value, str) and NAMES[name](value) == named[name] for name, value in values.items())
-
-
-async def _is_known(services: Services, target: Target, kind: ResourceType, id: str) -> bool:
-    return bool(await services.resources.find(target.name, kind, (Key("id", id),)))

@@ -2,17 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from gateway.audit.event import Event, Personal, Remark
 from gateway.audit.masking import blotted
 from gateway.errors import Busy, GatewayError, JournalUnavailable
-from gateway.flow.entry import beside_rules, update_of
 from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, back_off, is_of_the_target, try_again_in
 from gateway.flow.find import may_become, read_entry, search_entry, shown_after
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
-    IdTaken,
     Intent,
     Key,
     KeysTaken,
@@ -27,13 +24,13 @@ from gateway.flow.journal_port import (
 )
 from gateway.flow.members import NOBODYS, Members
 from gateway.flow.model import Caller, Change, Services, Situation, Target
+from gateway.flow.operation import gives_way, quotes_of, recovery_event, replaced, settled
 from gateway.flow.plan import deactivation
-from gateway.flow.resource import SettledState, updated_resource
+from gateway.flow.resource import SettledState, beside_rules, update_of, updated_resource
 from gateway.flow.services import Alert, between, plus
 from gateway.flow.target_port import Attributes, Conflict, Missing, Refused, ResourceType, TargetError
 from gateway.log import correlation_id, get_logger
 from gateway.scim.difference import Difference, compare, overlay
-from gateway.scim.names import NAMES
 
 LONGEST_PASS: Final = 5.0  # seconds of one look at all that waits
 RECOVERY: Final = Caller("recovery", kind="gateway")
@@ -199,7 +196,7 @@ class Recovery:
         reason = "found on the target" if applied else "not found on the target"
         event = recovery_event(self._services.new_id(), intent, "operation.recovered", outcome, reason)
         settlement = Settlement(outcome, event, resource, rows, is_new=known is None)
-        await _settle(self._services, owned, settlement)
+        await settled(self._services, owned, settlement)
         if refused is not None:
             id = self._services.new_id()
             event = recovery_event(id, intent, "user.patch", Outcome.REJECTED, refused.verbatim)
@@ -320,80 +317,11 @@ class Recovery:
         return updated_resource(known, state, id, now, new_id, replied=False)
 
 
-def gives_way(operation: Operation, *, active: bool | None, deletes: str | None = None) -> bool:
-    """Say whether a newer change, which says whether somebody is `active`, takes an operation's place."""
-    intent = operation.intent
-    if deletes is not None and (intent.operation, intent.resource_id) == ("change", deletes):
-        return True  # it does not matter any more whether it was done, once it can be no longer
-    if active is None:
-        return False
-    if operation.standing is OperationState.DEAD and operation.intent.operation != "create" and not active:
-        return True  # a leaver always leaves; what never was made certain must be looked for first
-    return active and operation.intent.removes
-
-
 def _not_yet(error: GatewayError) -> Busy:
     """Return what the newer change is told of an older one: never that its own data are at fault."""
     if isinstance(error, Busy):
         return error
     return Busy(f"an earlier change of this resource is not settled yet: {error.detail}")
-
-
-async def replaced(services: Services, operation: Operation) -> None:
-    """Close an operation whose place a newer change takes; raises KeysTaken and StaleFence."""
-    owned = await services.operations.take_over(operation)
-    intent, id = owned.intent, services.new_id()
-    reason = "a later change of this resource takes its place"
-    event = recovery_event(id, intent, "operation.replaced", Outcome.FAILED, reason)
-    await services.operations.settle(owned, Settlement(Outcome.FAILED, event))
-    services.doubts.pop(intent.op_id, None)
-    services.entry_cache.forget(intent.target, intent.type, intent.target_id or "")
-
-
-async def _settle(services: Services, operation: Operation, settlement: Settlement) -> None:
-    """Settle an operation; who would get an id that was somebody's before gets one of ours."""
-    try:
-        await services.operations.settle(operation, settlement)
-    except IdTaken:
-        assert settlement.resource is not None
-        resource = replace(settlement.resource, id=services.new_id())
-        await services.operations.settle(operation, replace(settlement, resource=resource))
-
-
-def quotes_of(intent: Intent) -> tuple[Any, ...]:
-    """Return what a target may repeat of an operation."""
-    return intent.original, intent.wanted
-
-
-def recovery_event(
-    id: str,
-    intent: Intent,
-    name: str,
-    outcome: Outcome,
-    reason: str | None,
-    actor: str = "recovery",
-) -> Event:
-    """Return the event of something done to an operation by the gateway or its administrator."""
-    return Event(
-        id,
-        {
-            "event": name,
-            "outcome": {
-                "result": outcome.value,
-                "status": None,
-                "reason": None if reason is None else Remark(reason, quotes_of(intent)),
-            },
-            "actor": {"type": "gateway", "name": actor, "token": None},
-            "client": {"ip": None, "user_agent": None},
-            "target": {
-                "name": intent.target,
-                "type": intent.type.value,
-                "id": intent.resource_id or None,
-                "user_name": Personal(intent.original.get(NAMES[intent.type])),
-            },
-            "correlation_id": intent.correlation_id,
-        },
-    )
 
 
 def _is_sent_again(intent: Intent, *, waited_for: bool) -> bool:
