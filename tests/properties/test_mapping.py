@@ -117,6 +117,7 @@ def test_forward_takes_any_resource_and_leaves_it_as_it_was(
 def test_reverse_takes_any_entry_and_leaves_it_as_it_was(
     mapping: TargetMapping, entry: dict[str, Any]
 ) -> None:
+    entry = {"id": "t1", "meta": {}, "schemas": [SPACE], "password": "secret", **entry}
     before = copy.deepcopy(entry)
 
     shown = mapping.reverse(entry)
