@@ -29,7 +29,7 @@ from gateway.flow.target_port import Attributes, ResourceType, Update
 from gateway.mapping.program import Mapped
 from gateway.mapping.specs import Unusable
 from gateway.scim.difference import Difference, compare
-from gateway.scim.documents import is_active, replacement, take_password, truth, without_read_only
+from gateway.scim.documents import is_active, replacement, single, take_password, truth, without_read_only
 from gateway.scim.names import CORE_USER, NAMES, get
 from gateway.scim.patch import apply_patch
 
@@ -368,11 +368,11 @@ def _patched_active(message: dict[str, Any]) -> bool | None:
 def _operation_says(operation: dict[str, Any]) -> Any:
     path, value = get(operation, "path"), get(operation, "value")
     if isinstance(path, str) and path.casefold() in _ACTIVE:
-        return truth(value)
+        return truth(single(value))
     said = (
         [own for name, own in value.items() if name.casefold() in _ACTIVE] if isinstance(value, dict) else []
     )
-    return truth(said[-1]) if not path and said else None
+    return truth(single(said[-1])) if not path and said else None
 
 
 _ACTIVE: Final = frozenset({"active", f"{CORE_USER}:active".casefold()})

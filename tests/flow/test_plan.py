@@ -40,7 +40,7 @@ def test_a_plan_has_the_names_of_its_original(
     assert len(plan.keys) == 2 - (operation == "create" and body is ONE)
 
 
-@pytest.mark.parametrize("value", [False, "False"])
+@pytest.mark.parametrize("value", [False, "False", [{"value": "False"}], {"value": False}])
 @pytest.mark.parametrize("name", ["active", "Active", f"{CORE_USER}:active", f"{CORE_USER.upper()}:ACTIVE"])
 @pytest.mark.parametrize("has_path", [True, False], ids=["path", "no path"])
 def test_a_patch_says_that_somebody_leaves_however_it_names_the_attribute(has_path, name, value):
