@@ -177,7 +177,8 @@ class EntryCache:
         self._forgotten = -1  # the order up to which changes may have been forgotten
         self._seen: OrderedDict[Place, Known] = OrderedDict()
         self._began = monotonic()
-        self._changed: OrderedDict[tuple[str, str], tuple[float, dict[str, float]]] = OrderedDict()
+        # by target and group, "" for all of them: when we changed it last, and who left when
+        self._changed: dict[str, OrderedDict[str, tuple[float, dict[str, float]]]] = {}
 
     def tick(self) -> Tick:
         """Return the next tick, for a read that is about to be sent."""
@@ -226,14 +227,19 @@ class EntryCache:
     def note_members(
         self, target: str, group: str, come: Iterable[str], left: Iterable[str], trust: float
     ) -> None:
-        """Remember that we have just changed a group's members, by the target's ids; "": those of all."""
-        now, changed = self._monotonic(), self._changed
-        _, before = changed.pop((target, group), (now, {}))
+        """Remember that we have just changed a group's members, by the target's ids; "": those of all.
+
+        It matters for `trust` seconds: 0 remembers nothing, and leaves what is remembered.
+        """
+        if not trust:
+            return
+        now, changed = self._monotonic(), self._changed.setdefault(target, OrderedDict())
+        _, before = changed.pop(group, (now, {}))
         gone = {id: at for id, at in before.items() if now - at < trust}
         gone |= dict.fromkeys(left, now)
         for id in come:
             gone.pop(id, None)
-        changed[target, group] = (now, gone)
+        changed[group] = (now, gone)
         while changed and now - next(iter(changed.values()))[0] >= trust:
             changed.popitem(last=False)
 
@@ -242,9 +248,9 @@ class EntryCache:
 
         What another process did just before this one began is not known, so that counts as a change.
         """
-        now = self._monotonic()
-        at, own = self._changed.get((target, group), (self._began, {}))
-        _, everywhere = self._changed.get((target, ""), (at, {}))
+        now, changed = self._monotonic(), self._changed.get(target, {})
+        at, own = changed.get(group, (self._began, {}))
+        _, everywhere = changed.get("", (at, {}))
         gone = frozenset(id for id, at in (*own.items(), *everywhere.items()) if now - at < trust)
         return now - at < trust, gone
 

@@ -97,6 +97,24 @@ def test_who_left_a_group_is_known_for_a_while_and_forgotten_once_they_are_back(
     assert entry_cache.left_lately("phonebook", "g", 5.0) == (False, frozenset())
 
 
+@pytest.mark.parametrize(
+    ("target", "trust"),
+    [
+        pytest.param("elsewhere", 1.0, id="a target that is trusted for less"),
+        pytest.param("elsewhere", 0.0, id="a target that is trusted for nothing"),
+        pytest.param("phonebook", 0.0, id="a repair, which looks at all anew"),
+    ],
+)
+def test_what_is_changed_elsewhere_leaves_what_is_known_of_a_group(entry_cache, clock, target, trust) -> None:
+    clock[0] += 60
+    entry_cache.note_members("phonebook", "g", [], ["a"], 5.0)
+    clock[0] += 3
+
+    entry_cache.note_members(target, "other", [], ["b"], trust)
+
+    assert entry_cache.left_lately("phonebook", "g", 5.0) == (True, {"a"})
+
+
 def test_what_a_process_did_before_this_one_began_may_lag_behind_too(entry_cache, clock) -> None:
     assert entry_cache.left_lately("phonebook", "g", 5.0) == (True, frozenset())
     clock[0] += 5
