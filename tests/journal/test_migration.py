@@ -120,15 +120,36 @@ async def test_every_operation_that_is_not_settled_is_as_it_was_and_holds_its_ke
         | {
             "members": None,
             "refused": "",
+            "standing": {"dead": "doubt"}.get(one["standing"], one["standing"]),  # is tried again
             "intent": one["intent"] | {"keys": [list(key.values()) for key in one["intent"]["keys"]]},
         }
         for one in made["operations"]
     ]
-    assert {str(one.standing) for one in operations} == {"doubt", "pending", "held", "dead"}
+    assert {one["standing"] for one in made["operations"]} == {"doubt", "pending", "held", "dead"}
     for one in operations:
         for key in one.intent.keys:
             with pytest.raises(KeysTaken):
                 await journal.operations.claim(intent(base="cx", keys=(key,), type=one.intent.type))
+
+
+RESTORED = "the journal was restored: look at the target, then retry or drop"
+
+
+@pytest.mark.parametrize(
+    ("reason", "standing"),
+    [("Silent: no answer", "doubt"), ("Refused: no", "doubt"), (None, "doubt"), (RESTORED, "dead")],
+)
+async def test_what_was_given_up_after_ten_tries_is_tried_again_but_not_what_a_restored_journal_had(
+    path, reason, standing
+):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE op SET reason = ? WHERE state = 'dead'", (reason,))
+
+    journal = await taken_up(path)
+
+    operations = await journal.operations.open(None, ())
+    assert {str(one.standing) for one in operations if one.reason == reason} == {standing}
+    await journal.close()
 
 
 async def test_what_waits_is_listed_as_it_was(path, made):
