@@ -240,26 +240,26 @@ def beside_rules(
 
 def laid(mapping: TargetMapping, present: Attributes, differences: Iterable[Difference]) -> Attributes:
     """Return what a target shows with differences laid over it: of several values the one that is meant."""
-    result = present
+    result, others = present, list[Difference]()
     for difference in differences:
-        name, before, after = str(difference.steps[0]), difference.before, difference.after
-        there = result.get(name)
-        if (
-            name not in mapping.singles
-            or there is None
-            or isinstance(before, list)
-            or isinstance(after, list)
-        ):
-            result = overlay(result, [difference])
-            continue
-        values = there if isinstance(there, list) else [there]
-        own = next((value for value in values if mapping.normal(name, value, {}) == before), None)
-        own = before if own is None and after is None else own
-        own = values[0] if own is None else own
-        left = dict.fromkeys(after if value == own else value for value in values)
-        kept = [value for value in left if value is not None]
-        result = {**result, name: kept[0] if len(kept) == 1 else kept or None}
-    return dict(result)
+        name = str(difference.steps[0])
+        there = result.get(name) if name in mapping.singles else None
+        if there is None or isinstance(difference.before, list) or isinstance(difference.after, list):
+            others.append(difference)
+        else:
+            values = there if isinstance(there, list) else [there]
+            normal = [mapping.normal(name, value, {}) for value in values]
+            result = {**result, name: _exchanged(values, normal, difference.before, difference.after)}
+    return overlay(result, others)
+
+
+def _exchanged(values: Sequence[Any], normal: Sequence[Any], before: Any, after: Any) -> Any:
+    """Return values with one exchanged, or gone: which is `before` in the rule's form, else the first."""
+    unknown = before if after is None else values[0]
+    own = values[normal.index(before)] if before in normal else unknown
+    left = dict.fromkeys(after if value == own else value for value in values)
+    kept = [value for value in left if value is not None]
+    return kept[0] if len(kept) == 1 else kept or None
 
 
 def update_of(

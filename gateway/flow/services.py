@@ -248,7 +248,7 @@ class EntryCache:
 
         What another process did just before this one began is not known, so that counts as a change.
         """
-        now, changed = self._monotonic(), self._changed.get(target, {})
+        now, changed = self._monotonic(), self._changed.get(target) or OrderedDict()
         at, own = changed.get(group, (self._began, {}))
         _, everywhere = changed.get("", (at, {}))
         gone = frozenset(id for id, at in (*own.items(), *everywhere.items()) if now - at < trust)

@@ -176,7 +176,7 @@ def _is_about_filter(reply: HttpReply) -> bool:
 def _is_scim_error(document: Any) -> bool:
     schemas = document.get("schemas") if isinstance(document, dict) else None
     listed = schemas if isinstance(schemas, list) else (schemas,)
-    return any(isinstance(urn, str) and urn.casefold() == _ERROR for urn in listed)
+    return _ERROR in [urn.casefold() for urn in listed if isinstance(urn, str)]
 
 
 def _is_markup(body: bytes) -> bool:
