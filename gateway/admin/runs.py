@@ -159,7 +159,7 @@ async def push(
 ) -> Pushed:
     """Send the original once more as a change; what it is now counts, not what `resource` was.
 
-    Of a group, whose members stay but for these edits, all else is.
+    `members` are the edits of a group's members, of whom nobody else comes or goes.
 
     The run notes what became of it. A target that asks to slow down is waited for.
     Raises JournalUnavailable.

@@ -1,6 +1,7 @@
 """Operations whose end is not known: ask the target, do what must still be done, put the journal right."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -197,11 +198,6 @@ class Recovery:
         event = recovery_event(self._services.new_id(), intent, "operation.recovered", outcome, reason)
         settlement = Settlement(outcome, event, resource, rows, is_new=known is None)
         await settled(self._services, owned, settlement)
-        if refused is not None:
-            id = self._services.new_id()
-            event = recovery_event(id, intent, "user.patch", Outcome.REJECTED, refused.verbatim)
-            event.fields["outcome"]["status"] = refused.status
-            await self._services.trail.append([event])
         self._services.doubts.pop(intent.op_id, None)
         id, entry_cache = intent.target_id or "", self._services.entry_cache
         entry_cache.forget(target.name, intent.type, id)
@@ -209,6 +205,16 @@ class Recovery:
             entry_cache.note_members(target.name, "", (), (id,), target.policy.trust)
         self._services.meter.changed(target.name, outcome)
         log.info("operation.recovered", target=target.name, outcome=outcome.value)
+        if refused is not None:
+            await self._tell_refused(intent, refused)
+
+    async def _tell_refused(self, intent: Intent, refused: GatewayError) -> None:
+        """Write down what was refused of a change whose deactivation was made all the same."""
+        id, reason = self._services.new_id(), refused.verbatim
+        event = recovery_event(id, intent, "user.patch", Outcome.REJECTED, reason)
+        event.fields["outcome"]["status"] = refused.status
+        with suppress(JournalUnavailable):  # it is settled, whether or not that can be told
+            await self._services.trail.append([event])
 
     async def _put_off(self, target: Target, operation: Operation, error: Exception) -> None:
         """Try again later, or give up what is refused for long enough; nobody who leaves is given up."""

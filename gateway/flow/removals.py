@@ -24,7 +24,7 @@ from gateway.flow.model import Change, Plan, Services, Situation, Target
 from gateway.flow.operation import replaced
 from gateway.flow.plan import decide, intent_of
 from gateway.flow.resource import Members, version_of, view_of
-from gateway.flow.services import Alert, plus
+from gateway.flow.services import Alert, is_large, off_loop_if, plus
 from gateway.flow.target_port import ResourceType, TargetError
 from gateway.scim.messages import is_meant, tells_members
 
@@ -70,7 +70,8 @@ class RemovalClaims:
             return
         with suppress(InvalidValue, PreconditionFailed, Uniqueness, KeysTaken, StaleFence):
             await refuse_outdated(self._services, change, situation)
-            plan = decide(change, situation)
+            is_odd = is_large(change.body, situation.present)
+            plan = await off_loop_if(is_odd, decide, change, situation)
             intent = intent_of(change, situation, plan, "")
             if not intent.removes or not frozenset(intent.keys) <= keys:
                 return

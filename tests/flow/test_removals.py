@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Busy, GatewayError, InvalidValue
-from gateway.flow.journal_port import Intent, Key, State
+from gateway.errors import Busy, GatewayError, InvalidValue, JournalUnavailable
+from gateway.flow.journal_port import Intent, Key, Outcome, State
+from gateway.flow.services import Unmetered
 from gateway.flow.target_port import (
     Attributes,
     Broken,
@@ -433,6 +434,27 @@ async def test_so_does_who_was_pending_when_that_is_found_out(
     assert (made["event"], made["outcome"]["result"]) == ("operation.recovered", "applied")
     assert (told["outcome"]["result"], told["outcome"]["status"]) == ("rejected", status)
     assert (await gateway.get(id))["title"] == "A"
+
+
+async def test_who_has_left_counts_though_what_was_refused_of_it_cannot_be_written_down(
+    gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unwritable(events: Any) -> None:
+        raise JournalUnavailable("full")
+
+    counted = list[Outcome]()
+    (id,) = await joined(gateway, 1)
+    gateway.fake.unchangeable, gateway.fake.refused = Unreachable("down"), Refused("too long", 400)
+    with pytest.raises(Busy):
+        await gateway.send("replace", ANN | {"active": False, "title": "B"}, id)
+    gateway.fake.unchangeable = None
+    gateway.clock[0] += 600
+    monkeypatch.setattr(gateway.services.trail, "append", unwritable)
+    monkeypatch.setattr(Unmetered, "changed", lambda _, target, outcome: counted.append(outcome))
+
+    await gateway.sweep()
+
+    assert (gateway.is_active(id), await gateway.open(), counted) == (False, (), [Outcome.APPLIED])
 
 
 async def test_a_deactivation_that_is_refused_itself_is_said_so(gateway) -> None:
