@@ -93,14 +93,14 @@ def _fingerprint(id: str) -> bytes:
     return blake2b(id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-NAMES: Final[Mapping[str, Callable[[str], str]]] = {"username": fold, "externalid": str, "displayname": fold}
+_SAME: Final[Mapping[str, Callable[[str], str]]] = {"username": fold, "externalid": str, "displayname": fold}
 
 
 async def without_namesakes(
     services: Services, target: Target, kind: ResourceType, asked: Mapping[str, Any], page: Page
 ) -> Page:
     """Leave out whom we know by another name than the one asked for; unknown have what the target shows."""
-    named = {name: same(asked[name]) for name, same in NAMES.items() if name in asked}
+    named = {name: same(asked[name]) for name, same in _SAME.items() if name in asked}
     others = [document for document in page.entries if not _is_named(document, named)]
     known = [document["id"] for document in others if await _is_known(services, target, kind, document["id"])]
     if not known:
@@ -111,7 +111,7 @@ async def without_namesakes(
 
 def _is_named(document: Attributes, named: Mapping[str, str]) -> bool:
     values = {name: get(document, name) for name in named}
-    return all(isinstance(value, str) and NAMES[name](value) == named[name] for name, value in values.items())
+    return all(isinstance(value, str) and _SAME[name](value) == named[name] for name, value in values.items())
 
 
 async def _is_known(services: Services, target: Target, kind: ResourceType, id: str) -> bool:
