@@ -91,21 +91,25 @@ class Changes:
     async def _walk(self, change: Change, record: ChangeEvent) -> Reply:
         if change.type is ResourceType.GROUP and not await change.target.has_groups():
             raise NotSupported(f"{change.target.name} takes no groups: untick Push Groups")
-        keys = keys_of_change(change)
+        keys, is_gone = keys_of_change(change), False
         for _ in range(ROUNDS):
             patience = change.target.policy.deadline - record.seconds()
             async with self._services.locks.hold(change.target.name, keys, patience) as hold:
                 try:
-                    return await self._decided(change, hold, record)
+                    return await self._decided(change, hold, record, is_gone)
                 except MoreKeys as more:
                     keys = keys | more.keys
-                except (Gone, KeysTaken):
+                except (Gone, KeysTaken) as error:
+                    is_gone = is_gone or isinstance(error, Gone)
                     entry = record.plan.target_id if record.plan else None
                     self._services.entry_cache.forget(change.target.name, change.type, entry or "")
         raise Busy("the resource keeps changing under this request")
 
-    async def _decided(self, change: Change, hold: Hold, record: ChangeEvent) -> Reply:
-        """Decide on what is known under the keys that are held, and do it; raises MoreKeys."""
+    async def _decided(self, change: Change, hold: Hold, record: ChangeEvent, is_gone: bool) -> Reply:
+        """Decide on what is known under the keys that are held, and do it; raises MoreKeys.
+
+        `is_gone`: it was decided before, on an entry that a change found gone.
+        """
         intent = None
         if self._is_new(change):
             is_odd = is_large(change.body)
@@ -115,7 +119,7 @@ class Changes:
         operation, situation = await self._ask(change, hold, record, intent)
         if operation is not None:
             return await self._deliver(change, situation, plan, operation, record)
-        situation = await self._look(change, hold.keys, situation, record)
+        situation = await self._look(change, hold.keys, situation, record, is_gone)
         if change.if_match:
             await refuse_outdated(self._services, change, situation)
         record.name = _name_of(change, situation)
@@ -185,11 +189,11 @@ class Changes:
             raise answer_to_change(change.target.name, error, record.quotes()) from error
 
     async def _look(
-        self, change: Change, keys: frozenset[Key], known: Situation, record: ChangeEvent
+        self, change: Change, keys: frozenset[Key], known: Situation, record: ChangeEvent, is_gone: bool
     ) -> Situation:
         try:
             self._services.refuse_paused(change.target.name)
-            return await load_situation(self._services, change, known)
+            return await load_situation(self._services, change, known, is_gone=is_gone)
         except TargetError as error:
             answer = answer_to_change(change.target.name, error, record.quotes())
             await self._removal_claims.keep(change, keys, record, answer, error)

@@ -21,6 +21,7 @@ from gateway.flow.model import (
     may_adopt,
 )
 from gateway.flow.paging import walk
+from gateway.flow.services import between
 from gateway.flow.target_port import (
     Attributes,
     CannotFilter,
@@ -94,9 +95,12 @@ def in_the_way(own: Resource | None, keys: frozenset[Key], unsettled: Sequence[O
     return [operation for operation in unsettled if not keys.intersection(operation.intent.keys) <= free]
 
 
-async def load_situation(services: Services, change: Change, known: Situation) -> Situation:
+async def load_situation(
+    services: Services, change: Change, known: Situation, *, is_gone: bool = False
+) -> Situation:
     """Return what a change is decided on: what is known, and the target's entry, read now.
 
+    `is_gone`: a change of the entry was just answered that there is none, so a read that says so is right.
     Raises NotFound for an id that is of no use any more, and what the connector raises.
     """
     own, target = known.resource, change.target
@@ -111,7 +115,19 @@ async def load_situation(services: Services, change: Change, known: Situation) -
     entry = await load_entry(services, target, own, trust)
     if entry is None and change.id is not None:
         await _refuse_protected(target, own)
-    return Situation(own, known.rivals, entry, known.link, known.keys)
+    told = _told(services, target, own) if entry is None and not is_gone else None
+    return Situation(own, known.rivals, entry or told, known.link, known.keys, told is not None)
+
+
+def _told(services: Services, target: Target, own: Resource) -> Attributes | None:
+    """Return what a target was told of a resource less than `trust` ago: reads may not show it yet."""
+    link = own.links.get(target.name)
+    if link is None or link.target_id is None:
+        return None
+    if between(own.modified, services.now()) >= target.policy.trust:
+        return None
+    told = {**(link.seen or link.sent), "id": link.target_id}
+    return None if is_protected(target, told) else told
 
 
 async def _vanished_owner(services: Services, change: Change, rivals: Sequence[Resource]) -> Resource | None:
@@ -119,7 +135,7 @@ async def _vanished_owner(services: Services, change: Change, rivals: Sequence[R
     target = change.target
     for owner in rivals:
         entry = await load_entry(services, target, owner, target.policy.trust)
-        if entry is None and not await _is_hidden(target, owner):
+        if entry is None and not _told(services, target, owner) and not await _is_hidden(target, owner):
             return owner
     return None
 

@@ -280,6 +280,7 @@ class Situation:
     present: Attributes | None = None  # the target's entry now
     link: Link | None = None  # the resource's, to its entry on the target
     keys: frozenset[Key] = frozenset()  # all names that the resource is known by
+    is_unseen: bool = False  # `present` is what we told the target: a read shows none, and may lag behind
 
 
 NOTHING_KNOWN: Final = Situation()

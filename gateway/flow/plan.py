@@ -78,7 +78,7 @@ def _known_person(change: Change, situation: Situation, resource: Resource, want
     renamed = not is_same_name(before, after)
     if not renamed and not is_spelled_alike(before, after) and not (asked and asked == form_on_target):
         raise Uniqueness(f"{name} is spelled like somebody else's, but for letters such as ß")
-    there = situation.present is not None
+    there = situation.present is not None and not situation.is_unseen
     if resource.state is State.ACTIVE and resource.replied and there and not renamed:
         raise Uniqueness("this resource exists already: it was created before, and the answer was delivered")
     return f"{change.type.lower()}.create"
@@ -158,7 +158,10 @@ def _update(change: Change, situation: Situation, wanted: Wanted) -> Plan:
         before, gone = beside_rules(change.mapping, present, documents, (before, form))
     differences = (*compare(before, form), *gone)
     if not differences and not wanted.secret:
-        return _plan(change, Send.NOTHING, wanted, present["id"])
+        if not situation.is_unseen:
+            return _plan(change, Send.NOTHING, wanted, present["id"])
+        name = NAMES[change.type]  # said again, so that the target answers whether there is such an entry
+        differences = (Difference((name,), before.get(name), form.get(name)),)
     update = update_of(change.mapping, present, differences, form, wanted.secret)
     return _plan(change, Send.CHANGE, wanted, present["id"], differences, update)
 

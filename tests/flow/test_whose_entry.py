@@ -1,6 +1,7 @@
 """Whose entry a target's answer shows: nobody is tied to another's, and nobody is shown as another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +14,10 @@ from gateway.flow.model import Caller, Change, may_be_shown_as
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Attributes, Refused, ResourceType, Silent, Update
 from gateway.mapping.target import TargetMapping
+from gateway.scim.names import NAMES
 from tests.support.house import GROUP, USER, FakeTarget, House
 from tests.support.rules import make_rule
+from tests.support.running import Running, make_running
 
 ANN: Attributes = {"userName": "ann@x", "externalId": "1", "title": "Agent"}
 BOB: Attributes = {"userName": "bob@x", "externalId": "2", "title": "Clerk"}
@@ -227,6 +230,14 @@ async def sent(gateway: House, kind: ResourceType, operation: str, id: str | Non
     return await (gateway.send if kind is USER else gateway.group)(operation, body, id)
 
 
+@contextmanager
+def behind(gateway: Running) -> Iterator[None]:
+    """Have reads of the target lag behind for a while: they do not show who was just made."""
+    gateway.fake.absent, gateway.fake.blind = 1000, True
+    yield
+    gateway.fake.absent, gateway.fake.blind = 0, False
+
+
 async def missed(gateway: House, kind: ResourceType, id: str) -> None:
     """Have somebody vanish, and a GET be told so."""
     gateway.fake.of(kind).clear()
@@ -253,6 +264,52 @@ async def test_who_was_just_not_found_is_reported_where_the_target_says_so(house
 
     with pytest.raises(NotFound):
         await sent(gateway, kind, "replace", id)
+
+
+@pytest.mark.parametrize("operation", ["replace", "patch", "create", "delete"])
+@KINDS
+async def test_who_was_just_made_and_is_not_shown_yet_is_changed_and_not_made_again(kind, operation) -> None:
+    gateway = make_running(trust=5.0)
+    id = (await sent(gateway, kind, "create")).document["id"]
+    with behind(gateway), pytest.raises(NotFound):
+        await (gateway.get if kind is USER else gateway.get_group)(id)
+
+    with behind(gateway):
+        if operation == "patch":
+            name = {"op": "replace", "path": NAMES[kind], "value": "new@x"}
+            await (gateway.send if kind is USER else gateway.group)("patch", {"Operations": [name]}, id)
+        else:
+            again = {} if operation == "create" else {NAMES[kind]: "new@x"}
+            await sent(gateway, kind, operation, None if operation == "create" else id, **again)
+
+    names = {at: entry[NAMES[kind]] for at, entry in gateway.fake.of(kind).items()}
+    before = {USER: ANN["userName"], GROUP: "Sales"}[kind]
+    assert names == {"create": {id: before}, "delete": {}}.get(operation, {id: "new@x"})
+
+
+async def test_a_leaver_who_was_just_made_and_is_not_shown_yet_leaves() -> None:
+    gateway = make_running(trust=5.0)
+    id = (await gateway.send("create", ANN)).document["id"]
+
+    with behind(gateway), pytest.raises(NotFound):
+        await gateway.get(id)
+    with behind(gateway):
+        await gateway.send("patch", LEAVE, id)
+
+    assert not gateway.is_active(id)
+
+
+@KINDS
+async def test_the_same_push_of_who_is_not_shown_yet_makes_nobody(kind) -> None:
+    gateway = make_running(trust=5.0)
+    id = (await sent(gateway, kind, "create")).document["id"]
+    with behind(gateway), pytest.raises(NotFound):
+        await (gateway.get if kind is USER else gateway.get_group)(id)
+
+    with behind(gateway):
+        reply = await sent(gateway, kind, "replace", id)
+
+    assert (reply.status, list(gateway.fake.of(kind))) == (200, [id])
 
 
 @KINDS
