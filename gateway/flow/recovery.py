@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Final
 
 from gateway.audit.masking import blotted
@@ -29,7 +30,16 @@ from gateway.flow.operation import gives_way, quotes_of, recovery_event, replace
 from gateway.flow.plan import deactivation
 from gateway.flow.resource import SettledState, beside_rules, update_of, updated_resource
 from gateway.flow.services import Alert, between, plus
-from gateway.flow.target_port import Attributes, Conflict, Missing, Refused, ResourceType, TargetError
+from gateway.flow.target_port import (
+    Attributes,
+    Broken,
+    Conflict,
+    Missing,
+    Nonsense,
+    Refused,
+    ResourceType,
+    TargetError,
+)
 from gateway.log import correlation_id, get_logger
 from gateway.scim.difference import Difference, compare, overlay
 
@@ -186,7 +196,9 @@ class Recovery:
         if not applied and _is_sent_again(intent, waited_for=waited_for):
             try:
                 entry, applied = await self._send_again(target, intent, known, entry, members)
-            except (Refused, Conflict) as error:
+            except TargetError as error:
+                if not _may_be_of_the_data(error):
+                    raise
                 if (alone := _without_refused(target, intent, known, entry)) is None:
                     raise
                 entry, applied = await self._send_again(target, alone, known, entry, members)
@@ -336,6 +348,12 @@ def _is_sent_again(intent: Intent, *, waited_for: bool) -> bool:
     What came after a change of members does not say those members again, so they are.
     """
     return intent.removes or (intent.operation != "create" and (bool(intent.members) or not waited_for))
+
+
+def _may_be_of_the_data(error: TargetError) -> bool:
+    """Say whether a target may mean what it was told: some answer 500, or a page, to any fault in it."""
+    is_broken = isinstance(error, Broken) and error.status == HTTPStatus.INTERNAL_SERVER_ERROR
+    return is_broken or isinstance(error, (Refused, Conflict, Nonsense))
 
 
 def _without_refused(

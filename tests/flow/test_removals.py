@@ -436,6 +436,28 @@ async def test_so_does_who_was_pending_when_that_is_found_out(
     assert (await gateway.get(id))["title"] == "A"
 
 
+@pytest.mark.parametrize(
+    "fault", [pytest.param(Broken("boom", 500), id="500"), pytest.param(Nonsense("a page", 400), id="a page")]
+)
+@pytest.mark.parametrize(("operation", "body"), WITH_MORE)
+async def test_who_leaves_with_data_that_break_the_target_leaves_without_them(
+    gateway, operation: str, body: Any, fault: TargetError
+) -> None:
+    (id,) = await joined(gateway, 1)
+    gateway.fake.refused = fault
+    with pytest.raises(Busy):
+        await gateway.send(operation, body, id)
+    gateway.clock[0] += 600
+
+    await gateway.sweep()
+
+    assert (gateway.is_active(id), gateway.fake.entries[id]["title"], await gateway.open()) == (
+        False,
+        "A",
+        (),
+    )
+
+
 async def test_who_has_left_counts_though_what_was_refused_of_it_cannot_be_written_down(
     gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
