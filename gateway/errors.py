@@ -12,9 +12,8 @@ class GatewayError(Exception):
 
     status = 500
     scim_type: str | None = None
-    verbatim: str | None = (
-        None  # the detail with a target's own words, which may hold values: for the trail alone
-    )
+    # the detail with a target's own words, which may hold values: for the trail alone
+    verbatim: str | None = None
 
     @property
     def detail(self) -> str:

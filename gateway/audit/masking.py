@@ -65,9 +65,8 @@ def masked_event(event: Event, masking: Masking, subject: str | None) -> Event:
 
 
 def _masked_lines(lines: Lines, mask: Mask) -> Lines:
-    paths = {
-        path for path, *_ in parts_of(lines.labels)
-    }  # the numbers among them: of those that are personal
+    # those that are personal are numbers: where their texts stand among the values
+    paths = {path for path, *_ in parts_of(lines.labels)}
     values = [
         _masked_path(value, mask) if number in paths else _covered(value, mask)
         for number, value in enumerate(lines.values)

@@ -35,10 +35,8 @@ class Attempt:
         took = round((record.clock() - self._begun) * 1000, 1)
         attempt: dict[str, Any] = {"n": len(record.attempts) + 1, "status": status, "ms": took}
         if isinstance(error, TargetError):
-            if record.plan is not None and record.plan.secret:
-                error.reason = without_values(
-                    error.reason, (record.plan.secret,)
-                )  # no level keeps a password
+            if record.plan is not None and record.plan.secret:  # no level keeps a password
+                error.reason = without_values(error.reason, (record.plan.secret,))
             attempt["reason"] = Remark(record.blotted(error.reason))
         record.attempts.append(attempt)
 

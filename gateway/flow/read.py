@@ -267,9 +267,8 @@ class Reads:
         known = await self._services.resources.find(target.name, kind, tuple(named)) if named else ()
         pairs = [(key, who) for who in known for key in keys_of(who.original, kind) if key in named]
         owners: dict[str, Resource] = {}
-        for key, who in sorted(
-            pairs, key=lambda pair: pair[0].kind
-        ):  # names, which are unique, have the last word
+        # names, which are unique, have the last word
+        for key, who in sorted(pairs, key=lambda pair: pair[0].kind):
             if await is_made_again(self._services, target, who, named[key]):
                 owners[named[key]["id"]] = who
         return owners

@@ -58,14 +58,12 @@ log = get_logger()
 T = TypeVar("T")
 
 LARGE: Final = 32 * 1024  # bytes of a body from which to work on it would keep other requests waiting
-MANY: Final = (
-    50  # elements of a list from which the work on a resource does: rules, terms and operations multiply
-)
+# elements of a list from which the work on a resource does: rules, terms and operations multiply
+MANY: Final = 50
 TURN: Final = 0.01  # seconds that work of many parts keeps the event loop
 CROWD: Final = 1000  # members of a group from which the work on them does
-_LARGE_WORK: Final = ThreadPoolExecutor(
-    1, "large-work"
-)  # one after another, as two would keep a third waiting
+# one after another, as two would keep a third waiting
+_LARGE_WORK: Final = ThreadPoolExecutor(1, "large-work")
 
 
 async def off_loop(work: Callable[..., T], *arguments: Any) -> T:

@@ -59,7 +59,7 @@ def refuse_many(body: bytes, most: int) -> None:
 
 
 def count_values(body: bytes) -> int:
-    """Return at least how many values JSON bytes hold.
+    """Return how many values JSON bytes hold at the most.
 
     Each stands behind a comma, or opens an object or a list; commas in texts are counted as well.
     """

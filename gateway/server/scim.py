@@ -194,9 +194,8 @@ class ScimApi:
         if document is None:
             return await self._deliver(request, kind, ResourceAnswer(reply.status, {}), None)
         status = reply.status if reply.document else 200
-        news = (
-            document["id"] if change.id is None else None
-        )  # who used the id has it: recorded with the change
+        # who used the id has it: recorded with the change
+        news = document["id"] if change.id is None else None
         is_crowd, parts = len(document.get("members", ())) > CROWD, (status, document, shown)
         made = await off_loop(resource_answer, *parts) if is_crowd else resource_answer(*parts)
         return await self._deliver(request, kind, made, news)
