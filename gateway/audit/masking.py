@@ -2,6 +2,8 @@
 
 import hmac
 import re
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from html import unescape
@@ -169,13 +171,12 @@ def _quotations(text: str, readings: Sequence[_Reading], quotes: Iterable[Any]) 
     if len(values) > MOST_VALUES:
         yield 0, len(text)
         return
-    needles = {needle for value in values for needle in _needles(value[:most])}
+    needles = _Needles({needle for value in set(values) for needle in _needles(value[:most])})
     for reading in readings:
-        for needle in needles:
-            for found in _occurrences(reading.letters, needle):
-                start, stop = reading.span(*found)
-                if text[start:stop] not in names:
-                    yield start, stop
+        for found in needles.occurrences(reading.letters):
+            start, stop = reading.span(*found)
+            if text[start:stop] not in names:
+                yield start, stop
 
 
 def _suspects(readings: Sequence[_Reading]) -> Iterator[Span]:
@@ -184,16 +185,20 @@ def _suspects(readings: Sequence[_Reading]) -> Iterator[Span]:
             yield reading.span(*found.span())
 
 
-def _texts(value: Any, names: set[str]) -> Iterator[str]:
+def _texts(documents: Sequence[Any], names: set[str]) -> Iterator[str]:
     """Yield every text and number in documents that could be recognised in a sentence; note their names."""
-    if isinstance(value, Mapping):
-        names.update(value)
-        value = [inner for name, inner in value.items() if name not in LABELS and name != "schemas"]
-    if isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner, names)
-    elif isinstance(value, str | int | float) and not isinstance(value, bool):
-        yield str(value)
+    waiting = list(documents)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list | tuple):
+            waiting += value
+        elif isinstance(value, Mapping):
+            names.update(value)
+            waiting += [inner for name, inner in value.items() if name not in LABELS and name != "schemas"]
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield str(value)
 
 
 _BOOLEANS: Final = frozenset({"true", "false"})
@@ -213,18 +218,37 @@ _CUT: Final = "..."  # an ellipsis as it is folded, behind a value that is cut s
 _HEAD: Final = 3  # characters by which a value that is cut short is known
 
 
-def _occurrences(text: str, needle: str) -> Iterator[Span]:
-    """Yield where a value stands as a word of its own, or its beginning where it is cut short."""
-    head, at = needle[:_HEAD], -1
-    while (at := text.find(head, at + 1)) >= 0:
-        if at and _are_one_word(text[at - 1], head[0]):
-            continue
-        end = at + len(needle)
-        if text.startswith(needle, at):
-            if end == len(text) or not _are_one_word(needle[-1], text[end]):
-                yield at, end
-        elif at < (cut := text.find(_CUT, at + _HEAD)) < end and needle.startswith(text[at:cut]):
-            yield at, cut
+class _Needles:
+    """Values to be looked for: what that takes grows with the text, and hardly with how many they are."""
+
+    def __init__(self, needles: set[str]) -> None:
+        self._needles = needles
+        self._in_order = sorted(needles)
+        self._sizes: dict[str, set[int]] = defaultdict(set)  # by what they begin with
+        for needle in needles:
+            self._sizes[needle[:_HEAD]].add(len(needle))
+
+    def occurrences(self, text: str) -> Iterator[Span]:
+        """Yield where a value stands as a word of its own, or its beginning where it is cut short."""
+        for at in range(len(text)):
+            if at and _are_one_word(text[at - 1], text[at]):
+                continue
+            for head in range(1, _HEAD + 1):
+                for size in self._sizes.get(text[at : at + head], ()):
+                    end = at + size
+                    if text[at:end] in self._needles and _is_word_end(text, end):
+                        yield at, end
+            cut = text.find(_CUT, at + _HEAD)
+            if cut > 0 and self._is_beginning(text[at:cut]):
+                yield at, cut
+
+    def _is_beginning(self, text: str) -> bool:
+        at = bisect_right(self._in_order, text)
+        return at < len(self._in_order) and self._in_order[at].startswith(text)
+
+
+def _is_word_end(text: str, end: int) -> bool:
+    return end == len(text) or (end < len(text) and not _are_one_word(text[end - 1], text[end]))
 
 
 def _are_one_word(left: str, right: str) -> bool:

@@ -298,3 +298,22 @@ async def test_no_answer_of_a_target_keeps_others_waiting(
     served = await serve(scripted.toml(timeout='"10s"', deadline='"20s"') + EVERY, OTHER)
 
     assert (await held(served, meter, "GET", f"{USERS}/1"))[0] == status
+
+
+async def test_no_refusal_that_quotes_a_large_person_keeps_others_waiting(
+    serve: Serve, meter: Meter, scripted
+) -> None:
+    said = 'these are not known: "ann 7 of l1", "ann 8 of l2", \\"ann 9…\\", ann 10 of l0 & ann%2011 of l0'
+    error = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "400", "detail": said}
+    scripted.says(400, json.dumps(error))
+    served = await serve(scripted.toml(timeout='"10s"', deadline='"20s"') + EVERY, OTHER)
+    lists = {
+        f"l{n}": [{"value": f"ann {at} of l{n}", "display": f"ann {n}: {at}"} for at in range(900)]
+        for n in range(3)
+    }
+
+    status, told = await held(served, meter, "POST", USERS, person(**lists))
+
+    assert status == 400
+    assert "not known" in told["detail"]
+    assert "ann" not in told["detail"]
