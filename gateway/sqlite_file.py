@@ -108,22 +108,23 @@ def make_file(path: Path) -> None:
     """Make the file unless it is there; raises `StoreUnavailable`, also where it has a second name."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        links = os.fstat(handle).st_nlink
-        os.close(handle)
+        if not path.is_file():  # else not opened: to close it would drop what SQLite has locked of it here
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        links = os.stat(path).st_nlink
     except OSError as error:
         raise StoreUnavailable(f"the file cannot be opened: {error.strerror}") from error
     if links > 1:  # SQLite names the log after the file: under two names it has two
         raise StoreUnavailable("the file has a second name, a hard link: remove that")
 
 
-Opened = Mapping[str, tuple[int, int, int]]  # path -> device, inode, links
+Opened = Mapping[str, tuple[int, ...]]  # path -> device, inode, links, and inode of the link that it may be
 
 
 def opened_files(path: Path) -> Opened:
-    """Return what the file and the log beside it are, once they are open."""
-    log = f"{os.path.realpath(path)}-wal"
-    return {name: _identity(name) for name in (str(path), log) if os.path.exists(name)}
+    """Return what the file and what SQLite keeps beside it are, once they are open."""
+    own = os.path.realpath(path)  # what is beside it is called after this, whatever it is opened by
+    names = (str(path), own, f"{own}-wal", f"{own}-shm")
+    return {name: _identity(name) for name in names if os.path.exists(name)}
 
 
 def check_in_place(opened: Opened) -> None:
@@ -132,15 +133,15 @@ def check_in_place(opened: Opened) -> None:
         try:
             if _identity(path) == known:
                 continue
-            reason = "was replaced, or has a second name"
+            reason = "was replaced, or has another name"
         except OSError as error:
             reason = f"is not there any more: {error.strerror}"
         raise StoreUnavailable(f"{os.path.basename(path)} {reason}", fatal=True)
 
 
-def _identity(path: str) -> tuple[int, int, int]:
+def _identity(path: str) -> tuple[int, ...]:
     found = os.stat(path)
-    return found.st_dev, found.st_ino, found.st_nlink
+    return found.st_dev, found.st_ino, found.st_nlink, os.lstat(path).st_ino
 
 
 def reading_uri(path: Path) -> str:

@@ -588,13 +588,22 @@ def moved(file: Path) -> None:
     file.rename(f"{file}.old")
 
 
+def moved_behind_a_link(file: Path) -> None:
+    moved(file)
+    file.symlink_to(f"{file}.old")
+
+
 DISPLACED = [
     pytest.param(removed, "", "not there any more", id="removed"),
     pytest.param(moved, "", "not there any more", id="moved"),
     pytest.param(replaced, "", "was replaced", id="replaced"),
-    pytest.param(named_twice, "", "a second name", id="with a second name"),
+    pytest.param(named_twice, "", "another name", id="with a second name"),
+    pytest.param(moved_behind_a_link, "", "another name", id="moved behind a link"),
     pytest.param(removed, "-wal", "not there any more", id="log removed"),
     pytest.param(replaced, "-wal", "was replaced", id="log replaced"),
+    pytest.param(moved_behind_a_link, "-wal", "another name", id="log moved behind a link"),
+    pytest.param(removed, "-shm", "not there any more", id="index of the log removed"),
+    pytest.param(replaced, "-shm", "was replaced", id="index of the log replaced"),
 ]
 
 
@@ -633,7 +642,7 @@ async def test_a_batch_looks_at_its_files_once(database, monkeypatch):
 
     await asyncio.gather(*(database.write(partial(add, str(n))) for n in range(20)))
 
-    assert [Path(name).suffix for name in looks] == [".db", ".db-wal"]
+    assert [Path(name).suffix for name in looks] == [".db", ".db-wal", ".db-shm"]
 
 
 async def test_a_file_with_a_second_name_is_not_opened(opened, path):
@@ -646,15 +655,32 @@ async def test_a_file_with_a_second_name_is_not_opened(opened, path):
             pass
 
 
-async def test_a_file_by_a_symbolic_link_is_watched_with_its_own_log(path, tmp_path, fatal):
+def pointed_elsewhere(file: Path) -> None:
+    link = file.parent.parent / "link.db"
+    link.unlink()
+    link.symlink_to(f"{file}.other")
+    shutil.copy(file, f"{file}.other")
+
+
+@pytest.mark.parametrize(
+    ("displace", "suffix", "reason"),
+    [
+        pytest.param(removed, "-wal", "not there any more", id="log removed"),
+        pytest.param(moved_behind_a_link, "", "another name", id="moved behind a second link"),
+        pytest.param(pointed_elsewhere, "", "was replaced", id="link to another"),
+    ],
+)
+async def test_a_file_by_a_symbolic_link_is_watched_with_its_own_log(
+    path, tmp_path, fatal, displace, suffix, reason
+):
     path.parent.mkdir()
     (tmp_path / "link.db").symlink_to(path)
     database = await Database.open(tmp_path / "link.db", "full", fatal.append, MIGRATIONS)
     await database.write(partial(add, "a"))
 
-    removed(Path(f"{path}-wal"))
+    displace(Path(f"{path}{suffix}"))
 
-    with pytest.raises(StoreUnavailable, match="not there any more"):
+    with pytest.raises(StoreUnavailable, match=reason):
         await database.write(partial(add, "b"))
     await database.close()
 

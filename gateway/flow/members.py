@@ -91,7 +91,8 @@ def by_our_id(entry: Mapping[str, Any], owners: Mapping[str, str]) -> dict[str, 
 
 def by_target_id(entry: Mapping[str, Any]) -> dict[str, Attributes]:
     """Return the members of a target's entry by its own ids."""
-    elements = [element for element in entry.get("members") or () if isinstance(element, dict)]
+    members = entry.get("members")
+    elements = [m for m in members if isinstance(m, dict)] if isinstance(members, list) else []
     return {element["value"]: element for element in elements if isinstance(element.get("value"), str)}
 
 

@@ -211,8 +211,8 @@ LONGEST_ID: Final = 255  # characters, as providers keep them
 
 
 def is_usable_id(id: str) -> bool:
-    """Say whether an id of a target can be ours, too: a URL loses dots alone, and few keep NUL."""
-    return len(id) <= LONGEST_ID and "\0" not in id and id not in {".", ".."}
+    """Say whether an id of a target can be ours: URLs lose dots alone, few keep NUL, and one is a search."""
+    return len(id) <= LONGEST_ID and "\0" not in id and id not in {".", "..", ".search"}
 
 
 def is_same_name(left: object, right: object) -> bool:

@@ -25,7 +25,7 @@ def parse_json(body: bytes, *, max_depth: int = MAX_DEPTH, refuse_duplicates: bo
     """Return the JSON object in a body; raises InvalidSyntax or InvalidValue, which never quote a value."""
     document = load(body, max_depth)
     if body.count(b"{") + body.count(b"[") > max_depth or body.count(b":") > MAX_NAMES:
-        _check_shape(document, max_depth)
+        check_shape(document, max_depth)
     if refuse_duplicates or _LONG_NUMBER.search(body):
         _check_text(body, refuse_duplicates)
     if _NUL in body:
@@ -94,9 +94,12 @@ def _too_deep(max_depth: int) -> str:
     return f"the body is nested deeper than {max_depth} levels"
 
 
-def _check_shape(document: dict[str, Any], max_depth: int) -> None:
-    """Go down level by level, so that depth costs no stack."""
-    level: list[Any] = [document]
+def check_shape(document: Any, max_depth: int) -> None:
+    """Raise InvalidSyntax for what nests deeper, or has an object of more than `MAX_NAMES` attributes.
+
+    It goes down level by level, so that depth costs no stack.
+    """
+    level: list[Any] = [document] if isinstance(document, dict | list) else []
     depth = 0
     while level:
         depth += 1

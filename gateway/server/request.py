@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -27,6 +27,7 @@ Networks = Sequence[IPv4Network | IPv6Network]
 MAX_GROUP_BODY: Final = 16 * MAX_BODY
 MAX_SEARCH: Final = 64 * 1024
 MAX_MEMBER_VALUES: Final = 30 * MAX_VALUES  # in a body with a group: 60,000 members that tell all there is
+MAX_AT_WORK: Final = MAX_GROUP_BODY + 4 * MAX_BODY  # bytes of a provider's large bodies: each takes ten
 BODY_TIME: Final = 10.0  # seconds for the whole body
 SEARCH: Final = ".search"
 SEARCHED: Final = ("", "Users", "Groups")  # whose resources can be searched; "" is the root
@@ -73,8 +74,34 @@ def parse_endpoint(raw_path: str) -> Endpoint:
     return Endpoint(parts[1], parts[3] if count > 3 else "", parts[4] if count > 4 else None)
 
 
-async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
-    """Return the body of a request, within its limits of size (bytes) and time."""
+class LargeBodies:
+    """Bounds how much of large bodies one provider has us keep at once, from their reading to their answers.
+
+    So nobody fills the memory, or the queue of large work for all others.
+    """
+
+    def __init__(self) -> None:
+        self.taken: dict[int, tuple[str, int]] = {}  # of each request: whose it is, and how many bytes
+
+    def take(self, request: web.Request, provider: str, size: int) -> None:
+        """Count so many bytes of a body until `give_back`; raises Busy where it is too much beside others."""
+        others = (
+            taken for key, (whose, taken) in self.taken.items() if whose == provider and key != id(request)
+        )
+        if size + sum(others) > MAX_AT_WORK:
+            raise Busy("too many large requests of this provider are under way: fewer at a time", 1.0, 429)
+        self.taken[id(request)] = provider, size
+
+    def give_back(self, request: web.Request) -> None:
+        """Count the body of a request no longer."""
+        self.taken.pop(id(request), None)
+
+
+Take = Callable[[int], None]  # is told how large a body has become, and raises where it is too much
+
+
+async def read_body(request: web.Request, limit: int = MAX_BODY, take: Take | None = None) -> bytes:
+    """Return the body of a request, within its limits of size (bytes) and time; `take` hears of it."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("a request body may not be compressed")
     content = request.content
@@ -83,7 +110,7 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
             body = content.read_nowait()
         else:
             async with asyncio.timeout(BODY_TIME):
-                body = await _read_rest(content, limit)
+                body = await _read_rest(content, limit, take)
     except TimeoutError as error:
         # 429 for all: who is slow today may be quick tomorrow, and Okta takes any other 4xx as final
         raise Busy(f"the request body did not arrive within {BODY_TIME} seconds", 1.0, 429) from error
@@ -91,6 +118,8 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
         raise InvalidSyntax("the request body broke off") from error
     if len(body) > limit:
         raise TooLarge(f"the body is larger than {limit} bytes")
+    if take is not None and len(body) > LARGE:
+        take(len(body))
     return body
 
 
@@ -101,11 +130,13 @@ async def read_search(request: web.Request) -> dict[str, Any]:
     return parse_json(body, refuse_duplicates=True)
 
 
-async def _read_rest(content: StreamReader, limit: int) -> bytes:
+async def _read_rest(content: StreamReader, limit: int, take: Take | None) -> bytes:
     """Return a body as it arrives, and no more of it than shows that it is larger than the limit."""
     body = bytearray()
     while len(body) <= limit and (chunk := await content.readany()):
         body += chunk
+        if take is not None and len(body) > LARGE:
+            take(len(body))
     return bytes(body)
 
 
@@ -155,11 +186,13 @@ LIMITS: Final = {ResourceType.USER: MAX_BODY, ResourceType.GROUP: MAX_GROUP_BODY
 VALUES: Final = {ResourceType.USER: MAX_VALUES, ResourceType.GROUP: MAX_MEMBER_VALUES}
 
 
-async def read_change(request: web.Request, dialect: Dialect, kind: ResourceType, operation: str) -> Document:
+async def read_change(
+    request: web.Request, dialect: Dialect, kind: ResourceType, operation: str, take: Take | None = None
+) -> Document:
     """Return what a change asks for, of a PATCH its message; raises the GatewayError that refuses it."""
     if operation == "delete":
         return Document({})
-    body = await read_body(request, LIMITS[kind])
+    body = await read_body(request, LIMITS[kind], take)
     if len(body) > LARGE:
         return await off_loop(parse_change, body, dialect, kind, operation)
     return parse_change(body, dialect, kind, operation)

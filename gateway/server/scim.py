@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from gateway.server.discovery import discovery_document
 from gateway.server.request import (
     SERVED,
     Endpoint,
+    LargeBodies,
     Parameters,
     parse_endpoint,
     parse_projection,
@@ -86,6 +88,7 @@ class ScimApi:
         self._answering = services.answering
         self._changes = changes
         self._reads = reads
+        self._large = LargeBodies()
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
         """Answer one SCIM request; raises a GatewayError for what it refuses."""
@@ -153,7 +156,7 @@ class ScimApi:
         document = await self._reads.get(request.target, kind, id, members=shown.shows("members"))
         if is_known(request.tags("If-None-Match"), document["meta"]["version"]):
             return await self._deliver(request, kind, not_modified(document), document["id"])
-        is_crowd = len(document.get("members", ())) > CROWD
+        is_crowd = _is_crowd(kind, document)
         parts = (200, document, shown)
         made = await off_loop(resource_answer, *parts) if is_crowd else resource_answer(*parts)
         return await self._deliver(request, kind, made, document["id"])
@@ -175,18 +178,22 @@ class ScimApi:
         return await off_loop_if(is_odd, _listed, page, question.start, shown)
 
     async def _change(self, request: ScimRequest, kind: ResourceType, operation: str) -> web.StreamResponse:
+        change = None
         try:
             shown = parse_projection(request.query)
             change = await self._read_change(request, kind, operation)
-        except GatewayError as error:
-            attempted = Attempted(kind, operation, request.endpoint.id)
-            await self._authentication.refusals.remember(request.caller, request.target, error, attempted)
-            raise
-        self._answering[id(change)] = change
-        try:
+            self._answering[id(change)] = change
             return await self._changed(request, change, shown)
+        except GatewayError as error:
+            if change is None:
+                attempted = Attempted(kind, operation, request.endpoint.id)
+                await self._authentication.refusals.remember(request.caller, request.target, error, attempted)
+            raise
         finally:
-            del self._answering[id(change)]
+            if change is not None:
+                del self._answering[id(change)]
+            if self._large.taken:
+                self._large.give_back(request.http)
 
     async def _changed(self, request: ScimRequest, change: Change, shown: Projection) -> web.StreamResponse:
         reply, kind = await self._changes.handle(change), change.type
@@ -196,7 +203,7 @@ class ScimApi:
         status = reply.status if reply.document else 200
         # who used the id has it: recorded with the change
         news = document["id"] if change.id is None else None
-        is_crowd, parts = len(document.get("members", ())) > CROWD, (status, document, shown)
+        is_crowd, parts = _is_crowd(kind, document), (status, document, shown)
         made = await off_loop(resource_answer, *parts) if is_crowd else resource_answer(*parts)
         return await self._deliver(request, kind, made, news)
 
@@ -214,7 +221,8 @@ class ScimApi:
         return None
 
     async def _read_change(self, request: ScimRequest, kind: ResourceType, operation: str) -> Change:
-        document = await read_change(request.http, request.provider.dialect, kind, operation)
+        take = partial(self._large.take, request.http, request.provider.name)
+        document = await read_change(request.http, request.provider.dialect, kind, operation, take)
         return Change(
             operation,
             kind,
@@ -242,6 +250,11 @@ class ScimApi:
         if id is not None and transport is not None and not transport.is_closing():
             await self._resources.note_replied(request.target.name, kind, id)
         return sent
+
+
+def _is_crowd(kind: ResourceType, document: Attributes) -> bool:
+    """Say whether a group has so many members that to write them would keep others waiting."""
+    return kind is ResourceType.GROUP and len(document.get("members", ())) > CROWD  # else they are anything
 
 
 def _listed(page: Page, start: int, shown: Projection) -> web.Response:

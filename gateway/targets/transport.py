@@ -120,7 +120,7 @@ def _spellings(letter: str) -> bytes:
     forms = [
         rb"\\\\*" + rb"\\+".join(_hex(f"u{units[n : n + 4]}") for n in range(0, len(units), 4)),
         rb"%(?:25)*" + rb"%(?:25)*".join(_hex(f"{byte:02x}") for byte in plain),
-        b"&#(?:" + _hex(f"x{ord(letter):x}") + f"|{ord(letter)});".encode(),
+        b"&#(?:[xX]0*" + _hex(f"{ord(letter):x}") + f"|0*{ord(letter)});".encode(),
     ]
     if not letter.isalnum():
         forms.append(rb"\\\\*" + re.escape(plain))

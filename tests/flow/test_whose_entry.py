@@ -422,7 +422,13 @@ async def test_nobody_is_kept_from_leaving_by_what_they_leave_as(house, protect,
 
 ODD = [
     pytest.param(id, id=name)
-    for id, name in ((".", "dot"), ("..", "dots"), ("a\0b", "NUL"), ("x" * 256, "long"))
+    for id, name in (
+        (".", "dot"),
+        ("..", "dots"),
+        (".search", "search"),
+        ("a\0b", "NUL"),
+        ("x" * 256, "long"),
+    )
 ]
 
 

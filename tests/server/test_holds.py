@@ -19,12 +19,15 @@ import pytest
 from gateway.cli.serve import ROUNDS
 from gateway.scim.elements import MAX_LOOKS
 from gateway.scim.jsontext import MAX_BODY, MAX_ELEMENTS, MAX_NAMES, MAX_VALUES
+from gateway.server import request
 from gateway.server.request import MAX_MEMBER_VALUES
 from gateway.targets.scim.answers import MAX_ANSWER_VALUES, MAX_PERSON_VALUES
 from tests.support.served import OTHER, TOKENS, Serve, Served
+from tests.support.waiting import until
 
 HOLD = 0.15  # seconds
 USERS, GROUPS = "/scim/phonebook/v2/Users", "/scim/phonebook/v2/Groups"
+OTHERS = "/scim/other/v2/Users"
 TARGET = """
 [targets.phonebook]
 connector = "embedded"
@@ -317,3 +320,25 @@ async def test_no_refusal_that_quotes_a_large_person_keeps_others_waiting(
     assert status == 400
     assert "not known" in told["detail"]
     assert "ann" not in told["detail"]
+
+
+async def test_a_provider_has_so_much_at_work_at_once_and_keeps_no_other_from_it(
+    serve, scripted, monkeypatch
+) -> None:
+    monkeypatch.setattr(request, "MAX_AT_WORK", 100_000)
+    scripted.holds(201, json.dumps({"id": "1", "userName": "canary0"}))
+    served = await serve(scripted.toml(timeout='"20s"', deadline='"30s"'), OTHER)
+    large = [{"userName": f"canary{n}", "title": "x" * 60_000} for n in range(5)]
+    waiting = asyncio.create_task(served.ask("POST", USERS, large[0]))
+    await until(lambda: scripted.asked)
+
+    busy = await served.ask("POST", USERS, large[1])
+    assert (busy.status, busy.headers["Retry-After"]) == (429, "1")
+    assert "too many large requests of this provider" in busy.body["detail"]
+    for person, status in ((large[2], 201), (large[3] | {"active": "perhaps"}, 400), (large[4], 201)):
+        assert (await served.ask("POST", OTHERS, person, token="rfc")).status == status
+    assert not waiting.done()
+
+    scripted.held.set()
+    assert (await waiting).status == 201
+    assert (await served.ask("POST", USERS, large[1] | {"active": "perhaps"})).status == 400

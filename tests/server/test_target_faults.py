@@ -439,3 +439,28 @@ async def test_nobody_is_shown_or_changed_by_what_is_shown_of_another(before, re
     refused(read, 502, "gave an answer that is not SCIM")
     assert (left.status, standing.standing, again.status) == (429, "pending", 200)
     assert [entry.get("active") for entry in target.entries.values()] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "odd", [5, 1.5, True, "canary", {"value": "1"}, [5, [], None, {"value": 7}]], ids=str
+)
+@pytest.mark.parametrize("kind", ["Users", "Groups"])
+async def test_members_that_are_no_list_of_members_break_nothing(
+    serve, scripted, kind: str, odd: Any
+) -> None:
+    name = {"userName": "canary", "displayName": "canary"}
+    entry = {"id": "1", "members": odd, **name}
+    served = await serve(scripted.toml(groups="true"), OTHER)
+    own = f"/scim/phonebook/v2/{kind}/1"
+    change = {"Operations": [{"op": "add", "path": "externalId", "value": "2"}]}
+    add = {"Operations": [{"op": "add", "path": "members", "value": [{"value": "2"}]}]}
+
+    for method, path, body in (
+        ("GET", own, None),
+        ("PATCH", own, change),
+        *((("PATCH", own, add), ("PUT", own, name | {"members": []})) if kind == "Groups" else ()),
+    ):
+        scripted.says(200, json.dumps(entry))
+        assert (await served.ask(method, path, body)).status in ({200} if body is None else {200, 204, 429})
+    scripted.says(200, json.dumps({"totalResults": 1, "Resources": [entry]}))
+    assert (await served.ask("GET", own.removesuffix("/1"))).status == 200

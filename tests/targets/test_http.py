@@ -178,6 +178,8 @@ FORMS = {  # how a target may write our token
     "HTML": html.escape,
     "HTML of numbers": lambda text: "".join(f"&#{ord(letter)};" for letter in text),
     "HTML of hex numbers": lambda text: "".join(f"&#x{ord(letter):X};" for letter in text),
+    "HTML of long numbers": lambda text: "".join(f"&#{ord(letter):04};" for letter in text),
+    "HTML of long hex numbers": lambda text: "".join(f"&#X{ord(letter):04x};" for letter in text),
 }
 
 

@@ -233,6 +233,7 @@ def people() -> str:
 BOUNDS: Final[tuple[tuple[str, str], ...]] = (
     ("body with a person, or with a group without its members", f"{jsontext.MAX_BODY // 1024**2} MiB"),
     ("body with a group", f"{request.MAX_GROUP_BODY // 1024**2} MiB"),
+    ("large bodies of one provider at a time", f"{request.MAX_AT_WORK // 1024**2} MiB, then 429"),
     ("time for a header to arrive", f"{runner.HEADER_TIME:g} s"),
     ("body of a search", f"{request.MAX_SEARCH // 1024} KiB"),
     ("time for a body to arrive", f"{request.BODY_TIME:g} s"),

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.errors import InvalidSyntax
 from gateway.flow.target_port import (
     Attributes,
     Broken,
@@ -18,7 +19,7 @@ from gateway.flow.target_port import (
     TargetError,
     Throttled,
 )
-from gateway.scim.jsontext import MAX_VALUES, count_values
+from gateway.scim.jsontext import MAX_NAMES, MAX_VALUES, check_shape, count_values
 from gateway.scim.names import CORE_GROUP, ERROR, get
 from gateway.targets.scim.abilities import NO_MATCH, TEXT_TOTALS, Abilities, Lack, promises
 from gateway.targets.transport import HttpReply, readable, retry_after
@@ -204,27 +205,17 @@ def _is_entry(entry: Any) -> bool:
 
 
 def _json(body: bytes) -> Any:
-    """Return parsed JSON, or None where it is none, or holds too much or nests too deep to be handled."""
+    """Return parsed JSON, or None where it is none, or is too much, too deep or too wide to be handled."""
     if len(body) > MAX_ANSWER_VALUES and count_values(body) > MAX_ANSWER_VALUES:
         return None
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    opened = body.count(b"{") + body.count(b"[")  # more than nest, as a rule: nothing nests deeper than this
-    return None if opened >= MAX_DEPTH and _is_deep(document) else document
-
-
-def _is_deep(document: Any) -> bool:
-    level = [document]
-    for _ in range(MAX_DEPTH):
-        level = [inner for value in level for inner in _children(value)]
-        if not level:
-            return False
-    return True
-
-
-def _children(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
+    # never deeper or wider than this, and hardly ever as much
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH or body.count(b":") > MAX_NAMES:
+        try:
+            check_shape(document, MAX_DEPTH)
+        except InvalidSyntax:
+            return None
+    return document

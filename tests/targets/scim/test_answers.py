@@ -22,6 +22,7 @@ from gateway.flow.target_port import (
 from gateway.targets.scim.abilities import NO_MATCH, TEXT_TOTALS, Abilities, Patch
 from gateway.targets.scim.answers import (
     MAX_DEPTH,
+    MAX_NAMES,
     ListAnswer,
     read_changed,
     read_entry,
@@ -80,6 +81,17 @@ def nested(depth: int) -> bytes:
     return b'{"id":"1","a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
 
 
+def wide(count: int) -> dict[str, int]:
+    """Return so many attributes."""
+    return {f"a{n}": n for n in range(count)}
+
+
+def test_an_entry_is_read_as_wide_as_it_may_be():
+    document = ANN | wide(MAX_NAMES - len(ANN))
+
+    assert read_entry(said(200, document), NOW) == document
+
+
 @pytest.mark.parametrize("beside", [b"", b" " + b'"[{",' * 50], ids=["alone", "brackets in texts"])
 def test_an_entry_is_read_as_deep_as_it_may_be(beside: bytes):
     body = nested(MAX_DEPTH).replace(b"[[", b"[" + beside + b"[", 1)
@@ -98,6 +110,8 @@ def test_an_entry_is_read_as_deep_as_it_may_be(beside: bytes):
         pytest.param(nested(MAX_DEPTH + 1), id="one too deep"),
         pytest.param(nested(MAX_DEPTH * 100), id="3,200 deep"),
         pytest.param(b"[" * 100_000, id="100,000 deep"),
+        pytest.param(ANN | wide(MAX_NAMES), id="too many attributes"),
+        pytest.param(ANN | {"urn:x": wide(MAX_NAMES + 1)}, id="too many attributes in an extension"),
         pytest.param({"userName": "ann"}, id="no id"),
         pytest.param({"id": ""}, id="an empty id"),
         pytest.param({"id": 1}, id="a number as id"),
