@@ -250,6 +250,7 @@ unique_names = false
 trust = "1s"
 deadline = "9s"
 settle = "2s"
+give_up = "3h"
 page_size = 7
 busy_status = 503
 rate = "1000/s"
@@ -262,7 +263,7 @@ rate = "1000/s"
     assert policy.protect is not None
     assert (policy.protect({"userType": "boss"}), policy.protect({})) == (True, False)
     assert replace(policy, protect=None, max_removals=None) == build.Policy(
-        "delete", "error", ("externalId",), "take", None, False, 1.0, 9.0, 2.0, 7
+        "delete", "error", ("externalId",), "take", None, False, 1.0, 9.0, 2.0, 10800.0, 7
     )
 
 

@@ -116,9 +116,14 @@ def _run(request: RunRequest, table: Sequence[Column], format: Format, progress:
 
 
 def _sentence(request: RunRequest, end: Line) -> str:
-    counts = "".join(f", {count} {name.replace('_', ' ')}" for name, count in end["counts"].items())
+    counts = "".join(f", {count} {_counted(name, count)}" for name, count in end["counts"].items())
     reason = f"; stopped: {end['reason']}" if end["reason"] else ""
     return f"{request.run} {request.target}: {end['people']} people{counts}{reason}"
+
+
+def _counted(name: str, count: int) -> str:
+    words = name.replace("_", " ")
+    return words.removesuffix("s") if count == 1 else words
 
 
 def _show(people: int, seconds: float) -> None:

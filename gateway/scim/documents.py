@@ -55,6 +55,12 @@ def single(value: Any) -> Any:
     return value if isinstance(found, list | dict) else found
 
 
+def unwrapped(value: Any) -> Any:
+    """Return the value that an object, or a list of one object, is around; a list of texts is none."""
+    is_plain = isinstance(value, list) and not any(isinstance(element, dict) for element in value)
+    return value if is_plain else single(value)
+
+
 def unlisted(value: Any, known: Attribute) -> Any:
     """Return the one object of a list where the standard has one object."""
     is_listed = isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict)
@@ -62,9 +68,9 @@ def unlisted(value: Any, known: Attribute) -> Any:
 
 
 def singles(value: Any, known: Attribute) -> Any:
-    """Return a value with one text or boolean wherever the standard has one: "True" is true, ["a"] is "a"."""
+    """Return a value with one text or boolean wherever the standard has one: "True" is true."""
     if known.is_simple:
-        return truth(single(value)) if known.boolean else single(value)
+        return truth(single(value)) if known.boolean else unwrapped(value)
     value = unlisted(value, known)
     if isinstance(value, list):
         return [singles(item, known) for item in value]

@@ -19,6 +19,7 @@ from gateway.scim.documents import (
     single,
     take_password,
     truth,
+    unwrapped,
 )
 from gateway.scim.jsontext import MAX_DEPTH, MAX_ELEMENTS, MAX_NAMES, load, may_hide, parse_json
 from gateway.scim.members import Added, Edit, Emptied
@@ -230,11 +231,11 @@ def _boolean(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
 
 
 def _one(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
-    return walk.value(single(sent), known, depth)
+    return walk.value(unwrapped(sent), known, depth)
 
 
 def _text(walk: _Walk, sent: Any, known: "_Node", depth: int) -> Any:
-    found = walk.value(single(sent), known, depth)
+    found = walk.value(unwrapped(sent), known, depth)
     if found is not None and type(found) is not str:
         walk.not_one_text = walk.not_one_text or known.name
     return found

@@ -118,13 +118,14 @@ class ScimApi:
     def _admitted(
         self, http: web.Request, summary: Summary, endpoint: Endpoint, target: Target, credential: Credential
     ) -> ScimRequest:
+        if target.name not in credential.targets:
+            summary.route = endpoint.route
+            raise Forbidden(f"this token of {credential.kind} {credential.name} does not open {target.name}")
         provider = self._providers[credential.name]
         if endpoint.name not in SERVED and provider.dialect.paths:
             meant = provider.dialect.paths.get(endpoint.name.casefold(), endpoint.name)
             endpoint = endpoint._replace(name=meant)
         summary.route = endpoint.route
-        if target.name not in credential.targets:
-            raise Forbidden(f"this token of {credential.kind} {credential.name} does not open {target.name}")
         summary.busy_status = target.busy_status or provider.busy_status
         caller = self._authentication.caller(http, credential, summary.busy_status)
         query = parse_query(http.rel_url.raw_query_string)

@@ -138,7 +138,7 @@ def deep(levels: int) -> Any:
             {"ACTIVE": [{"value": "False"}]}, {"active": False}, id="a boolean in an object in a list"
         ),
         pytest.param({"title": {"value": "Boss"}}, {"title": "Boss"}, id="an object for a text"),
-        pytest.param({"title": ["Boss"]}, {"title": "Boss"}, id="a list for a text"),
+        pytest.param({"title": [{"value": "Boss"}]}, {"title": "Boss"}, id="an object in a list for a text"),
         pytest.param(
             {"Title": [{"$ref": None, "Value": "Boss", "primary": True}]},
             {"title": "Boss"},
@@ -151,7 +151,6 @@ def deep(levels: int) -> Any:
             {ENTERPRISE_USER: {"department": "Sales"}},
             id="an object for a text of an extension",
         ),
-        pytest.param({"name": {"givenName": ["A"]}}, {"name": {"givenName": "A"}}, id="a list for a part"),
         pytest.param({"name": [{"givenName": "A"}]}, {"name": {"givenName": "A"}}, id="a list of a name"),
         pytest.param(
             {ENTERPRISE_USER: [{"manager": "7"}]},
@@ -164,6 +163,10 @@ def deep(levels: int) -> Any:
             id="two",
         ),
         pytest.param({"title": ["a", "b"]}, "title must be text", id="two texts for one"),
+        pytest.param({"title": ["a"]}, "title must be text", id="a list of texts for one"),
+        pytest.param(
+            {"name": {"givenName": ["A"]}}, "name must be an object of texts", id="a list for a part"
+        ),
         pytest.param({"title": {"value": "a", "x": "b"}}, "title must be text", id="an object of more"),
         pytest.param({"title": {"value": {"value": "a"}}}, "title must be text", id="an object in an object"),
         pytest.param({"title": 5}, "title must be text", id="a number for a text"),

@@ -44,7 +44,7 @@ class Gauge:
         await self._call("query")
         return Page(0, ())
 
-    async def create(self, kind, wanted):
+    async def create(self, kind, wanted, *, beside=()):
         await self._call("create")
 
     async def change(self, kind, id, update):

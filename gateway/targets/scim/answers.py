@@ -130,7 +130,8 @@ def _read_document(
     document = _json(reply.body)
     if not isinstance(document, dict):
         line = _first_line(reply.body, document)
-        raise Nonsense(f"the target's answer is not a JSON object: {line}", reply.status)
+        said = f": {line}" if line else ""
+        raise Nonsense(f"the target's answer is not a JSON object{said}", reply.status)
     if _is_scim_error(document):
         raise Nonsense("the target answered success with a SCIM Error", reply.status)
     return document

@@ -206,12 +206,12 @@ ELEMENTS = st.lists(
 DOCUMENTS = st.fixed_dictionaries(
     {},
     optional={
-        "title": SIMPLE,
-        "nickName": SIMPLE,
+        "title": TEXT,
+        "nickName": TEXT,
         "name": st.dictionaries(st.sampled_from(["givenName", "familyName"]), TEXT, min_size=1),
         "emails": ELEMENTS,
         "phoneNumbers": ELEMENTS,
-        ENTERPRISE: st.dictionaries(st.sampled_from(["department", "division"]), SIMPLE, min_size=1),
+        ENTERPRISE: st.dictionaries(st.sampled_from(["department", "division"]), TEXT, min_size=1),
         WSOS: st.fixed_dictionaries({"name": st.fixed_dictionaries({"familyNamePhonetic": SIMPLE})}),
     },
 )
