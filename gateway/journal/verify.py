@@ -62,7 +62,12 @@ def verify(connection: sqlite3.Connection, expected: tuple[int, str] | None = No
 def _verdict(connection: sqlite3.Connection, journal: Path, known: Sequence["Known"]) -> Verdict:
     """Walk the archives and then the journal, which is read first, as months only ever leave it."""
     base, head = (connection.execute(sql).fetchone() for sql in (READ_BASE, READ_HEAD))
-    walk = ChainWalk(read_salt(connection), Head(*base) if base else Head(), known)
+    salt = read_salt(connection)
+    if not (isinstance(salt, bytes) and all(isinstance(row[0], int) for row in (base, head) if row)):
+        return Verdict(
+            TrailState.CHANGED, None, "a record of where the trail begins or ends, or its key, was changed"
+        )
+    walk = ChainWalk(salt, Head(*base) if base else Head(), known)
     for path in archives_of(journal):
         if verdict := _of_archive(walk, path):
             return verdict

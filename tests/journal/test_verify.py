@@ -246,6 +246,17 @@ NEW = [
         pytest.param(["UPDATE trail_head SET seq = 4"], "changed", 5, "record", id="head set back"),
         pytest.param(["UPDATE trail_head SET hash = ''"], "changed", 5, "record", id="hash of the head"),
         pytest.param(["DELETE FROM trail_head"], "changed", 5, "record", id="head deleted"),
+        *(
+            pytest.param(
+                [f"UPDATE {column} = {value} {where}"], "changed", None, "record", id=f"{column} {value}"
+            )
+            for column, where in (
+                ("trail_head SET seq", ""),
+                ("trail_base SET seq", ""),
+                ("meta SET value", "WHERE name = 'salt'"),
+            )
+            for value in ("'x'", "1.5", "''")
+        ),
         pytest.param(["UPDATE trail_base SET seq = 2"], "gap", 1, "1 to 2", id="base set forward"),
         pytest.param(["UPDATE trail_base SET hash = 'x'"], "changed", 0, "begins", id="hash of the base"),
         pytest.param(["DELETE FROM trail_base"], "changed", 0, "begins", id="base deleted"),
