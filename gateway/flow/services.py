@@ -4,10 +4,11 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, Final, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from gateway.flow.journal_port import Outcome
 from gateway.flow.target_port import Attributes, ResourceType
@@ -66,9 +67,17 @@ CROWD: Final = 1000  # members of a group from which the work on them does
 _LARGE_WORK: Final = ThreadPoolExecutor(1, "large-work")
 
 
+on_behalf: ContextVar[str] = ContextVar("on_behalf", default="")  # of which provider something is done
+# kept by those who wait for them
+_TURNS: Final[WeakValueDictionary[str, asyncio.Lock]] = WeakValueDictionary()
+
+
 async def off_loop(work: Callable[..., T], *arguments: Any) -> T:
-    """Do pure work in a thread, so that nobody else waits for it."""
-    return await asyncio.get_running_loop().run_in_executor(_LARGE_WORK, copy_context().run, work, *arguments)
+    """Do pure work in a thread, so that nobody else waits for it; providers take turns at it."""
+    async with _TURNS.setdefault(on_behalf.get(), asyncio.Lock()):
+        return await asyncio.get_running_loop().run_in_executor(
+            _LARGE_WORK, copy_context().run, work, *arguments
+        )
 
 
 async def off_loop_if(large: bool, work: Callable[..., T], *arguments: Any) -> T:

@@ -20,7 +20,7 @@ def error_body(status: int, detail: str, scim_type: str | None = None) -> dict[s
     return body if scim_type is None else {**body, "scimType": scim_type}
 
 
-def list_response(resources: Sequence[Mapping[str, Any]], total: int, start: int) -> dict[str, Any]:
+def list_response(resources: Sequence[Any], total: int, start: int) -> dict[str, Any]:
     """Return a page of `total` resources that begins at the 1-based `start` (RFC 7644 section 3.4.2)."""
     return {
         "schemas": [LIST_RESPONSE],

@@ -1,19 +1,23 @@
 """`/scim/{target}/v2/…`: every SCIM request of a provider."""
 
-from collections.abc import Awaitable, Mapping
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
 
+import orjson
 from aiohttp import web
 
-from gateway.errors import Forbidden, GatewayError, MethodNotAllowed, NotFound
+from gateway.errors import Busy, Forbidden, GatewayError, MethodNotAllowed, NotFound
 from gateway.flow.change_event import Attempted
 from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target, named_keys
 from gateway.flow.read import Reads, query_all
-from gateway.flow.services import CROWD, MANY, is_large, off_loop, off_loop_if
+from gateway.flow.services import CROWD, MANY, is_large, off_loop, on_behalf
 from gateway.flow.target_port import Attributes, Page, ResourceType
 from gateway.log import correlation_id
+from gateway.scim.jsontext import dump
 from gateway.scim.messages import Projection, is_known, list_response, parse_tags
 from gateway.server.auth import Authentication, Credential, Provider
 from gateway.server.discovery import discovery_document
@@ -41,6 +45,7 @@ from gateway.server.response import (
     send,
 )
 
+FEW: Final = 4  # reads of groups at once, of one provider at one target
 TYPES: Final = {"Users": ResourceType.USER, "Groups": ResourceType.GROUP}
 READS: Final = ("GET", "HEAD")
 OPERATIONS: Final = {  # has an id in the path -> method -> operation
@@ -89,6 +94,7 @@ class ScimApi:
         self._changes = changes
         self._reads = reads
         self._large = LargeBodies()
+        self._turns = defaultdict[tuple[str, str], asyncio.Semaphore](lambda: asyncio.Semaphore(FEW))
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
         """Answer one SCIM request; raises a GatewayError for what it refuses."""
@@ -97,6 +103,7 @@ class ScimApi:
         try:
             credential = self._authentication.credential(http)
             summary.provider = credential.name
+            on_behalf.set(credential.name)
             endpoint = parse_endpoint(http.rel_url.raw_path)
             target = self._target(endpoint)
             request = self._admitted(http, summary, endpoint, target, credential)
@@ -134,15 +141,33 @@ class ScimApi:
     def _answered(self, request: ScimRequest, operation: str) -> Awaitable[web.StreamResponse]:
         endpoint = request.endpoint
         kind = TYPES.get(endpoint.name)
-        if operation == "search":
-            return self._search(request, kind)
         if kind is None and endpoint.name:
             return self._discover(request)
-        if kind is None or operation == "query":
-            return self._query(request, kind, request.query)
-        if operation == "get":
-            return self._get(request, kind, endpoint.id or "")
-        return self._change(request, kind, operation)
+        read: Callable[[], Awaitable[web.StreamResponse]]
+        if operation == "search":
+            read = partial(self._search, request, kind)
+        elif kind is None or operation == "query":
+            read = partial(self._query, request, kind, request.query)
+        elif operation == "get":
+            read = partial(self._get, request, kind, endpoint.id or "")
+        else:
+            return self._change(request, kind, operation)
+        return read() if kind is ResourceType.USER else self._one_of_few(request, read)
+
+    async def _one_of_few(
+        self, request: ScimRequest, read: Callable[[], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Read groups when few others of this provider are: each may have thousands of members in memory."""
+        turns = self._turns[request.provider.name, request.target.name]
+        try:
+            async with asyncio.timeout(request.target.policy.deadline):
+                await turns.acquire()
+        except TimeoutError as error:
+            raise Busy("too many reads of groups are under way: fewer at a time", 1.0, 429) from error
+        try:
+            return await read()
+        finally:
+            turns.release()
 
     async def _discover(self, request: ScimRequest) -> web.StreamResponse:
         if "filter" in request.query:  # RFC 7644 section 4: nobody shall believe that it was heeded
@@ -175,8 +200,9 @@ class ScimApi:
             page = await query_all(self._reads, request.target, question)
         else:
             page = await self._reads.query(request.target, kind, question)
-        is_odd = len(page.entries) > MANY or is_large(*page.entries)
-        return await off_loop_if(is_odd, _listed, page, question.start, shown)
+        if len(page.entries) > MANY or is_large(*page.entries):
+            return await off_loop(_listed_apart, page, question.start, shown)
+        return _listed(page, question.start, shown)
 
     async def _change(self, request: ScimRequest, kind: ResourceType, operation: str) -> web.StreamResponse:
         change = None
@@ -261,6 +287,12 @@ def _is_crowd(kind: ResourceType, document: Attributes) -> bool:
 def _listed(page: Page, start: int, shown: Projection) -> web.Response:
     """Return a page as it is answered."""
     entries = [shown.of(document) for document in page.entries]
+    return answer(200, list_response(entries, page.total, start))
+
+
+def _listed_apart(page: Page, start: int, shown: Projection) -> web.Response:
+    """Return a large page as it is answered, written one by one: nobody runs while JSON is written."""
+    entries = [orjson.Fragment(dump(shown.of(document))) for document in page.entries]
     return answer(200, list_response(entries, page.total, start))
 
 

@@ -21,6 +21,7 @@ from gateway.scim.elements import MAX_LOOKS
 from gateway.scim.jsontext import MAX_BODY, MAX_ELEMENTS, MAX_NAMES, MAX_VALUES
 from gateway.server import request
 from gateway.server.request import MAX_MEMBER_VALUES
+from gateway.server.scim import FEW
 from gateway.targets.scim.answers import MAX_ANSWER_VALUES, MAX_PERSON_VALUES
 from tests.support.served import OTHER, TOKENS, Serve, Served
 from tests.support.waiting import until
@@ -342,3 +343,23 @@ async def test_a_provider_has_so_much_at_work_at_once_and_keeps_no_other_from_it
     scripted.held.set()
     assert (await waiting).status == 201
     assert (await served.ask("POST", USERS, large[1] | {"active": "perhaps"})).status == 400
+
+
+async def test_a_provider_reads_few_groups_at_once_and_keeps_no_other_read_from_it(serve, scripted) -> None:
+    scripted.holds(200, json.dumps({"totalResults": 0, "Resources": []}))
+    served = await serve(scripted.toml(timeout='"20s"', deadline='"500ms"', groups="true"), OTHER)
+    reading = [asyncio.create_task(served.ask("GET", GROUPS)) for _ in range(FEW + 2)]
+    await until(lambda: len(scripted.asked) == FEW)
+
+    await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+    people = asyncio.create_task(served.ask("GET", USERS))
+    await until(lambda: len(scripted.asked) > FEW)
+    assert (await served.ask("GET", OTHERS, token="rfc")).status == 200
+
+    scripted.held.set()
+    await people
+    answers = await asyncio.gather(*reading)
+    busy = [answer.body["detail"] for answer in answers if answer.status == 429]
+    assert len(busy) == 2
+    assert all("too many reads of groups" in detail for detail in busy)
+    assert (await served.ask("GET", GROUPS)).status == 200

@@ -15,7 +15,7 @@ from gateway.scim.names import ENTERPRISE_USER
 from gateway.scim.patch import apply_patch
 from gateway.scim.predicate import predicate
 from gateway.scim.schemas import service_provider_config
-from gateway.server import request, runner
+from gateway.server import request, runner, scim
 from gateway.server.discovery import LISTS
 from gateway.server.request import SEARCH, SEARCHED, SERVED, parse_endpoint
 from gateway.server.scim import TYPES, allowed
@@ -234,6 +234,7 @@ BOUNDS: Final[tuple[tuple[str, str], ...]] = (
     ("body with a person, or with a group without its members", f"{jsontext.MAX_BODY // 1024**2} MiB"),
     ("body with a group", f"{request.MAX_GROUP_BODY // 1024**2} MiB"),
     ("large bodies of one provider at a time", f"{request.MAX_AT_WORK // 1024**2} MiB, then 429"),
+    ("reads of groups of one provider at a target, at a time", f"{scim.FEW}; others wait, then 429"),
     ("time for a header to arrive", f"{runner.HEADER_TIME:g} s"),
     ("body of a search", f"{request.MAX_SEARCH // 1024} KiB"),
     ("time for a body to arrive", f"{request.BODY_TIME:g} s"),
