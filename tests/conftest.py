@@ -12,7 +12,9 @@ from tests.support.foreign import TOKEN, scim2_servers
 
 # The same examples every time; a busy machine is no fault. `make test-random` draws others, and more of them.
 hypothesis.settings.register_profile("gateway", deadline=None, derandomize=True, database=None)
-hypothesis.settings.register_profile("random", deadline=None, max_examples=300, print_blob=True)
+hypothesis.settings.register_profile(
+    "random", deadline=None, derandomize=False, max_examples=300, print_blob=True
+)
 hypothesis.settings.load_profile("gateway")
 
 

@@ -199,10 +199,13 @@ class Recovery:
             except TargetError as error:
                 if not _may_be_of_the_data(error):
                     raise
-                if (alone := _without_refused(target, intent, known, entry)) is None:
-                    raise
-                entry, applied = await self._send_again(target, alone, known, entry, members)
-                intent, refused = alone, answer_to_change(target.name, error, quotes_of(intent))
+                if error.maybe_applied:  # some answer 500 to what they have done
+                    entry, applied = await self._what_became(target, intent, known)
+                if not applied:
+                    if (alone := _without_refused(target, intent, known, entry)) is None:
+                        raise
+                    entry, applied = await self._send_again(target, alone, known, entry, members)
+                    intent, refused = alone, answer_to_change(target.name, error, quotes_of(intent))
         resource = self._resource(intent, known, entry) if applied else None
         rows = members.rows(intent.target, delivered=intent.operation != "create")
         outcome = Outcome.APPLIED if applied else Outcome.FAILED

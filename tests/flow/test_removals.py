@@ -21,6 +21,7 @@ from gateway.flow.target_port import (
     TargetError,
     Throttled,
     Unreachable,
+    Update,
 )
 from gateway.mapping.target import TargetMapping
 from tests.support.house import GROUP, USER
@@ -456,6 +457,29 @@ async def test_who_leaves_with_data_that_break_the_target_leaves_without_them(
         "A",
         (),
     )
+
+
+async def test_what_is_done_and_answered_500_is_not_done_a_second_time(
+    gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def done_and_broken(kind: ResourceType, id: str, update: Update) -> Any:
+        sent.append(update)
+        await change(kind, id, update)
+        raise Broken("oops", 500)
+
+    sent, change = list[Update](), gateway.fake.change
+    (id,) = await joined(gateway, 1)
+    gateway.fake.unchangeable = Unreachable("down")
+    with pytest.raises(Busy):
+        await gateway.send("replace", ANN | {"active": False, "title": "B"}, id)
+    gateway.fake.unchangeable = None
+    gateway.clock[0] += 600
+    monkeypatch.setattr(gateway.fake, "change", done_and_broken)
+
+    await gateway.sweep()
+
+    found = (len(sent), gateway.is_active(id), gateway.fake.entries[id]["title"], await gateway.open())
+    assert found == (1, False, "B", ())
 
 
 async def test_who_has_left_counts_though_what_was_refused_of_it_cannot_be_written_down(

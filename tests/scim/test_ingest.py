@@ -460,6 +460,7 @@ def group(members: int, **own: str) -> bytes:
     )
 
 
+@pytest.mark.no_cover
 def test_a_group_of_the_largest_size_is_read_in_the_time_that_its_size_takes():
     small, large = group(30_000), group(300_000)
     assert 14 * MIB < len(large) <= 16 * MIB

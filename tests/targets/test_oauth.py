@@ -150,7 +150,9 @@ def test_a_foreign_text_is_made_readable():
     assert raised.value.reason == f"the token endpoint answered 400 a b ({told}); check token_url"
 
 
-ANYTHING = st.none() | st.integers() | st.floats() | st.text() | st.lists(st.text(max_size=2))
+ANYTHING = (
+    st.none() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text() | st.lists(st.text(max_size=2))
+)
 VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1)
 FIELDS = ["access_token", "token_type", "expires_in", "error", "error_description"]
 ANSWERS = st.dictionaries(st.sampled_from(FIELDS), ANYTHING).map(json.dumps).map(str.encode)
