@@ -220,7 +220,7 @@ _LARGE: Final = 2.0**63  # what was a whole number in the text may have become a
 
 def _in_one_form(elements: list[Any], known: "_Node") -> list[Any]:
     """Return the elements as objects, texts as those of their `value`, where the standard has it so."""
-    if "value" not in known.exact or known.read is not _Walk.many:
+    if str not in map(type, elements) or "value" not in known.exact or known.read is not _Walk.many:
         return elements
     has_object = any(type(element) is dict for element in elements)
     return [{"value": one} if type(one) is str and has_object else one for one in elements]
