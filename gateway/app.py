@@ -53,10 +53,10 @@ from gateway.server.runner import Connections, Runner, Site, allow_connections, 
 from gateway.server.scim import ScimApi
 from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import subject_of
+from gateway.targets.gate import Gate
 from gateway.targets.http import Webhook, open_session
 from gateway.targets.registry import (
     CONNECTORS,
-    OpenTarget,
     Shared,
     open_connector,
 )
@@ -157,7 +157,7 @@ class Gateway:
     recovery: Recovery
     deliveries: Deliveries
     targets: dict[str, Target]
-    connectors: dict[str, OpenTarget]
+    connectors: dict[str, Gate]
     journal: SqliteJournal
     health: Health
     wakeup: Wakeup  # rung: look at once at what is not settled
@@ -186,7 +186,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         services = replace(services_on(journal), looks_first=restored is not None)
         session = await stack.enter_async_context(open_session())
         oversight = await open_oversight(settings, services, journal, session)
-        connectors: dict[str, OpenTarget] = {}
+        connectors: dict[str, Gate] = {}
         for name, target in settings.targets.items():
             around = Shared(session, end_process, oversight.monitor)
             connectors[name] = await open_connector(target.connector, address_of(target), around)
@@ -245,7 +245,7 @@ async def try_target(settings: Settings, target: TargetSettings) -> tuple[Target
         return (*await connector.check(), *await survey(connector))
 
 
-async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, OpenTarget]) -> Gateway:
+async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, Gate]) -> Gateway:
     services, journal = oversight.services, oversight.journal
     targets = {
         name: target_of(target, settings.server.public_url, connectors[name])

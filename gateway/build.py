@@ -24,7 +24,8 @@ from gateway.scim.predicate import predicate
 from gateway.server.auth import Credential, Provider
 from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import mapping_of
-from gateway.targets.registry import CONNECTORS, OpenTarget
+from gateway.targets.gate import Gate
+from gateway.targets.registry import CONNECTORS
 
 MASKS: Final[
     Mapping[str, Callable[[Callable[[], bytes]], Mask]]
@@ -35,7 +36,7 @@ MASKS: Final[
 BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only what it is told with 429
 
 
-def target_of(settings: TargetSettings, public_url: str, connector: OpenTarget) -> Target:
+def target_of(settings: TargetSettings, public_url: str, connector: Gate) -> Target:
     """Return a target as the flow knows it."""
     policy = Policy(
         on_deactivate=settings.on_deactivate,
@@ -61,6 +62,7 @@ def target_of(settings: TargetSettings, public_url: str, connector: OpenTarget) 
         settings.busy_status,
         connector.has_groups,
         sorts=CONNECTORS[settings.connector].sorts,
+        admission=connector,
     )
 
 

@@ -132,6 +132,12 @@ class CallObserver(Protocol):
     def called(self, target: str, seconds: float, error: TargetError | None) -> None:
         """Take note of a call that has ended."""
 
+    def opened(self, target: str, reason: str) -> None:
+        """Take note that a target is sick: no call goes out from now on; `reason` is no text of its own."""
+
+    def closed(self, target: str) -> None:
+        """Take note that a target is well again."""
+
 
 class TargetMonitor:
     """Counts calls, remembers the newest of each target, and raises the alarm where one is denied."""
@@ -159,6 +165,14 @@ class TargetMonitor:
             if error.status is None:  # it was not asked: these are our own words
                 reason = blotted(error.reason, ())  # a directory may name somebody
             self._services.alarm(Alert("target.denied", target, reason, in_trail=False))
+
+    def opened(self, target: str, reason: str) -> None:
+        """Take note that a target is sick; `reason` is the kind of its last failure."""
+        log.error("target.sick", target=target, reason=reason)
+
+    def closed(self, target: str) -> None:
+        """Take note that a target is well again."""
+        log.info("target.well", target=target)
 
     def seen(self, target: str) -> Seen:
         """Return how the target was when it was called last."""

@@ -1,6 +1,7 @@
 """What a target's failure means: what the provider is told, and when it is tried again. Pure."""
 
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from gateway.audit.masking import blotted
@@ -10,11 +11,14 @@ from gateway.flow.target_port import (
     CannotFilter,
     Conflict,
     Contradiction,
+    Crowded,
     Denied,
+    Late,
     Missing,
     Nonsense,
     Paused,
     Refused,
+    Sick,
     Silent,
     TargetError,
     Throttled,
@@ -70,6 +74,8 @@ _TO_CHANGES: Final[Mapping[type[TargetError], Row]] = {
     ),
     Throttled: (Busy, "{target} asks to slow down"),
     Paused: (Busy, "an administrator has paused {target}: no change is sent until it is resumed"),
+    Sick: (Busy, "{target} does not answer, so nothing is sent to it until it is well again"),
+    Crowded: (Busy, "too many calls to {target} wait for their turn"),
     Broken: (Busy, "{target} {answered}"),
     Nonsense: (Busy, "{target} gave an answer that is not SCIM"),
     Contradiction: (Busy, "{target} contradicts itself"),
@@ -87,6 +93,13 @@ _TO_READS: Final[Mapping[type[TargetError], Row]] = {
 
 GAVE_UP: Final = frozenset({408, 502, 504, *range(520, 525)})  # somebody on the way no longer waits
 _WORTH_ANOTHER = (Broken, Silent, Unreachable)
+_NOT_THERE: Final = GAVE_UP | {HTTPStatus.SERVICE_UNAVAILABLE}
+
+
+def is_unavailable(error: TargetError) -> bool:
+    """Say whether a failure means that the target is not there: it gave no answer of its own."""
+    is_broken = isinstance(error, Broken) and error.status in _NOT_THERE
+    return is_broken or isinstance(error, (Silent, Unreachable))
 
 
 @frozen
@@ -116,7 +129,21 @@ class Retry:
 
 
 LONGEST_PAUSE: Final = 300.0  # seconds
-OF_THE_TARGET: Final = (Broken, Contradiction, Denied, Nonsense, Paused, Silent, Throttled, Unreachable)
+OF_THE_TARGET: Final = (
+    Broken,
+    Contradiction,
+    Crowded,
+    Denied,
+    Late,
+    Nonsense,
+    Paused,
+    Sick,
+    Silent,
+    Throttled,
+    Unreachable,
+)
+
+_OF_OURS: Final = (Crowded, Late, Sick)  # the time that these say is for who waits, and none of the target's
 
 
 def is_of_the_target(error: Exception) -> bool:
@@ -140,5 +167,6 @@ def try_again_in(attempts: int, error: Exception | None = None, settle: float = 
     pause = back_off(attempts)
     if error is not None and is_of_the_target(error):
         pause = min(pause, settle / 2)
-    asked = (error.retry_after or 0.0) if isinstance(error, TargetError) else 0.0
+    is_ours = isinstance(error, _OF_OURS)
+    asked = (error.retry_after or 0.0) if isinstance(error, TargetError) and not is_ours else 0.0
     return min(max(pause, asked), LONGEST_PAUSE)

@@ -22,7 +22,7 @@ from gateway.flow.journal_port import (
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.members import NOBODYS, Members
 from gateway.flow.services import Alarm, EntryCache, Meter, Unmetered, log_alert
-from gateway.flow.target_port import Attributes, Connector, Paused, ResourceType, Update
+from gateway.flow.target_port import Admission, Attributes, Connector, Paused, ResourceType, Update
 from gateway.mapping.program import Mapped
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import Difference
@@ -76,6 +76,7 @@ class Target:
     has_groups: Callable[[], Awaitable[bool]] = _yes
     groups: TargetMapping = field(default_factory=lambda: TargetMapping(kind=ResourceType.GROUP))
     sorts: bool = False  # its connector puts entries in the order of a `Query`
+    admission: Admission = field(default_factory=Admission)  # what it takes now
 
     def mapping_for(self, kind: ResourceType) -> TargetMapping:
         """Return the mapping of a type of resource; groups are sent as they come."""

@@ -96,10 +96,13 @@ class Recovery:
         """Try everything that is due, leavers first; what cannot be settled now is due again later.
 
         What rests because the target did not answer is tried as soon as it does; if nothing else is due, one
-        of them asks.
+        of them asks. Of a target that is sick the gate asks, more often where something waits.
         """
         began = self._services.monotonic()
-        waiting = await self._released(target, await self._services.operations.open(target.name, ()))
+        unsettled = await self._services.operations.open(target.name, ())
+        if not await target.admission.probe(target.policy.settle if unsettled else None):
+            return
+        waiting = await self._released(target, unsettled)
         due = [operation for operation in waiting if self._is_due(target, operation)]
         due.sort(key=lambda o: (not o.intent.removes, o.opened))
         until = self._still_resting(target, waiting)
@@ -115,7 +118,7 @@ class Recovery:
         """Try these in turn, as long as a pass may take; say whether the target has answered any."""
         answers = False
         for operation in operations:
-            if self._services.monotonic() - began >= LONGEST_PASS:
+            if self._services.monotonic() - began >= LONGEST_PASS or target.admission.refusal():
                 break  # the next pass looks at those who have begun to leave meanwhile first
             answers |= await self._swept(target, operation)
         return answers

@@ -1,9 +1,11 @@
 """What the core needs of a target, the frozen values that cross, and all that can go wrong with one."""
 
+import math
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextvars import ContextVar
 from dataclasses import field
-from enum import StrEnum
-from typing import Any, Final, Protocol
+from enum import IntEnum, StrEnum
+from typing import Any, Final, NamedTuple, Protocol
 
 from gateway.scim.difference import Difference
 from gateway.scim.grammar import Filter, Sort
@@ -101,6 +103,51 @@ class Connector(Protocol):
         """Remove the entry; raises `Missing` where there is none."""
 
 
+class Urgency(IntEnum):
+    """Whose call goes first where not all can go at once."""
+
+    LEAVER = 0
+    CHANGE = 1
+    READ = 2
+    RUN = 3  # over many people, with nobody waiting for each
+
+
+class Errand(NamedTuple):
+    """For what calls are made."""
+
+    latest: float = math.inf  # monotonic seconds: none begins later
+    urgency: Callable[[], Urgency] = lambda: Urgency.RUN  # asked where a call has to wait
+
+
+errand: ContextVar[Errand] = ContextVar("errand", default=Errand())  # noqa: B039 - nobody changes one
+
+
+class Admission:
+    """What a target takes now; this one takes all there is.
+
+    Who begins a request for a target adds it to `requests`, and takes it off at the end.
+    """
+
+    most: float = math.inf  # requests in progress, but for those by which somebody leaves
+    requests = 0
+    is_wary = False  # whether `refusal` may have anything to say
+
+    def refusal(self) -> "TargetError | None":
+        """Return why no call goes out now; None, too, where the next one is to find out whether it may."""
+        return None
+
+    def may_retry(self, calls: int = 1) -> bool:
+        """Take so many calls out of what may be sent again; say whether there were as many left."""
+        return True
+
+    async def probe(self, every: float | None = None) -> bool:
+        """Find out whether a target that is sick is well again, once it is time; say whether calls go out.
+
+        It is time after the pause, or `every` so many seconds where something waits. Raises nothing.
+        """
+        return True
+
+
 class TargetError(Exception):
     """A target did not do as asked. `reason` is the target's own readable text, shortened, never a secret.
 
@@ -142,6 +189,18 @@ class Throttled(TargetError):
 
 class Paused(TargetError):
     """An administrator has paused the target, so nothing was sent."""
+
+
+class Sick(TargetError):
+    """The target did not answer several times, or asked to be left alone, so nothing was sent."""
+
+
+class Crowded(TargetError):
+    """Too many calls to the target wait for their turn, so nothing was sent."""
+
+
+class Late(TargetError):
+    """No time was left for another call, so nothing was sent."""
 
 
 class Unreachable(TargetError):

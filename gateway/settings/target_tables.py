@@ -262,7 +262,10 @@ class TargetTable(Table):
         description="How many calls the target gets at most, evenly spaced; unless you say, no limit.",
     )
     concurrency: Positive | None = Field(
-        default=None, description="How many calls the target gets at one time; unless you say, no limit."
+        default=None,
+        description="How many calls the target gets at one time; four times as many, but 64 to 256, wait for "
+        "their turn: deactivations first, then other changes, reads, and runs over many people. Who comes "
+        "beyond that is told at once to come again. Unless you say, 64, and 4 for `ldap`.",
     )
     busy_status: BusyStatus | None = Field(
         default=None,

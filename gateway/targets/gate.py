@@ -1,66 +1,43 @@
-"""What every call to a target passes: its limits, its pause, its timing and its metrics."""
+"""What every call to a target passes: circuit breaker, limits, pause, timing and metrics."""
 
-import asyncio
+import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine
-from typing import Any, TypeVar
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
 
 from gateway.admin.alerts import CallObserver
-from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError, Throttled, Update
+from gateway.audit.chain import stamp
+from gateway.flow.failures import is_unavailable
+from gateway.flow.target_port import (
+    Admission,
+    Attributes,
+    Broken,
+    Crowded,
+    Errand,
+    Late,
+    Page,
+    Query,
+    ResourceType,
+    Sick,
+    TargetError,
+    Throttled,
+    Update,
+    errand,
+)
+from gateway.targets.breaker import LONGEST, Breaker, BreakerState, CallCount, RetryBudget
+from gateway.targets.lanes import Lanes
 from gateway.targets.transport import OpenTarget, TargetFinding
+from gateway.values import frozen
 
 T = TypeVar("T")
 Answer = Coroutine[Any, Any, T]
 
-
-class Limits:
-    """What a target takes at a time and a second: `async with limits` waits for a turn and holds it."""
-
-    def __init__(
-        self,
-        rate: float | None = None,  # turns per second, evenly spaced
-        concurrency: int | None = None,  # turns held at a time
-        patience: float = 10.0,  # seconds that a call waits for its turn at most
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._gap = 1.0 / rate if rate else 0.0
-        self._places = asyncio.Semaphore(concurrency) if concurrency else None
-        self._clock = clock
-        self._sleep = sleep
-        self._next = 0.0
-        self._patience = patience
-
-    async def __aenter__(self) -> None:
-        """Take a turn; raises Throttled where it would come too late."""
-        if self._places is not None:
-            await self._take(self._places)
-        try:
-            if self._gap:
-                await self._wait()
-        except BaseException:
-            await self.__aexit__()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._places is not None:
-            self._places.release()
-
-    async def _take(self, places: asyncio.Semaphore) -> None:
-        try:
-            async with asyncio.timeout(self._patience):
-                await places.acquire()
-        except TimeoutError as error:
-            raise Throttled("too many calls wait for `concurrency`") from error
-
-    async def _wait(self) -> None:
-        now = self._clock()
-        mine = max(now, self._next)
-        if mine - now > self._patience:
-            raise Throttled("too many calls wait for `rate`", retry_after=mine - now)
-        self._next = mine + self._gap
-        if mine > now:
-            await self._sleep(mine - now)
+NOBODY: Final = "scim-gateway-probe"  # an id that no target gives: that it is answered at all is what counts
+LEFT_ALONE: Final = "it asked to be left alone"
+ASKED: Final[Mapping[type[TargetError], int]] = {Throttled: 429, Sick: 503}  # what it did that with
+EARLY: Final = 0.05  # seconds by which a timer may ring before its time
 
 
 class NoObserver:
@@ -72,24 +49,57 @@ class NoObserver:
     def called(self, target: str, seconds: float, error: TargetError | None) -> None:
         """Nothing."""
 
+    def opened(self, target: str, reason: str) -> None:
+        """Nothing."""
 
-class Gate:
-    """A connector whose calls are kept within limits, timed and observed; no change passes a pause."""
+    def closed(self, target: str) -> None:
+        """Nothing."""
+
+
+@frozen
+class TargetHealth:
+    """How a target is, and how it is called; times are RFC 3339, UTC."""
+
+    state: BreakerState
+    since: str  # when it fell ill, or was well again, or the gateway began
+    until: str | None  # no call goes out before; None: calls go out
+    failures: int  # in a row
+    refused: dict[str, int]  # calls that were not made, ever, by kind: sick, throttled, crowded, late
+    retries: int  # calls that were sent again, ever
+    retries_refused: int  # times that nothing was sent again for want of budget, ever
+    under_way: int  # calls
+    waiting: int  # calls
+
+
+class Gate(Admission):
+    """A connector whose calls are kept within limits, timed and observed; no change passes a pause.
+
+    A target that is sick is not called, but for one probe at a time.
+    """
 
     def __init__(
         self,
         target: OpenTarget,
         name: str,
         observer: CallObserver | None = None,
-        limits: Limits | None = None,
+        lanes: Lanes | None = None,
         clock: Callable[[], float] = time.monotonic,  # seconds
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._target = target
         self._name = name
         self._observer = observer or NoObserver()
-        self._limits = limits
+        self._lanes = lanes = lanes or Lanes()
         self._clock = clock
-        self._call: Callable[..., Answer[Any]] = self._made if limits is None else self._made_in_turn
+        self._counted = CallCount()
+        self._budget = RetryBudget(self._counted)
+        self._refused: Counter[str] = Counter()
+        self._since = _now()
+        self._asked: tuple[type[TargetError], float] = (Throttled, 0.0)  # to be left alone until then
+        self._has_groups = True  # as it said last
+        self.breaker = Breaker(self._counted, chance)
+        self.requests = 0
+        self.most = lanes.most + lanes.most_waiting  # so that a change that has begun finds a place to wait
 
     def get(self, kind: ResourceType, id: str, *, members: bool = False) -> Answer[Attributes | None]:
         return self._call(False, self._target.get, kind, id, members=members)
@@ -108,8 +118,11 @@ class Gate:
     async def delete(self, kind: ResourceType, id: str) -> None:
         await self._call(True, self._target.delete, kind, id)
 
-    def has_groups(self) -> Answer[bool]:
-        return self._target.has_groups()
+    async def has_groups(self) -> bool:
+        """Say whether the target has groups; one that is sick is not asked."""
+        if self.refusal() is None:
+            self._has_groups = await self._target.has_groups()
+        return self._has_groups
 
     def check(self) -> Answer[tuple[TargetFinding, ...]]:
         return self._call(False, self._target.check)
@@ -117,23 +130,152 @@ class Gate:
     def close(self) -> Answer[None]:
         return self._target.close()
 
-    async def _made_in_turn(
-        self, alters: bool, call: Callable[..., Awaitable[T]], *args: Any, **named: Any
-    ) -> T:
-        """Make a call within the limits; raises Throttled, too."""
-        assert self._limits is not None
-        async with self._limits:
-            return await self._made(alters, call, *args, **named)
+    def refusal(self) -> TargetError | None:
+        if not self.is_wary:
+            return None
+        now, (kind, asked) = self._clock(), self._asked
+        is_left_alone, is_closed = now < asked - EARLY, self.breaker.state is BreakerState.CLOSED
+        if is_closed:
+            self.is_wary = is_left_alone
+            return kind(LEFT_ALONE, ASKED[kind], asked - now) if is_left_alone else None
+        return None if not is_left_alone and self._may_probe(now) else self._sick(now)
 
-    async def _made(self, alters: bool, call: Callable[..., Awaitable[T]], *args: Any, **named: Any) -> T:
-        """Make a call, and say how it ended; raises Paused in a pause."""
+    def may_retry(self, calls: int = 1) -> bool:
+        return self.refusal() is None and self._budget.take(calls, self._clock())
+
+    async def probe(self, every: float | None = None) -> bool:
+        now = self._clock()
+        if now >= self._asked[1] - EARLY and self._may_probe(now, every):
+            await self._probe()
+        return self.refusal() is None
+
+    def health(self) -> TargetHealth:
+        """Return how the target is now."""
+        refusal, breaker, lanes = self.refusal(), self.breaker, self._lanes
+        left = None if refusal is None else refusal.retry_after
+        return TargetHealth(
+            breaker.state,
+            self._since,
+            None if left is None else _now(left),
+            breaker.failures,
+            dict(self._refused),
+            self._budget.taken,
+            self._budget.refused,
+            lanes.under_way,
+            lanes.waiting,
+        )
+
+    async def _call(self, alters: bool, call: Callable[..., Awaitable[T]], *args: Any, **named: Any) -> T:
+        """Make a call, and say how it ended; raises Paused in a pause, Sick, Crowded and Late.
+
+        Where nothing is in its way, none of our own calls is made for that: each would be one for every call.
+        """
         if alters:
             self._observer.admit(self._name)
-        begun = self._clock()
+        lanes, counted, now, begun = self._lanes, self._counted, errand.get(), self._clock()
+        if self.is_wary or lanes.under_way >= lanes.most or lanes.is_paced or begun > now.latest:
+            begun = await self._turn(now)
+        else:
+            lanes.under_way += 1
         try:
             answer = await call(*args, **named)
         except TargetError as error:
-            self._observer.called(self._name, self._clock() - begun, error)
+            self._failed(begun, self._clock(), error)
             raise
-        self._observer.called(self._name, self._clock() - begun, None)
+        finally:
+            lanes.under_way -= 1
+            if lanes.waiting:
+                lanes.let_in()
+        ended = self._clock()
+        if ended >= counted.due:
+            counted.mark(ended)
+        counted.calls += 1
+        self.breaker.failures = 0
+        self._observer.called(self._name, ended - begun, None)
         return answer
+
+    async def _turn(self, asked: Errand) -> float:
+        """Wait for a turn, and return when it came."""
+        try:
+            await self._taken(asked)
+        except (Crowded, Late, Sick, Throttled) as refused:
+            self._refused[type(refused).__name__.lower()] += 1
+            raise
+        return self._clock()
+
+    async def _taken(self, asked: Errand) -> None:
+        if self.refusal() is None and self._may_probe(self._clock()):
+            await self._probe()
+        if (refusal := self.refusal()) is not None:
+            raise refusal
+        if (left := asked.latest - self._clock()) < 0:
+            raise Late("no time is left for another call")
+        await self._lanes.take(asked.urgency(), left)
+        if self.breaker.state is not BreakerState.CLOSED:  # since the place was given, a moment ago
+            self._lanes.leave()
+            raise self._sick(self._clock())
+
+    def _failed(self, begun: float, now: float, error: TargetError) -> None:
+        """Note how a call failed."""
+        counted = self._counted
+        if now >= counted.due:
+            counted.mark(now)
+        counted.calls += 1
+        if not is_unavailable(error):
+            self.breaker.failures = 0
+        else:
+            counted.failed += 1
+            if self.breaker.failed(begun, now):
+                self._opened(error)
+        self._heed(now, error)
+        self._observer.called(self._name, now - begun, error)
+
+    def _opened(self, error: TargetError) -> None:
+        self.is_wary, self._since = True, _now()
+        self._lanes.refuse(self._why)
+        said = f"{type(error).__name__.lower()} {error.status or ''}".strip()
+        self._observer.opened(self._name, said)
+
+    def _heed(self, now: float, error: TargetError) -> None:
+        """Leave the target alone as long as it asks, within reason."""
+        if error.retry_after and isinstance(error, (Broken, Throttled)):
+            kind = Throttled if isinstance(error, Throttled) else Sick
+            self._asked = (kind, max(self._asked[1], now + min(error.retry_after, LONGEST)))
+            self.is_wary = True
+            self._lanes.refuse(self._why)
+
+    def _may_probe(self, now: float, every: float | None = None) -> bool:
+        return self._lanes.under_way < self._lanes.most and self.breaker.may_probe(now, every)
+
+    async def _probe(self) -> None:
+        """Read something small: any answer of the target's own says that it is well."""
+        breaker, begun, error = self.breaker, self._clock(), None
+        is_well = False
+        breaker.begin_probe(begun)
+        self._lanes.under_way += 1
+        try:
+            await self._target.get(ResourceType.USER, NOBODY)
+            is_well = True
+        except TargetError as failure:
+            error, is_well = failure, not is_unavailable(failure)
+        finally:
+            self._lanes.leave()
+            breaker.end_probe(self._clock(), is_well=is_well)
+        if error is not None:
+            self._heed(self._clock(), error)
+        self._observer.called(self._name, self._clock() - begun, error)
+        if is_well:
+            self._since = _now()
+            self._observer.closed(self._name)
+
+    def _why(self) -> TargetError:
+        return self.refusal() or self._sick(self._clock())
+
+    def _sick(self, now: float) -> Sick:
+        left = max(self.breaker.left(now), self._asked[1] - now)
+        return Sick(f"no call goes out since {self._since[:19]}Z", None, left)
+
+
+def _now(seconds: float = 0.0) -> str:
+    """Return the time in so many seconds."""
+    return stamp(datetime.fromtimestamp(time.time() + seconds, UTC))

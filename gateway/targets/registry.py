@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from gateway.admin.alerts import CallObserver
+    from gateway.targets.gate import Gate
 
 __all__ = [
     "CONNECTORS",
@@ -48,19 +49,18 @@ class ConnectorSpec:
     needs_url_scheme: tuple[str, ...]
     open: Callable[[TargetAddress, Shared], Awaitable[OpenTarget]]
     sorts: bool = False  # puts entries in the order a query asks for
+    concurrency: int = 64  # calls at a time, unless the target's `concurrency` says otherwise
 
 
-async def open_connector(name: str, address: TargetAddress, shared: Shared) -> OpenTarget:
+async def open_connector(name: str, address: TargetAddress, shared: Shared) -> "Gate":
     """Open the connector `name` for a target, within the target's limits; raises `TargetError`."""
-    from gateway.targets.gate import Gate, Limits
+    from gateway.targets.gate import Gate
+    from gateway.targets.lanes import Lanes
 
-    target = await CONNECTORS[name].open(address, shared)
-    limits = None
-    if address.rate is not None or address.concurrency is not None:
-        limits = Limits(address.rate, address.concurrency, patience=address.timeout)
-    if shared.observer is None and limits is None:
-        return target
-    return Gate(target, address.name, shared.observer, limits)
+    spec = CONNECTORS[name]
+    target = await spec.open(address, shared)
+    lanes = Lanes(address.concurrency or spec.concurrency, address.rate, address.timeout)
+    return Gate(target, address.name, shared.observer, lanes)
 
 
 async def _open_embedded(address: TargetAddress, shared: Shared) -> OpenTarget:
@@ -103,5 +103,6 @@ def _transport(address: TargetAddress, session: "aiohttp.ClientSession") -> Tran
 CONNECTORS: Final[Mapping[str, ConnectorSpec]] = {
     "embedded": ConnectorSpec(("sqlite",), _open_embedded, sorts=True),
     "scim": ConnectorSpec(("http", "https"), _open_scim),
-    "ldap": ConnectorSpec(("ldap", "ldaps", "ldapi"), _open_ldap),
+    # as many calls as connections: who waits does so where it is known whose turn is next
+    "ldap": ConnectorSpec(("ldap", "ldaps", "ldapi"), _open_ldap, concurrency=4),
 }

@@ -28,13 +28,13 @@ def test_a_connector_says_which_urls_it_takes(name, schemes):
     ids=["embedded", "scim"],
 )
 async def test_a_connector_is_opened_by_its_name(name, url, kind, around: Shared, tmp_path):
-    target = await open_connector(name, TargetAddress("book", url.format(tmp_path)), around)
+    target = await CONNECTORS[name].open(TargetAddress("book", url.format(tmp_path)), around)
 
     assert isinstance(target, kind)
     await target.close()
 
 
-@pytest.mark.parametrize("limit", [{"rate": 1000.0}, {"concurrency": 2}], ids=["rate", "concurrency"])
+@pytest.mark.parametrize("limit", [{}, {"rate": 1000.0}, {"concurrency": 2}], ids=["none", "rate", "calls"])
 async def test_a_target_with_limits_is_used_within_them(limit, around: Shared, tmp_path):
     address = TargetAddress("book", f"sqlite:{tmp_path}/book.db", **limit)
     target = await open_connector("embedded", address, around)
