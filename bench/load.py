@@ -1,7 +1,9 @@
 """Sends one kind of request over kept connections and says how long each took.
 
 Usage: python -m bench.load JSON, where JSON has the fields of `Job`. Each line on standard input is one of
-{"ready": COUNT}, which does what is not measured, and {"run": COUNT}; each is answered with a line of JSON.
+{"ready": COUNT}, which does what is not measured, {"run": COUNT}, and {"go on": SECONDS}, which sends in the
+background from then on, whatever comes of it, and says how much was sent so far. Each is answered with a line
+of JSON.
 """
 
 import asyncio
@@ -9,8 +11,9 @@ import itertools
 import json
 import sys
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -27,11 +30,12 @@ class Job:
     """What is to be sent, and whereto."""
 
     port: int
-    base: str
+    bases: Sequence[str]  # in turn, one for each connection
     token: str
     case: str
     connections: int
     first: int  # the number of the first person who is not there yet
+    every: float = 0.0  # seconds from one request of a connection to its next, at least
 
 
 class Failed(Exception):
@@ -70,8 +74,10 @@ class Connection(asyncio.Protocol):
 class Client:
     """A connection and what it does."""
 
-    def __init__(self, job: Job, connection: Connection, script: Script) -> None:
+    def __init__(self, job: Job, base: str, connection: Connection, script: Script) -> None:
         self.script = script
+        self.base = base
+        self.sent = 0
         self._job = job
         self._connection = connection
 
@@ -86,15 +92,27 @@ class Client:
             data = self._bytes(self.script.next())
             begun = time.perf_counter()
             message = await self._connection.send(data)
-            seconds.append(time.perf_counter() - begun)
+            took = time.perf_counter() - begun
+            seconds.append(took)
             try:
                 body_of(message)
             except Failed as error:
                 failures.append(str(error))
+            if took < self._job.every:
+                await asyncio.sleep(self._job.every - took)
+
+    async def go_on(self) -> None:
+        """Send one request after the other, whatever is answered, until the connection ends."""
+        with suppress(ConnectionError):
+            while True:
+                self.sent += 1
+                pause = asyncio.create_task(asyncio.sleep(self._job.every))
+                await self._connection.send(self._bytes(self.script.next()))
+                await pause
 
     def _bytes(self, asked: Request) -> bytes:
         method, path, body = asked
-        return request(method, self._job.base + path, body, self._job.token)
+        return request(method, self.base + path, body, self._job.token)
 
 
 def body_of(message: Message) -> bytes:
@@ -109,9 +127,9 @@ async def prepared(job: Job) -> list[Client]:
     """Open the connections and have each prepare."""
     numbers, shared = itertools.count(job.first), dict[str, Any]()
     clients = []
-    for _ in range(job.connections):
+    for base in itertools.islice(itertools.cycle(job.bases), job.connections):
         _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", job.port)
-        client = Client(job, connection, CASES[job.case].script(numbers, shared))
+        client = Client(job, base, connection, CASES[job.case].script(numbers, shared))
         await client.script.prepare(client.ask)
         clients.append(client)
     return clients
@@ -137,6 +155,22 @@ async def measured(clients: Iterable[Client], count: int) -> dict[str, Any]:
     return {"seconds": took, "each": seconds, "failed": len(failures), "failures": failures[:EXAMPLES]}
 
 
+async def gone_on(clients: Iterable[Client], seconds: float) -> dict[str, Any]:
+    """Send in the background from now on; return how many requests were sent to each base after so long."""
+    for client in clients:
+        if client not in ENDLESS:
+            ENDLESS[client] = asyncio.create_task(client.go_on())
+    await asyncio.sleep(seconds)
+    sent: Counter[str] = Counter()
+    for client in clients:
+        sent[client.base] += client.sent
+    return dict(sent)
+
+
+ENDLESS: Final[dict[Client, "asyncio.Task[None]"]] = {}
+COMMANDS: Final = {"run": measured, "ready": ready, "go on": gone_on}
+
+
 async def main(job: Job) -> None:
     """Do what standard input says until it ends."""
     clients = await prepared(job)
@@ -144,7 +178,7 @@ async def main(job: Job) -> None:
     print(json.dumps({}), flush=True)
     while line := await lines.run_in_executor(None, sys.stdin.readline):
         ((what, count),) = json.loads(line).items()
-        said = await (measured if what == "run" else ready)(clients, count)
+        said = await COMMANDS[what](clients, count)
         print(json.dumps(said), flush=True)
 
 

@@ -77,6 +77,23 @@ SECTIONS: Final[Mapping[str, Section]] = {
         {"imported": "people so far"},
         {"memory_mib": "MiB", **COST, "journal_mib": "journal MiB"},
     ),
+    "illness": Section(
+        "Ten targets, four of them sick",
+        "Changed PUTs to six `scim` targets that are well, 24 connections with one each 250 ms, while as many"
+        " go to four others, which are well, too, or: hang, answer 503, send a byte a second, reset every"
+        " connection. All well and four sick in turn, a gateway of its own each; medians of the rounds, and"
+        " the ratio is that of p99 in a round to the one before it. Calls: what the target that answers 503"
+        " gets for one request of its provider; files and memory at their highest.",
+        {"sick": "sick"},
+        {
+            "ratio": "ratio",
+            "p50": "p50 ms",
+            "p99": "p99 ms",
+            "calls": "calls",
+            "files": "files",
+            "memory_mib": "MiB",
+        },
+    ),
     "trail": Section(
         "Questions to the trail",
         "Up to 100 events; over HTTP from a gateway that idles, and `audit query` from start to end.",

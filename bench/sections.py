@@ -10,6 +10,7 @@ from bench.beside import Pace, beside
 from bench.cases import CASES, PEOPLE
 from bench.fill import Filling, fill_directory
 from bench.growth import growth, imported, put_journal
+from bench.illness import illness
 from bench.startup import startup
 from bench.storage import flushed, stored
 from bench.trail import asked
@@ -74,5 +75,6 @@ SECTIONS: Final[Mapping[str, Callable[[Plan], Iterator[Row]]]] = {
     "flush": lambda plan: flushed(plan.build, plan.connections, plan.pace),
     "growth": lambda plan: growth(plan.build, plan.events, plan.people, plan.pace, plan.kept),
     "import": lambda plan: imported(plan.build, plan.imports),
+    "illness": lambda plan: illness(plan.build, plan.pace),
     "trail": lambda plan: asked(plan.build, plan.events, plan.kept, plan.pace.rounds),
 }

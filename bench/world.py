@@ -105,11 +105,15 @@ class Load:
             )
         return Told(said["seconds"], said["each"])
 
+    def go_on(self, seconds: float = 0.0) -> dict[str, int]:
+        """Have it send in the background; return how many requests each base got, so many seconds later."""
+        return self._ask({"go on": seconds})
+
     def end(self) -> None:
         """End it."""
         self._processes.end(self._process)
 
-    def _ask(self, what: Mapping[str, int]) -> dict[str, Any]:
+    def _ask(self, what: Mapping[str, float]) -> dict[str, Any]:
         stdin = self._process.popen.stdin
         assert stdin is not None
         stdin.write(json.dumps(what) + "\n")
@@ -161,7 +165,7 @@ class World:
         """Start who sends to the gateway."""
         base = f"/scim/{self.target(CASES[case].variant)}/v2"
         self.people += BLOCK
-        return Load(self.processes, Job(self.port, base, PROVIDER, case, connections, self.people))
+        return Load(self.processes, Job(self.port, (base,), PROVIDER, case, connections, self.people))
 
     def target(self, variant: str) -> str:
         """Return the name of a target."""
@@ -210,4 +214,4 @@ class Bare:
     def load(self, case: str, connections: int) -> Load:
         """Start who sends to it."""
         self._people += BLOCK
-        return Load(self._processes, Job(self._port, "/bare", PROVIDER, case, connections, self._people))
+        return Load(self._processes, Job(self._port, ("/bare",), PROVIDER, case, connections, self._people))

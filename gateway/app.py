@@ -16,7 +16,8 @@ from aiohttp import web
 
 from gateway.admin.acts import Pauses
 from gateway.admin.alerts import Alarms, TargetMonitor
-from gateway.admin.status import JournalState, Status, target_states
+from gateway.admin.sick import Illnesses
+from gateway.admin.status import JournalState, Status, TargetHealth, target_states
 from gateway.audit.event import Event
 from gateway.build import (
     address_of,
@@ -78,7 +79,7 @@ class Oversight:
     pauses: Pauses
     monitor: TargetMonitor
     journal: SqliteJournal
-    targets: tuple[str, ...]
+    connectors: dict[str, Gate]  # filled as they are opened
     since: str  # RFC 3339, UTC
     connections: Connections
 
@@ -86,20 +87,25 @@ class Oversight:
         """Return what answers at /metrics."""
         journal = self.journal
         return MetricsPage(
-            self.metrics, journal.health, journal.writer_stats, journal.counts, self.connections
+            self.metrics, journal.health, journal.writer_stats, journal.counts, self.connections, self.health
         )
+
+    def health(self) -> dict[str, TargetHealth]:
+        """Say how each target is."""
+        return {name: connector.health() for name, connector in self.connectors.items()}
 
     async def status(self) -> Status:
         """Say how everything stands; raises `JournalUnavailable` where the journal cannot be read."""
         failure, counts = await self.journal.health(), await self.journal.counts()
         journal = JournalState(failure is None, failure, counts.bytes, counts.seq)
-        states = target_states(self.targets, counts, self.monitor.seen)
+        states = target_states(self.connectors, counts, self.monitor.seen, self.health())
         return Status(True, VERSION, self.since, journal, states)
 
     async def run(self) -> None:
         """Tell alerts and look after the journal until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.alarms.run())
+            tasks.create_task(self.monitor.illnesses.run())
             tasks.create_task(watch_journal(self.journal.health, self.services))
             tasks.create_task(self.connections.run(self.services.alarm))
 
@@ -116,11 +122,11 @@ async def open_oversight(
     services = replace(services, meter=metrics, paused_since=pauses.since)
     alarms = Alarms(services, webhook)
     services = replace(services, alarm=alarms)
-    targets, now, server = tuple(settings.targets), services.now(), settings.server
+    server = settings.server
     most, per_client = allow_connections(server.max_connections), server.max_connections_per_client
     connections = Connections(most, per_client, server.trusted_proxies, metrics.cut)
-    monitor = TargetMonitor(services)
-    return Oversight(services, metrics, alarms, pauses, monitor, journal, targets, now, connections)
+    monitor = TargetMonitor(services, Illnesses(services, journal.counts))
+    return Oversight(services, metrics, alarms, pauses, monitor, journal, {}, services.now(), connections)
 
 
 async def watch_journal(health: Callable[[], Awaitable[str | None]], services: Services) -> None:
@@ -186,12 +192,12 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         services = replace(services_on(journal), looks_first=restored is not None)
         session = await stack.enter_async_context(open_session())
         oversight = await open_oversight(settings, services, journal, session)
-        connectors: dict[str, Gate] = {}
+        connectors = oversight.connectors
         for name, target in settings.targets.items():
             around = Shared(session, end_process, oversight.monitor)
             connectors[name] = await open_connector(target.connector, address_of(target), around)
             stack.push_async_callback(connectors[name].close)
-        gateway = await _wire(settings, oversight, connectors)
+        gateway = await _wire(settings, oversight)
         await journal.trail.append([_config_loaded(settings)])
         if is_news:
             await gateway.recovery.bury("the journal was restored: look at the target, then retry or drop")
@@ -245,17 +251,17 @@ async def try_target(settings: Settings, target: TargetSettings) -> tuple[Target
         return (*await connector.check(), *await survey(connector))
 
 
-async def _wire(settings: Settings, oversight: Oversight, connectors: dict[str, Gate]) -> Gateway:
-    services, journal = oversight.services, oversight.journal
+async def _wire(settings: Settings, oversight: Oversight) -> Gateway:
+    services, journal, metrics = oversight.services, oversight.journal, oversight.metrics
+    connectors, public_url = oversight.connectors, settings.server.public_url
     targets = {
-        name: target_of(target, settings.server.public_url, connectors[name])
-        for name, target in settings.targets.items()
+        name: target_of(target, public_url, connectors[name]) for name, target in settings.targets.items()
     }
     recovery, credentials = Recovery(services), await _credentials(settings, journal)
     changes, reads, wakeup = Changes(services, recovery), Reads(services, recovery), Wakeup()
     signing = Authentication(credentials.current, Refusals(services), settings.server.trusted_proxies)
     scim = ScimApi(targets, providers_of(settings), signing, services, changes, reads).handle
-    health, boundary = Health({"journal": journal.health}), Boundary(oversight.metrics.answered)
+    health, boundary = Health({"journal": journal.health}, oversight.health), Boundary(metrics.answered)
     application = web.Application(client_max_size=MAX_GROUP_BODY, middlewares=[boundary.middleware()])
     application.add_routes(_routes(settings, oversight, health, Auditors(signing), scim))
     admin = Administration(

@@ -4,9 +4,10 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import accumulate
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from gateway.admin.status import Counts, WriterStats
+from gateway.admin.status import REFUSALS, BreakerState, Counts, TargetHealth, WriterStats
 from gateway.flow.journal_port import OperationState, Outcome
 from gateway.values import frozen
 from gateway.version import VERSION
@@ -36,8 +37,10 @@ class Look:
     writer_stats: WriterStats
     counts: Counts | None  # None: the journal cannot be read
     connections: int
+    health: Mapping[str, TargetHealth]
 
 
+NOTHING_CALLED: Final[Mapping[str, TargetHealth]] = MappingProxyType({})
 Labels = tuple[str, ...]
 Samples = Iterable[tuple[Labels, float]]  # values of the labels, and the number
 
@@ -126,6 +129,32 @@ def _writes(look: Look) -> Samples:
     yield (), look.writer_stats.writes
 
 
+def _breakers(look: Look) -> Samples:
+    for target, health in look.health.items():
+        yield from (((target, state.value), float(health.state == state)) for state in BreakerState)
+
+
+def _refused(look: Look) -> Samples:
+    for target, health in look.health.items():
+        yield from (((target, reason), health.refused.get(reason, 0)) for reason in REFUSALS)
+
+
+def _retries(look: Look) -> Samples:
+    yield from (((target,), health.retries) for target, health in look.health.items())
+
+
+def _retries_refused(look: Look) -> Samples:
+    yield from (((target,), health.retries_refused) for target, health in look.health.items())
+
+
+def _calls(look: Look) -> Samples:
+    yield from (((target,), health.under_way) for target, health in look.health.items())
+
+
+def _calls_waiting(look: Look) -> Samples:
+    yield from (((target,), health.waiting) for target, health in look.health.items())
+
+
 def _connections(look: Look) -> Samples:
     yield (), look.connections
 
@@ -147,6 +176,33 @@ LOOKED_UP: Final[Mapping[Family, Callable[[Look], Samples]]] = {
     Family(
         "scim_gateway_target_paused", "gauge", "1 where an administrator has paused the target.", ("target",)
     ): _paused,
+    Family(
+        "scim_gateway_target_breaker",
+        "gauge",
+        "1 at the state of the target's circuit breaker: closed (well), open (sick), half-open (tried).",
+        ("target", "state"),
+    ): _breakers,
+    Family(
+        "scim_gateway_calls_refused_total",
+        "counter",
+        "Calls to a target that were not made: it is sick, or throttles, too many wait, or it is too late.",
+        ("target", "reason"),
+    ): _refused,
+    Family(
+        "scim_gateway_retries_total", "counter", "Calls to a target that were sent once more.", ("target",)
+    ): _retries,
+    Family(
+        "scim_gateway_retries_refused_total",
+        "counter",
+        "Times that nothing was sent once more, as the target's retry budget was spent.",
+        ("target",),
+    ): _retries_refused,
+    Family(
+        "scim_gateway_calls_under_way", "gauge", "Calls to a target that are under way.", ("target",)
+    ): _calls,
+    Family(
+        "scim_gateway_calls_waiting", "gauge", "Calls to a target that wait for their turn.", ("target",)
+    ): _calls_waiting,
     Family("scim_gateway_journal_writable", "gauge", "1 where the journal can be written."): _writable,
     Family("scim_gateway_journal_waiting", "gauge", "Writes that wait for the journal."): _waiting,
     Family(
@@ -220,12 +276,18 @@ class Metrics:
         """Count a connection that was cut."""
         self._cuts[reason,] += 1
 
-    def render(self, writer_stats: WriterStats, counts: Counts | None, connections: int = 0) -> bytes:
+    def render(
+        self,
+        writer_stats: WriterStats,
+        counts: Counts | None,
+        connections: int = 0,
+        health: Mapping[str, TargetHealth] = NOTHING_CALLED,
+    ) -> bytes:
         """Return everything in Prometheus' text format; `counts` None leaves out what it would say."""
         from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
         registry = CollectorRegistry()
-        look = Look(sorted(self._targets), writer_stats, counts, connections)
+        look = Look(sorted(self._targets), writer_stats, counts, connections, health)
         registry.register(_Collected(lambda: self._families(look)))
         ProcessCollector(registry=registry)
         return generate_latest(registry)

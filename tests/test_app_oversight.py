@@ -1,5 +1,6 @@
 """Alerts from a gateway that works to somebody's web address, and the eye on the journal."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,19 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from gateway.app import watch_journal
-from gateway.flow.services import Alert
+from gateway.flow.services import ALERTS, Alert
 from tests.support.house import make_house
-from tests.support.served import ANN, CONFIG, OTHER, USERS, Scripted, Serve, gateways, scripted_target
+from tests.support.served import (
+    ANN,
+    CONFIG,
+    OTHER,
+    USERS,
+    Scripted,
+    Serve,
+    falls_sick,
+    gateways,
+    scripted_target,
+)
 from tests.support.waiting import until
 
 
@@ -57,11 +68,30 @@ async def test_refused_credentials_are_told_once_to_everybody_who_must_hear(
     name = answers[0].headers["X-Correlation-Id"]
     (message,) = messages
     expected = {"alert": "target.denied", "target": "phonebook", "reason": reason, "correlation_id": name}
+    expected |= {"advice": ALERTS["target.denied"]}
     assert {field: value for field, value in message.items() if field != "at"} == expected
     (event,) = [event for event in await served.events() if event["event"] == "target.denied"]
     assert (event["outcome"]["reason"], event["correlation_id"]) == (reason, name)
     logged = [line for line in lines if line["event"] == "target.denied"]
     assert ([line["target"] for line in logged], "s3cret" in str(lines)) == (["phonebook"] * 3, False)
+
+
+async def test_a_sick_target_is_told_to_everybody_who_must_hear(serve, scripted, receiver) -> None:
+    hook, messages = receiver
+    config = f'{CONFIG}[alerts]\nwebhook = "{hook.url}"\n'
+    served = await serve(scripted.toml(), OTHER, config=config)
+    await served.ask("POST", USERS, ANN)  # nobody answers: in doubt
+    with capture_logs() as lines:
+        await falls_sick(served, scripted)
+        await until(lambda: messages)
+
+    (message,) = messages
+    assert (message["alert"], message["target"]) == ("target.sick", "phonebook")
+    assert re.fullmatch(r"sick since \S+Z, last failure: broken 503, changes that wait: 1", message["reason"])
+    assert message["advice"] == ALERTS["target.sick"]
+    (event,) = [event for event in await served.events() if event["event"] == "target.sick"]
+    assert (event["outcome"]["reason"], event["actor"]["type"]) == ("broken 503", "gateway")
+    assert [line["target"] for line in lines if line["event"] == "target.sick"] == ["phonebook"]
 
 
 async def test_a_webhook_that_does_not_answer_keeps_nobody_waiting(serve, scripted, receiver) -> None:

@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.admin.status import Counts, WriterStats
+from gateway.admin.status import BreakerState, Counts, TargetHealth, WriterStats
 from gateway.flow.journal_port import OperationState, Outcome
 from gateway.metrics import ATTEMPT_SECONDS, BUCKETS, FAMILIES, Metrics
 
 PULSE = WriterStats(None, 3, 10, 40)
+SINCE = "2026-11-22T00:00:00.000000Z"
+HEALTH = {
+    "book": TargetHealth(BreakerState.CLOSED, SINCE, None, 0, {}, 0, 0, 0, 0),
+    "cx": TargetHealth(BreakerState.OPEN, SINCE, SINCE, 5, {"sick": 7, "crowded": 2}, 3, 1, 4, 9),
+}
 CENSUS = Counts({("cx", "dead"): 2, ("gone", "open"): 1}, {"cx": "2026"}, {"book": "2026"}, 7, 4096)
 
 
@@ -26,7 +31,8 @@ def read(
     metrics: Metrics, writer_stats: WriterStats = PULSE, counts: Counts | None = CENSUS
 ) -> dict[Any, float]:
     """Return what Prometheus makes of it: name and labels -> number."""
-    families = text_string_to_metric_families(metrics.render(writer_stats, counts).decode())
+    text = metrics.render(writer_stats, counts, health=HEALTH).decode()
+    families = text_string_to_metric_families(text)
     return {
         (sample.name.removeprefix("scim_gateway_"), *sorted(sample.labels.items())): sample.value
         for family in families
@@ -110,6 +116,28 @@ def test_the_journal_the_brake_and_the_pauses_are_looked_up() -> None:
     assert [found[f"journal_{name}",] for name in names] == [1, 3, 10, 40, 4096, 7]
 
 
+@pytest.mark.parametrize(
+    ("target", "breaker", "refused", "calls"),
+    [
+        pytest.param("book", [1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], id="one that is well"),
+        pytest.param("cx", [0, 1, 0], [7, 0, 2, 0], [3, 1, 4, 9], id="one that is sick"),
+    ],
+)
+def test_each_target_has_its_breaker_and_the_calls_that_were_not_made(
+    target, breaker, refused, calls
+) -> None:
+    found = read(make())
+
+    states = [
+        found["target_breaker", ("state", s), ("target", target)] for s in ("closed", "open", "half-open")
+    ]
+    assert states == breaker
+    reasons = ("sick", "throttled", "crowded", "late")
+    assert [found["calls_refused_total", ("reason", r), ("target", target)] for r in reasons] == refused
+    names = ("retries_total", "retries_refused_total", "calls_under_way", "calls_waiting")
+    assert [found[name, ("target", target)] for name in names] == calls
+
+
 def test_a_journal_that_cannot_be_read_leaves_out_what_it_would_say() -> None:
     found = read(make(), WriterStats("the disk is full", 0, 0, 0), None)
 
@@ -144,7 +172,7 @@ def test_a_metric_is_named_as_the_table_says(family) -> None:
     metrics.alerted("target.denied", "cx")
     metrics.cut("header")
 
-    text = metrics.render(PULSE, CENSUS).decode()
+    text = metrics.render(PULSE, CENSUS, health=HEALTH).decode()
 
     assert f"# TYPE {family.name} {family.kind}\n" in text
     sample = next(line for line in text.splitlines() if line.startswith(family.name))

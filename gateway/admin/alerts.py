@@ -3,19 +3,21 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from gateway.admin.status import Seen
 from gateway.audit.event import Event
 from gateway.audit.masking import blotted
 from gateway.errors import JournalUnavailable
 from gateway.flow.model import Services
-from gateway.flow.services import Alert, log_alert
+from gateway.flow.services import AGAIN, ALERTS, Alert, log_alert
 from gateway.flow.target_port import CannotFilter, Conflict, Denied, Missing, Refused, TargetError
 from gateway.log import correlation_id, get_logger
 from gateway.values import frozen
 
-AGAIN: Final = 900.0  # seconds until the same alert is told once more
+if TYPE_CHECKING:
+    from gateway.admin.sick import Illnesses
+
 PAUSES: Final = (1.0, 5.0, 25.0)  # seconds between the tries to send a message
 MOST: Final = 100  # alerts that wait to be told
 
@@ -48,6 +50,7 @@ class _Told:
             "target": alert.target,
             "at": self.at,
             "reason": alert.reason,
+            "advice": ALERTS[alert.name],
             "correlation_id": self.correlation_id,
         }
 
@@ -79,7 +82,7 @@ class Alarms:
 
     def _is_news(self, alert: Alert) -> bool:
         now, what = self._services.monotonic(), (alert.name, alert.target)
-        if what in self._told and now - self._told[what] < AGAIN:
+        if not alert.is_rare and what in self._told and now - self._told[what] < AGAIN:
             return False
         self._told[what] = now
         return True
@@ -142,8 +145,9 @@ class CallObserver(Protocol):
 class TargetMonitor:
     """Counts calls, remembers the newest of each target, and raises the alarm where one is denied."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, illnesses: "Illnesses") -> None:
         self._services = services
+        self.illnesses = illnesses
         self._answered: dict[str, str] = {}  # target -> when, RFC 3339, UTC
         self._failed: dict[str, tuple[str, str]] = {}  # target -> when, and how
 
@@ -168,11 +172,13 @@ class TargetMonitor:
 
     def opened(self, target: str, reason: str) -> None:
         """Take note that a target is sick; `reason` is the kind of its last failure."""
-        log.error("target.sick", target=target, reason=reason)
+        log.warning("breaker.opened", target=target, fault=reason)
+        self.illnesses.opened(target, reason)
 
     def closed(self, target: str) -> None:
         """Take note that a target is well again."""
-        log.info("target.well", target=target)
+        log.info("breaker.closed", target=target)
+        self.illnesses.closed(target)
 
     def seen(self, target: str) -> Seen:
         """Return how the target was when it was called last."""

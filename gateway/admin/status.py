@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
+from enum import StrEnum
+from typing import Final
 
 from gateway.flow.journal_port import OperationState
 from gateway.values import frozen
@@ -54,6 +56,32 @@ class Seen:
         return "failing" if (self.failed or "") > (self.answered or "") else "ok"
 
 
+class BreakerState(StrEnum):
+    """Whether calls go out to a target."""
+
+    CLOSED = "closed"  # all of them
+    OPEN = "open"  # none
+    HALF_OPEN = "half-open"  # one, which asks whether the target is well again
+
+
+REFUSALS: Final = ("sick", "throttled", "crowded", "late")  # why a call is not made
+
+
+@frozen
+class TargetHealth:
+    """How a target is, and how it is called; times are RFC 3339, UTC, numbers since the start."""
+
+    state: BreakerState
+    since: str  # when it fell sick, or was well again, or the gateway began
+    until: str | None  # no call goes out before; None: calls go out
+    failures: int  # in a row
+    refused: Mapping[str, int]  # calls that were not made, by one of REFUSALS
+    retries: int  # calls that were sent again
+    retries_refused: int  # times that nothing was sent again for want of budget
+    under_way: int  # calls
+    waiting: int  # calls
+
+
 @frozen
 class TargetState:
     """One target: how it was when it was called last, and what waits for it."""
@@ -63,6 +91,7 @@ class TargetState:
     answered: str | None
     failed: str | None
     failure: str | None
+    breaker: TargetHealth | None  # None: no gateway runs that knows
     paused: str | None
     braked: str | None
     open: int  # from here on in the order of `Standing`
@@ -84,19 +113,23 @@ class Status:
 
 
 def target_states(
-    names: Iterable[str], counts: Counts, seen: Callable[[str], Seen]
+    names: Iterable[str],
+    counts: Counts,
+    seen: Callable[[str], Seen],
+    health: Mapping[str, TargetHealth],
 ) -> tuple[TargetState, ...]:
     """Return the state of each target."""
-    return tuple(_target_state(name, counts, seen(name)) for name in names)
+    return tuple(_target_state(name, counts, seen(name), health.get(name)) for name in names)
 
 
-def _target_state(name: str, counts: Counts, seen: Seen) -> TargetState:
+def _target_state(name: str, counts: Counts, seen: Seen, health: TargetHealth | None) -> TargetState:
     return TargetState(
         name,
         seen.state,
         seen.answered,
         seen.failed,
         seen.failure,
+        health,
         counts.paused.get(name),
         counts.braked.get(name),
         *(counts.unsettled.get((name, standing), 0) for standing in OperationState),

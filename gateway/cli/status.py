@@ -50,12 +50,20 @@ def _moment(value: Any) -> str:
     return "" if value is None else f"{text(value)[:19]}Z"
 
 
+def _sum(value: Any) -> str:
+    return "" if value is None else text(sum(value.values()))
+
+
 TABLE: Final = (
     Column("target", "name"),
     Column("state", "state"),
     Column("answered", "answered", _moment),
     Column("failed", "failed", _moment),
     Column("failure", "failure"),
+    Column("breaker", "breaker.state"),
+    Column("since", "breaker.since", _moment),
+    Column("no calls until", "breaker.until", _moment),
+    Column("refused", "breaker.refused", _sum),
     *columns("open", "doubt", "pending", "held", "dead"),
     Column("paused since", "paused", _moment),
     Column("removals held since", "braked", _moment),
@@ -94,7 +102,7 @@ def _read(settings: "Settings") -> Document:
 
     with reading(settings.journal.path) as reader:
         counts = reader.counts()
-    states = status.target_states(settings.targets, counts, lambda target: status.Seen())
+    states = status.target_states(settings.targets, counts, lambda target: status.Seen(), {})
     journal = status.JournalState(None, None, counts.bytes, counts.seq)
     return asdict(status.Status(False, VERSION, None, journal, states))
 

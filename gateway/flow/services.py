@@ -44,6 +44,9 @@ class Unmetered:
 
 ALERTS: Final[Mapping[str, str]] = {  # every alert -> what is the matter, and what to do
     "target.denied": "The target refuses the gateway's credentials: mend `targets.NAME.auth`, start again.",
+    "target.sick": "A target fails at every call, so nothing is sent to it but a look now and then; changes "
+    "are answered busy, and leavers kept. See to the target and the way to it; `status` shows how it is.",
+    "target.well": "A sick target answers again: nothing, what was kept for it is being sent.",
     "removals.held": "More people left at once than `max_removals` allows: look at `operations list`, and "
     "let them go with `operations release` where that is meant.",
     "operation.dead": "A target refused a change for `give_up`, so it is not tried any more: "
@@ -122,14 +125,18 @@ class Alert:
     target: str | None
     reason: str
     in_trail: bool = True  # an event says it already, or none can
+    is_rare: bool = False  # who raises it does so seldom: it is news each time
+    is_good: bool = False
 
 
+AGAIN: Final = 900.0  # seconds until the same alert is told once more
 Alarm = Callable[[Alert], None]  # returns at once and raises nothing
 
 
 def log_alert(alert: Alert) -> None:
     """Tell the log, and nobody else."""
-    log.error(alert.name, target=alert.target, reason=alert.reason)
+    tell = log.info if alert.is_good else log.error
+    tell(alert.name, target=alert.target, reason=alert.reason)
 
 
 def plus(time: str, seconds: float) -> str:

@@ -3,8 +3,9 @@
 import random
 from collections import deque
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Final
+
+from gateway.admin.status import BreakerState
 
 IN_A_ROW: Final = 5  # failures that open it
 SHARE: Final = 0.5  # of the calls of the last WINDOW that open it where they fail,
@@ -17,14 +18,6 @@ FORGOTTEN: Final = 300.0  # of being well: then the next pause is a short one ag
 MINUTE: Final = 60.0
 RETRIES: Final = 0.2  # of the calls of the last minute
 FEW: Final = 10  # retries that a quiet target gets in a minute all the same
-
-
-class BreakerState(StrEnum):
-    """Whether calls go out."""
-
-    CLOSED = "closed"  # all of them
-    OPEN = "open"  # none
-    HALF_OPEN = "half-open"  # one, which asks whether the target is well again
 
 
 class CallCount:

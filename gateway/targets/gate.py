@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from gateway.admin.alerts import CallObserver
+from gateway.admin.status import BreakerState, TargetHealth
 from gateway.audit.chain import stamp
 from gateway.flow.failures import is_unavailable
 from gateway.flow.target_port import (
@@ -26,10 +27,9 @@ from gateway.flow.target_port import (
     Update,
     errand,
 )
-from gateway.targets.breaker import LONGEST, Breaker, BreakerState, CallCount, RetryBudget
+from gateway.targets.breaker import LONGEST, Breaker, CallCount, RetryBudget
 from gateway.targets.lanes import Lanes
 from gateway.targets.transport import OpenTarget, TargetFinding
-from gateway.values import frozen
 
 T = TypeVar("T")
 Answer = Coroutine[Any, Any, T]
@@ -54,21 +54,6 @@ class NoObserver:
 
     def closed(self, target: str) -> None:
         """Nothing."""
-
-
-@frozen
-class TargetHealth:
-    """How a target is, and how it is called; times are RFC 3339, UTC."""
-
-    state: BreakerState
-    since: str  # when it fell ill, or was well again, or the gateway began
-    until: str | None  # no call goes out before; None: calls go out
-    failures: int  # in a row
-    refused: dict[str, int]  # calls that were not made, ever, by kind: sick, throttled, crowded, late
-    retries: int  # calls that were sent again, ever
-    retries_refused: int  # times that nothing was sent again for want of budget, ever
-    under_way: int  # calls
-    waiting: int  # calls
 
 
 class Gate(Admission):

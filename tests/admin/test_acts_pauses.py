@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from gateway.admin.acts import Pauses
-from gateway.admin.alerts import TargetMonitor
 from gateway.errors import Busy
 from gateway.flow.journal_port import OperationState
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Silent, Unreachable
 from gateway.targets.gate import Gate
+from tests.admin.test_alerts_monitor import monitor_of
 from tests.support.house import House
 
 ANN = {"userName": "ann", "externalId": "00u1"}
@@ -114,7 +114,7 @@ async def test_a_change_under_way_is_not_sent_once_more(gateway, pauses) -> None
         await pauses.pause("phonebook")
 
     gateway.services = replace(gateway.services, paused_since=pauses.since, sleep=sleep)
-    watched = Gate(gateway.fake, "phonebook", TargetMonitor(gateway.services))
+    watched = Gate(gateway.fake, "phonebook", monitor_of(gateway.services))
     gateway.target = replace(gateway.target, connector=watched)
     gateway.fake.faults = [Unreachable("no connection")]
 

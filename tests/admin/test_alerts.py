@@ -84,6 +84,7 @@ async def test_an_alert_is_sent_with_all_that_is_known_and_nobodys_values(gatewa
             "target": "phonebook",
             "at": "2026-11-22T00:00:00.000000Z",
             "reason": "tried ten times",
+            "advice": ALERTS["operation.dead"],
             "correlation_id": "cid-1",
         }
     ]

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from gateway.admin.alerts import TargetMonitor
-from gateway.admin.status import Seen
+from gateway.admin.sick import Illnesses
+from gateway.admin.status import Counts, Seen
+from gateway.flow.model import Services
 from gateway.flow.services import Alert, Unmetered
 from gateway.flow.target_port import (
     CannotFilter,
@@ -23,6 +25,15 @@ from gateway.flow.target_port import (
 
 NOW = "2026-11-22T00:00:00.000000Z"
 LATER = "2026-11-22T00:00:05.000000Z"
+
+
+def monitor_of(services: Services) -> TargetMonitor:
+    """Return one that nobody is told by."""
+
+    async def counts() -> Counts:
+        return Counts()
+
+    return TargetMonitor(services, Illnesses(services, counts))
 
 
 @dataclass
@@ -50,7 +61,7 @@ class Counted(Unmetered):
     ],
 )
 def test_a_target_is_as_its_newest_call_has_it(house, error: TargetError | None, expected: Seen) -> None:
-    monitor = TargetMonitor(replace(house().services, alarm=lambda alert: None))
+    monitor = monitor_of(replace(house().services, alarm=lambda alert: None))
 
     monitor.called("phonebook", 0.1, error)
 
@@ -70,7 +81,7 @@ def test_a_target_is_as_its_newest_call_has_it(house, error: TargetError | None,
 )
 def test_the_newest_call_says_whether_a_target_can_be_reached(house, errors, state: str) -> None:
     gateway = house()
-    monitor = TargetMonitor(gateway.services)
+    monitor = monitor_of(gateway.services)
 
     for error in errors:
         gateway.clock[0] += 5
@@ -81,7 +92,7 @@ def test_the_newest_call_says_whether_a_target_can_be_reached(house, errors, sta
 
 def test_every_call_is_counted_by_what_came_of_it(house) -> None:
     meter = Counted()
-    monitor = TargetMonitor(replace(house().services, meter=meter))
+    monitor = monitor_of(replace(house().services, meter=meter))
 
     for error in (None, Refused("no"), Silent("no")):
         monitor.called("phonebook", 0.5, error)
@@ -92,7 +103,7 @@ def test_every_call_is_counted_by_what_came_of_it(house) -> None:
 
 def test_refused_credentials_raise_the_alarm_without_the_targets_words(house) -> None:
     alerts: list[Alert] = []
-    monitor = TargetMonitor(replace(house().services, alarm=alerts.append))
+    monitor = monitor_of(replace(house().services, alarm=alerts.append))
 
     for error in (Denied("canary", 403), Silent("canary")):
         monitor.called("phonebook", 0.1, error)
@@ -103,7 +114,7 @@ def test_refused_credentials_raise_the_alarm_without_the_targets_words(house) ->
 
 def test_credentials_that_could_not_be_had_are_told_in_our_own_words(house) -> None:
     alerts: list[Alert] = []
-    monitor = TargetMonitor(replace(house().services, alarm=alerts.append))
+    monitor = monitor_of(replace(house().services, alarm=alerts.append))
 
     monitor.called("phonebook", 0.1, Denied("the token endpoint answered 401"))
 
@@ -112,7 +123,7 @@ def test_credentials_that_could_not_be_had_are_told_in_our_own_words(house) -> N
 
 def test_no_change_passes_a_pause(house) -> None:
     pauses = {"phonebook": NOW}
-    monitor = TargetMonitor(replace(house().services, paused_since=pauses.get))
+    monitor = monitor_of(replace(house().services, paused_since=pauses.get))
 
     monitor.admit("other")
     with pytest.raises(Paused, match="an administrator paused it at 2026-11-22T00:00:00Z"):

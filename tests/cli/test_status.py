@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.admin.status import JournalState, Status, TargetState
+from gateway.admin.status import BreakerState, JournalState, Status, TargetHealth, TargetState
 from gateway.app import Gateway, open_gateway, serving
 from gateway.errors import JournalUnavailable
 from gateway.flow.target_port import Query, ResourceType
@@ -37,7 +38,7 @@ def test_without_a_gateway_the_journal_says_what_it_knows_and_the_status_is_1(ru
     size = found["journal"].pop("bytes")
     assert (found["journal"], size > 4096) == ({"writable": None, "reason": None, "seq": 4}, True)
     unseen = {"state": "unknown", "answered": None, "failed": None, "failure": None}
-    unseen |= {"paused": None, "braked": None} | NOTHING
+    unseen |= {"breaker": None, "paused": None, "braked": None} | NOTHING
     assert found["targets"] == [{"name": name} | unseen for name in TARGETS]
 
 
@@ -70,6 +71,31 @@ async def test_a_running_gateway_says_it_and_the_status_is_0(run, gateway) -> No
     assert (phonebook.split()[:2], cx.split()[:2]) == (["phonebook", "ok"], ["cx", "unknown"])
 
 
+async def test_a_person_sees_which_target_is_sick_since_and_until_when_and_what_was_not_sent(
+    run, gateway, monkeypatch
+) -> None:
+    sick = TargetHealth(
+        BreakerState.OPEN,
+        "2026-11-22T00:00:00.1Z",
+        "2026-11-22T00:00:09.2Z",
+        5,
+        {"sick": 2, "late": 1},
+        0,
+        0,
+        0,
+        0,
+    )
+    monkeypatch.setattr(type(gateway.connectors["cx"]), "health", lambda gate: sick)
+
+    ended = await asyncio.to_thread(run, "status")
+
+    head, phonebook, _ = ended.out.splitlines()[3:]
+    titles = ("breaker", "since", "no calls until", "refused", "open")
+    starts = [head.index(title) for title in titles]
+    cells = [phonebook[start:end].strip() for start, end in pairwise(starts)]
+    assert cells == ["open", "2026-11-22T00:00:00Z", "2026-11-22T00:00:09Z", "3"]
+
+
 async def test_a_journal_that_cannot_be_written_is_said(run, gateway) -> None:
     read_only = "PRAGMA query_only = ON"
     await gateway.journal.database.write(lambda connection: connection.execute(read_only).fetchall())
@@ -95,7 +121,11 @@ async def test_a_journal_that_cannot_be_read_ends_with_3(run, gateway, monkeypat
 def test_the_fields_are_a_promise() -> None:
     names = [list(shape.__dataclass_fields__) for shape in (Status, JournalState, TargetState)]
 
-    target: Any = ["name", "state", "answered", "failed", "failure", "paused", "braked", *NOTHING]
+    target: Any = ["name", "state", "answered", "failed", "failure", "breaker", "paused", "braked", *NOTHING]
+    assert list(TargetHealth.__dataclass_fields__) == [
+        *("state", "since", "until", "failures", "refused"),
+        *("retries", "retries_refused", "under_way", "waiting"),
+    ]
     assert names == [
         ["running", "version", "since", "journal", "targets"],
         ["writable", "reason", "bytes", "seq"],

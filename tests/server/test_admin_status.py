@@ -8,7 +8,7 @@ import pytest
 
 from gateway.flow.recovery import Recovery
 from gateway.version import VERSION
-from tests.support.served import ANN, OTHER, USERS
+from tests.support.served import ANN, OTHER, USERS, falls_sick
 
 LEAVE = {"Operations": [{"op": "replace", "value": {"active": False}}]}
 
@@ -48,6 +48,21 @@ async def test_a_target_that_fails_is_shown_with_the_kind_of_its_fault(serve, sc
     target = found["targets"][0]
     assert (target["state"], target["failure"], target["answered"]) == ("failing", "broken", None)
     assert (target["doubt"], target["dead"], target["paused"], target["braked"]) == (1, 0, None, None)
+
+
+async def test_a_sick_target_is_shown_with_since_when_until_when_and_what_was_not_sent(
+    serve, scripted
+) -> None:
+    served = await serve(scripted.toml(), OTHER)
+    await falls_sick(served, scripted)
+    await served.ask("POST", USERS, ANN)
+
+    _, found = await say(served, "GET", "/status")
+
+    sick, well = (target["breaker"] for target in found["targets"])
+    assert (sick["state"], sick["failures"], sick["refused"]["sick"]) == ("open", 5, 1)
+    assert found["since"] < sick["since"] < sick["until"]
+    assert (well["state"], well["until"], well["refused"]) == ("closed", None, {})
 
 
 async def test_a_paused_target_gets_nothing_until_it_is_resumed(serve, refused) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-USERS = "/scim/phonebook/v2/Users"
+from tests.support.served import OTHER, USERS, falls_sick
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
@@ -83,6 +83,22 @@ async def test_a_gateway_that_drains_is_not_ready_and_still_alive(serve) -> None
         {"status": "unavailable", "checks": {"journal": "ok", "process": "draining"}},
     )
     assert live.status == 200
+
+
+async def test_a_sick_target_leaves_the_gateway_ready_and_is_shown_to_who_asks_for_more(
+    serve, scripted
+) -> None:
+    served = await serve(scripted.toml(), OTHER)
+    await falls_sick(served, scripted)
+
+    plain, verbose = [await served.ask("GET", f"/readyz{more}", token=None) for more in ("", "?verbose")]
+
+    assert (plain.status, plain.body) == (200, {"status": "ok", "checks": {"journal": "ok"}})
+    targets = verbose.body.pop("targets")
+    assert (verbose.status, verbose.body) == (200, plain.body)
+    phonebook, other = targets["phonebook"], targets["other"]
+    assert (phonebook["state"], other["state"], other["until"]) == ("open", "closed", None)
+    assert other["since"] < phonebook["since"] < phonebook["until"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.metrics import CONTENT_TYPE
-from tests.support.served import ANN, OTHER, PHONEBOOK, USERS
+from tests.support.served import ANN, OTHER, PHONEBOOK, USERS, falls_sick
 
 LINE = re.compile(r"scim_gateway_(\w+?)(?:\{(.*)\})? (\S+)")
 
@@ -97,6 +97,25 @@ async def test_what_waits_is_looked_up_at_each_reading(serve, scripted) -> None:
     assert [after[name] for name in names] == [1, 1]
     assert after["attempts_total outcome=broken,target=phonebook"] >= 1
     assert after["changes_total outcome=pending,target=phonebook"] == 1
+
+
+async def test_what_is_kept_from_a_sick_target_is_told(serve, scripted) -> None:
+    served = await serve(scripted.toml(), OTHER)
+    before = await numbers(served)
+    await falls_sick(served, scripted)
+    asked = len(scripted.asked)
+
+    for _ in range(3):
+        assert (await served.ask("GET", USERS)).status == 429
+
+    after = await numbers(served)
+    names = ("closed", "open", "half-open")
+    for found, states in ((before, [1, 0, 0]), (after, [0, 1, 0])):
+        assert [found[f"target_breaker state={name},target=phonebook"] for name in names] == states
+    assert (after["calls_refused_total reason=sick,target=phonebook"], len(scripted.asked)) == (3, asked)
+    assert after["target_breaker state=open,target=other"] == 0
+    assert [after[f"calls_{name} target=phonebook"] for name in ("under_way", "waiting")] == [0, 0]
+    assert after["retries_total target=phonebook"] >= 0
 
 
 async def test_a_journal_that_cannot_be_written_is_told(serve) -> None:

@@ -221,3 +221,11 @@ async def scripted_target() -> AsyncIterator[Scripted]:
     finally:
         target.held.set()
         await runner.cleanup()
+
+
+async def falls_sick(served: Served, target: Scripted) -> None:
+    """Have the target of `phonebook` answer 503 until the gateway takes it for sick."""
+    target.says(503)
+    for _ in range(5):
+        await served.ask("GET", USERS)
+    assert served.gateway.oversight.health()["phonebook"].state == "open"
