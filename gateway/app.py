@@ -26,6 +26,7 @@ from gateway.build import (
     now,
     on_port,
     open_journal,
+    phone_books_of,
     providers_of,
     services_on,
     target_of,
@@ -263,6 +264,7 @@ async def _wire(settings: Settings, oversight: Oversight) -> Gateway:
     scim = ScimApi(targets, providers_of(settings), signing, services, changes, reads).handle
     health, boundary = Health({"journal": journal.health}, oversight.health), Boundary(metrics.answered)
     application = web.Application(client_max_size=MAX_GROUP_BODY, middlewares=[boundary.middleware()])
+    phone_books_of(settings, targets, signing, services).serve_in(application)
     application.add_routes(_routes(settings, oversight, health, Auditors(signing), scim))
     admin = Administration(
         services=services,

@@ -19,9 +19,12 @@ from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import load_key
 from gateway.log import get_logger
+from gateway.phonebook.formats import FORMATS
+from gateway.phonebook.people import collation
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.predicate import predicate
-from gateway.server.auth import Credential, Provider
+from gateway.server.auth import Authentication, Credential, Provider
+from gateway.server.phonebook import Book, PhoneBooks
 from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import mapping_of
 from gateway.targets.gate import Gate
@@ -102,7 +105,7 @@ def providers_of(settings: Settings) -> dict[str, Provider]:
 
 
 def credentials_of(settings: Settings) -> tuple[Credential, ...]:
-    """Return what providers and auditors must show."""
+    """Return what providers, auditors and phones must show."""
     providers = (
         Credential("provider", name, f"config:{n + 1}", digest, frozenset(provider.targets))
         for name, provider in settings.providers.items()
@@ -113,7 +116,31 @@ def credentials_of(settings: Settings) -> tuple[Credential, ...]:
         for name, auditor in settings.auditors.items()
         for n, digest in enumerate(auditor.digests)
     )
-    return (*providers, *auditors)
+    phones = (
+        Credential("phonebook", name, f"config:{n + 1}", digest)
+        for name, book in settings.phonebooks.items()
+        for n, digest in enumerate(book.digests)
+    )
+    return (*providers, *auditors, *phones)
+
+
+def phone_books_of(
+    settings: Settings, targets: Mapping[str, Target], signing: Authentication, services: Services
+) -> PhoneBooks:
+    """Return what answers phones; its files are beside the journal."""
+    books = [
+        Book(
+            book.name,
+            targets[book.target],
+            FORMATS[book.format],
+            book.title,
+            collation(book.locale),
+            book.sort,
+            book.trust,
+        )
+        for book in settings.phonebooks.values()
+    ]
+    return PhoneBooks(books, signing, services, settings.server.public_url, settings.journal.path.parent)
 
 
 def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, Masking]:

@@ -67,9 +67,10 @@ class Mutability(GatewayError):
 
 
 class Unauthorized(GatewayError):
-    """No token, or one that is unknown, expired or revoked."""
+    """No token, or one that is unknown, expired or revoked; `challenge` says how one is shown."""
 
     status = 401
+    challenge = 'Bearer realm="scim"'
 
 
 class Forbidden(GatewayError):

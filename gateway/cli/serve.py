@@ -35,6 +35,8 @@ def announce(settings: "Settings", port: int) -> None:
     """Tell people where the gateway is, and where its new tokens are."""
     for name in settings.targets:
         print(f"target {name}: {settings.server.public_url}/scim/{name}/v2")
+    for name in settings.phonebooks:
+        print(f"phone book {name}: {settings.server.public_url}/phonebook/{name}")
     for file in settings.made_tokens:
         print(f"token made: {file}")
     print(f"listening on port {port}; Ctrl+C stops", flush=True)

@@ -92,7 +92,7 @@ class Caller:
     ip: str = ""
     user_agent: str = ""
     busy_status: int = 503
-    kind: str = "provider"  # provider | auditor | administrator | unknown
+    kind: str = "provider"  # provider | auditor | phonebook | administrator | unknown
 
 
 @frozen

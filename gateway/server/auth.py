@@ -21,7 +21,7 @@ from gateway.values import frozen
 class Credential:
     """One live token: whose it is, which one, its SHA-256, and the targets it opens."""
 
-    kind: str  # provider | auditor
+    kind: str  # provider | auditor | phonebook
     name: str
     token: str  # a label for the audit trail, never the token
     digest: bytes
@@ -83,6 +83,10 @@ class Authentication:
     def credential(self, request: web.Request) -> Credential:
         """Return whose token a request shows; raises Unauthorized or InvalidSyntax."""
         return authenticate(request.headers.getall("Authorization", []), self.credentials())
+
+    def credential_in_path(self, token: str) -> Credential:
+        """Return whose token a part of an address is; raises Unauthorized."""
+        return authenticate((f"Bearer {token}",), self.credentials())
 
     def caller(
         self, request: web.Request, credential: Credential | None = None, busy_status: int = 503

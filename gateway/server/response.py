@@ -15,7 +15,7 @@ from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.typedefs import Middleware
 from multidict import CIMultiDict
 
-from gateway.errors import Busy, GatewayError, MethodNotAllowed, NotFound, TooLarge
+from gateway.errors import Busy, GatewayError, MethodNotAllowed, NotFound, TooLarge, Unauthorized
 from gateway.ids import new_id
 from gateway.log import correlation_id, get_logger
 from gateway.scim.jsontext import dump
@@ -113,8 +113,8 @@ def error_answer(error: GatewayError, correlation_id: str, busy_status: int = 50
         headers["Retry-After"] = str(math.ceil(min(max(1, error.retry_after), LONGEST_WAIT)))
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)  # RFC 9110 section 15.5.6
-    if status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="scim"'
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = error.challenge
     body = error_body(status, f"{error.detail} [{correlation_id}]", error.scim_type)
     return answer(status, body, headers)
 

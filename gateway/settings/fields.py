@@ -29,6 +29,8 @@ OnMissing = Literal["recreate", "error"]
 ReuseName = Literal["refuse", "take"]
 AdoptKey = Literal["externalId", "userName"]
 BusyStatus = Literal[429, 503]
+PhoneFormat = Literal["yealink", "cisco", "snom", "grandstream", "vcard", "csv"]
+PhonebookSort = Literal["name", "family", "department"]
 Inactive = Literal["move", "nsAccountLock", "userAccountControl"]
 MadeAttribute = Literal["cn", "sn", "sAMAccountName", "password"]
 GroupClass = Literal["groupOfNames", "groupOfUniqueNames", "posixGroup", "group"]
@@ -42,6 +44,7 @@ _DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?) ?(ms|s|m|h|d)")
 _RATE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?/ ?(s|m|h|d)")
 _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
 _NAME: Final = re.compile(r"[a-z0-9-]+")
+_LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")  # RFC 5646 section 2.1
 _WORD: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2 token
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f]")
 
@@ -147,6 +150,13 @@ def parse_name(text: str) -> str:
     return text
 
 
+def parse_locale(value: Any) -> str:
+    """Return a language tag, with or without a country."""
+    if not isinstance(value, str) or not _LANGUAGE_TAG.fullmatch(value):
+        raise ValueError('must be a language tag such as "en" or "de-CH"')
+    return value
+
+
 def parse_word(value: Any) -> str:
     """Return a header's name or an authorization scheme."""
     if not isinstance(value, str) or not _WORD.fullmatch(value):
@@ -218,6 +228,7 @@ ListenAddress = Annotated[Address, PlainValidator(parse_address)]
 WebUrl = Annotated[str, PlainValidator(parse_web_url)]
 TokenUrl = Annotated[str, PlainValidator(parse_token_url)]
 Region = Annotated[str, PlainValidator(parse_region)]
+Locale = Annotated[str, PlainValidator(parse_locale)]
 TextFilter = Annotated[Filter, PlainValidator(parse_text_filter)]
 Word = Annotated[str, PlainValidator(parse_word)]
 

@@ -22,6 +22,7 @@ from gateway.settings.model import (
     AlertSettings,
     AuditorSettings,
     JournalSettings,
+    PhonebookSettings,
     ProviderSettings,
     ServerSettings,
     Settings,
@@ -34,6 +35,7 @@ from gateway.settings.tables import (
     AlertsTable,
     AuditorTable,
     JournalTable,
+    PhonebookTable,
     ProviderTable,
     RootTable,
     ServerTable,
@@ -82,6 +84,9 @@ class Loader:
             "providers", root.providers, lambda name, table: self._provider(name, table, root.targets)
         )
         auditors = self._named("auditors", root.auditors, self._auditor)
+        phonebooks = self._named(
+            "phonebooks", root.phonebooks, lambda name, table: self._phonebook(name, table, root.targets)
+        )
         alerts = self._alerts(root.alerts)
         self._check_writers(providers, targets)
         self._check_files(journal, targets)
@@ -89,7 +94,9 @@ class Loader:
         self._faults.raise_all()
         made = self._world.secrets.make()
         warnings = self._faults.warnings
-        return Settings(server, journal, providers, auditors, targets, warnings, made, digest, alerts)
+        return Settings(
+            server, journal, providers, auditors, targets, warnings, made, digest, alerts, phonebooks
+        )
 
     def _named(
         self, section: str, tables: Mapping[str, Any], load: Callable[[str, object], S | None]
@@ -183,6 +190,31 @@ class Loader:
         path = at("auditors", name)
         table = read(AuditorTable, raw, path, self._faults)
         return None if table is None else AuditorSettings(name, self._tokens(path, table.token, name))
+
+    def _phonebook(self, name: str, raw: object, targets: Collection[str]) -> PhonebookSettings | None:
+        path = at("phonebooks", name)
+        table = read(PhonebookTable, raw, path, self._faults)
+        if table is None:
+            return None
+        for key in ("target", "format", "token"):
+            if not getattr(table, key):
+                self._faults.add(at(path, key), "is required")
+        if table.target and table.target not in targets:
+            reason = f"there is no such target{hint(table.target, targets)}"
+            self._faults.add(at(path, "target"), reason)
+        digests = self._world.secrets.inbound(table.token, at(path, "token"))
+        if table.format is None:
+            return None
+        return PhonebookSettings(
+            name,
+            table.target,
+            table.format,
+            digests,
+            table.title or name,
+            table.locale,
+            table.sort,
+            table.trust,
+        )
 
     def _tokens(self, path: str, raw: object, name: str) -> tuple[bytes, ...]:
         if raw is None:

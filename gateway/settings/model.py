@@ -21,6 +21,8 @@ from gateway.settings.fields import (
     Network,
     OnDeactivate,
     OnMissing,
+    PhonebookSort,
+    PhoneFormat,
     ReuseName,
 )
 
@@ -89,6 +91,20 @@ class AuditorSettings:
 
     name: str
     digests: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PhonebookSettings:
+    """A phone book: whose people it has, for which phones, and SHA-256 digests of its tokens."""
+
+    name: str
+    target: str
+    format: PhoneFormat
+    digests: tuple[bytes, ...]
+    title: str
+    locale: str = "en"
+    sort: PhonebookSort = "name"
+    trust: float = 300.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +180,4 @@ class Settings:
     made_tokens: tuple[Path, ...]  # token files that were missing and were made
     digest: str  # SHA-256 of the file, in hex
     alerts: AlertSettings = AlertSettings()
+    phonebooks: Mapping[str, PhonebookSettings] = field(default_factory=lambda: frozen({}))

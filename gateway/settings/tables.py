@@ -13,6 +13,9 @@ from gateway.settings.fields import (
     Dialect,
     Durability,
     ListenAddress,
+    Locale,
+    PhonebookSort,
+    PhoneFormat,
     Seconds,
     TokenUrl,
     WebUrl,
@@ -55,6 +58,11 @@ class RootTable(Table):
     )
     alerts: dict[str, Any] = Field(
         default={}, description="Where an administrator hears of what only they can mend."
+    )
+    phonebooks: dict[str, Any] = Field(
+        default={},
+        description="The phone books for desk phones; the name of each stands in its address, "
+        "`/phonebook/NAME`.",
     )
     targets: dict[str, Any] = Field(
         default={},
@@ -156,6 +164,36 @@ class AuditorTable(Table):
     token: Any = Field(
         default=None,
         description="What the auditor must show; a list lets the old and the new one in while you rotate.",
+    )
+
+
+class PhonebookTable(Table):
+    """[phonebooks.NAME]"""
+
+    target: str = Field(default="", description="The target whose people are in it: any that can list them.")
+    format: PhoneFormat | None = Field(default=None, description="What the phones read.")
+    token: Any = Field(
+        default=None,
+        description="What a phone must show: as the password of HTTP Basic, whatever the user, or as the "
+        "last part of the address, `/phonebook/NAME/TOKEN`; a list lets the old and the new one in while "
+        "you rotate.",
+    )
+    title: SomeText | None = Field(
+        default=None, description="What phones show above it; unless you say, the phone book's name."
+    )
+    locale: Locale = Field(
+        default="en",
+        description="The language of its readers, in whose alphabet names and departments stand.",
+    )
+    sort: PhonebookSort = Field(
+        default="name",
+        description="What people are ordered by: the name that is shown, the family name, or the department "
+        "and then the name.",
+    )
+    trust: Seconds = Field(
+        default=300.0,
+        description="How old the phone book may be before the target is read for it again; 0 reads it each "
+        "time.",
     )
 
 

@@ -1,0 +1,400 @@
+"""`/phonebook/{name}`: the people of a target as desk phones read them, by a token of the phone book's own.
+
+A phone book is made of all pages of its target, in order, in a file that has no name, and kept for a while: a
+hundred phones that ask for it in one minute read the target once.
+"""
+
+import asyncio
+import hashlib
+import heapq
+import os
+import re
+import tempfile
+import weakref
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+from urllib.parse import unquote, urlencode
+
+from aiohttp import web
+
+from gateway.errors import (
+    Busy,
+    Forbidden,
+    GatewayError,
+    InvalidValue,
+    MethodNotAllowed,
+    NotFound,
+    Unauthorized,
+)
+from gateway.flow.failures import answer_to_read
+from gateway.flow.find import is_protected
+from gateway.flow.model import Services, Target
+from gateway.flow.paging import walk
+from gateway.flow.services import off_loop, on_behalf
+from gateway.flow.target_port import Attributes, ResourceType, TargetError
+from gateway.phonebook.formats import BookFormat
+from gateway.phonebook.people import (
+    Collate,
+    NumberIndex,
+    contact_of,
+    matching,
+    row_in,
+    sortable,
+    words_of,
+)
+from gateway.scim.messages import ANY, parse_tags
+from gateway.server.auth import Authentication, Credential
+from gateway.server.response import SUMMARY
+from gateway.values import frozen
+
+RUN: Final = 10_000  # lines that are put in order at a time; the rest of them is in files
+STEP: Final = 1000  # lines that are written before others have a turn
+BLOCK: Final = 64 * 1024  # bytes read at a time, more than the longest row
+OLDEST: Final = 3600.0  # seconds that an edition answers look-ups while the next one is made
+
+
+@frozen
+class Book:
+    """A phone book: whose people, for which phones, in which order, and how old it may be."""
+
+    name: str
+    target: Target
+    format: BookFormat
+    title: str
+    collate: Collate
+    sort: str  # one of `SORTS`
+    trust: float  # seconds
+
+    def lines(self, entries: Iterable[Attributes]) -> Iterator[bytes]:
+        """Return whoever is listed of a target's entries, each as a sortable line."""
+        shown = (entry for entry in entries if not is_protected(self.target, entry))
+        documents = ({**entry, **self.target.mapping.reverse(entry)} for entry in shown)
+        listed = filter(None, map(contact_of, documents))
+        return (sortable(contact, self.collate, self.sort) for contact in listed)
+
+
+def _file(folder: Path) -> IO[bytes]:
+    """Return a file without a name; whoever gets it closes it."""
+    return tempfile.TemporaryFile(dir=folder)
+
+
+class Edition:
+    """A phone book as it was once made: its rows, in order, and where numbers are found."""
+
+    def __init__(self, file: IO[bytes], begun: float) -> None:
+        self.begun = begun  # monotonic seconds
+        self.digest, self.size = "", 0  # bytes
+        self.numbers = NumberIndex()
+        self._file = file
+        weakref.finalize(self, file.close)  # whoever reads it still has it
+
+    def written(self, lines: Iterable[bytes]) -> Iterator[bool]:
+        """Write the rows of sorted lines, and yield now and then."""
+        digest, place = hashlib.sha256(), 0
+        for count, line in enumerate(lines, 1):
+            row = row_in(line)
+            self._file.write(row)
+            digest.update(row)
+            self.numbers.add(next(matching((row,), ())), place)
+            place += len(row)
+            if count % STEP == 0:
+                yield True
+        self._file.flush()
+        self.numbers.sort()
+        self.digest, self.size = digest.hexdigest(), place
+
+    def block(self, place: int) -> tuple[list[bytes], int]:
+        """Return the rows from a place on, and where the next ones are."""
+        found = os.pread(self._file.fileno(), BLOCK, place)
+        end = found.rfind(b"\n") + 1
+        return found[:end].splitlines(), place + end
+
+    def rows(self, places: Iterable[int]) -> list[bytes]:
+        """Return the rows that begin at these places."""
+        return [self.block(place)[0][0] for place in places]
+
+
+class _Runs:
+    """Lines that are put in order, so that no more than a run of them is held."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lines: list[bytes] = []
+        self._files: list[IO[bytes]] = []
+
+    def add(self, lines: Iterable[bytes]) -> None:
+        self._lines += lines
+        if len(self._lines) >= RUN:
+            file = _file(self._folder)
+            self._files.append(file)
+            file.writelines(sorted(self._lines))
+            file.seek(0)
+            self._lines.clear()
+
+    def merged(self) -> Iterator[bytes]:
+        return heapq.merge(*self._files, sorted(self._lines))
+
+    def close(self) -> None:
+        for file in self._files:
+            file.close()
+
+
+class Shelf:
+    """Has a phone book made, by one reader of its target at a time, and keeps its last edition."""
+
+    def __init__(self, book: Book, services: Services, folder: Path) -> None:
+        self.book = book
+        self._monotonic = services.monotonic
+        self._folder = folder  # of the files
+        self._latest: Edition | None = None
+        self._making: asyncio.Task[Edition] | None = None
+
+    async def edition(self, *, soon: bool) -> Edition:
+        """Return an edition that is young enough; raises the GatewayError for a target that cannot be read.
+
+        Who needs it `soon` gets the last one while the next is made.
+        """
+        age = self._monotonic() - self._latest.begun if self._latest is not None else OLDEST
+        if self._latest is not None and age < self.book.trust:
+            return self._latest
+        if self._making is None:
+            self._making = asyncio.create_task(self._make())
+            self._making.add_done_callback(_heard)
+        if self._latest is not None and soon and age < OLDEST:
+            return self._latest
+        return await asyncio.shield(self._making)
+
+    async def close(self) -> None:
+        """Make no more."""
+        if self._making is not None:
+            self._making.cancel()
+            await asyncio.wait([self._making])
+
+    async def _make(self) -> Edition:
+        runs, target, begun = _Runs(self._folder), self.book.target, self._monotonic()
+        ask = partial(target.connector.query, ResourceType.USER)
+        try:
+            async for entries in walk(ask, target.policy.page_size):
+                await off_loop(lambda page: runs.add(self.book.lines(page)), entries)
+            edition = Edition(_file(self._folder), begun)
+            writing = edition.written(runs.merged())
+            while await off_loop(next, writing, False):
+                pass
+        except TargetError as error:
+            raise answer_to_read(target.name, error) from error
+        except OSError as error:
+            raise Busy(f"no room for the phone book: {error.strerror}") from error
+        finally:
+            runs.close()
+            self._making = None
+        self._latest = edition
+        return edition
+
+
+def _heard(task: asyncio.Task[Edition]) -> None:
+    """Take note of how the making ended: perhaps nobody waits for it."""
+    if not task.cancelled():
+        task.exception()
+
+
+class NotAPhone(Unauthorized):
+    """A phone that shows no token, or not the one of this phone book."""
+
+    challenge = 'Basic realm="phonebook", charset="UTF-8"'  # most phones show nothing unless they are asked
+
+
+SHOWN: Final = (
+    "{reason}. A phone shows the phone book's token as the password of HTTP Basic, whatever the user, or as "
+    "the last part of the address: /phonebook/{{name}}/{{token}}"
+)
+PATH: Final = "/phonebook/{path:.*}"
+ROUTE: Final = "/phonebook/{name}"  # as the log has it, whether or not a token follows
+READS: Final = ("GET", "HEAD")
+FILES: Final = ("phonebook.xml", "gs_phonebook.xml")  # Grandstream phones put these behind an address
+LONGEST: Final = 256  # characters of a question
+MOST: Final = 10_000_000  # entries
+
+
+class Question(NamedTuple):
+    """What of a phone book is asked for."""
+
+    words: tuple[str, ...] = ()
+    number: str | None = None
+    start: int = 1  # the first entry, for phones that take pages
+
+
+class PhoneBooks:
+    """Answers phones."""
+
+    def __init__(
+        self,
+        books: Sequence[Book],
+        authentication: Authentication,
+        services: Services,
+        public_url: str,
+        folder: Path,
+    ) -> None:
+        """`folder` takes files without a name."""
+        self._shelves = {book.name: Shelf(book, services, folder) for book in books}
+        self._authentication = authentication
+        self._public_url = public_url
+
+    def serve_in(self, application: web.Application) -> None:
+        """Have an application serve them, and end with it."""
+        application.router.add_route("*", PATH, self.handle)
+        application.on_cleanup.append(self._close)
+
+    async def _close(self, _: web.Application) -> None:
+        for shelf in self._shelves.values():
+            await shelf.close()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the phone book, or what is asked of it; raises a GatewayError for what it refuses."""
+        summary, credential = request[SUMMARY], None
+        summary.route, summary.operation = ROUTE, "phonebook"
+        try:
+            name, token = _named(request.rel_url.raw_path)
+            credential = self._credential(request, token)
+            shelf = self._opened(name, credential)
+            summary.target = shelf.book.target.name
+            if request.method not in READS:
+                raise MethodNotAllowed("a phone book can only be read", READS)
+            question = _question(request.query)
+        except GatewayError as error:
+            caller = self._authentication.caller(request, credential)
+            await self._authentication.refusals.remember(caller, None, error)
+            raise
+        on_behalf.set(f"phonebook {name}")
+        return await self._answer(request, shelf, question)
+
+    def _credential(self, request: web.Request, token: str | None) -> Credential:
+        try:
+            if token is not None:
+                return self._authentication.credential_in_path(token)
+            return self._authentication.credential(request)
+        except Unauthorized as error:
+            raise NotAPhone(SHOWN.format(reason=error.detail)) from error
+
+    def _opened(self, name: str, credential: Credential) -> Shelf:
+        shelf = self._shelves.get(name)
+        if shelf is None:
+            raise NotFound("no phone book of that name: its address is /phonebook/{name}")
+        if (credential.kind, credential.name) != ("phonebook", name):
+            reason = f"this token of {credential.kind} {credential.name} does not open it"
+            raise Forbidden(SHOWN.format(reason=reason))
+        return shelf
+
+    async def _answer(self, request: web.Request, shelf: Shelf, question: Question) -> web.StreamResponse:
+        book, is_lookup = shelf.book, bool(question.words) or question.number is not None
+        edition = await shelf.edition(soon=is_lookup)
+        tag = _tag(book, edition, question)
+        headers = {
+            "ETag": f'W/"{tag}"',
+            "Cache-Control": "private, no-cache",
+            "Vary": "Accept-Encoding, Authorization",
+        }
+        known = parse_tags(", ".join(request.headers.getall("If-None-Match", [])))
+        if tag in known or ANY in known:
+            return web.Response(status=304, headers=headers)
+        found, count = _entries(book, edition, question), 0
+        if book.format.page is not None:
+            entries, has_more = await _cut(found, question.start, book.format.page)
+            found, count = _at_once(entries), len(entries)
+            if has_more:  # 0: the phone goes on where somebody presses its key (Cisco OL-20949-01, page 6-3)
+                headers["Refresh"] = f"0; url={self._next(request, question.start + count)}"
+        prompt = f"{question.start} - {question.start + count - 1}" if count else "0"
+        return await _sent(request, book.format, book.format.head(book.title, prompt), found, headers)
+
+    def _next(self, request: web.Request, start: int) -> str:
+        query = urlencode({**request.query, "start": start})
+        return f"{self._public_url}{request.rel_url.raw_path}?{query}"
+
+
+def _named(raw_path: str) -> tuple[str, str | None]:
+    """Return the name, and the token where there is one, of /phonebook/{name}/{token}; raises NotFound."""
+    _, *parts = (unquote(part) for part in raw_path.split("/") if part)
+    if len(parts) > 1 and parts[-1] in FILES:
+        parts.pop()
+    if not 1 <= len(parts) <= 2:
+        raise NotFound("no such path: a phone book's address is /phonebook/{name}")
+    return parts[0], parts[1] if len(parts) > 1 else None
+
+
+def _question(query: Mapping[str, str]) -> Question:
+    """Return what is asked; what else phones put into an address says nothing. Raises InvalidValue."""
+    for name in ("q", "number"):
+        if len(query.get(name, "")) > LONGEST:
+            raise InvalidValue(f"{name}: is longer than {LONGEST} characters")
+    start = query.get("start", "1")
+    if not (start.isascii() and start.isdigit() and 1 <= int(start[:9]) <= MOST):
+        raise InvalidValue("start: must be the number of an entry, 1 or more")
+    return Question(words_of(query.get("q", "")), query.get("number"), int(start[:9]))
+
+
+def _tag(book: Book, edition: Edition, question: Question) -> str:
+    parts = (edition.digest, book.name, book.title, book.format.media, question)
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+async def _entries(book: Book, edition: Edition, question: Question) -> AsyncIterator[list[str]]:
+    """Yield the entries of whoever is asked for, some at a time."""
+
+    def written(rows: Iterable[bytes]) -> list[str]:
+        found = matching(rows, question.words)
+        return [entry for contact in found for entry in book.format.entries(contact)]
+
+    def block(place: int) -> tuple[list[str], int]:
+        rows, after = edition.block(place)
+        return written(rows), after
+
+    if question.number is not None:
+        yield written(edition.rows(edition.numbers.find(question.number, book.target.mapping.region)))
+        return
+    place = 0
+    while place < edition.size:
+        entries, place = await off_loop(block, place)
+        yield entries
+
+
+async def _cut(found: AsyncIterator[list[str]], start: int, most: int) -> tuple[list[str], bool]:
+    """Return one page of entries, and whether there are more."""
+    page, to_skip = list[str](), start - 1
+    async for entries in found:
+        page += entries[to_skip:]
+        to_skip = max(0, to_skip - len(entries))
+        if len(page) > most:
+            return page[:most], True
+    return page, False
+
+
+async def _at_once(entries: list[str]) -> AsyncIterator[list[str]]:
+    yield entries
+
+
+# named, and not as what is not wanted (RFC 9110 section 12.4.2)
+_GZIP: Final = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.I)
+
+
+async def _sent(
+    request: web.Request,
+    form: BookFormat,
+    head: str,
+    found: AsyncIterator[list[str]],
+    headers: Mapping[str, str],
+) -> web.StreamResponse:
+    """Send it piece by piece, compressed where that is accepted; somebody who has gone gets no more."""
+    response = web.StreamResponse(headers={**headers, "Content-Type": f"{form.media}; charset=utf-8"})
+    if _GZIP.search(",".join(request.headers.getall("Accept-Encoding", []))):
+        response.enable_compression(web.ContentCoding.gzip)
+    with suppress(ConnectionError):
+        await response.prepare(request)
+        if request.method == "HEAD":
+            return response
+        await response.write(head.encode())
+        async for entries in found:
+            await response.write("".join(entries).encode())
+        await response.write_eof(form.tail.encode())
+    return response
