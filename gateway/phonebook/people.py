@@ -1,5 +1,6 @@
 """Who is in a phone book, in the order of its readers, and whose a number is. Pure."""
 
+import heapq
 import re
 import unicodedata
 from array import array
@@ -119,6 +120,8 @@ _ELSEWHERE: Final = str.maketrans(  # letters that no accent is taken from, and 
 
 def plain(text: str) -> str:
     """Return a text as it is looked for: case, width and accents do not count."""
+    if text.isascii():
+        return text.lower()
     letters = unicodedata.normalize("NFKD", text.casefold())
     return "".join(letter for letter in letters if not unicodedata.combining(letter)).translate(_ELSEWHERE)
 
@@ -195,15 +198,19 @@ def matching(rows: Iterable[bytes], words: Sequence[str]) -> Iterator[Contact]:
 
 LEAST: Final = 7  # digits at the end that make two numbers one; fewer must be the whole of both
 WIDTH: Final = 18  # digits of a number at most
+RUN: Final = 5000  # numbers sorted at a time
 MOST_CALLERS: Final = 100  # people who share a number
 
+_NO_DIGIT: Final = re.compile(r"[^0-9]+")
 _EXTENSION: Final = re.compile(r"\s*(?:;|,|#|x|ext).*", re.I)
 
 
 def _digits(number: str) -> str:
     """Return the digits of a number without its extension, and without what is dialled before it at home."""
+    if number.isascii() and number.lstrip("+").isdecimal():
+        return number.lstrip("+0")
     bare = _EXTENSION.sub("", unicodedata.normalize("NFKC", number).removeprefix("tel:")).replace("(0)", "")
-    return "".join(char for char in bare if char.isascii() and char.isdigit()).lstrip("0")
+    return _NO_DIGIT.sub("", bare).lstrip("0")
 
 
 def _is_full(number: str) -> bool:
@@ -221,15 +228,26 @@ class _Column:
     def __init__(self) -> None:
         self._places = array("Q")
         self._rows = array("Q")
+        self._fresh: list[tuple[int, int]] = []
+        self._runs: list[tuple[array[int], array[int]]] = []
 
     def add(self, digits: str, row: int) -> None:
-        self._places.append(_place(digits))
-        self._rows.append(row)
+        self._fresh.append((_place(digits), row))
+        if len(self._fresh) >= RUN:
+            self._keep()
 
     def sort(self) -> None:
-        order = sorted(range(len(self._places)), key=self._places.__getitem__)
-        self._places = array("Q", (self._places[n] for n in order))
-        self._rows = array("Q", (self._rows[n] for n in order))
+        """Merge what was sorted in runs: all at once would keep every other thread waiting."""
+        self._keep()
+        for place, row in heapq.merge(*(zip(*run, strict=True) for run in self._runs)):
+            self._places.append(place)
+            self._rows.append(row)
+        self._runs.clear()
+
+    def _keep(self) -> None:
+        self._fresh.sort()
+        self._runs.append((array("Q", (n for n, _ in self._fresh)), array("Q", (n for _, n in self._fresh))))
+        self._fresh.clear()
 
     def between(self, low: int, high: int) -> Sequence[int]:
         """Return the rows of the numbers from `low` to before `high`."""
