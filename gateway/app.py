@@ -264,8 +264,8 @@ async def _wire(settings: Settings, oversight: Oversight) -> Gateway:
     scim = ScimApi(targets, providers_of(settings), signing, services, changes, reads).handle
     health, boundary = Health({"journal": journal.health}, oversight.health), Boundary(metrics.answered)
     application = web.Application(client_max_size=MAX_GROUP_BODY, middlewares=[boundary.middleware()])
-    phone_books_of(settings, targets, signing, services).serve_in(application)
     application.add_routes(_routes(settings, oversight, health, Auditors(signing), scim))
+    phone_books_of(settings, targets, signing, services).serve_in(application)
     admin = Administration(
         services=services,
         tokens=journal,
