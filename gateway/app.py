@@ -29,7 +29,7 @@ from gateway.build import (
     phone_books_of,
     providers_of,
     services_on,
-    target_of,
+    targets_of,
     utc,
 )
 from gateway.flow.change import Changes
@@ -254,10 +254,8 @@ async def try_target(settings: Settings, target: TargetSettings) -> tuple[Target
 
 async def _wire(settings: Settings, oversight: Oversight) -> Gateway:
     services, journal, metrics = oversight.services, oversight.journal, oversight.metrics
-    connectors, public_url = oversight.connectors, settings.server.public_url
-    targets = {
-        name: target_of(target, public_url, connectors[name]) for name, target in settings.targets.items()
-    }
+    connectors = oversight.connectors
+    targets = targets_of(settings, connectors)
     recovery, credentials = Recovery(services), await _credentials(settings, journal)
     changes, reads, wakeup = Changes(services, recovery), Reads(services, recovery), Wakeup()
     signing = Authentication(credentials.current, Refusals(services), settings.server.trusted_proxies)

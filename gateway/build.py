@@ -69,6 +69,12 @@ def target_of(settings: TargetSettings, public_url: str, connector: Gate) -> Tar
     )
 
 
+def targets_of(settings: Settings, connectors: Mapping[str, Gate]) -> dict[str, Target]:
+    """Return all targets, each with the connector of its name."""
+    url = settings.server.public_url
+    return {name: target_of(target, url, connectors[name]) for name, target in settings.targets.items()}
+
+
 def on_port(settings: Settings, port: int) -> Settings:
     """Return the settings of a gateway that asked for any port and got this one."""
     server = settings.server
