@@ -67,10 +67,10 @@ class Mutability(GatewayError):
 
 
 class Unauthorized(GatewayError):
-    """No token, or one that is unknown, expired or revoked; `challenge` says how one is shown."""
+    """No token, or one that is unknown, expired or revoked."""
 
     status = 401
-    challenge = 'Bearer realm="scim"'
+    challenge = 'Bearer realm="scim"'  # how one is shown (RFC 9110 section 11.6.1)
 
 
 class Forbidden(GatewayError):

@@ -179,7 +179,7 @@ class PhonebookTable(Table):
         "you rotate.",
     )
     title: SomeText | None = Field(
-        default=None, description="What phones show above it; unless you say, the phone book's name."
+        default=None, description="What Cisco and Snom phones show above it; unless you say, its name."
     )
     locale: Locale = Field(
         default="en",

@@ -112,6 +112,19 @@ def test_targets_are_announced_as_the_outside_calls_them(folder, capsys):
     assert capsys.readouterr().out.splitlines()[0] == "target phonebook: https://gw.example/scim/phonebook/v2"
 
 
+def test_phone_books_are_printed_with_their_addresses_and_without_their_tokens(folder, capsys):
+    config = folder / "config.toml"
+    book = '[phonebooks.desk]\ntarget = "phonebook"\nformat = "csv"\ntoken = { file = "desk.token" }\n'
+    config.write_text(config.read_text() + book)
+
+    announce(load_settings(config, CONNECTORS, make_tokens=True), 4711)
+
+    out = capsys.readouterr().out
+    assert "phone book desk: http://127.0.0.1:0/phonebook/desk\n" in out
+    assert f"token made: {folder}/desk.token\n" in out
+    assert (folder / "desk.token").read_text().strip() not in out
+
+
 def test_a_port_that_is_taken_ends_with_3(run, folder):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

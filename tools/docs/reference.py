@@ -34,6 +34,7 @@ TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> tabl
     "journal": (tables.JournalTable, model.JournalSettings),
     "provider": (tables.ProviderTable, model.ProviderSettings),
     "auditor": (tables.AuditorTable, None),
+    "phonebook": (tables.PhonebookTable, model.PhonebookSettings),
     "alerts": (tables.AlertsTable, None),
     "target": (target_tables.TargetTable, model.TargetSettings),
     "auth": (tables.AuthTable, None),
@@ -64,6 +65,7 @@ KINDS: Final = (  # a key's type -> what to write
     (forms.Region, "country, two letters"),
     (forms.TextFilter, "[filter](#filters)"),
     (forms.Word, "one word"),
+    (forms.Locale, "language tag"),
     (tables.Positive, "whole number from 1"),
     (tables.SomeText, "text"),
     (bool, "`true` or `false`"),
@@ -81,6 +83,7 @@ SPECIAL: Final[Mapping[str, str]] = {  # a key whose type says too little -> wha
     "journal.url": '`"sqlite:FILE"`',
     "provider.token": f"{HIDDEN}, or a list of them",
     "auditor.token": f"{HIDDEN}, or a list of them",
+    "phonebook.token": f"{HIDDEN}, or a list of them",
     "alerts.webhook": f"web address, or a {HIDDEN} that holds one",
     "target.preset": words(preset_names()),
     "target.connector": words(CONNECTORS),
@@ -109,6 +112,9 @@ SAID: Final[Mapping[str, str]] = {  # a default that no single field holds
         "{host}:{port}".format_map({f.name: f.default for f in fields(model.ServerSettings)})
     ),
     "provider.targets": "all",
+    "phonebook.format": "required",
+    "phonebook.token": "required",
+    "phonebook.title": "the name",
     "rule.to": "required",
     "rule.from": "`to`",
 }
