@@ -26,7 +26,7 @@ from gateway.scim.predicate import predicate
 from gateway.server.auth import Authentication, Credential, Provider
 from gateway.server.phonebook import Book, PhoneBooks
 from gateway.settings import Settings, TargetSettings
-from gateway.settings.compiled import mapping_of
+from gateway.settings.compiled import groups_mapping_of, mapping_of
 from gateway.targets.gate import Gate
 from gateway.targets.registry import CONNECTORS
 
@@ -64,6 +64,7 @@ def target_of(settings: TargetSettings, public_url: str, connector: Gate) -> Tar
         location,
         settings.busy_status,
         connector.has_groups,
+        groups_mapping_of(settings),
         sorts=CONNECTORS[settings.connector].sorts,
         admission=connector,
     )

@@ -20,7 +20,7 @@ from gateway.flow.journal_port import Key, Link, Outcome, Resource, State
 from gateway.flow.members import by_our_id, by_target_id, without_members
 from gateway.flow.model import ChangeHandler, Services, Target, keys_of, keys_of_resource
 from gateway.flow.paging import walk
-from gateway.flow.resource import document_there, unsent
+from gateway.flow.resource import as_on_target, document_there, is_still_active, unsent
 from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError
 from gateway.scim.difference import compare
 from gateway.scim.documents import is_active
@@ -38,15 +38,14 @@ class FindingKind(StrEnum):
     CHANGED = "changed"  # an attribute was changed at the target
     UNKNOWN = "unknown"  # an entry that the journal does not know
     STILL_ACTIVE = "still_active"  # inactive here, active there
+    OUT_OF_SCOPE = "out_of_scope"  # there, though the target is not to have it
     DIFFERS = "differs"  # the rules now make something else of the original than was sent
     NOT_SHOWN = "not_shown"  # the target does not show who is in its groups
 
 
-REPAIRED: Final = frozenset(
-    {FindingKind.MISSING, FindingKind.CHANGED, FindingKind.STILL_ACTIVE, FindingKind.NOT_SHOWN}
-)
+REPAIRED: Final = frozenset(FindingKind) - {FindingKind.UNKNOWN, FindingKind.DIFFERS}
 HIDDEN: Final = "the target shows nobody's members, so who was delivered counts as there"
-DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
+DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED, Outcome.OUT_OF_SCOPE)
 LEFT_ALONE: Final = "left alone"
 ADVICE: Final = "a rule or an office changed since: `resync --changed` sends it"
 
@@ -191,7 +190,8 @@ class Reconciliation:
                 return
             link = resource.links.get(self.target.name)
             is_there = link is not None and link.target_id is not None
-            if (is_there or resource.state is State.ACTIVE) and _digest(resource.id) not in sound:
+            resource_there = as_on_target(self.target.mapping, resource)
+            if (is_there or resource_there.state is State.ACTIVE) and _digest(resource.id) not in sound:
                 yield resource
 
     async def _examined(self, run: Run, doubtful: Resource, *, is_last: bool = True) -> tuple[Finding, ...]:
@@ -228,7 +228,8 @@ class Reconciliation:
             if entry is not None and is_protected(self.target, entry):
                 return resource, (), {}
             findings = tuple(self._findings(resource, entry))
-            if resource.type is not ResourceType.GROUP or entry is None:
+            is_left_out = self.target.mapping_for(resource.type).leaves_out(resource.original)
+            if resource.type is not ResourceType.GROUP or entry is None or is_left_out:
                 return resource, findings, {}
             wrong, absent = await self._member_findings(resource, entry)
             return resource, (*findings, *wrong), absent
@@ -284,6 +285,9 @@ class Reconciliation:
         """Yield what differs between somebody's original and the target's entry."""
         link, plain = resource.links.get(self.target.name), self._plain(resource)
         mapping = self.target.mapping_for(resource.type)
+        if mapping.leaves_out(resource.original):
+            yield from self._of_left_out(resource, entry)
+            return
         if entry is None or link is None:
             if resource.state is State.ACTIVE:
                 yield plain
@@ -301,6 +305,18 @@ class Reconciliation:
         for d in unsent(mapping, resource, link):
             found = replace(plain, finding=FindingKind.DIFFERS, path=d.path, ours=d.after, theirs=d.before)
             yield replace(found, reason=ADVICE)
+
+    def _of_left_out(self, resource: Resource, entry: Attributes | None) -> Iterator[Finding]:
+        """Yield what an entry is found as whose resource the target is not to have."""
+        if entry is None:
+            return
+        mapping, link = self.target.mapping_for(resource.type), resource.links.get(self.target.name)
+        was_active = resource.state is State.ACTIVE
+        is_removed = was_active and self.target.policy.on_deactivate == "delete"
+        is_active = is_still_active(mapping, as_on_target(mapping, resource), link, entry)
+        if is_active or is_removed or resource.type is ResourceType.GROUP:
+            kind = FindingKind.OUT_OF_SCOPE if was_active else FindingKind.STILL_ACTIVE
+            yield replace(self._plain(resource), finding=kind)
 
     def _plain(self, resource: Resource) -> Finding:
         link, name = resource.links.get(self.target.name), resource.original.get(NAMES[resource.type])

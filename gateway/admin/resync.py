@@ -7,10 +7,12 @@ from dataclasses import replace
 from gateway.admin.runs import Lines, Pushed, Run, everybody, push, side_by_side
 from gateway.flow.journal_port import Outcome, Resource, State
 from gateway.flow.model import ChangeHandler, Services, Target
-from gateway.flow.resource import unsent
+from gateway.flow.resource import as_on_target, unsent
+from gateway.flow.target_port import ResourceType
+from gateway.scim.names import NAMES
 from gateway.values import frozen
 
-DONE = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED)
+DONE = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED, Outcome.OUT_OF_SCOPE)
 
 
 @frozen
@@ -40,15 +42,18 @@ class Resync:
         strict = replace(self.target, policy=replace(self.target.policy, trust=0.0))
 
         async def pushed(resource: Resource) -> tuple[Unpushed, ...]:
-            result = Pushed(Outcome.UNCHANGED)
+            is_left_out = self.target.mapping_for(resource.type).leaves_out(resource.original)
+            is_news = is_left_out and resource.state is State.ACTIVE
+            result = Pushed(Outcome.OUT_OF_SCOPE if is_news else Outcome.UNCHANGED)
             if not self._is_well(resource):
                 result = await push(self.changes, run, strict, resource, "resync")
-            run.people += 1
-            run.counts[result.outcome.value] += 1
+            is_person = resource.type is ResourceType.USER
+            run.people += is_person
+            run.counts[result.outcome.value if is_person else "groups"] += 1
             return tuple(self._rows(resource, result))
 
         try:
-            async with aclosing(side_by_side(self._people(run), pushed)) as results:
+            async with aclosing(side_by_side(self._resources(run), pushed)) as results:
                 async for rows in results:
                     run.differs = run.differs or bool(rows)
                     for row in rows:
@@ -59,25 +64,38 @@ class Resync:
         finally:
             await run.close()
 
-    async def _people(self, run: Run) -> AsyncIterator[Resource]:
+    async def _resources(self, run: Run) -> AsyncIterator[Resource]:
+        """Yield everybody, and the groups that come or go: nothing else of a group depends on the rules."""
         async for resource in everybody(self.services, self.target):
             if run.is_down:
                 return
             yield resource
+        async for group in everybody(self.services, self.target, ResourceType.GROUP):
+            if run.is_down:
+                return
+            is_misplaced = _has_entry(self.target, group) == self.target.groups.leaves_out(group.original)
+            if is_misplaced and await self.target.has_groups():
+                yield group
 
     def _is_well(self, resource: Resource) -> bool:
         """Say whether nothing has to be sent, without asking the target."""
-        link = resource.links.get(self.target.name)
+        mapping, link = self.target.mapping_for(resource.type), resource.links.get(self.target.name)
+        there = as_on_target(mapping, resource)
         if link is None or link.target_id is None:
-            return resource.state is State.INACTIVE
-        return self.changed and not unsent(self.target.mapping, resource, link)
+            return there.state is State.INACTIVE
+        return self.changed and there is resource and not unsent(mapping, resource, link)
 
     def _rows(self, resource: Resource, pushed: Pushed) -> Iterator[Unpushed]:
         if pushed.outcome in DONE:
             return
-        name = resource.original.get("userName")
-        problems = self.target.mapping.forward(resource.original).problems
+        name = resource.original.get(NAMES[resource.type])
+        problems = self.target.mapping_for(resource.type).forward(resource.original).problems
         for problem in problems:
             yield Unpushed(name, resource.id, pushed.outcome, problem.path, problem.rule, problem.reason)
         if not problems:
             yield Unpushed(name, resource.id, pushed.outcome, None, None, pushed.reason)
+
+
+def _has_entry(target: Target, resource: Resource) -> bool:
+    link = resource.links.get(target.name)
+    return link is not None and link.target_id is not None

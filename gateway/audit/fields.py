@@ -13,8 +13,9 @@ FIELDS: Final[Mapping[str, str]] = {  # path -> what is there
     "seq": "Its number in the trail: 1, 2, 3, without gaps.",
     "published": "When it was recorded: RFC 3339, UTC, always later than the event before it.",
     "event": "What was asked or done: `user.create`, `user.patch`, `group.replace`, `auth.refused`, …",
-    "outcome.result": "What became of it: `applied`, `adopted`, `replayed`, `unchanged`, `rejected`, "
-    "`failed`, `pending` (kept here, and tried again), `deferred` (not kept: the provider comes again).",
+    "outcome.result": "What became of it: `applied`, `adopted`, `replayed`, `unchanged`, `out_of_scope` "
+    "(remembered: the target is not to have it), `rejected`, `failed`, `pending` (kept here, and tried "
+    "again), `deferred` (not kept: the provider comes again).",
     "outcome.status": "The HTTP status that the provider got; null where nobody waited for an answer.",
     "outcome.reason": "Why it was not done, in words.",
     "actor.type": "On whose word: `provider`, `auditor`, `administrator`, `gateway`, `unknown`.",

@@ -116,7 +116,8 @@ def _summarize(target: str, explanations: Iterator[Explanation], format: Explain
 
     found = summarize(target, explanations)
     if format is ExplainFormat.TEXT:
-        print(f"{target}: {found['accepted']} accepted, {found['rejected']} rejected")
+        left_out = f", {found['out_of_scope']} out of scope" if "out_of_scope" in found else ""
+        print(f"{target}: {found['accepted']} accepted, {found['rejected']} rejected{left_out}")
         write(found["problems"], Format.TABLE, columns("count", "path", "rule", "reason"))
     else:
         print(_json(found))
@@ -138,6 +139,8 @@ def _tell(target: str, explanations: Iterator[Explanation], format: ExplainForma
 def _lines(explanation: Explanation) -> Iterator[str]:
     """Yield an explanation for people."""
     yield f"{explanation['target']}: {'accepted' if explanation['accepted'] else 'rejected'}"
+    if explanation.get("in_scope") is False:
+        yield text(f"out of scope, so nothing is sent: {explanation['scope']} does not hold")
     for step in explanation["steps"]:
         way = text(f"{step['to']} ← {step['from']}  {step['transform']}")
         yield f"  {way}: {_json(step['before'])} → {_json(step['after'])}"

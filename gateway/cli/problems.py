@@ -1,5 +1,7 @@
 """`problems`: whose data a target refuses now, and why."""
 
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, islice
@@ -36,20 +38,29 @@ def problems(target: Target, format: Formatting = Format.TABLE, config: Config =
 
     settings = read_settings(config)
     check_name("target", target, settings.targets)
+    left_out = Counter[str]()
     with reading(settings.journal.path) as reader:
-        rows = map(_row, _troubles(reader, settings.targets[target]))
+        rows = map(_row, _troubles(reader, settings.targets[target], left_out))
         first = list(islice(rows, 1))
         write(chain(first, rows), format, COLUMNS)
+    for name, number in left_out.items():
+        print(f"{name}: {number} out of scope, of whom nothing is sent", file=sys.stderr)
     return ExitStatus.REFUSED if first else ExitStatus.DONE
 
 
-def _troubles(reader: "Reader", target: "TargetSettings") -> Iterator["Trouble"]:
-    """Yield the problems of the people in the journal, and of those whose newest change was refused."""
+def _troubles(reader: "Reader", target: "TargetSettings", left_out: Counter[str]) -> Iterator["Trouble"]:
+    """Yield the problems of the people in the journal, and of those whose newest change was refused.
+
+    Who is out of scope has none, and is counted by target.
+    """
     from gateway.admin.problems import troubles_in, troubles_of
     from gateway.settings.compiled import mapping_of
 
     mapping, strict = mapping_of(target), mapping_of(_strict(target))
     for original in reader.active_people(target.name):
+        if mapping.leaves_out(original):
+            left_out[target.name] += 1
+            continue
         yield from troubles_of(original, mapping, strict)
     for name, reason in reader.refused(target.name):
         yield from troubles_in(name, reason)

@@ -37,7 +37,8 @@ from gateway.flow.model import (
     keys_of,
     keys_of_change,
 )
-from gateway.flow.plan import deactivates, deactivation, decide, intent_of, is_no_news, plan_new, says_active
+from gateway.flow.operation import says_active
+from gateway.flow.plan import deactivates, deactivation, decide, intent_of, is_no_news, plan_new
 from gateway.flow.recovery import Recovery
 from gateway.flow.removals import RemovalClaims, refuse_outdated
 from gateway.flow.resource import (
@@ -53,6 +54,8 @@ from gateway.log import get_logger
 from gateway.scim.names import NAMES
 
 ROUNDS: Final = 5  # decisions taken anew because the world moved, before the provider is asked to come again
+NO_NEWS: Final = (Outcome.UNCHANGED, Outcome.OUT_OF_SCOPE)  # where nothing was sent
+WHOLE: Final = ("create", "replace")  # say all there is of a resource
 RECORD_PAUSES: Final = (0.5, 1.0, 2.0)  # seconds between tries to record what the target has already done
 
 log = get_logger()
@@ -173,7 +176,8 @@ class Changes:
             return begun.operation, situation
         try:
             deletes = change.id if change.operation == "delete" else None
-            await self._recovery.settle_doubt(change.target, unsettled, says_active(change), deletes)
+            whole, said = change.operation in WHOLE, says_active(change)
+            await self._recovery.settle_doubt(change.target, unsettled, said, deletes, whole=whole)
         except Busy as busy:
             await self._removal_claims.keep(change, hold.keys, record, busy)
             raise
@@ -255,7 +259,7 @@ class Changes:
         event = (
             await off_loop(record.event, delivered.outcome) if is_crowd else record.event(delivered.outcome)
         )
-        if plan.outcome is Outcome.UNCHANGED and rows is None and resource == before:
+        if operation is None and plan.outcome in NO_NEWS and rows is None and resource == before:
             services.trail.later(event)  # nothing was changed, so nothing can be lost
         else:
             settlement = Settlement(delivered.outcome, event, resource, rows, is_new=before is None)

@@ -75,8 +75,8 @@ class Delivery:
 
     async def with_members(self, done: Delivered) -> Delivered:
         """Tell of a new group's members, who are no part of its creation."""
-        if done.entry is None:
-            return done
+        if done.entry is None:  # a group that is out of scope: who is in it is remembered
+            return replace(done, members=self._plan.members)
         told = await self._told_members(done.entry) if self._makes else True
         return replace(done, members=self._plan.members, are_members_told=told)
 

@@ -134,6 +134,8 @@ async def _vanished_owner(services: Services, change: Change, rivals: Sequence[R
     """Return an owner of the externalId of a create whose entry the target has no more."""
     target = change.target
     for owner in rivals:
+        if change.mapping.leaves_out(owner.original):
+            continue  # has no entry because none is to be
         entry = await load_entry(services, target, owner, target.policy.trust)
         if entry is None and not _told(services, target, owner) and not await _is_hidden(target, owner):
             return owner
@@ -172,6 +174,8 @@ async def _load_unlinked(services: Services, change: Change) -> Attributes | Non
         return await load_unknown_entry(services, change.target, change.type, change.id, trust=0)
     is_refused = change.target.policy.unique_names and change.type is ResourceType.USER
     if is_refused and not services.looks_first:  # few targets refuse a second group of one name
+        return None
+    if change.mapping.leaves_out({"active": True, **change.body}):  # what is there is nobody's business
         return None
     form = change.mapping.forward(change.body).form
     entry = await search_entry(services, change.target, change.type, form)

@@ -52,6 +52,8 @@ class GroupMembers:
         """Return the plan with its part about members; raises `TargetError`."""
         if change.type is not ResourceType.GROUP or plan.state is State.DELETED:
             return plan
+        if not plan.is_in_scope:
+            return replace(plan, members=await self._remembered(change, situation))
         members = await self._members(change, situation, plan)
         plan = replace(plan, members=members)
         if plan.send is Send.CREATE or not members.delta:
@@ -69,8 +71,12 @@ class GroupMembers:
             update=replace(update, members=members.update),
         )
 
-    async def shown(self, target: Target, resource: Resource | None, entry: Attributes) -> list[Attributes]:
-        """Return the members that a provider is shown; `entry` has the target's."""
+    async def shown(
+        self, target: Target, resource: Resource | None, entry: Attributes | None
+    ) -> list[Attributes]:
+        """Return the members that a provider is shown; `entry` has the target's, None: there is no entry."""
+        if entry is None:
+            return list(_elements(await self._rows(target, _id_of(resource))).values())
         present = await self._present(target, resource.id if resource else None, entry)
         rows, there = present.rows, present.there
         return await off_loop_if(_is_crowd(rows, there), shown_members, rows, there)
@@ -134,6 +140,14 @@ class GroupMembers:
             return await self._whole(change, situation, plan)
         delta = await off_loop_if(_is_crowd(*edits), delta_of, edits)
         return await self._sent(target, delta, delta.add, delta.remove) if delta else NOBODYS
+
+    async def _remembered(self, change: Change, situation: Situation) -> Members:
+        """Return who is in a group that the target is not to have: all whom the provider names."""
+        rows, edits = await self._rows(change.target, _id_of(situation.resource)), change.members
+        result = await off_loop_if(_is_crowd(rows, *edits), _edited_rows, rows, edits)
+        if result == _elements(rows):
+            return NOBODYS
+        return Members(Delta(result, (), whole=True), absent=frozenset(result))
 
     async def _whole(self, change: Change, situation: Situation, plan: Plan) -> Members:
         """Compare all the members there are with all there shall be.

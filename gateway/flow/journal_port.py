@@ -18,6 +18,7 @@ class Outcome(StrEnum):
     ADOPTED = "adopted"  # an entry the journal did not know became ours
     REPLAYED = "replayed"  # done before; its answer was given again
     UNCHANGED = "unchanged"  # the target holds it already
+    OUT_OF_SCOPE = "out_of_scope"  # remembered, and not sent: the target is not to have it
     REJECTED = "rejected"  # the data or the request cannot be taken
     FAILED = "failed"  # the target or the gateway could not
     PENDING = "pending"  # kept: it may still happen, and is tried again
@@ -60,7 +61,8 @@ class Resource:
 class Key(NamedTuple):
     """One name a resource is known by.
 
-    Kinds: id, name (folded userName), external (externalId), and, to find inactive people, email (folded).
+    Kinds: id, name (folded userName), external (externalId), and, to find whom a target does not show, email
+    (folded).
     """
 
     kind: str

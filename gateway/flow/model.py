@@ -295,6 +295,7 @@ class Wanted:
     mapped: Mapped
     is_active: bool = True  # groups always are
     secret: Attributes = field(default_factory=dict, repr=False)
+    is_in_scope: bool = True  # False: the target is not to have it, and the form is empty
 
 
 @frozen
@@ -315,4 +316,5 @@ class Plan:
     kind: ResourceType = ResourceType.USER
     members: Members = NOBODYS
     keys: frozenset[Key] = frozenset()  # the names of the original
+    is_in_scope: bool = True  # False: what the target has of it is taken away
     refused: GatewayError | None = None  # why no more than the deactivation of a change is in it

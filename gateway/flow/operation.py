@@ -1,19 +1,62 @@
 """One operation: what takes its place, how it is closed, and what the trail says of it."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from gateway.audit.event import Event, Personal, Remark
-from gateway.flow.journal_port import IdTaken, Intent, Operation, OperationState, Outcome, Settlement
-from gateway.flow.model import Services
-from gateway.scim.names import NAMES
+from gateway.flow.journal_port import IdTaken, Intent, Operation, OperationState, Outcome, Settlement, State
+from gateway.flow.model import Change, Services
+from gateway.flow.target_port import ResourceType
+from gateway.scim.documents import single, truth
+from gateway.scim.names import CORE_USER, NAMES, get
 
 
-def gives_way(operation: Operation, *, active: bool | None, deletes: str | None = None) -> bool:
-    """Say whether a newer change, which says whether somebody is `active`, takes an operation's place."""
+def says_active(change: Change) -> bool | None:
+    """Return what a change says in so many words of whether somebody is active; None where nothing."""
+    if change.type is not ResourceType.USER:
+        return None
+    if change.operation == "delete":
+        return False
+    if change.operation == "patch":
+        return _patched_active(change.body)
+    active = truth(get(change.body, "active"))
+    return active if isinstance(active, bool) else (True if change.operation == "create" else None)
+
+
+def _patched_active(message: dict[str, Any]) -> bool | None:
+    said: bool | None = None
+    operations = get(message, "Operations")
+    for operation in operations if isinstance(operations, list) else ():
+        active = _operation_says(operation) if isinstance(operation, dict) else None
+        said = active if isinstance(active, bool) else said
+    return said
+
+
+def _operation_says(operation: dict[str, Any]) -> Any:
+    path, value = get(operation, "path"), get(operation, "value")
+    if isinstance(path, str) and path.casefold() in _ACTIVE:
+        return truth(single(value))
+    said = (
+        [own for name, own in value.items() if name.casefold() in _ACTIVE] if isinstance(value, dict) else []
+    )
+    return truth(single(said[-1])) if not path and said else None
+
+
+_ACTIVE: Final = frozenset({"active", f"{CORE_USER}:active".casefold()})
+
+
+def gives_way(
+    operation: Operation, *, active: bool | None, deletes: str | None = None, whole: bool = False
+) -> bool:
+    """Say whether a newer change, which says whether somebody is `active`, takes an operation's place.
+
+    `whole`: it says all there is of the resource.
+    """
     intent = operation.intent
     if deletes is not None and (intent.operation, intent.resource_id) == ("change", deletes):
         return True  # it does not matter any more whether it was done, once it can be no longer
+    if intent.removes and intent.state is State.ACTIVE:  # out of scope: all of a document says who is in it
+        return whole
     if active is None:
         return False
     if operation.standing is OperationState.DEAD and operation.intent.operation != "create" and not active:

@@ -18,6 +18,7 @@ from gateway.flow.model import (
     may_adopt,
 )
 from gateway.flow.resource import (
+    as_on_target,
     beside_rules,
     form_on_target,
     is_still_active,
@@ -28,9 +29,9 @@ from gateway.flow.resource import (
 from gateway.flow.target_port import Attributes, ResourceType, Update
 from gateway.mapping.program import Mapped
 from gateway.mapping.specs import Unusable
-from gateway.scim.difference import Difference, compare
-from gateway.scim.documents import is_active, replacement, single, take_password, truth, without_read_only
-from gateway.scim.names import CORE_USER, NAMES, get
+from gateway.scim.difference import Difference, compare, overlay
+from gateway.scim.documents import is_active, replacement, take_password, without_read_only
+from gateway.scim.names import NAMES, get
 from gateway.scim.patch import apply_patch
 
 
@@ -57,7 +58,7 @@ def _create(change: Change, situation: Situation) -> Plan:
     resource = situation.resource
     _refuse_rivals(change, situation, document)
     if resource is None:
-        if situation.present is not None:
+        if situation.present is not None and wanted.is_in_scope:
             return _adoption(change, situation, wanted)
         return _made(change, wanted)
     event = _known_person(change, situation, resource, document)
@@ -79,6 +80,7 @@ def _known_person(change: Change, situation: Situation, resource: Resource, want
     if not renamed and not is_spelled_alike(before, after) and not (asked and asked == form_on_target):
         raise Uniqueness(f"{name} is spelled like somebody else's, but for letters such as ß")
     there = situation.present is not None and not situation.is_unseen
+    there = there or change.mapping.leaves_out(resource.original)  # as it should be
     if resource.state is State.ACTIVE and resource.replied and there and not renamed:
         raise Uniqueness("this resource exists already: it was created before, and the answer was delivered")
     return f"{change.type.lower()}.create"
@@ -127,9 +129,10 @@ def _push(change: Change, situation: Situation) -> Plan:
 
 def _deliver(change: Change, situation: Situation) -> Plan:
     """Leave all as it is but the members who are due: `Membership.planned` adds them."""
-    if situation.resource is None or situation.present is None:
+    resource = situation.resource
+    if resource is None or situation.present is None or change.mapping.leaves_out(resource.original):
         raise NotFound(f"{change.target.name} has no such group any more")
-    wanted = _wanted(change, situation.resource.original, None)
+    wanted = _wanted(change, resource.original, None)
     return _plan(change, Send.NOTHING, wanted, situation.present["id"])
 
 
@@ -137,9 +140,13 @@ def _delete(change: Change, situation: Situation) -> Plan:
     view = _view_or_404(change, situation)
     target_id = (situation.present or {}).get("id")  # it may have been made anew, or be protected by now
     send = Send.DELETE if target_id else Send.NOTHING
-    gone = compare(change.mapping.forward(view).form, {})
-    plan = _plan(change, send, Wanted(view, Mapped({})), target_id, gone)
-    return replace(plan, status=204, outcome=Outcome.APPLIED, state=State.DELETED)
+    is_in_scope = bool(target_id) or not change.mapping.leaves_out(view)
+    gone = compare(change.mapping.forward(view).form, {}) if is_in_scope else ()
+    plan = _plan(
+        change, send, Wanted(view, Mapped({}), is_active(view), is_in_scope=is_in_scope), target_id, gone
+    )
+    outcome = Outcome.APPLIED if plan.outcome is Outcome.UNCHANGED else plan.outcome
+    return replace(plan, status=204, outcome=outcome, state=State.DELETED)
 
 
 def _update(change: Change, situation: Situation, wanted: Wanted) -> Plan:
@@ -148,6 +155,8 @@ def _update(change: Change, situation: Situation, wanted: Wanted) -> Plan:
     if present is None:
         return _without_entry(change, situation, wanted)
     before = _form_on_target(change, situation, present)
+    if not wanted.is_in_scope:
+        return _left_out(change, situation, wanted, before)
     if not wanted.is_active and policy.on_deactivate == "delete":
         return _plan(change, Send.DELETE, wanted, present["id"], compare(before, {}))
     if wanted.mapped.kept:
@@ -163,6 +172,21 @@ def _update(change: Change, situation: Situation, wanted: Wanted) -> Plan:
         name = NAMES[change.type]  # said again, so that the target answers whether there is such an entry
         differences = (Difference((name,), before.get(name), form.get(name)),)
     update = update_of(change.mapping, present, differences, form, wanted.secret)
+    return _plan(change, Send.CHANGE, wanted, present["id"], differences, update)
+
+
+def _left_out(change: Change, situation: Situation, wanted: Wanted, before: Attributes) -> Plan:
+    """Take from the target who is out of its scope: as who is deactivated leaves it, and no more is sent."""
+    mapping, present = change.mapping, situation.present or {}
+    if change.type is ResourceType.GROUP or change.target.policy.on_deactivate == "delete":
+        return _plan(change, Send.DELETE, wanted, present["id"], compare(before, {}))
+    view = view_of(mapping, situation)
+    active, inactive = (mapping.forward({**view, "active": value}).form for value in (True, False))
+    form = overlay(before, compare(active, inactive))
+    wanted, differences = replace(wanted, mapped=Mapped(form)), compare(before, form)
+    if not differences:
+        return _plan(change, Send.NOTHING, wanted, present["id"])
+    update = update_of(mapping, present, differences, form, {})
     return _plan(change, Send.CHANGE, wanted, present["id"], differences, update)
 
 
@@ -206,7 +230,7 @@ def _form_on_target(change: Change, situation: Situation, present: Attributes) -
 
 def _without_entry(change: Change, situation: Situation, wanted: Wanted) -> Plan:
     """The target has no entry of somebody we know: make it, unless nobody needs one."""
-    if not wanted.is_active:
+    if not wanted.is_active or not wanted.is_in_scope:
         return _plan(change, Send.NOTHING, wanted)
     link = situation.link
     vanished = link is not None and link.target_id is not None and change.operation != "create"
@@ -217,8 +241,9 @@ def _without_entry(change: Change, situation: Situation, wanted: Wanted) -> Plan
 
 def _made(change: Change, wanted: Wanted) -> Plan:
     """Make an entry, unless it is for somebody whom the target shall not have."""
-    is_left_out = not wanted.is_active and change.target.policy.on_deactivate == "delete"
-    return _plan(change, Send.NOTHING if is_left_out else Send.CREATE, wanted)
+    is_removed = not wanted.is_active and change.target.policy.on_deactivate == "delete"
+    is_none = is_removed or not wanted.is_in_scope
+    return _plan(change, Send.NOTHING if is_none else Send.CREATE, wanted)
 
 
 def _adoption(change: Change, situation: Situation, wanted: Wanted) -> Plan:
@@ -244,6 +269,8 @@ def _wanted(change: Change, document: Attributes, password: str | None) -> Wante
     ):  # a leaver leaves, whatever the target has lost of them
         raise InvalidValue(f"{NAMES[change.type]} is required")
     mapping = change.mapping
+    if mapping.scope is not None and not mapping.scope.holds(document):
+        return Wanted(document, Mapped({}), active, is_in_scope=False)
     mapped = mapping.forward(document)
     if mapped.problems:
         raise InvalidValue("; ".join(str(problem) for problem in mapped.problems))
@@ -282,11 +309,14 @@ def _plan(
     update: Update | None = None,
 ) -> Plan:
     original = change.mapping.remembered(wanted.document)
+    outcome = Outcome.UNCHANGED if send is Send.NOTHING else Outcome.APPLIED
+    if wanted.is_active and not wanted.is_in_scope:
+        outcome = Outcome.OUT_OF_SCOPE
     return Plan(
         send,
         change.event_name,
         201 if change.operation == "create" else 200,
-        Outcome.UNCHANGED if send is Send.NOTHING else Outcome.APPLIED,
+        outcome,
         original,
         State.ACTIVE if wanted.is_active else State.INACTIVE,
         wanted.mapped,
@@ -296,6 +326,7 @@ def _plan(
         wanted.secret,
         change.type,
         keys=_names(change, original),
+        is_in_scope=wanted.is_in_scope,
     )
 
 
@@ -347,45 +378,15 @@ def is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
     return situation.link is not None and situation.link.target_id == plan.target_id
 
 
-def says_active(change: Change) -> bool | None:
-    """Return what a change says in so many words of whether somebody is active; None where nothing."""
-    if change.type is not ResourceType.USER:
-        return None
-    if change.operation == "delete":
-        return False
-    if change.operation == "patch":
-        return _patched_active(change.body)
-    active = truth(get(change.body, "active"))
-    return active if isinstance(active, bool) else (True if change.operation == "create" else None)
-
-
-def _patched_active(message: dict[str, Any]) -> bool | None:
-    said: bool | None = None
-    operations = get(message, "Operations")
-    for operation in operations if isinstance(operations, list) else ():
-        active = _operation_says(operation) if isinstance(operation, dict) else None
-        said = active if isinstance(active, bool) else said
-    return said
-
-
-def _operation_says(operation: dict[str, Any]) -> Any:
-    path, value = get(operation, "path"), get(operation, "value")
-    if isinstance(path, str) and path.casefold() in _ACTIVE:
-        return truth(single(value))
-    said = (
-        [own for name, own in value.items() if name.casefold() in _ACTIVE] if isinstance(value, dict) else []
-    )
-    return truth(single(said[-1])) if not path and said else None
-
-
-_ACTIVE: Final = frozenset({"active", f"{CORE_USER}:active".casefold()})
-
-
 def _removes(change: Change, situation: Situation, plan: Plan) -> bool:
-    """Say whether somebody active becomes inactive or is deleted; groups never count."""
-    if change.type is not ResourceType.USER or plan.state is State.ACTIVE or plan.send is Send.CREATE:
+    """Say whether somebody active becomes inactive, is deleted or leaves the scope; groups never count."""
+    is_left_out = not plan.is_in_scope and plan.send is not Send.NOTHING
+    leaves = plan.state is not State.ACTIVE or is_left_out
+    if change.type is not ResourceType.USER or not leaves or plan.send is Send.CREATE:
         return False
-    resource, present = situation.resource, situation.present
+    mapping, resource, present = change.mapping, situation.resource, situation.present
+    if resource is not None and mapping.scope is not None:
+        resource = as_on_target(mapping, resource)
     if resource is None or resource.state is State.ACTIVE:
         return True
-    return present is not None and is_still_active(change.mapping, resource, present)
+    return present is not None and is_still_active(mapping, resource, situation.link, present)

@@ -9,12 +9,20 @@ from gateway.errors import InvalidFilter, NotFound
 from gateway.flow.failures import answer_to_read
 from gateway.flow.find import is_made_again, is_protected, load_entry, load_unknown_entry
 from gateway.flow.groups import GroupMembers
-from gateway.flow.journal_port import Key, Resource, State
+from gateway.flow.journal_port import Key, OperationState, Resource, State
 from gateway.flow.members import without_members
 from gateway.flow.model import ReadQuery, Services, Target, keys_of, keys_of_resource
 from gateway.flow.paging import Order, in_order, walk, window, with_hidden, without_namesakes
 from gateway.flow.recovery import Recovery
-from gateway.flow.resource import Members, document_of, shown
+from gateway.flow.resource import (
+    Members,
+    document_of,
+    forgets,
+    is_absent_rightly,
+    is_left_out,
+    seems_left_out,
+    shown,
+)
 from gateway.flow.services import CROWD, Tick, Turns, is_large, off_loop
 from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
 from gateway.mapping.filters import asks_for_inactive, equals, is_shown_as_it_is, translate
@@ -68,23 +76,34 @@ class Reads:
     ) -> Attributes | None:
         known = await self._services.resources.find(target.name, kind, (Key("id", id),))
         resource = known[0] if known else None
+        has_scope = (target.mapping if kind is ResourceType.USER else target.groups).scope is not None
         if resource is None:
             entry = await load_unknown_entry(self._services, target, kind, id, trust=0)
         elif resource.state is State.DELETED:
             return None
+        elif has_scope and is_left_out(target, resource):
+            return await self._without_entry(target, resource, members=members)
         else:
             entry = await load_entry(self._services, target, resource, trust=0)
         if entry is None:
-            return None if resource is None else await self._without_entry(target, resource)
+            return None if resource is None else await self._without_entry(target, resource, members=members)
+        if has_scope and resource is not None and seems_left_out(target, resource, entry):
+            resource = await self._settled(target, resource, (OperationState.OPEN, OperationState.DOUBT))
+            if is_left_out(target, resource):
+                return await self._without_entry(target, resource, members=members)
         if kind is ResourceType.GROUP and members:  # read once more, with them
             entry = (await target.connector.get(kind, entry["id"], members=True) or {}) | entry
         return await self._shown_one(target, kind, resource, entry, members)
 
-    async def _without_entry(self, target: Target, resource: Resource) -> Attributes | None:
+    async def _without_entry(self, target: Target, resource: Resource, *, members: bool) -> Attributes | None:
         """Return somebody who has no entry, where that is as it should be."""
-        if not _is_absent_rightly(resource):
+        if not is_absent_rightly(target, resource):
             resource = await self._settled(target, resource)
-        return shown(target, resource, resource.original) if _is_absent_rightly(resource) else None
+        if not is_absent_rightly(target, resource):
+            return None
+        is_told = members and resource.type is ResourceType.GROUP
+        named = await self._membership.shown(target, resource, None) if is_told else None
+        return shown(target, resource, resource.original, named)
 
     async def _shown_one(
         self, target: Target, kind: ResourceType, resource: Resource | None, entry: Attributes, members: bool
@@ -97,14 +116,16 @@ class Reads:
         parts, is_odd = (target, kind, resource, entry, named), len(named or ()) > CROWD or is_large(entry)
         return await off_loop(document_of, *parts) if is_odd else document_of(*parts)
 
-    async def _settled(self, target: Target, resource: Resource) -> Resource:
+    async def _settled(
+        self, target: Target, resource: Resource, of: Collection[OperationState] = tuple(OperationState)
+    ) -> Resource:
         """Return what is known once it is clear whether we removed the entry ourselves."""
         keys = keys_of_resource(resource)
         if not await self._services.operations.open(target.name, tuple(keys)):
             return resource
         async with self._services.locks.hold(target.name, keys, target.policy.deadline):
             unsettled = await self._services.operations.open(target.name, tuple(keys))
-            of_type = [operation for operation in unsettled if operation.intent.type is resource.type]
+            of_type = [o for o in unsettled if o.intent.type is resource.type and o.standing in of]
             await self._recovery.settle_doubt(target, of_type)
         own = (Key("id", resource.id),)
         return (await self._services.resources.find(target.name, resource.type, own))[0]
@@ -157,6 +178,7 @@ class Reads:
     ) -> Page:
         """Return the page as the target filters it, or as we do where it cannot say what is asked."""
         here = _is_about_members(filter) or _is_sorted_here(target, kind, question.sort)
+        here = here or _is_shown_active(target, kind, filter)
         here = here or await self._is_forgotten(target, kind, filter)
         translated = None if here else translate(filter, target.mapping_for(kind))
         if translated is None:
@@ -275,16 +297,17 @@ class Reads:
 
     async def _unfound(self, target: Target, kind: ResourceType, names: Mapping[str, str]) -> list[Resource]:
         """Return who has these names and is not found by them there: removed, or with a lost externalId."""
-        keys = [Key(_KEYS[name], _FOLDED[name](value)) for name, value in names.items() if name in _KEYS]
+        kinds = [(_KEYS[kind][name], value) for name, value in names.items() if name in _KEYS[kind]]
+        keys = [Key(which, form(value)) for (which, form), value in kinds]
         found = await self._services.resources.find(target.name, kind, keys) if keys else ()
         is_external = "externalid" in names
-        return [r for r in found if _is_absent_rightly(r) or (is_external and _forgets(target, r))]
+        return [r for r in found if is_absent_rightly(target, r) or (is_external and forgets(target, r))]
 
     async def _known(self, target: Target, resource: Resource, question: ReadQuery) -> Attributes | None:
         """Return somebody whom the target does not find by their names, as they are shown."""
-        if _forgets(target, resource):
+        if forgets(target, resource):
             return await self._find(target, resource.type, resource.id, members=question.members)
-        return shown(target, resource, resource.original)
+        return await self._without_entry(target, resource, members=question.members)
 
     async def _is_forgotten(self, target: Target, kind: ResourceType, filter: Filter) -> bool:
         """Say whether the target does not keep an externalId that a filter asks for.
@@ -299,7 +322,7 @@ class Reads:
         if len(keys) < len(asked):
             return True
         found = await self._services.resources.find(target.name, kind, keys)
-        return any(_forgets(target, resource) for resource in found)
+        return any(forgets(target, resource) for resource in found)
 
 
 def _literals(filter: Filter | None) -> list[Any]:
@@ -315,8 +338,14 @@ def refuse_unknown(target: Target, kinds: Collection[ResourceType], filter: Filt
             raise InvalidFilter(f"filter: {path} is not an attribute that {target.name} has")
 
 
-_KEYS = {"username": "name", "externalid": "external", "emails": "email"}
-_FOLDED: Mapping[str, Callable[[str], str]] = {"username": fold, "externalid": str, "emails": fold}
+_KEYS: Final[Mapping[ResourceType, Mapping[str, tuple[str, Callable[[str], str]]]]] = {  # name -> kind of key
+    ResourceType.USER: {
+        "username": ("name", fold),
+        "externalid": ("external", str),
+        "emails": ("email", fold),
+    },
+    ResourceType.GROUP: {"displayname": ("name", fold), "externalid": ("external", str)},
+}
 _SAME: Final = frozenset({CompareOperator.eq, CompareOperator.ne})
 
 
@@ -335,16 +364,10 @@ def _is_sorted_here(target: Target, kind: ResourceType, sort: Sort | None) -> bo
     return sort is not None and not is_shown_as_it_is(sort.by, target.mapping_for(kind))
 
 
-def _is_absent_rightly(resource: Resource) -> bool:
-    return resource.state is State.INACTIVE
-
-
-def _forgets(target: Target, resource: Resource) -> bool:
-    """Say whether the target did not show the externalId that it was sent."""
-    link, external = resource.links.get(target.name), resource.original.get("externalId")
-    if link is None or link.seen is None or not external:
-        return False
-    return bool(target.mapping_for(resource.type).reverse(link.seen).get("externalId") != external)
+def _is_shown_active(target: Target, kind: ResourceType, filter: Filter) -> bool:
+    """Say whether a filter asks who is active where the target knows others as that than we show."""
+    is_scoped = target.mapping_for(kind).scope is not None
+    return is_scoped and any(path.attr.casefold() == "active" for path in attributes_named(filter))
 
 
 def _is_anybody(entry: Attributes, document: Attributes) -> bool:

@@ -65,16 +65,18 @@ class Recovery:
         operations: Iterable[Operation],
         active: bool | None = None,
         deletes: str | None = None,
+        *,
+        whole: bool = False,
     ) -> None:
         """Settle open operations, whose keys the caller has taken.
 
-        `active` is what the newer change says in so many words, `deletes` the id of whom it deletes: it may
-        take the place of an older one.
+        `active` is what the newer change says in so many words, `deletes` the id of whom it deletes, `whole`
+        whether it says all there is: it may take the place of an older one.
         Raises Busy for one that cannot be settled now, and nothing else: it is not the newer change's fault.
         """
         for operation in operations:
             try:
-                if gives_way(operation, active=active, deletes=deletes):
+                if gives_way(operation, active=active, deletes=deletes, whole=whole):
                     await self._services.sleep(self._quiet(target, operation))
                     await replaced(self._services, operation)
                 elif operation.standing in (OperationState.HELD, OperationState.DEAD):
@@ -366,7 +368,8 @@ def _without_refused(
     target: Target, intent: Intent, known: Resource | None, entry: Attributes | None
 ) -> Intent | None:
     """Return the deactivation alone of a change that is refused, None where it is none, or nothing more."""
-    if intent.operation != "change" or not intent.removes or known is None or entry is None:
+    leaves = intent.removes and intent.state is State.INACTIVE
+    if intent.operation != "change" or not leaves or known is None or entry is None:
         return None
     change = Change("push", intent.type, target, RECOVERY, intent.correlation_id, known.id)
     plan = deactivation(change, Situation(known, (), entry, known.links.get(target.name)))

@@ -172,8 +172,12 @@ async def refuse_outdated(services: Services, change: Change, situation: Situati
 
 async def _members(services: Services, change: Change, situation: Situation) -> Members:
     """Return the members a provider is shown, read only where the version depends on them."""
-    present, target = situation.present, change.target
-    if change.type is not ResourceType.GROUP or present is None or not tells_members(change.if_match):
+    present, target, own = situation.present, change.target, situation.resource
+    if change.type is not ResourceType.GROUP or not tells_members(change.if_match):
+        return None
+    if own is not None and change.mapping.leaves_out(own.original):
+        return await GroupMembers(services).shown(target, own, None)
+    if present is None:
         return None
     try:
         entry = await target.connector.get(change.type, present["id"], members=True) or present

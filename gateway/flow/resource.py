@@ -46,7 +46,8 @@ def answer_of(change: Change, plan: Plan, resource: Resource, entry: Attributes 
 
 def _known_members(change: Change, plan: Plan) -> Members:
     """Return the members as the request had them, for its answer; None where it does not say who they are."""
-    is_whole = plan.send is Send.CREATE or any(isinstance(edit, Emptied) for edit in change.members[:1])
+    is_new = plan.send is Send.CREATE or (change.operation == "create" and not plan.is_in_scope)
+    is_whole = is_new or any(isinstance(edit, Emptied) for edit in change.members[:1])
     return list(edited({}, change.members).values()) if is_whole else None
 
 
@@ -72,9 +73,29 @@ def document_of(
 
 def _view(target: Target, resource: Resource, entry: Attributes) -> Attributes:
     link = resource.links.get(target.name)
-    if link is None or link.seen is None:
+    mapping = target.mapping_for(resource.type)
+    is_left_out = mapping.scope is not None and mapping.leaves_out(resource.original)
+    if link is None or link.seen is None or is_left_out:
         return dict(resource.original)
-    return target.mapping_for(resource.type).view(resource.original, link.seen, entry)
+    return mapping.view(resource.original, link.seen, entry)
+
+
+def is_absent_rightly(target: Target, resource: Resource) -> bool:
+    """Say whether a target has no entry of a resource, or none that counts, because none is to be."""
+    return resource.state is State.INACTIVE or is_left_out(target, resource)
+
+
+def is_left_out(target: Target, resource: Resource) -> bool:
+    """Say whether a resource is out of a target's scope."""
+    return target.mapping_for(resource.type).leaves_out(resource.original)
+
+
+def forgets(target: Target, resource: Resource) -> bool:
+    """Say whether the target did not show the externalId that it was sent."""
+    link, external = resource.links.get(target.name), resource.original.get("externalId")
+    if link is None or link.seen is None or not external:
+        return False
+    return bool(target.mapping_for(resource.type).reverse(link.seen).get("externalId") != external)
 
 
 def version_of(kind: ResourceType, id: str, view: Mapping[str, Any], members: Members = None) -> str:
@@ -161,16 +182,38 @@ def document_there(mapping: TargetMapping, resource: Resource, link: Link, prese
     """
     original = resource.original
     view = dict(original) if link.seen is None else mapping.view(original, link.seen, present)
-    return {**view, "active": True} if is_still_active(mapping, resource, present) else view
+    return {**view, "active": True} if is_still_active(mapping, resource, link, present) else view
 
 
-def is_still_active(mapping: TargetMapping, resource: Resource, present: Mapping[str, Any]) -> bool:
-    """Say whether somebody inactive is active on the target, by its own words."""
-    return resource.state is State.INACTIVE and truth(get(mapping.reverse(present), "active")) is True
+def is_still_active(
+    mapping: TargetMapping, resource: Resource, link: Link | None, present: Mapping[str, Any]
+) -> bool:
+    """Say whether somebody inactive is active on the target, by its own words, else by what it was sent."""
+    if resource.state is not State.INACTIVE:
+        return False
+    shown = truth(get(mapping.reverse(present), "active"))
+    if shown is None and link is not None:
+        shown = truth(get(mapping.reverse(link.sent), "active"))
+    return shown is True
+
+
+def as_on_target(mapping: TargetMapping, resource: Resource) -> Resource:
+    """Return a resource as the target is to have it: who is out of its scope is inactive there."""
+    if not mapping.leaves_out(resource.original):
+        return resource
+    return replace(resource, original={**resource.original, "active": False}, state=State.INACTIVE)
+
+
+def seems_left_out(target: Target, resource: Resource, entry: Attributes) -> bool:
+    """Say whether a target shows somebody active as inactive, as it does of who is out of its scope."""
+    shown = truth(get(target.mapping_for(resource.type).reverse(entry), "active"))
+    return resource.state is State.ACTIVE and shown is False
 
 
 def form_on_target(mapping: TargetMapping, resource: Resource, link: Link, present: Attributes) -> Attributes:
     """Return what the target has, in the form it was sent, whatever the rules have become since."""
+    if mapping.scope is not None:
+        resource = as_on_target(mapping, resource)
     if present == link.seen and resource.state is not State.INACTIVE:
         return link.sent
     now = document_there(mapping, resource, link, present)
@@ -201,7 +244,8 @@ def view_of(mapping: TargetMapping, situation: Situation) -> Attributes:
     resource, present, link = situation.resource, situation.present, situation.link
     if resource is None:
         return mapping.reverse(present or {})
-    if present is None or link is None or link.seen is None:
+    is_left_out = mapping.scope is not None and mapping.leaves_out(resource.original)
+    if present is None or link is None or link.seen is None or is_left_out:
         return dict(resource.original)
     return mapping.view(resource.original, link.seen, present)
 

@@ -38,7 +38,7 @@ from gateway.values import frozen
 
 T = TypeVar("T")
 
-DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.REPLAYED)
+DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.REPLAYED, Outcome.OUT_OF_SCOPE)
 
 MARK: Final = """
     UPDATE op SET state = ?, reason = ?, due = ?, attempts = ?, refused = ?, lease_until = ''

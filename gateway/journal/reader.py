@@ -53,7 +53,7 @@ REFUSED: Final = """
       AND NOT EXISTS (
           SELECT 1 FROM event AS later
           WHERE later.subject = refused.subject AND later.target = refused.target AND later.seq > refused.seq
-            AND (later.result IN ('applied', 'adopted', 'replayed', 'unchanged')
+            AND (later.result IN ('applied', 'adopted', 'replayed', 'unchanged', 'out_of_scope')
                  OR (later.event IN ('user.create', 'user.replace', 'user.patch')
                      AND later.result = 'rejected')))
     ORDER BY seq LIMIT ?"""

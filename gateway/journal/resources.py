@@ -75,7 +75,10 @@ class ResourceRow(NamedTuple):
         r, original = resource, resource.original
         own = (r.base, str(r.type), r.id)
         found_by = (orjson.dumps(original).decode(), folded_name(r), original.get("externalId"))
-        emails = folded_emails(r) if r.state is State.INACTIVE else ()
+        is_hidden = r.state is State.INACTIVE
+        for link in r.links.values():  # who is out of a target's scope
+            is_hidden = is_hidden or link.target_id is None or link.sent.get("active") is False
+        emails = folded_emails(r) if is_hidden else ()
         links = tuple([_link_row(link, r.id) for link in r.links.values()])
         row = (*own, *found_by, str(r.state), r.created, r.modified, int(r.replied))
         return cls(row, links, emails, resource)
@@ -164,7 +167,7 @@ def folded_name(resource: Resource) -> str | None:
 
 
 def folded_emails(resource: Resource) -> tuple[str, ...]:
-    """Return the e-mail addresses by which an inactive person is found, as they are compared."""
+    """Return the e-mail addresses by which somebody is found whom a target does not show, folded."""
     emails = resource.original.get("emails")
     if not isinstance(emails, list):
         return ()

@@ -107,11 +107,16 @@ class Program:
         kind: str = "User",
         *,
         is_careful: bool = False,
+        remembered: Sequence[Place] = (),
     ) -> None:
-        """`is_careful`: whatever the resource spells otherwise than the rules do is found all the same."""
+        """`is_careful`: whatever the resource spells otherwise than the rules do is found all the same.
+
+        `remembered`: what is known of a resource beside what the rules name.
+        """
         self._rules = rules
         self._unlisted = unlisted
         self._require = require
+        self._remembered = remembered
         self._kind = kind
         tables = _Tables(rules, unlisted, require, is_careful)
         self._is_careful = tables.is_careful
@@ -156,7 +161,7 @@ class Program:
     def _knowing(self) -> "Program":
         """The program without rules that sends as it is what these rules name."""
         named = [where for rule in self._rules for where in (*rule.sources, rule.to)]
-        return Program((), Unlisted.DROP, (named, *self._require), self._kind)
+        return Program((), Unlisted.DROP, (named, self._remembered, *self._require), self._kind)
 
     @cached_property
     def _careful(self) -> "Program":

@@ -9,6 +9,7 @@ from gateway.mapping.countries import region_of
 from gateway.mapping.lines import RuleIndex
 from gateway.mapping.program import ALWAYS_SENT, SERVER_OWNED, Mapped, Program
 from gateway.mapping.rules import Rule, TransformStep, Unlisted
+from gateway.mapping.scope import Scope
 from gateway.mapping.specs import Office, Person
 from gateway.scim.difference import Difference, Line, Lines, compare, overlay
 from gateway.scim.names import EMPTY, STANDARD_URNS, UNSERVED, is_standard
@@ -21,7 +22,7 @@ _MAX_PROGRAMS: Final = 64  # kept ready, of one target
 class TargetMapping:
     """The compiled rules of one target for one type of resource."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each part of a target's table
         self,
         rules: Sequence[Rule] = (),
         *,
@@ -30,8 +31,10 @@ class TargetMapping:
         offices: Mapping[str, Office] | None = None,
         region: str | None = None,
         kind: str = "User",
+        scope: Scope | None = None,
     ) -> None:
         self.kind = kind
+        self.scope = scope  # who is to be on the target; None: everybody
         self.unlisted = Unlisted(unlisted)
         self._secret = tuple(rule for rule in rules if rule.to.attribute == "password")
         self.rules = tuple(rule for rule in rules if rule not in self._secret)
@@ -66,6 +69,10 @@ class TargetMapping:
     def sends_password(self) -> bool:
         """Say whether a rule names the password."""
         return bool(self._secret)
+
+    def leaves_out(self, original: Mapping[str, Any]) -> bool:
+        """Say whether a resource is out of the target's scope."""
+        return self.scope is not None and not self.scope.holds(original)
 
     def secret(self, password: str | None) -> dict[str, Any]:
         """Return what to send of a password: nothing unless a rule names it."""
@@ -242,7 +249,8 @@ class TargetMapping:
     def _compiled(self, hold: tuple[bool, ...]) -> Program:
         left_out = [rule for rule, holds in zip(self._conditional, hold, strict=True) if not holds]
         rules = [rule for rule in self.rules if not any(rule is other for other in left_out)]
-        return Program(rules, self.unlisted, self._require, self.kind)
+        remembered = self.scope.places if self.scope is not None else ()
+        return Program(rules, self.unlisted, self._require, self.kind, remembered=remembered)
 
     def _person(self, original: Mapping[str, Any]) -> Person:
         return Person(original, lambda: region_of(original, self._offices, self.region))
@@ -278,14 +286,18 @@ def _is_same(left: Place, right: Place) -> bool:
 
 
 def explain(target: str, mapping: TargetMapping, resource: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the explanation in the form of `explain --format json`."""
+    """Return the explanation in the form of `explain --format json`; with a scope it says on which side."""
     steps: list[TransformStep] = []
-    mapped = mapping.forward({"active": True, **resource}, steps)
+    original = {"active": True, **resource}
+    is_in_scope = not mapping.leaves_out(original)
+    mapped = mapping.forward(original, steps) if is_in_scope else Mapped({})
     accepted = not mapped.problems
+    scope = {} if mapping.scope is None else {"in_scope": is_in_scope, "scope": mapping.scope.text}
     return {
         "target": target,
         "accepted": accepted,
-        "resource": mapped.form if accepted else None,
+        **scope,
+        "resource": mapped.form if accepted and is_in_scope else None,
         "steps": [
             {
                 "to": step.to,
@@ -305,10 +317,12 @@ def explain(target: str, mapping: TargetMapping, resource: Mapping[str, Any]) ->
 def summarize(target: str, explanations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return how many would be accepted, and each problem once with how often it occurs."""
     accepted = rejected = 0
+    sides: Counter[bool] = Counter()  # of the scope, where there is one
     counts: Counter[tuple[str, str, str]] = Counter()
     for explanation in explanations:
         accepted += explanation["accepted"]
         rejected += not explanation["accepted"]
+        sides.update([explanation["in_scope"]] if "in_scope" in explanation else [])
         counts.update(
             (problem["path"], problem["rule"], problem["reason"]) for problem in explanation["problems"]
         )
@@ -316,4 +330,11 @@ def summarize(target: str, explanations: Iterable[Mapping[str, Any]]) -> dict[st
         {"path": path, "rule": rule, "reason": reason, "count": count}
         for (path, rule, reason), count in counts.most_common()
     ]
-    return {"target": target, "accepted": accepted, "rejected": rejected, "problems": problems}
+    out_of_scope = {"out_of_scope": sides[False]} if sides else {}
+    return {
+        "target": target,
+        "accepted": accepted,
+        "rejected": rejected,
+        **out_of_scope,
+        "problems": problems,
+    }

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from gateway.guide.data import Subject
 from gateway.mapping.rules import Rule
+from gateway.mapping.scope import Scope
 from gateway.mapping.target import TargetMapping
+from gateway.scim.grammar import Filter
 from gateway.settings.model import Settings, TargetSettings
 
 
@@ -16,7 +18,17 @@ def mapping_of(target: TargetSettings) -> TargetMapping:
         require=target.require,
         offices=target.offices,
         region=target.region,
+        scope=_scope(target.scope.people, "User"),
     )
+
+
+def groups_mapping_of(target: TargetSettings) -> TargetMapping:
+    """Return the mapping of a target's groups, which are sent as they come."""
+    return TargetMapping(kind="Group", scope=_scope(target.scope.groups, "Group"))
+
+
+def _scope(filter: Filter | None, kind: str) -> Scope | None:
+    return None if filter is None else Scope(filter, kind)
 
 
 def _in_directory(rule: Rule) -> Rule:

@@ -17,8 +17,9 @@ from pydantic import PlainValidator
 from gateway.errors import InvalidFilter, InvalidPath
 from gateway.mapping.specs import nearest
 from gateway.scim.grammar import Filter, parse_filter, rfc_notation
-from gateway.scim.names import ENTERPRISE_USER, Attribute, is_urn, resource
+from gateway.scim.names import ENTERPRISE_USER, READ_ONLY, Attribute, is_urn, resource
 from gateway.scim.paths import Place, place
+from gateway.scim.predicate import attributes_named
 from gateway.settings.faults import Faults
 
 AuditLevel = Literal["full", "masked", "hashed"]
@@ -39,6 +40,8 @@ Network = IPv4Network | IPv6Network
 RETENTION: Final = 400 * 86400.0  # seconds
 UNITS: Final[Mapping[str, float]] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # seconds
 LONGEST: Final = 3650 * 86400.0  # seconds; nothing here is meant to outlast ten years
+
+UNSAID: Final = frozenset({*READ_ONLY, "password", "members"})  # of no original
 
 _DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?) ?(ms|s|m|h|d)")
 _RATE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?/ ?(s|m|h|d)")
@@ -143,6 +146,15 @@ def parse_text_filter(value: Any) -> Filter:
         raise ValueError(error.detail) from error
 
 
+def parse_scope(value: Any) -> Filter:
+    """Return the tree of a SCIM filter over what a provider sends."""
+    found = parse_text_filter(value)
+    for path in attributes_named(found):
+        if path.attr.casefold() in UNSAID:
+            raise ValueError(f"{path.attr} is no part of what is kept of a resource as the provider sent it")
+    return found
+
+
 def parse_name(text: str) -> str:
     """Return a name that can stand in a URL; Okta refuses the underscore."""
     if not _NAME.fullmatch(text):
@@ -230,6 +242,7 @@ TokenUrl = Annotated[str, PlainValidator(parse_token_url)]
 Region = Annotated[str, PlainValidator(parse_region)]
 Locale = Annotated[str, PlainValidator(parse_locale)]
 TextFilter = Annotated[Filter, PlainValidator(parse_text_filter)]
+ScopeFilter = Annotated[Filter, PlainValidator(parse_scope)]
 Word = Annotated[str, PlainValidator(parse_word)]
 
 

@@ -119,6 +119,14 @@ class PresetPin:
 
 
 @dataclass(frozen=True, slots=True)
+class ScopeSettings:
+    """Which originals a target is to have; None: all of them."""
+
+    people: Filter | None = None
+    groups: Filter | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TargetSettings:
     """A target with all that its preset and the file say about it. Times are seconds."""
 
@@ -138,6 +146,7 @@ class TargetSettings:
     adopt_by: tuple[AdoptKey, ...] = ("externalId", "userName")
     reuse_name: ReuseName = "refuse"
     protect: Filter | None = None
+    scope: ScopeSettings = ScopeSettings()
     shared: bool = False
     unique_names: bool = True
     trust: float = 5.0

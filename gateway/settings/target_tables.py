@@ -19,6 +19,7 @@ from gateway.settings.fields import (
     Region,
     RemovalLimit,
     ReuseName,
+    ScopeFilter,
     Seconds,
     SomeSeconds,
     TextFilter,
@@ -98,6 +99,18 @@ class OfficeTable(Table):
         default=None,
         description="The office's country, which its people's national phone numbers belong to where "
         "they name no country themselves.",
+    )
+
+
+class ScopeTable(Table):
+    """[targets.NAME.scope]"""
+
+    people: ScopeFilter | None = Field(
+        default=None,
+        description="Matches the people, as the provider sent them, who are to be on the target.",
+    )
+    groups: ScopeFilter | None = Field(
+        default=None, description="Matches the groups, without their members, that are to be on the target."
     )
 
 
@@ -220,6 +233,11 @@ class TargetTable(Table):
         default=None,
         description="Matches the target's entries that the gateway never shows or touches, such as "
         "its administrators.",
+    )
+    scope: dict[str, Any] | None = Field(
+        default=None,
+        description="Which people and groups the target is to have: who does not match is not sent there, or "
+        "leaves it as who is deactivated does, and the provider hears success.",
     )
     shared: bool | None = Field(
         default=None,

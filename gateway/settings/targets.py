@@ -20,12 +20,12 @@ from gateway.settings.ldap import (
     missing_library,
     parse_ldap_url,
 )
-from gateway.settings.model import TargetSettings, frozen
+from gateway.settings.model import ScopeSettings, TargetSettings, frozen
 from gateway.settings.presets import Preset, load_guide, load_preset
 from gateway.settings.rules import Rules
 from gateway.settings.secrets import Secrets
 from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table
-from gateway.settings.target_tables import OfficeTable, TargetTable
+from gateway.settings.target_tables import OfficeTable, ScopeTable, TargetTable
 
 URLS: Final[Mapping[str, Callable[[str, Path], str]]] = {  # connector -> its form of `url`
     "embedded": lambda url, base: f"sqlite:{parse_sqlite_url(url, base)}",
@@ -49,6 +49,7 @@ SPELLED_OUT: Final = (
     "adopt_by",
     "guide",
     "ldap",
+    "scope",
 )
 MAX_REMOVALS: Final = (50, 3600.0)  # people, seconds
 PLAIN: Final = frozenset(field.name for field in fields(TargetSettings)) - {"name", *SPELLED_OUT}
@@ -99,6 +100,7 @@ class TargetReader:
             "options": options,
             "require": tuple(self._require()),
             "guide": self._guide(),
+            "scope": self._scope(),
         }
         url = self._url(connector)
         rest["ldap"] = self._ldap(connector, url or "", rest["auth"])
@@ -186,6 +188,11 @@ class TargetReader:
     def _guide(self) -> Guide:
         preset = self._preset
         return load_guide(preset.table.guide, f"{preset.pin}.guide", self._faults) if preset else Guide()
+
+    def _scope(self) -> ScopeSettings:
+        path, written = at(self._path, "scope"), self._keys.get("scope") or {}
+        table = read(ScopeTable, written, path, self._faults) or ScopeTable()
+        return ScopeSettings(table.people, table.groups)
 
     def _require(self) -> Iterator[tuple[str, ...]]:
         """Yield groups of paths; one alone is a group of one."""

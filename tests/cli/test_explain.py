@@ -278,3 +278,29 @@ def test_an_unknown_target_ends_with_2_and_the_nearest_name(run):
     ended = run("explain", "phonbook", stdin="{}")
 
     assert (ended.status, ended.err) == (2, 'there is no target "phonbook"; did you mean "phonebook"?\n')
+
+
+SCOPE = """
+[targets.phonebook.scope]
+people = 'department ne "Board"'
+"""
+CHAIR = ANN | {ENTERPRISE_USER: {"department": "Board"}}
+
+
+def test_who_is_out_of_scope_is_told_with_the_filter(run, folder):
+    config = folder / "config.toml"
+    config.write_text(config.read_text().replace("[targets.cx]", f"{SCOPE}[targets.cx]"))
+
+    status, explanation = explained(run, CHAIR, target="phonebook")
+    text = run("explain", "phonebook", stdin=json.dumps(CHAIR))
+    lines = "\n".join(json.dumps(person) for person in (CHAIR, ANN))
+    summary = run("explain", "phonebook", "--summary", "--format", "text", stdin=lines)
+
+    assert (status, explanation["accepted"], explanation["in_scope"]) == (0, True, False)
+    assert (explanation["resource"], explanation["scope"]) == (None, 'department ne "Board"')
+    assert text.out.splitlines() == [
+        "phonebook: accepted",
+        'out of scope, so nothing is sent: department ne "Board" does not hold',
+    ]
+    assert summary.out.splitlines()[0] == "phonebook: 2 accepted, 0 rejected, 1 out of scope"
+    assert explained(run, ANN, target="phonebook")[1]["in_scope"] is True

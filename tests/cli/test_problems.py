@@ -245,6 +245,24 @@ def test_whoever_was_erased_is_not_listed(run, remember, folder) -> None:
     assert rows(run, "cx") == []
 
 
+def test_who_is_out_of_scope_has_no_problems_and_is_counted(run, remember, folder) -> None:
+    scope = "[targets.phonebook.scope]\npeople = 'not (title eq \"Chair\")'\n"
+    config = folder / "config.toml"
+    config.write_text(config.read_text().replace("[targets.cx]", f"{scope}[targets.cx]"))
+    chair = {
+        "userName": "eve@example.com",
+        "active": True,
+        "title": "Chair",
+        "phoneNumbers": [{"value": "12"}],
+    }
+    remember(person("ann", "12"), person("eve", original=chair))
+
+    ended = run("problems", "phonebook", "--format", "json")
+
+    assert [row["userName"] for row in json.loads(ended.out)] == ["ann@example.com"]
+    assert ended.err == "phonebook: 1 out of scope, of whom nothing is sent\n"
+
+
 def test_problems_are_a_table_for_people_and_csv_for_sheets(run, remember) -> None:
     remember(person("ann", "12"))
 

@@ -2,11 +2,14 @@
 
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
+from gateway.mapping.scope import Scope
 from gateway.mapping.target import TargetMapping
+from gateway.scim.grammar import parse_filter
 from tests.support.group_world import GroupClient, GroupProcess, GroupWorld
 from tests.support.world import FAULTS
 
@@ -100,6 +103,20 @@ async def vanished(client: GroupClient, world: GroupWorld) -> Expected:
     return {"Sales": {"ann", "bob", "eve"}}
 
 
+async def out_of_scope(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann", "bob")
+    await client.change("Sales", ["ann", "bob"], displayName="Hidden")
+    await client.change("Sales", ["bob"], go=["ann"], displayName="Hidden")
+    return {}
+
+
+async def out_and_in(client: GroupClient, world: GroupWorld) -> Expected:
+    await client.push("Sales", "ann", "bob")
+    await client.change("Sales", ["ann"], go=["bob"], displayName="Hidden")
+    await client.change("Sales", ["ann", "eve"], come=["eve"], displayName="Agents")
+    return {"Agents": {"ann", "eve"}}
+
+
 SCRIPTS: list[Script] = [
     made,
     added,
@@ -112,12 +129,16 @@ SCRIPTS: list[Script] = [
     member_made_again,
     member_left_and_returned,
     vanished,
+    out_of_scope,
+    out_and_in,
 ]
+SCOPED: Final = TargetMapping(kind="Group", scope=Scope(parse_filter('displayName ne "Hidden"'), "Group"))
 
 
 async def played(script: Script, world: GroupWorld, looks: bool) -> list[str]:
     """Play a script among three people; return what is wrong in the end."""
     process = GroupProcess(world, TargetMapping(), on_deactivate="delete")
+    process.target = replace(process.target, groups=SCOPED)
     client = GroupClient(process, looks, world.by_patch)
     await hired(client)
     world.is_calm = False

@@ -4,11 +4,13 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from gateway.mapping.scope import Scope
 from gateway.mapping.target import TargetMapping
+from gateway.scim.grammar import parse_filter
 from tests.support.world import FAULTS, Client, Process, World
 
 ANN: dict[str, Any] = {
@@ -88,6 +90,42 @@ async def overwritten(client: Client, world: World) -> dict[str, Any]:
     return {"1": ANN | {"title": "B"}}
 
 
+async def out_of_scope(client: Client, world: World) -> dict[str, Any]:
+    await client.create(ANN)
+    await client.set("1", userType="Guest", title="B")
+    await client.set("1", title="C")
+    return {"1": ANN | {"userType": "Guest", "title": "C"}}
+
+
+async def out_and_in(client: Client, world: World) -> dict[str, Any]:
+    await client.create(ANN)
+    await client.set("1", userType="Guest", title="B")
+    await client.set("1", userType="Agent")
+    return {"1": ANN | {"userType": "Agent", "title": "B"}}
+
+
+async def made_out_of_scope(client: Client, world: World) -> dict[str, Any]:
+    await client.create(ANN | {"userType": "Guest"})
+    await client.set("1", title="B")
+    await client.set("1", userType="Agent", userName="new@x")
+    return {"1": ANN | {"userType": "Agent", "title": "B", "userName": "new@x"}}
+
+
+async def out_of_scope_and_left(client: Client, world: World) -> dict[str, Any]:
+    await client.create(ANN)
+    await client.set("1", userType="Guest")
+    await client.set("1", active=False)
+    await client.set("1", active=True)
+    return {"1": ANN | {"userType": "Guest"}}
+
+
+async def left_and_back_in_scope(client: Client, world: World) -> dict[str, Any]:
+    await client.create(ANN | {"userType": "Guest"})
+    await client.set("1", active=False, userType="Agent")
+    await client.set("1", active=True)
+    return {"1": ANN | {"userType": "Agent"}}
+
+
 def edit(world: World, **values: Any) -> None:
     for id, entry in world.entries.items():
         world.entries[id] = entry | values
@@ -104,7 +142,13 @@ SCRIPTS: list[Script] = [
     racing_creates,
     edited_by_hand,
     overwritten,
+    out_of_scope,
+    out_and_in,
+    made_out_of_scope,
+    out_of_scope_and_left,
+    left_and_back_in_scope,
 ]
+NO_GUESTS: Final = Scope(parse_filter('userType ne "Guest"'))
 POLICIES = [
     pytest.param({"on_deactivate": "send"}, id="deactivated"),
     pytest.param({"on_deactivate": "delete"}, id="removed"),
@@ -115,7 +159,7 @@ async def played(
     script: Script, world: World, looks: bool, by_patch: bool, policy: dict[str, Any]
 ) -> list[str]:
     """Play a script; return what is wrong in the end."""
-    process = Process(world, TargetMapping(), unique_names=world.unique, **policy)
+    process = Process(world, TargetMapping(scope=NO_GUESTS), unique_names=world.unique, **policy)
     client = Client(process, looks, by_patch)
     wanted = await script(client, world)
     await world.sleep(120)  # whatever is still on its way arrives
@@ -126,13 +170,15 @@ def wrong(world: World, wanted: dict[str, Any], policy: dict[str, Any]) -> list[
     found: list[str] = []
     for external, person in wanted.items():
         entries = [entry for entry in world.entries.values() if entry.get("externalId") == external]
-        removed = not person["active"] and policy["on_deactivate"] == "delete"
+        is_left_out = not NO_GUESTS.holds(person)
+        removed = (not person["active"] or is_left_out) and policy["on_deactivate"] == "delete"
         if len(entries) != (0 if removed else 1):
             found.append(f"{len(entries)} entries of {external}")
+        there = {"active": False, "userType": None} if is_left_out else person
         for entry in entries[:1]:
             found += [
                 f"{name} of {external} is {entry.get(name)!r}, not {value!r}"
-                for name, value in person.items()
+                for name, value in there.items()
                 if entry.get(name) != value
             ]
     return found

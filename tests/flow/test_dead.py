@@ -98,12 +98,16 @@ async def test_what_a_restored_journal_had_open_is_not_tried_by_the_next_start(h
     assert (operation.standing, operation.reason) == (OperationState.DEAD, "the journal was restored")
 
 
-def unsettled(operation: str, standing: OperationState, *, removes: bool = False) -> Operation:
+def unsettled(
+    operation: str, standing: OperationState, *, removes: bool = False, state: State | None = None
+) -> Operation:
+    state = state or (State.INACTIVE if removes else State.ACTIVE)
     what = ("op-1", "phonebook", "phonebook", ResourceType.USER, operation, (Key("id", "t1"),), "t1", "t1")
-    return Operation(Intent(*what, ANN, ANN, State.ACTIVE, "cid-1", removes), 1, standing, 1, "")
+    return Operation(Intent(*what, ANN, ANN, state, "cid-1", removes), 1, standing, 1, "")
 
 
 DOUBT, DEAD, PENDING = OperationState.DOUBT, OperationState.DEAD, OperationState.PENDING
+LEFT_OUT = unsettled("change", PENDING, removes=True, state=State.ACTIVE)
 GIVES_WAY = [
     pytest.param(unsettled("change", DEAD), {"active": False}, True, id="a dead change to a leaver"),
     pytest.param(unsettled("create", DEAD), {"active": False}, False, id="a dead create is looked for first"),
@@ -116,6 +120,9 @@ GIVES_WAY = [
     pytest.param(unsettled("change", PENDING, removes=True), {"active": True}, True, id="who returns"),
     pytest.param(unsettled("change", PENDING, removes=True), {"active": False}, False, id="who leaves again"),
     pytest.param(unsettled("change", PENDING, removes=True), {"active": None}, False, id="nothing is said"),
+    pytest.param(LEFT_OUT, {"active": True}, False, id="out of scope: nothing is said of that"),
+    pytest.param(LEFT_OUT, {"active": None, "whole": True}, True, id="out of scope: all is said"),
+    pytest.param(LEFT_OUT, {"active": None, "deletes": "t1"}, True, id="out of scope: a DELETE"),
 ]
 
 

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from gateway.mapping.scope import Scope
 from gateway.mapping.target import TargetMapping, explain, summarize
 from gateway.mapping.transforms import compile_transform
+from gateway.scim.grammar import parse_filter
 from tests.support.rules import make_rule
 
 WORK = 'phoneNumbers[type eq "work"].value'
@@ -61,3 +63,31 @@ def test_many_are_summed_up_the_commonest_problem_first() -> None:
 
 def test_nobody_is_summed_up_as_nobody() -> None:
     assert summarize("cx", []) == {"target": "cx", "accepted": 0, "rejected": 0, "problems": []}
+
+
+def test_who_is_out_of_scope_is_explained_by_it_and_nothing_is_sent() -> None:
+    scope = Scope(parse_filter('title ne "Chair"'))
+    mapping = TargetMapping([RULE], require=[["userName"]], region="GB", scope=scope)
+
+    left_out = explain("cx", mapping, person("n/a", title="Chair"))
+    taken = explain("cx", mapping, person("020 7946 0123"))
+
+    assert left_out == {
+        "target": "cx",
+        "accepted": True,
+        "in_scope": False,
+        "scope": 'title ne "Chair"',
+        "resource": None,
+        "steps": [],
+        "held": [],
+        "dropped": [],
+        "problems": [],
+    }
+    assert (taken["in_scope"], taken["scope"], taken["resource"]["title"]) == (True, scope.text, "Agent")
+    assert summarize("cx", [left_out, taken, explain("cx", mapping, person("n/a"))]) == {
+        "target": "cx",
+        "accepted": 2,
+        "rejected": 1,
+        "out_of_scope": 1,
+        "problems": [{"path": WORK, "rule": f"cx@1:{WORK}", "reason": "has no digits", "count": 1}],
+    }

@@ -6,6 +6,7 @@ from gateway.address import Basic, Bearer, Header, OAuth2
 from gateway.mapping.specs import Office
 from gateway.scim.grammar import parse_filter
 from gateway.settings import TargetSettings
+from gateway.settings.model import ScopeSettings
 
 SCIM = '[targets.t]\nconnector = "scim"\nurl = "https://t.example.com/scim"\n'
 
@@ -32,6 +33,7 @@ def test_a_target_without_more_has_every_default(load):
         adopt_by=("externalId", "userName"),
         reuse_name="refuse",
         protect=None,
+        scope=ScopeSettings(),
         shared=False,
         unique_names=True,
         trust=5.0,
@@ -330,3 +332,40 @@ def test_addresses_lose_their_slash_and_files_are_beside_the_configuration(load,
 )
 def test_a_target_needs_a_connector_and_an_address(faults_of, text, path, words):
     assert words in faults_of(f"[targets.t]\n{text}")[f"targets.t.{path}"]
+
+
+def test_a_scope_is_two_filters(load):
+    people, groups = 'department ne "Board"', 'displayName sw "tel-"'
+
+    both = target(load, f"scope = {{ people = '{people}', groups = '{groups}' }}")
+    one = target(load, f"[targets.t.scope]\ngroups = '{groups}'")
+
+    assert both.scope == ScopeSettings(parse_filter(people), parse_filter(groups))
+    assert one.scope == ScopeSettings(None, parse_filter(groups))
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "reason"),
+    [
+        pytest.param("{ people = 'department is \"B\"' }", ".people", "filter: ", id="no filter"),
+        pytest.param("{ groups = '' }", ".groups", "filter: ", id="empty"),
+        pytest.param("{ people = 7 }", ".people", "must be a SCIM filter in quotes", id="a number"),
+        pytest.param("{ peple = 'title pr' }", ".peple", 'did you mean "people"?', id="an unknown key"),
+        pytest.param("'title pr'", "", "must be a table", id="no table"),
+        pytest.param("{ people = 'groups.value eq \"g\"' }", ".people", "groups is no part", id="groups"),
+        pytest.param("{ groups = 'members pr' }", ".groups", "members is no part", id="members"),
+        pytest.param("{ people = 'meta.created gt \"2026\"' }", ".people", "meta is no part", id="meta"),
+    ],
+)
+def test_a_scope_that_cannot_be_used_is_a_fault(faults_of, written, path, reason):
+    faults = faults_of(f"{SCIM}scope = {written}\n")
+
+    assert list(faults) == [f"targets.t.scope{path}"]
+    assert reason in faults[f"targets.t.scope{path}"]
+
+
+def test_a_scope_may_name_what_no_standard_knows_and_says_nothing_about_it(load):
+    loaded = load(f"{SCIM}scope = {{ people = 'shoeSize gt 40 and department pr' }}\n")
+
+    assert loaded.targets["t"].scope.people == parse_filter("shoeSize gt 40 and department pr")
+    assert not any("scope" in warning for warning in loaded.warnings)
