@@ -103,7 +103,22 @@ class External:
     key: Path | None = None
 
 
-Signing: TypeAlias = Auth | OAuth2 | External  # every way to sign in
+Pointer: TypeAlias = str | tuple[str, ...]  # a path of the mapping language, or keys one inside the other
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLogin:
+    """A call of the target's own that gives a token."""
+
+    request: str  # "POST /sessions"
+    body: Any  # JSON, in which any text may be a Secret
+    token: Pointer = "token"  # noqa: S105 - where in the answer it is
+    header: str = "Authorization"
+    value: str = "Bearer {token}"
+    expired: tuple[int, ...] = (401,)  # statuses of a call whose token is of no use any more
+
+
+Signing: TypeAlias = Auth | OAuth2 | External | SessionLogin  # every way to sign in
 
 PERSON: Final = ("top", "person", "organizationalPerson", "inetOrgPerson")
 
@@ -133,6 +148,60 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
+class RestCall:
+    """One request to a JSON service, with `{path}` for values, and where in its answer things are."""
+
+    request: str  # "POST /contacts/{id}"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    item: Pointer | None = None  # where the entry is in the answer; None: the answer itself
+    sends: Literal["changes", "merged", "whole"] | None = None  # None: as its method has it
+    items: Pointer | None = None  # where the list is; None: the answer itself
+    total: Pointer | None = None
+    next: Pointer | None = None  # a cursor, or an address; "link": the header
+    page: str | None = None  # the parameter with the number of the page
+    offset: str | None = None  # the parameter with how many entries come before
+    cursor: str | None = None  # the parameter with what `next` said
+    size: str | None = None  # the parameter with how many entries a page has
+    first: int | None = None  # of pages 1, of offsets 0
+    id: Pointer | None = None  # of members: whose id stands there
+
+
+@dataclass(frozen=True, slots=True)
+class RestCollection:
+    """People, or groups, of a JSON service."""
+
+    entry: Mapping[str, Any]  # how an entry looks, with `{path}` for values
+    calls: Mapping[str, RestCall]  # by operation
+    id: Pointer = "id"
+    number_ids: bool = False  # in bodies, ids are numbers
+    active: tuple[Any, Any] | None = None  # what stands for it, and for its opposite; None: true and false
+    find: Mapping[str, RestCall] = field(default_factory=dict)  # by the folded attribute that is looked for
+    search: Mapping[str, str] = field(default_factory=dict)  # by that, parameters of `list`
+
+
+@dataclass(frozen=True, slots=True)
+class RestErrors:
+    """What a JSON service's statuses mean, and the codes in its answers."""
+
+    code: Pointer | None = None
+    reason: Pointer | None = None
+    ok: tuple[Any, ...] = ()  # codes of answers that are no errors
+    # exists, absent, busy, refused, denied -> statuses and codes
+    meanings: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RestService:
+    """A JSON service as the configuration says it."""
+
+    users: RestCollection
+    groups: RestCollection | None = None  # None: it has none
+    errors: RestErrors = RestErrors()
+    page_size: int = 100
+
+
+@dataclass(frozen=True, slots=True)
 class TargetAddress:
     """All that a connector needs to know of its target."""
 
@@ -149,3 +218,4 @@ class TargetAddress:
     filter: bool | None = None  # None: ask the target once
     totals: bool | None = None  # None: found out
     members: bool | None = None  # None: found out
+    rest: RestService | None = None  # of `rest`

@@ -100,6 +100,7 @@ def address_of(target: TargetSettings) -> TargetAddress:
         target.filter,
         target.totals,
         target.members,
+        target.rest,
     )
 
 

@@ -11,6 +11,7 @@ from gateway.errors import ConfigError, Fault
 from gateway.mapping.specs import nearest
 
 T = TypeVar("T", bound=BaseModel)
+R = TypeVar("R")
 V = TypeVar("V")
 
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -39,6 +40,10 @@ class Faults:
         self._warnings: dict[str, str] = {}
 
     @property
+    def count(self) -> int:
+        return len(self._found)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         return tuple(f"{path}: {reason}" for path, reason in self._warnings.items())
 
@@ -48,10 +53,10 @@ class Faults:
     def warn(self, path: str, reason: str) -> None:
         self._warnings.setdefault(path, reason)
 
-    def attempt(self, parse: Callable[[str], V], text: str, path: str) -> V | None:
-        """Return parse(text), or None with a fault where it raises ValueError."""
+    def attempt(self, parse: Callable[[R], V], raw: R, path: str) -> V | None:
+        """Return parse(raw), or None with a fault where it raises ValueError."""
         try:
-            return parse(text)
+            return parse(raw)
         except ValueError as error:
             self.add(path, str(error))
             return None

@@ -16,6 +16,7 @@ from pydantic import PlainValidator
 
 from gateway.errors import InvalidFilter, InvalidPath
 from gateway.mapping.specs import nearest
+from gateway.mapping.templates import Text, compile_text
 from gateway.scim.grammar import Filter, parse_filter, rfc_notation
 from gateway.scim.names import ENTERPRISE_USER, READ_ONLY, Attribute, is_urn, resource
 from gateway.scim.paths import Place, place
@@ -49,6 +50,8 @@ _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
 _NAME: Final = re.compile(r"[a-z0-9-]+")
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")  # RFC 5646 section 2.1
 _WORD: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2 token
+_REQUEST: Final = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/.*)")
+_IN_PATH: Final = re.compile(r"[!$-;=?-~]*")  # what an address has, and no #
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -176,6 +179,17 @@ def parse_word(value: Any) -> str:
     return value
 
 
+def parse_request(text: str) -> Text:
+    """Return the path of "GET /contacts/{id}", with its places."""
+    found = _REQUEST.fullmatch(text)
+    if found is None:
+        raise ValueError('must be a method and a path, such as "GET /contacts/{id}"')
+    path = compile_text(found[2])
+    if not all(_IN_PATH.fullmatch(part) for part in path.parts if isinstance(part, str)):
+        raise ValueError("has characters that no address has; write them percent-encoded")
+    return path
+
+
 def parse_web_url(value: Any) -> str:
     """Return an http(s) address without a slash at its end."""
     parts = _web_parts(value)
@@ -271,7 +285,7 @@ def read_path(text: object, path: str, faults: Faults, *, flat: bool = False) ->
 
 def _compare(where: Place, path: str, faults: Faults) -> None:
     """Custom attributes are welcome; a slip of the pen is a warning, inside a known attribute a fault."""
-    known = _attributes(where.urn)
+    known = attributes_of(where.urn)
     attribute = known.get(where.attribute.casefold())
     if attribute is not None:
         for name in (where.sub, *(name for name, _ in where.where or ())):
@@ -279,7 +293,7 @@ def _compare(where: Place, path: str, faults: Faults) -> None:
                 faults.add(path, fault)
     elif near := nearest(where.attribute, (inner.name for inner in known.values()), CLOSE):
         faults.warn(path, f'there is no standard attribute {where.attribute}; did you mean "{near}"?')
-    elif where.urn is None and where.attribute.casefold() in _attributes(ENTERPRISE_USER):
+    elif where.urn is None and where.attribute.casefold() in attributes_of(ENTERPRISE_USER):
         faults.warn(path, f"the standard {where.attribute} is {ENTERPRISE_USER}:{where.attribute}")
 
 
@@ -292,7 +306,8 @@ def _wrong_sub(attribute: Attribute, name: str) -> str | None:
     return f'{attribute.name} has no {name}; did you mean "{near}"?' if near else None
 
 
-def _attributes(urn: str | None) -> Mapping[str, Attribute]:
+def attributes_of(urn: str | None) -> Mapping[str, Attribute]:
+    """Return what the standard has on the core level, or in an extension, by folded name."""
     if urn is None:
         core = {**resource("Group").sub, **resource("User").sub}
         return {name: attribute for name, attribute in core.items() if not is_urn(name)}

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
-from gateway.address import Directory, Secret, Signing
+from gateway.address import Directory, RestService, Secret, Signing
 from gateway.guide.data import Guide
 from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.specs import Office
@@ -167,6 +167,7 @@ class TargetSettings:
     audit: AuditLevel = "full"
     guide: Guide = field(default_factory=Guide)  # what its preset tells people
     ldap: Directory | None = None  # of the connector `ldap`
+    rest: RestService | None = None  # of the connector `rest`
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ import os
 import re
 import secrets
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from gateway.address import Secret
+from gateway.address import Secret, SessionLogin
+from gateway.mapping.templates import compile_spot
 from gateway.settings.faults import Faults, at, parts, read
-from gateway.settings.tables import SecretTable
+from gateway.settings.fields import parse_request
+from gateway.settings.tables import SecretTable, SessionTable
 
 LONGEST: Final = 64 * 1024  # bytes of a secret's file
 HANDED_IN: Final = Path("/run")  # here systemd and containers mount secrets, with modes of their own
@@ -146,3 +148,30 @@ def _exists(file: Path) -> bool:
         return "\0" in str(file) or file.exists()
     except OSError:  # a name or a folder that cannot be used: reading it says so
         return True
+
+
+def load_session(raw: object, path: str, faults: Faults, secrets: Secrets) -> SessionLogin | None:
+    """Return a login of the target's own; None where it has faults, or secrets are not read."""
+    table = read(SessionTable, raw, path, faults)
+    if table is None:
+        return None
+    line = faults.attempt(parse_request, table.request, at(path, "request"))
+    if line is not None and any(line.places()):
+        faults.add(at(path, "request"), "has {…}, and a login is about nobody")
+    token = tuple(table.token) if isinstance(table.token, list) else table.token
+    faults.attempt(compile_spot, token, at(path, "token"))
+    if "{token}" not in table.value or not table.value.isprintable():
+        faults.add(at(path, "value"), "must be a header's value with {token}")
+    body = _with_secrets(table.body, at(path, "body"), secrets)
+    said = (table.header, table.value, tuple(table.expired))
+    return SessionLogin(table.request, body, token, *said)
+
+
+def _with_secrets(raw: Any, path: str, secrets: Secrets) -> Any:
+    if isinstance(raw, dict) and raw and raw.keys() <= {"env", "file"}:
+        return secrets.outbound(raw, path)
+    if isinstance(raw, dict):
+        return {key: _with_secrets(value, at(path, key), secrets) for key, value in raw.items()}
+    if isinstance(raw, list):
+        return [_with_secrets(value, at(path, n), secrets) for n, value in enumerate(raw)]
+    return raw

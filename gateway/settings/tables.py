@@ -238,6 +238,11 @@ class AuthTable(Table):
         description="For `ldap`: whoever the connection says we are, by a client's certificate or "
         "over `ldapi`; `{}` where there is nothing to say.",
     )
+    session: Any = Field(
+        default=None,
+        description="For `rest`: a call of the target's own that gives a token, made again where that is "
+        "refused.",
+    )
     scheme: Word = Field(
         default="Bearer",
         description="The word before a `bearer` or `oauth2` token, for targets that are particular about "
@@ -277,3 +282,16 @@ class ExternalTable(Table):
 
     cert: SomeText | None = Field(default=None, description="The PEM file with the client's certificate.")
     key: SomeText | None = Field(default=None, description="The PEM file with its private key.")
+
+
+class SessionTable(Table):
+    """auth session"""
+
+    request: SomeText = Field(description="The method and the path below `url` of the login.")
+    body: Any = Field(default=None, description="The JSON that is sent; any text in it may be a secret.")
+    token: Any = Field(default="token", description="Where in the answer the token is.")
+    header: Word = Field(default="Authorization", description="The header that carries it.")
+    value: str = Field(default="Bearer {token}", description="The header's value.")
+    expired: list[int] = Field(
+        default=[401], description="The statuses of calls that mean that the token is of no use any more."
+    )

@@ -91,6 +91,47 @@ class LdapTable(Table):
     )
 
 
+class RestTable(Table):
+    """[targets.NAME.rest]"""
+
+    users: Any = Field(default=None, description="How people are reached.")
+    groups: Any = Field(default=None, description="How groups are reached; without it the target has none.")
+    errors: Any = Field(default=None, description="How the target says what went wrong.")
+
+
+class RestActiveTable(Table):
+    """active"""
+
+    yes: Any = Field(description="What stands for an active person.")
+    no: Any = Field(description="What stands for an inactive one.")
+
+
+class RestErrorsTable(Table):
+    """[targets.NAME.rest.errors]"""
+
+    code: Any = Field(
+        default=None,
+        description="Where an answer of any status says that something went wrong: whatever stands there is "
+        "an error, unless it is among `ok`.",
+    )
+    reason: Any = Field(default=None, description="Where it says that for people to read.")
+    ok: list[Any] = Field(default=[], description="What at `code` means that all is well.")
+    exists: list[Any] = Field(
+        default=[],
+        description="Statuses, and codes, that mean that there is such an entry already; 409 is one.",
+    )
+    absent: list[Any] = Field(
+        default=[], description="Those that mean that there is no such entry; 404 and 410 are."
+    )
+    busy: list[Any] = Field(default=[], description="Those that mean that it is to be tried later; 429 is.")
+    refused: list[Any] = Field(
+        default=[], description="Those that mean that the data are at fault; any other 4xx is."
+    )
+    denied: list[Any] = Field(
+        default=[], description="Those that mean that the credentials are at fault; 401 and 403 are."
+    )
+
+
 class OfficeTable(Table):
     """[targets.NAME.offices] KEY"""
 
@@ -167,12 +208,14 @@ class TargetTable(Table):
     connector: str | None = Field(
         default=None,
         description="How the target is reached: `embedded` is a SCIM directory in an SQLite file of "
-        "the gateway, `scim` any SCIM 2.0 service, `ldap` an LDAP directory; a preset may say it.",
+        "the gateway, `scim` any SCIM 2.0 service, `ldap` an LDAP directory, `rest` any JSON service that "
+        "its table `rest` describes; a preset may say it.",
     )
     url: str | None = Field(
         default=None,
         description="Where the target is: for `scim` its base address without `/Users`, for "
-        "`embedded` a file, for `ldap` the server; a preset may say it.",
+        "`embedded` a file, for `ldap` the server, for `rest` what the paths of its requests are below; a "
+        "preset may say it.",
     )
     auth: dict[str, Any] | None = Field(
         default=None, description="How calls to the target are signed; without it they carry no credentials."
@@ -192,6 +235,11 @@ class TargetTable(Table):
         default=None,
         description="Where in a directory people and groups are, for the connector `ldap`; over what the "
         "preset says, key by key.",
+    )
+    rest: dict[str, Any] | None = Field(
+        default=None,
+        description="How a JSON service is reached, for the connector `rest`; over what the preset says, key "
+        "by key.",
     )
     region: Region | None = Field(
         default=None,

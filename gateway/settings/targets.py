@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.address import Basic, Bearer, Directory, Header, OAuth2, Signing
+from gateway.address import Basic, Bearer, Directory, Header, OAuth2, RestService, Signing
 from gateway.guide.data import Guide
 from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.specs import Office
@@ -22,8 +22,9 @@ from gateway.settings.ldap import (
 )
 from gateway.settings.model import ScopeSettings, TargetSettings, frozen
 from gateway.settings.presets import Preset, load_guide, load_preset
+from gateway.settings.rest import RestWay, load_rest, overlaid
 from gateway.settings.rules import Rules
-from gateway.settings.secrets import Secrets
+from gateway.settings.secrets import Secrets, load_session
 from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table
 from gateway.settings.target_tables import OfficeTable, ScopeTable, TargetTable
 
@@ -31,11 +32,13 @@ URLS: Final[Mapping[str, Callable[[str, Path], str]]] = {  # connector -> its fo
     "embedded": lambda url, base: f"sqlite:{parse_sqlite_url(url, base)}",
     "scim": lambda url, _: parse_web_url(url),
     "ldap": lambda url, _: parse_ldap_url(url),
+    "rest": lambda url, _: parse_web_url(url),
 }
-AUTH_KINDS: Final = ("bearer", "basic", "header", "oauth2", "external")
+AUTH_KINDS: Final = ("bearer", "basic", "header", "oauth2", "external", "session")
 TAKEN: Final[Mapping[str, tuple[str, ...]]] = {  # connector -> the kinds of auth it can use
     "scim": ("bearer", "basic", "header", "oauth2"),
     "ldap": ("basic", "external"),
+    "rest": ("bearer", "basic", "header", "oauth2", "session"),
 }
 SPELLED_OUT: Final = (
     "preset",
@@ -50,6 +53,7 @@ SPELLED_OUT: Final = (
     "guide",
     "ldap",
     "scope",
+    "rest",
 )
 MAX_REMOVALS: Final = (50, 3600.0)  # people, seconds
 PLAIN: Final = frozenset(field.name for field in fields(TargetSettings)) - {"name", *SPELLED_OUT}
@@ -92,7 +96,7 @@ class TargetReader:
         offices = self._offices()
         options = self._options()
         connector = self._connector()
-        rest: dict[str, Any] = {
+        read: dict[str, Any] = {
             "preset": self._preset.pin if self._preset else None,
             "auth": self._auth(connector),
             "rules": self._rules(offices, options, connector),
@@ -103,10 +107,11 @@ class TargetReader:
             "scope": self._scope(),
         }
         url = self._url(connector)
-        rest["ldap"] = self._ldap(connector, url or "", rest["auth"])
+        read["ldap"] = self._ldap(connector, url or "", read["auth"])
+        read["rest"] = self._rest(connector, read["rules"])
         if connector is None or url is None:
             return None
-        target = TargetSettings(name, connector, url, **self._plain(), **rest)
+        target = TargetSettings(name, connector, url, **self._plain(), **read)
         return target if target.ldap is None else replace(target, ldap=looked_at(target.ldap, target))
 
     def _plain(self) -> dict[str, Any]:
@@ -159,6 +164,20 @@ class TargetReader:
         if settings is not None and (reason := fault_of_external(settings, way)):
             self._faults.add(at(self._path, "auth", "external"), reason)
         return settings
+
+    def _rest(self, connector: str | None, rules: tuple[Rule, ...]) -> RestService | None:
+        path, written = at(self._path, "rest"), self._table.rest
+        if connector != "rest":
+            if written is not None and connector is not None:
+                self._faults.add(path, "is for the connector rest only")
+            return None
+        preset = (self._preset.table.rest or {}) if self._preset else {}
+        way = RestWay(
+            rules,
+            sends_inactive=self._keys.get("on_deactivate") != "delete",
+            page_size=self._keys.get("page_size") or 100,
+        )
+        return load_rest(overlaid(preset, written or {}), path, self._faults, way)
 
     def _offices(self) -> dict[str, Office]:
         offices = {}
@@ -238,6 +257,8 @@ class TargetReader:
                 return Header(header.name, secret) if header and secret else None
             case "external":
                 return load_external(table.external, path, self._faults, self._world.base, secrets)
+            case "session":
+                return load_session(table.session, path, self._faults, secrets)
             case _:
                 return self._oauth2(table, path)
 

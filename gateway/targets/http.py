@@ -1,7 +1,7 @@
 """Sends one call to a target over HTTP, or an alert to its webhook: one attempt, bounded in time and size."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from typing import Any, Final
 
@@ -49,6 +49,7 @@ class HttpTransport:
         timeout: float = 10.0,
         max_bytes: int = MAX_BYTES,
         whom: str = "the target",  # as its errors call it
+        hidden: Iterable[str] = (),  # further secrets that its answers are cleared of
     ) -> None:
         self._session = session
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout * CONNECT_SHARE)
@@ -58,7 +59,7 @@ class HttpTransport:
         if auth is not None:
             name, value = auth.header()
             self._headers[name] = value
-        self._redaction = Redaction(auth.secrets() if auth else ())
+        self._redaction = Redaction((*(auth.secrets() if auth else ()), *hidden))
 
     async def send(self, call: Call) -> HttpReply:
         """Send the call once; raises Unreachable, Silent or Nonsense where no whole answer came back."""
@@ -86,6 +87,8 @@ class HttpTransport:
         headers["Accept"] = call.accepts
         if call.body is not None:
             headers["Content-Type"] = call.sends
+        if call.headers:
+            headers.update(call.headers)
         if found := correlation_id.get():
             headers["X-Correlation-Id"] = found
         return headers

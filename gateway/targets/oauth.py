@@ -1,10 +1,12 @@
-"""OAuth 2.0 tokens of a target: fetched, kept in memory, replaced in time, and sent with each call."""
+"""Tokens of a target, by OAuth 2.0 or a login of its own: fetched, kept in memory, replaced, sent along."""
 
 import asyncio
+import math
 import re
 import time
+from abc import ABC, abstractmethod
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field
 from typing import Any, Final, NoReturn
 from urllib.parse import quote_plus, urlencode
@@ -12,9 +14,10 @@ from urllib.parse import quote_plus, urlencode
 import aiohttp
 import orjson
 
-from gateway.address import Bearer, OAuth2, Secret
+from gateway.address import Bearer, Header, OAuth2, Secret, SessionLogin
 from gateway.flow.target_port import Denied, Nonsense, Silent, TargetError, Throttled, Unreachable
 from gateway.log import get_logger
+from gateway.mapping.templates import compile_spot
 from gateway.targets.http import HttpTransport
 from gateway.targets.transport import Call, HttpReply, readable, retry_after
 from gateway.values import frozen
@@ -154,24 +157,22 @@ class Held:
     until: float  # monotonic seconds
 
 
-class OAuthTransport:
-    """Reaches one HTTP target with tokens of its token endpoint."""
+class TokenTransport(ABC):
+    """Reaches one HTTP target with tokens that it asks for."""
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        name: str,  # of the target
-        oauth2: OAuth2,
-        timeout: float = 10.0,  # seconds, for a token as for a call
-        clock: Callable[[], float] = time.monotonic,
+        key: str,  # in the configuration, of what it asks with
+        timeout: float,  # seconds, for a token as for a call
+        clock: Callable[[], float],
+        expired: Collection[int] = (401,),  # statuses of a call whose token is of no use any more
     ) -> None:
         self._session = session
-        self._key = f"targets.{name}.auth.oauth2"
-        self._oauth2 = oauth2
+        self._key = key
         self._timeout = timeout
         self._clock = clock
-        self._client = Client(oauth2.client_id, oauth2.client_secret.reveal())
-        self._endpoint = HttpTransport(session, self._client, timeout, MAX_BYTES, "the token endpoint")
+        self._expired = expired
         self._held: Held | None = None
         self._fetching: asyncio.Task[Held] | None = None
 
@@ -182,7 +183,7 @@ class OAuthTransport:
         """
         held = self._current()
         reply = await (held or await self._new()).transport.send(call)
-        if held is None or reply.status != 401:
+        if held is None or reply.status not in self._expired:
             return reply
         return await (await self._instead_of(held)).transport.send(call)
 
@@ -202,18 +203,18 @@ class OAuthTransport:
 
     async def _fetch(self) -> Held:
         try:
-            reply = await self._endpoint.send(token_call(self._oauth2))
-            token = read_token(reply, time.time(), self._client.hide)
+            transport, seconds = await self._ask()
         except TargetError as error:
             self._explain(error)
         else:
-            signing = HttpTransport(
-                self._session, Bearer(Secret(token.value), self._oauth2.scheme), self._timeout
-            )
-            self._held = Held(signing, self._clock() + token.seconds)
+            self._held = Held(transport, self._clock() + seconds)
             return self._held
         finally:
             self._fetching = None
+
+    @abstractmethod
+    async def _ask(self) -> tuple[HttpTransport, float]:
+        """Return what signs with a new token, and for how many seconds; raises TargetError."""
 
     def _explain(self, error: TargetError) -> NoReturn:
         """Raise what the failure means for the target's call: nothing of it was sent."""
@@ -221,3 +222,74 @@ class OAuthTransport:
         reason = f"no token for {self._key}: {error.reason}"
         log.warning("token.not_fetched", key=self._key, status=error.status, reason=error.reason)
         raise kind(reason, error.status, error.retry_after) from error
+
+
+class OAuthTransport(TokenTransport):
+    """Reaches one HTTP target with tokens of its token endpoint."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        name: str,  # of the target
+        oauth2: OAuth2,
+        timeout: float = 10.0,  # seconds, for a token as for a call
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(session, f"targets.{name}.auth.oauth2", timeout, clock)
+        self._oauth2 = oauth2
+        self._client = Client(oauth2.client_id, oauth2.client_secret.reveal())
+        self._endpoint = HttpTransport(session, self._client, timeout, MAX_BYTES, "the token endpoint")
+
+    async def _ask(self) -> tuple[HttpTransport, float]:
+        reply = await self._endpoint.send(token_call(self._oauth2))
+        token = read_token(reply, time.time(), self._client.hide)
+        signing = Bearer(Secret(token.value), self._oauth2.scheme)
+        return HttpTransport(self._session, signing, self._timeout), token.seconds
+
+
+class SessionTransport(TokenTransport):
+    """Reaches one HTTP target with tokens of a login of its own; each is used until it is refused."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        name: str,  # of the target
+        login: SessionLogin,
+        base_url: str,
+        timeout: float = 10.0,  # seconds, for a token as for a call
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(session, f"targets.{name}.auth.session", timeout, clock, login.expired)
+        self._login = login
+        self._secrets = tuple(_secrets(login.body))
+        self._token = compile_spot(login.token)
+        method, _, path = login.request.partition(" ")
+        body = None if login.body is None else orjson.dumps(login.body, default=Secret.reveal)
+        self._call = Call(method, base_url + path, body, "application/json", "application/json")
+        self._endpoint = HttpTransport(session, None, timeout, MAX_BYTES, "the login", hidden=self._secrets)
+
+    async def _ask(self) -> tuple[HttpTransport, float]:
+        reply = await self._endpoint.send(self._call)
+        token = self._token.of(_object(reply.body))
+        if reply.status // 100 != 2 or not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            raise _login_refusal(reply, time.time())
+        value = Header(self._login.header, Secret(self._login.value.replace("{token}", token)))
+        hidden = (token, *self._secrets)
+        return HttpTransport(self._session, value, self._timeout, hidden=hidden), math.inf
+
+
+def _secrets(body: Any) -> Iterator[str]:
+    """Yield every secret in the body of a login."""
+    if isinstance(body, Secret):
+        yield body.reveal()
+    elif isinstance(body, dict | list):
+        for inner in body.values() if isinstance(body, dict) else body:
+            yield from _secrets(inner)
+
+
+def _login_refusal(reply: HttpReply, now: float) -> TargetError:
+    status = reply.status
+    meaning = Unreachable if status >= 500 else MEANINGS.get(status, Denied)
+    said = f"the login answered {status}" + (" without a token" if status // 100 == 2 else "")
+    advice = "; check body and token" if meaning is Denied else ""
+    return meaning(said + advice, retry_after=retry_after(reply, now))

@@ -7,7 +7,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway.address import Auth, Basic, Bearer, External, Header, OAuth2, TargetAddress
+from gateway.address import (
+    Auth,
+    Basic,
+    Bearer,
+    External,
+    Header,
+    OAuth2,
+    SessionLogin,
+    TargetAddress,
+)
 from gateway.targets.transport import OpenTarget, Transport
 from gateway.values import frozen
 
@@ -89,6 +98,13 @@ async def _open_ldap(address: TargetAddress, shared: Shared) -> OpenTarget:
     return LdapConnector(sign_in, address.concurrency)
 
 
+async def _open_rest(address: TargetAddress, shared: Shared) -> OpenTarget:
+    from gateway.targets.rest.connector import RestConnector
+
+    assert address.rest is not None
+    return RestConnector(_transport(address, shared.session), address.url, address.rest)
+
+
 def _transport(address: TargetAddress, session: "aiohttp.ClientSession") -> Transport:
     from gateway.targets.http import HttpTransport
 
@@ -96,6 +112,10 @@ def _transport(address: TargetAddress, session: "aiohttp.ClientSession") -> Tran
         from gateway.targets.oauth import OAuthTransport
 
         return OAuthTransport(session, address.name, address.auth, address.timeout)
+    if isinstance(address.auth, SessionLogin):
+        from gateway.targets.oauth import SessionTransport
+
+        return SessionTransport(session, address.name, address.auth, address.url, address.timeout)
     auth = None if isinstance(address.auth, External) else address.auth
     return HttpTransport(session, auth, address.timeout)
 
@@ -105,4 +125,5 @@ CONNECTORS: Final[Mapping[str, ConnectorSpec]] = {
     "scim": ConnectorSpec(("http", "https"), _open_scim),
     # as many calls as connections: who waits does so where it is known whose turn is next
     "ldap": ConnectorSpec(("ldap", "ldaps", "ldapi"), _open_ldap, concurrency=4),
+    "rest": ConnectorSpec(("http", "https"), _open_rest),
 }

@@ -46,6 +46,7 @@ class Call(NamedTuple):
     body: bytes | None = None
     accepts: str = SCIM_JSON
     sends: str = SCIM_JSON  # the media type of the body
+    headers: tuple[tuple[str, str], ...] = ()  # further ones, which may say otherwise
 
 
 class HttpReply(NamedTuple):

@@ -14,6 +14,7 @@ from gateway.targets.http import open_session
 from gateway.targets.registry import OpenTarget, Shared, open_connector
 from tests.support.forms import FLAT, SCIM, Form
 from tests.support.lesser import Lesser, Paging
+from tests.support.rest_service import Evaluating, RestLesser, address_of
 from tests.support.scim_target import scim_target
 from tests.support.slapd import Slapd, slapd
 
@@ -30,6 +31,14 @@ LESSER: Final[Mapping[str, tuple[Lesser, Literal["single"] | None]]] = {  # and 
     ),
 }
 
+REST: Final[Mapping[str, RestLesser]] = {
+    "rest, page numbers, PUT": RestLesser(),
+    "rest, offsets, short pages, PATCH": RestLesser(way="offset", change="PATCH", paging=Paging(most=2)),
+    "rest, a cursor, no totals": RestLesser(way="cursor", says_total=False, change="PATCH"),
+    "rest, links, no look-ups": RestLesser(way="link", finds=False),
+    "rest, all at once, no totals": RestLesser(way="all at once", says_total=False),
+}
+
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
@@ -42,13 +51,16 @@ def around(session: aiohttp.ClientSession) -> Shared:
     return Shared(session, on_fatal=pytest.fail)
 
 
-@pytest.fixture(params=["embedded", "scim", "ldap", *LESSER])
+@pytest.fixture(params=["embedded", "scim", "ldap", *LESSER, *REST])
 async def address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TargetAddress]:
     """Where an empty directory of each kind is."""
     if request.param in LESSER:
         service, patch = LESSER[request.param]
         async with scim_target(replace(service, entries={}, groups={}, queries=[])) as served:
             yield TargetAddress("scim", served.url, Bearer(Secret("token")), patch=patch)
+    elif request.param in REST:
+        async with scim_target(replace(REST[request.param], entries={}, groups={}, queries=[])) as served:
+            yield address_of(served, tmp_path)
     elif request.param == "embedded":
         yield TargetAddress("embedded", f"sqlite:{tmp_path / 'directory.db'}")
     elif request.param == "ldap":
@@ -74,5 +86,5 @@ def slapd_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
 @pytest.fixture
 async def target(address: TargetAddress, around: Shared) -> AsyncIterator[OpenTarget]:
     target = await open_connector(address.name, address, around)
-    yield target
+    yield Evaluating(target) if address.name == "rest" else target
     await target.close()

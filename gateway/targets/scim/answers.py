@@ -127,9 +127,9 @@ def _read_document(
         return None
     if len(reply.body) > most and count_values(reply.body) > most:
         raise Nonsense(f"the target's answer has more than {most} values", reply.status)
-    document = _json(reply.body)
+    document = parse_answer(reply.body)
     if not isinstance(document, dict):
-        line = _first_line(reply.body, document)
+        line = first_line(reply.body, document)
         said = f": {line}" if line else ""
         raise Nonsense(f"the target's answer is not a JSON object{said}", reply.status)
     if _is_scim_error(document):
@@ -138,11 +138,11 @@ def _read_document(
 
 
 def _error(reply: HttpReply, now: float, absent: type[TargetError]) -> TargetError:
-    document = _json(reply.body)
+    document = parse_answer(reply.body)
     meaning = MEANINGS.get(reply.status) or MEANINGS_BY_CLASS.get(reply.status // 100, Nonsense)
     if reply.status == 404:
         meaning = absent if _is_scim_error(document) else Nonsense
-    elif meaning is Refused and _is_markup(reply.body):
+    elif meaning is Refused and is_markup(reply.body):
         meaning = Nonsense  # a proxy's page, not the service's word
     return meaning(_reason(reply, document), reply.status, retry_after(reply, now))
 
@@ -152,7 +152,7 @@ def _reason(reply: HttpReply, document: Any) -> str:
     detail = document.get("detail") if isinstance(document, dict) else None
     said = readable(detail) if isinstance(detail, str) else ""
     if not said and not _is_scim_error(document):
-        said = _first_line(reply.body, document)
+        said = first_line(reply.body, document)
     return said or f"the target answered {reply.status} without a reason"
 
 
@@ -160,17 +160,17 @@ _LOOKED_AT: Final = 4096  # bytes of a body that is no SCIM
 _MARKUP: Final = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^>]*(?:>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
-def _first_line(body: bytes, document: Any) -> str:
+def first_line(body: bytes, document: Any) -> str:
     """Return the first line with something to read, of a page without its markup."""
     if document is not None:
         return readable(orjson.dumps(document)[:_LOOKED_AT].decode("utf-8", "replace"))
     text = "" if b"\0" in body else body[:_LOOKED_AT].decode("utf-8", "replace")  # UTF-16, or no text at all
-    lines = (_MARKUP.sub("\n", text) if _is_markup(body) else text).splitlines()
+    lines = (_MARKUP.sub("\n", text) if is_markup(body) else text).splitlines()
     return next(filter(None, map(readable, lines)), "")
 
 
 def _is_about_filter(reply: HttpReply) -> bool:
-    document = _json(reply.body)
+    document = parse_answer(reply.body)
     said = document.get("scimType") if isinstance(document, dict) else None
     return reply.status in FILTER_STATUS or said in FILTER_TYPES
 
@@ -181,7 +181,7 @@ def _is_scim_error(document: Any) -> bool:
     return _ERROR in [urn.casefold() for urn in listed if isinstance(urn, str)]
 
 
-def _is_markup(body: bytes) -> bool:
+def is_markup(body: bytes) -> bool:
     return body.lstrip()[:1] == b"<"
 
 
@@ -205,7 +205,7 @@ def _is_entry(entry: Any) -> bool:
     return isinstance(id, str) and id != ""
 
 
-def _json(body: bytes) -> Any:
+def parse_answer(body: bytes) -> Any:
     """Return parsed JSON, or None where it is none, or is too much, too deep or too wide to be handled."""
     if len(body) > MAX_ANSWER_VALUES and count_values(body) > MAX_ANSWER_VALUES:
         return None
