@@ -23,7 +23,7 @@ from gateway.cli.output import (
 if TYPE_CHECKING:
     from gateway.mapping.target import TargetMapping
     from gateway.scim.dialects import Dialect
-    from gateway.settings import Settings
+    from gateway.settings import Settings, TargetSettings
 
 Explanation = Mapping[str, Any]
 
@@ -60,9 +60,13 @@ def explain(
 
     settings = read_settings(config)
     check_name("target", target, settings.targets)
-    mapping, dialect = mapping_of(settings.targets[target]), _dialect(settings, target)
+    known = settings.targets[target]
+    mapping, dialect = mapping_of(known), _dialect(settings, target)
     resources = read_resources(file, mapping.knows)
-    explanations = (_explained(target, mapping, dialect.document(resource)) for resource in resources)
+    explanations = (
+        _with_request(known, _explained(target, mapping, dialect.document(resource)))
+        for resource in resources
+    )
     rejected = (_summarize if summary else _tell)(target, explanations, format)
     return ExitStatus.REFUSED if rejected else ExitStatus.DONE
 
@@ -93,6 +97,25 @@ def _explained(target: str, mapping: "TargetMapping", resource: Mapping[str, Any
     if "userName" in document or any(problem["path"] == "userName" for problem in problems):
         return explanation
     return {**explanation, **REJECTED, "problems": [*problems, NO_NAME]}
+
+
+def _with_request(target: "TargetSettings", explanation: Explanation) -> Explanation:
+    """Add the very request that a create would be, where the configuration makes it up."""
+    from gateway.flow.target_port import Refused
+
+    if target.rest is None or explanation["resource"] is None:
+        return explanation
+    from gateway.targets.rest.requests import creation
+
+    try:
+        call, unsent = creation(target.rest.users, target.url, explanation["resource"])
+    except Refused as error:
+        rule, _, reason = error.reason.partition(": ")
+        problem = {"path": reason.partition(" ")[0], "rule": rule, "reason": reason}
+        return {**explanation, **REJECTED, "problems": [*explanation["problems"], problem]}
+    body = None if call.body is None else orjson.loads(call.body)
+    request = {"method": call.method, "url": call.url, "headers": dict(call.headers), "body": body}
+    return {**explanation, "dropped": [*explanation["dropped"], *unsent], "request": request}
 
 
 def _refused(target: str, problems: list[dict[str, str]]) -> Explanation:
@@ -151,6 +174,11 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield text(f"problem: {problem['path']}: {problem['reason']} (rule {problem['rule']})")
     if explanation["resource"] is not None:
         yield f"sent: {orjson.dumps(explanation['resource'], option=orjson.OPT_INDENT_2).decode()}"
+    if (request := explanation.get("request")) is not None:
+        yield text(f"request: {request['method']} {request['url']}")
+        yield from (text(f"  {name}: {value}") for name, value in request["headers"].items())
+        if request["body"] is not None:
+            yield orjson.dumps(request["body"], option=orjson.OPT_INDENT_2).decode()
 
 
 def _json(value: Any) -> str:

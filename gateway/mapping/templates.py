@@ -334,14 +334,14 @@ def merge_patch(before: Any, after: Any) -> Any:
     return gone | changed
 
 
-def merged(base: Any, patch: Any) -> Any:
-    """Return JSON with a merge patch laid over it (RFC 7396 section 2)."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(base) if isinstance(base, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merged(result.get(name), value)
+def laid(shape: Shape, found: Any, filled: Any) -> Any:
+    """Return JSON as it was found, but what a shape has in it as it was filled, or gone."""
+    if not isinstance(shape, Record) or not isinstance(found, dict):
+        return filled
+    result = {name: value for name, value in found.items() if name not in shape.members}
+    for name, member in shape.members.items():
+        if name in filled:
+            result[name] = laid(member, found.get(name), filled[name])
+        elif isinstance(member, Record) and (rest := laid(member, found.get(name, {}), {})):
+            result[name] = rest
     return result

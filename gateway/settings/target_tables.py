@@ -360,8 +360,8 @@ class TargetTable(Table):
     )
     members: bool | None = Field(
         default=None,
-        description="Whether the groups of a `scim` target show who is in them; unless you say, they do once "
-        "one of them has.",
+        description="Whether the groups of a `scim` or `rest` target show who is in them; unless you say, "
+        "those of `rest` do, and those of `scim` once one of them has.",
     )
     page_size: Positive | None = Field(
         default=None,

@@ -102,7 +102,9 @@ async def _open_rest(address: TargetAddress, shared: Shared) -> OpenTarget:
     from gateway.targets.rest.connector import RestConnector
 
     assert address.rest is not None
-    return RestConnector(_transport(address, shared.session), address.url, address.rest)
+    return RestConnector(
+        _transport(address, shared.session), address.url, address.rest, members=address.members
+    )
 
 
 def _transport(address: TargetAddress, session: "aiohttp.ClientSession") -> Transport:

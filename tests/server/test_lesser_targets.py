@@ -9,7 +9,8 @@ from typing import Any, Final
 import pytest
 
 from tests.support.forms import ENTERPRISE
-from tests.support.lesser import QUIRKS, Lesser, Paging
+from tests.support.lesser import KEPT_UNSEEN, QUIRKS, Lesser, Paging
+from tests.support.rest_service import RestLesser
 from tests.support.scim_target import scim_target
 from tests.support.served import OTHER, USERS, Served
 
@@ -25,6 +26,13 @@ KINDS: Final[Mapping[str, Lesser]] = {
     "ignores filters and startIndex": Lesser(filters="ignored", paging=Paging(starts=False)),
     "totals of the page, pages of three": Lesser(paging=Paging(most=3, totals="of the page")),
     "one attribute at a time": Lesser(config={"patch": {"supported": True}}, single=True),
+    "rest, no look-ups, pages of three": RestLesser(finds=False, paging=Paging(most=3)),
+    "rest, ignores look-ups, offsets": RestLesser(filters="ignored", way="offset"),
+    "rest, ignores look-ups, no totals": RestLesser(filters="ignored", says_total=False),
+    "rest, a cursor": RestLesser(way="cursor", change="PATCH"),
+    "rest, addresses, no look-ups": RestLesser(way="address", finds=False, says_total=False),
+    "rest, links": RestLesser(way="link", says_total=False),
+    "rest, all at once, no look-ups": RestLesser(way="all at once", finds=False),
 }
 
 
@@ -155,6 +163,24 @@ async def test_thousands_are_found_in_one_walk_of_a_target_that_shows_all_at_onc
     assert len(service.queries) <= 4
 
 
+BY_PATCH: Final = {"change": "PATCH"}
+REST: Final[
+    Mapping[str, Mapping[str, Any]]
+] = {  # what JSON services are known to do, each for a `RestLesser`
+    "rest, PUT": {},
+    "rest, PATCH": BY_PATCH,
+    "rest, members one by one": {"joins": True},
+    "rest, reads lag by one": {"lag": 1},
+    "rest, reads lag by three, PATCH": BY_PATCH | {"lag": 3},
+    "rest, members are never shown": {"members": "empty"},
+    "rest, members are left out, PATCH": BY_PATCH | {"members": "left out"},
+    "rest, attributes are never returned": {"unreturned": KEPT_UNSEEN},
+    "rest, attributes are never returned, PATCH": BY_PATCH | {"unreturned": KEPT_UNSEEN},
+    "rest, no match is 404": {"no_match": 404},
+    "rest, totals are text": {"total_is_text": True},
+    "rest, titles are short": {"longest": 128},
+    "rest, titles are short, PATCH": BY_PATCH | {"longest": 128},
+}
 GROUPS: Final = "/scim/phonebook/v2/Groups"
 ANN: Final = {
     "userName": "canary.ann",
@@ -170,8 +196,12 @@ ANN: Final = {
 @pytest.fixture
 async def quirky(request: pytest.FixtureRequest, serve: Any) -> AsyncIterator[tuple[Served, Lesser]]:
     """A gateway before an empty target with one of the quirks, and the target."""
-    async with scim_target(Lesser(**QUIRKS[request.param])) as service:
-        yield await serve(service.toml(), OTHER), service
+    service = (
+        Lesser(**QUIRKS[request.param]) if request.param in QUIRKS else RestLesser(**REST[request.param])
+    )
+    async with scim_target(service):
+        keys = {"members": "false"} if service.members != "shown" and request.param in REST else {}
+        yield await serve(service.toml(**keys), OTHER), service
 
 
 async def done(served: Served, method: str, path: str, body: Any = None) -> Any:
@@ -189,7 +219,7 @@ def held(service: Lesser, id: str) -> dict[str, Any]:
     return {name: value for name, value in service.entries[id].items() if name not in ("id", "schemas")}
 
 
-@pytest.mark.parametrize("quirky", [*QUIRKS], indirect=True)
+@pytest.mark.parametrize("quirky", [*QUIRKS, *REST], indirect=True)
 async def test_a_person_lives_a_whole_life_on(quirky) -> None:
     served, service = quirky
     id = (await done(served, "POST", USERS, ANN))["id"]
@@ -218,7 +248,7 @@ async def test_a_person_lives_a_whole_life_on(quirky) -> None:
     assert list(service.entries) == [again]
 
 
-SHORT: Final = [quirk for quirk in QUIRKS if quirk.startswith("titles are short")]
+SHORT: Final = [quirk for quirk in (*QUIRKS, *REST) if "titles are short" in quirk]
 
 
 @pytest.mark.parametrize("quirky", SHORT, indirect=True)
@@ -244,7 +274,7 @@ def told(service: Lesser, group: str) -> list[str]:
     return sorted(element["value"] for element in service.groups[group].get("members", ()))
 
 
-@pytest.mark.parametrize("quirky", [*QUIRKS], indirect=True)
+@pytest.mark.parametrize("quirky", [*QUIRKS, *REST], indirect=True)
 async def test_a_group_lives_a_whole_life_on(quirky) -> None:
     served, service = quirky
     people = [(await done(served, "POST", USERS, {"userName": f"canary.{n}"}))["id"] for n in range(6)]
@@ -276,7 +306,7 @@ async def test_a_group_lives_a_whole_life_on(quirky) -> None:
     assert service.groups == {}
 
 
-@pytest.mark.parametrize("quirky", [*QUIRKS], indirect=True)
+@pytest.mark.parametrize("quirky", [*QUIRKS, *REST], indirect=True)
 async def test_eight_who_join_a_group_at_once_are_all_in_it_on(quirky) -> None:
     served, service = quirky
     people = [(await done(served, "POST", USERS, {"userName": f"canary.{n}"}))["id"] for n in range(9)]
@@ -289,7 +319,7 @@ async def test_eight_who_join_a_group_at_once_are_all_in_it_on(quirky) -> None:
     assert told(service, group) == people
 
 
-@pytest.mark.parametrize("quirky", [*QUIRKS], indirect=True)
+@pytest.mark.parametrize("quirky", [*QUIRKS, *REST], indirect=True)
 async def test_a_large_group_of_people_nobody_has_seen_is_whole_on(quirky) -> None:
     served, service = quirky
     service.fill(*(f"canary.{n}" for n in range(120)))

@@ -74,6 +74,12 @@ size = "limit"
 {total}
 {pages}
 """
+GROUPS: Final = "[targets.phonebook.rest.groups]\n"
+WHOLE: Final = ', people = "{{members.value}}"'
+JOINS: Final = """add = "PUT /teams/{{id}}/people/{{member}}"
+remove = "DELETE /teams/{{id}}/people/{{member}}"
+members = {{ request = "GET /teams/{{id}}/people", items = "data", id = "who" }}
+"""
 
 
 @dataclass
@@ -84,6 +90,7 @@ class RestLesser(Lesser):
     change: str = "PUT"
     says_total: bool = True
     finds: bool = True  # its look-ups are in the configuration
+    joins: bool = False  # members come and go one by one, and no group shows them
     changes: list[dict[str, Any]] = field(default_factory=list)
 
     def application(self) -> web.Application:
@@ -96,12 +103,18 @@ class RestLesser(Lesser):
             application.router.add_put(path + "/{id}", self._put)
             application.router.add_patch(path + "/{id}", self._put)
             application.router.add_delete(path + "/{id}", self._gone)
+        application.router.add_get("/teams/{id}/people", self._members)
+        application.router.add_put("/teams/{id}/people/{member}", self._join)
+        application.router.add_delete("/teams/{id}/people/{member}", self._leave)
         return application
 
     def toml(self, **keys: str) -> str:
         lines = "".join(f"{name} = {value}\n" for name, value in ({"page_size": "5"} | keys).items())
         head = f'[targets.phonebook]\nshared = true\nconnector = "rest"\nurl = "{self.url}"\n{lines}'
-        return head + TOML.format(
+        toml = TOML
+        if self.joins:
+            toml = toml.replace(WHOLE, "").replace(GROUPS, GROUPS + JOINS)
+        return head + toml.format(
             enterprise=ENTERPRISE,
             change=self.change,
             search='search = { userName = "login", externalId = "ref" }' if self.finds else "",
@@ -132,7 +145,7 @@ class RestLesser(Lesser):
         more = {} if after > len(found) or not shown else {"next": self._next(request, after)}
         headers = {"Link": f'<{more["next"]}>; rel="next"'} if more and self.way == "link" else {}
         meta = ({} if total is None else {"total": str(total) if self.total_is_text else total}) | more
-        body = {"data": [as_json(one) for one in shown], "meta": meta}
+        body = {"data": [self._json(one) for one in shown], "meta": meta}
         return web.json_response(body, headers=headers)
 
     def _next(self, request: web.Request, after: int) -> str:
@@ -147,7 +160,7 @@ class RestLesser(Lesser):
 
     async def _one(self, request: web.Request) -> web.Response:
         entry = self._read(request).get(request.match_info["id"])
-        return _data(self._shown(entry)) if entry else _wrong(404, "GONE", "none")
+        return self._data(self._shown(entry)) if entry else _wrong(404, "GONE", "none")
 
     async def _put(self, request: web.Request) -> web.Response:
         body, id = await self._noted(request), request.match_info["id"]
@@ -156,7 +169,38 @@ class RestLesser(Lesser):
             return _wrong(404, "GONE", "none")
         if request.method == "PATCH":
             body = _patched(as_json(entry), body)
-        return self._kept_as_json(request, {**from_json(body, request), "id": id}, 200)
+        kept = {"members": entry["members"]} if self.joins and _is_group(request) else {}
+        return self._kept_as_json(request, {**from_json(body, request), "id": id, **kept}, 200)
+
+    def _json(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        hidden = {"people"} if self.joins else set()
+        return {name: value for name, value in as_json(entry).items() if name not in hidden}
+
+    def _data(self, entry: Mapping[str, Any], status: int = 200) -> web.Response:
+        return web.json_response({"data": self._json(entry)}, status=status)
+
+    async def _members(self, request: web.Request) -> web.Response:
+        group = self._read(request).get(request.match_info["id"])
+        if group is None:
+            return _wrong(404, "GONE", "none")
+        shown = self._shown(group).get("members", ())
+        return web.json_response({"data": [{"who": one["value"]} for one in shown]})
+
+    async def _join(self, request: web.Request) -> web.Response:
+        return await self._moved(request, [{"value": request.match_info["member"]}])
+
+    async def _leave(self, request: web.Request) -> web.Response:
+        return await self._moved(request, [])
+
+    async def _moved(self, request: web.Request, more: list[Any]) -> web.Response:
+        """Put a member into a group, or out of it."""
+        await self._noted(request)
+        group, member = self.groups.get(request.match_info["id"]), request.match_info["member"]
+        if group is None or (more and member not in self.entries):
+            return _wrong(404, "GONE", "none")
+        others = [one for one in group.get("members", ()) if one["value"] != member]
+        self.groups[group["id"]] = {**group, "members": others + more}
+        return web.Response(status=204)
 
     async def _gone(self, request: web.Request) -> web.Response:
         await self._noted(request)
@@ -174,7 +218,7 @@ class RestLesser(Lesser):
         if name and any(other["userName"].casefold() == name for other in others):
             return _wrong(409, "DUPLICATE", "there is such a login already")
         self._of(request)[entry["id"]] = entry
-        return _data(self._shown(entry), status)
+        return self._data(self._shown(entry), status)
 
     def _read(self, request: web.Request) -> dict[str, dict[str, Any]]:
         if not self.lag or self.is_plain:
@@ -254,10 +298,6 @@ def _is_group(request: web.Request) -> bool:
     return request.path.startswith("/teams")
 
 
-def _data(entry: Mapping[str, Any], status: int = 200) -> web.Response:
-    return web.json_response({"data": as_json(entry)}, status=status)
-
-
 def _wrong(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"error": {"code": code, "message": message}}, status=status)
 
@@ -280,7 +320,8 @@ class Evaluating:
         if page is not None and page.counted:
             return page
         holds = (lambda entry: True) if query.filter is None else predicate(query.filter, kind)
-        pages = [entries async for entries in walk(partial(self._target.query, kind), 3)]
+        ask = partial(self._target.query, kind)
+        pages = [entries async for entries in walk(ask, 3, members=query.members)]
         found = [entry for entries in pages for entry in entries if holds(entry)]
         return Page(len(found), window(found, query.start, query.count))
 

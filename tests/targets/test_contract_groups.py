@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,24 @@ from gateway.scim.grammar import parse_filter
 from gateway.scim.names import CORE_GROUP, CORE_USER
 from gateway.targets.registry import OpenTarget, Shared, open_connector
 from tests.support.lesser import Lesser
+from tests.support.rest_service import Evaluating, RestLesser, address_of
 from tests.support.scim_target import scim_target
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
 MEMBERSHIPS = ["groupOfNames", "groupOfUniqueNames", "posixGroup"]  # of a directory
-KINDS = ["embedded", "scim2-server", "by PATCH", "by PUT", "one by one", *MEMBERSHIPS]
+REST = {
+    "rest, whole by PUT": RestLesser(),
+    "rest, whole by PATCH": RestLesser(change="PATCH", way="cursor"),
+    "rest, one by one": RestLesser(joins=True, way="offset"),
+}
+KINDS = ["embedded", "scim2-server", "by PATCH", "by PUT", "one by one", *MEMBERSHIPS, *REST]
 
 
 @pytest.fixture(params=KINDS)
 async def target(request: pytest.FixtureRequest, tmp_path: Path, around: Shared) -> AsyncIterator[OpenTarget]:
     """An empty directory of each kind."""
-    async with scim_target(Lesser(single=request.param == "one by one")) as service:
+    made = replace(REST[request.param], groups={}, entries={}) if request.param in REST else None
+    async with scim_target(made or Lesser(single=request.param == "one by one")) as service:
         service.takes_patch = request.param == "by PATCH"
         patch = "single" if request.param == "one by one" else None
         address = TargetAddress("scim", service.url, Bearer(Secret("token")), patch=patch)
@@ -35,8 +43,10 @@ async def target(request: pytest.FixtureRequest, tmp_path: Path, around: Shared)
         if request.param in MEMBERSHIPS:
             server = request.getfixturevalue("slapd_server")
             address = server.address(server.room(group_class=request.param))
+        if made is not None:
+            address = address_of(made, tmp_path)
         target = await open_connector(address.name, address, around)
-        yield target
+        yield Evaluating(target) if made is not None else target
         await target.close()
 
 

@@ -24,7 +24,7 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.mapping.filters import equals
-from gateway.mapping.templates import merge_patch, merged
+from gateway.mapping.templates import merge_patch
 from gateway.scim.difference import Difference, overlay
 from gateway.scim.documents import is_active
 from gateway.scim.predicate import predicate
@@ -34,6 +34,7 @@ from gateway.targets.scim.requests import with_members, with_unshown
 from gateway.targets.transport import Call, HttpReply, TargetFinding, Transport
 
 T = TypeVar("T")
+Told = tuple[Attributes | None, bool]  # what a change was answered with, and whether anything was sent
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
 LARGE_ANSWER: Final = 256 * 1024  # bytes from which to read one would keep other requests waiting
@@ -49,11 +50,14 @@ class RestConnector:
         transport: Transport,
         base_url: str,
         service: RestService,
+        *,
+        members: bool | None = None,  # False: no group shows who is in it
         now: Callable[[], float] = time.time,  # POSIX seconds
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transport = transport
         self._answers = Answers(service.errors)
+        self._shows_members = members is not False
         self._now = now
         self._lists = Lists(self._ask_for_list, service.page_size, clock)
         self._kinds = {USER: Collection(USER, service.users, base_url)}
@@ -101,20 +105,21 @@ class RestConnector:
     async def change(self, kind: ResourceType, id: str, update: Update) -> Attributes | None:
         own, update = self._of(kind), _whole(update)
         before, after = own.document(update.present, id), own.document(update.wanted, id)
-        was, will = is_active(update.present), is_active(update.wanted)
+        was, will, is_told = is_active(update.present), is_active(update.wanted), False
         if was and not will and "deactivate" in own.requests:
             await self._told(own.need("deactivate"), after)
             before |= {"active": after.get("active")}  # the rest is another call
-        answer = None
+            is_told = True
         if kind is GROUP:
-            await self._change_group(own, id, before, after, update.members)
+            answer, told = await self._change_group(own, id, before, after, update.members)
         else:
-            answer = await self._changed(own, id, before, after)
+            answer, told = await self._changed(own, id, before, after)
         if will and not was and "reactivate" in own.requests:
             await self._told(own.need("reactivate"), after)
-            answer = None
-        shown = answer or await self._got(own, id)
-        if shown is None:
+            answer, told = None, True
+        if told or is_told:
+            return answer  # where it shows nothing, what it is now is read by who asked
+        if (shown := await self._got(own, id)) is None:
             raise Missing("there is no such entry", 404)
         return _without_members(shown)
 
@@ -205,32 +210,29 @@ class RestConnector:
         reply = await self._transport.send(request.call(document, body))
         return request.item.of(await self._read(reply, self._answers.document))
 
-    async def _changed(
-        self, own: Collection, id: str, before: Attributes, after: Attributes
-    ) -> Attributes | None:
-        """Send what differs, if anything does; return the entry where the answer shows it."""
+    async def _changed(self, own: Collection, id: str, before: Attributes, after: Attributes) -> Told:
+        """Send what differs; return the entry where the answer shows it, and whether anything was sent."""
         request = own.need("change")
         make = own.body if request.body is None else request.filled
         whole = make(after)
         patch = merge_patch(make(before), whole)
         if patch == {}:
-            return None
+            return None, False
         body = patch if request.sends == "changes" else whole
         if request.sends == "merged" and request.body is None:
-            raw = await self._raw(own, id)
-            if raw is None:
-                raise Missing("there is no such entry", 404)
-            body = merged(raw, patch)
+            # a read may lag behind; where the entry is gone, the call is answered so
+            body = own.laid(await self._raw(own, id), whole)
         if request.body is not None and request.sends != "whole":
             body = None
         raw = await self._told(request, after, body)
         entry = own.shown(raw, id) if isinstance(raw, dict) else {}
-        return entry if own.is_whole(entry) else None
+        return _without_members(entry) if own.is_whole(entry) else None, True
 
     async def _change_group(
         self, own: Collection, id: str, before: Attributes, after: Attributes, members: MemberUpdate
-    ) -> None:
-        if "add" not in own.requests and members:
+    ) -> Told:
+        is_whole = "add" not in own.requests  # all members are told at once
+        if is_whole and (members or own.need("change").sends != "changes"):
             shown = await self.get(GROUP, id, members=True)
             if shown is None and members.others is None:
                 raise Missing("there is no such group", 404)
@@ -241,9 +243,11 @@ class RestConnector:
             after = after | with_members({"members": list(others)}, members)
         else:
             before, after = _without_members(before), _without_members(after)
-        await self._changed(own, id, before, after)
-        if "add" in own.requests:
+        answer, told = await self._changed(own, id, before, after)
+        if "add" in own.requests and members:
             await self._change_members(own, id, members)
+            told = True
+        return answer, told
 
     async def _change_members(self, own: Collection, id: str, members: MemberUpdate) -> None:
         """Tell of each member; who is in the group, or is not, already, is as they shall be."""
@@ -270,8 +274,7 @@ class RestConnector:
         if not members:
             return bare
         if "members" not in own.requests:
-            none: list[Any] | None = [] if "members" in own.named else None
-            return bare | {"members": entry.get("members", none)}
+            return bare | {"members": entry.get("members") if self._shows_members else None}
         request = own.requests["members"]
         question = Query(count=MOST_MEMBERS)
         listed, _, _ = await self._lists.window(request, {"id": entry["id"]}, {}, question)

@@ -24,9 +24,10 @@ from gateway.mapping.templates import (
     compile_shape,
     compile_spot,
     compile_text,
+    laid,
 )
 from gateway.scim.documents import is_active, truth
-from gateway.scim.names import NAMES
+from gateway.scim.names import NAMES, is_urn
 from gateway.scim.paths import Place
 from gateway.targets.transport import Call
 from gateway.values import frozen
@@ -203,6 +204,20 @@ class Collection:
         self._number_ids = spec.number_ids
         self.named = frozenset(where.attribute for where in self._entry.places())
 
+    def unsent(self, form: Attributes) -> Iterator[str]:
+        """Yield the attributes of a new entry that nothing tells the service of."""
+        body = self.requests["create"].body
+        shape = self._entry if body is None else body
+        named = {(where.urn, where.attribute.casefold()) for where in shape.places()}
+        named |= {(None, "schemas"), (None, "id")}
+        if "deactivate" in self.requests:
+            named.add((None, "active"))
+        for name, value in form.items():
+            if is_urn(name) and isinstance(value, dict):
+                yield from (f"{name}:{sub}" for sub in value if (name, sub.casefold()) not in named)
+            elif (None, name.casefold()) not in named:
+                yield name
+
     def need(self, operation: str) -> Request:
         """Return a request; raises Refused where the configuration has none."""
         if operation not in self.requests:
@@ -220,6 +235,11 @@ class Collection:
     def body(self, document: Attributes) -> Attributes:
         """Return an entry as the service writes it."""
         found: Attributes = fill(self._entry, with_number_ids(document) if self._number_ids else document)
+        return found
+
+    def laid(self, raw: Any, body: Attributes) -> Attributes:
+        """Return a body with what the service holds of the entry besides, as it showed it."""
+        found: Attributes = laid(self._entry, raw, body)
         return found
 
     def id_of(self, raw: Any) -> str | None:
@@ -247,6 +267,13 @@ class Collection:
     def is_whole(self, entry: Attributes) -> bool:
         """Say whether an answer shows an entry, and not its id alone."""
         return isinstance(entry.get(self.name), str)
+
+
+def creation(spec: RestCollection, base_url: str, form: Attributes) -> tuple[Call, list[str]]:
+    """Return the call that makes a person, and the attributes that it does not tell; raises Refused."""
+    own = Collection(ResourceType.USER, spec, base_url)
+    document = own.document(form)
+    return own.need("create").call(document, own.body(document)), list(own.unsent(form))
 
 
 def fill(shape: Shape, document: Attributes) -> Any:
