@@ -206,7 +206,8 @@ class Lists:
             reached, after = at.index + len(shown), request.after(at, page, self._size)
             if page.total is not None and shown and reached > page.total:
                 raise Contradiction(SHOWS_MORE.format(page.total))
-            if after is None or len(found) >= query.count:
+            says_last = page.total is not None and reached >= page.total  # which is looked at, once
+            if after is None or (len(found) >= query.count and not says_last):
                 break
             at = self._remembered(first, after)
         if after is None and page.total is not None and reached < page.total:
