@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from gateway.errors import ConfigError
 from gateway.mapping.transforms import TRANSFORMS
 from gateway.settings import Settings, load_settings
-from gateway.settings.tables import RootTable, ServerTable
-from gateway.settings.target_tables import RuleTable, TargetTable
+from gateway.settings.rest import RestCallTable, RestCollectionTable, RestListTable
+from gateway.settings.tables import RootTable, ServerTable, SessionTable
+from gateway.settings.target_tables import RestErrorsTable, RestTable, RuleTable, TargetTable
 
 WORDS = [
     *("okta", "embedded", "scim", "dialpad", "cx@1", "sqlite:p.db", "https://h.example.com/", "10s", "20/s"),
@@ -25,7 +26,8 @@ WORDS = [
     ),
     *("send", "hold", "127.0.0.1:0", "10.0.0.0/8", "a\0b", "x" * 300, ""),
 ]
-TABLES = (RootTable, ServerTable, TargetTable, RuleTable)
+REST = (RestTable, RestCollectionTable, RestCallTable, RestListTable, RestErrorsTable, SessionTable)
+TABLES = (RootTable, ServerTable, TargetTable, RuleTable, *REST)
 KEYS = sorted({field.alias or name for table in TABLES for name, field in table.model_fields.items()})
 KEYS += [
     "env",
@@ -91,11 +93,28 @@ rules = st.lists(
     max_size=3,
 )
 targets = st.builds(lambda table, some: table | {"rules": some}, table_of(TargetTable), rules)
+line = st.sampled_from(
+    ["GET /p", "GET /p/{id}", "PUT /p/{id}?a={userName}", "GET /{", "{userName}", "{a..b}"]
+)
+call = st.builds(lambda table, request: table | {"request": request}, table_of(RestListTable), line)
+people = st.builds(
+    lambda table, more: table | more,
+    table_of(RestCollectionTable),
+    st.dictionaries(
+        st.sampled_from(["list", "get", "create", "change", "entry", "find"]), line | call | values
+    ),
+)
+services = st.builds(lambda table, some: table | {"users": some, "groups": some}, table_of(RestTable), people)
+rests = st.builds(
+    lambda table, rest: table | {"connector": "rest", "url": "https://h.example.com", "rest": rest},
+    table_of(TargetTable),
+    services,
+)
 likely = st.fixed_dictionaries(
     {},
     optional={
         "server": table_of(ServerTable),
-        "targets": st.dictionaries(st.sampled_from(["a", "b"]), targets, max_size=2),
+        "targets": st.dictionaries(st.sampled_from(["a", "b"]), targets | rests, max_size=2),
         "providers": st.dictionaries(st.sampled_from(["okta", "P"]), values, max_size=2),
     },
 )
@@ -106,7 +125,7 @@ def outcome(text: str, *, make_tokens: bool = False) -> Settings | ConfigError:
         file = Path(folder) / "config.toml"
         file.write_text(text, encoding="utf-8")
         try:
-            return load_settings(file, ["embedded", "scim"], make_tokens=make_tokens)
+            return load_settings(file, ["embedded", "scim", "rest"], make_tokens=make_tokens)
         except ConfigError as error:
             return error
 
