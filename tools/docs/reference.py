@@ -18,7 +18,7 @@ from gateway.mapping.specs import Office, OptionKind, OptionSpec, Person, Transf
 from gateway.mapping.transforms import TRANSFORMS, compile_transform
 from gateway.metrics import FAMILIES
 from gateway.settings import fields as forms
-from gateway.settings import model, tables, target_tables
+from gateway.settings import model, rest, tables, target_tables
 from gateway.settings.presets import preset_names
 from gateway.targets.registry import CONNECTORS
 from tools.docs import architecture, preset_pages, protocol
@@ -44,6 +44,13 @@ TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> tabl
     "external": (tables.ExternalTable, None),
     "ldap": (target_tables.LdapTable, address.Directory),
     "scope": (target_tables.ScopeTable, None),
+    "session": (tables.SessionTable, None),
+    "rest": (target_tables.RestTable, None),
+    "rest-people": (rest.RestCollectionTable, None),
+    "rest-call": (rest.RestCallTable, None),
+    "rest-list": (rest.RestListTable, None),
+    "rest-active": (target_tables.RestActiveTable, None),
+    "rest-errors": (target_tables.RestErrorsTable, None),
     "office": (target_tables.OfficeTable, None),
     "rule": (target_tables.RuleTable, None),
     "secret": (tables.SecretTable, None),
@@ -54,6 +61,9 @@ TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> tabl
 DURATION: Final = "[duration](#durations-and-rates)"
 PATH: Final = "[path](#paths)"
 HIDDEN: Final = "[secret](#secrets)"
+CALL: Final = "[request](#targetsnamerestuserscreate)"
+LIST: Final = "[request](#targetsnamerestuserslist)"
+POINTER: Final = "path, or keys one inside the other"
 KINDS: Final = (  # a key's type -> what to write
     (forms.Seconds, DURATION),
     (forms.SomeSeconds, f"{DURATION}, not 0"),
@@ -72,7 +82,10 @@ KINDS: Final = (  # a key's type -> what to write
     (tables.SomeText, "text"),
     (bool, "`true` or `false`"),
     (str, "text"),
+    (int, "whole number"),
     (list[str], "list of texts"),
+    (list[int], "list of whole numbers"),
+    (list[Any], "list"),
     (list[tables.SomeText], "list of texts"),
     (dict[str, str], "table"),
     (dict[str, list[str]], "table of lists"),
@@ -91,6 +104,7 @@ SPECIAL: Final[Mapping[str, str]] = {  # a key whose type says too little -> wha
     "target.connector": words(CONNECTORS),
     "target.url": 'web address, `"sqlite:FILE"`, or `"ldaps://HOST"`',
     "target.ldap": "[table](#targetsnameldap)",
+    "target.rest": "[table](#targetsnamerest)",
     "target.auth": "[table](#targetsname-auth)",
     "target.rules": "[tables](#targetsnamerules)",
     "target.scope": "[table](#targetsnamescope)",
@@ -102,6 +116,22 @@ SPECIAL: Final[Mapping[str, str]] = {  # a key whose type says too little -> wha
     "auth.header": "[table](#targetsname-auth)",
     "auth.oauth2": "[table](#targetsname-auth)",
     "auth.external": "[table](#targetsname-auth)",
+    "auth.session": "[table](#targetsname-auth)",
+    "session.body": f"JSON with a {HIDDEN} in it",
+    "session.token": POINTER,
+    **{f"rest.{name}": "[table](#targetsnamerestusers)" for name in ("users", "groups")},
+    "rest.errors": "[table](#targetsnameresterrors)",
+    "rest-people.id": POINTER,
+    "rest-people.entry": "JSON with [templates](rest.md#templates)",
+    "rest-people.active": "`{ yes, no }`",
+    **{f"rest-people.{name}": CALL for name in rest.CHANGES},
+    **{f"rest-people.{name}": LIST for name in rest.READS},
+    "rest-people.find": f"table of {LIST}s",
+    **{f"rest-{kind}.body": "JSON with [templates](rest.md#templates)" for kind in ("call", "list")},
+    **{f"rest-{kind}.item": POINTER for kind in ("call", "list")},
+    **{f"rest-list.{name}": POINTER for name in ("items", "total", "next", "id")},
+    **{f"rest-active.{name}": "any value" for name in ("yes", "no")},
+    **{f"rest-errors.{name}": POINTER for name in ("code", "reason")},
     "basic.password": HIDDEN,
     "header.value": HIDDEN,
     "oauth.client_secret": HIDDEN,
@@ -119,6 +149,10 @@ SAID: Final[Mapping[str, str]] = {  # a default that no single field holds
     "phonebook.token": "required",
     "phonebook.title": "the name",
     "target.scope": "–",
+    "rest.users": "required",
+    "session.token": code("token"),
+    "rest-people.id": code("id"),
+    **{f"rest-people.{name}": "required" for name in ("entry", *rest.NEEDED)},
     "rule.to": "required",
     "rule.from": "`to`",
 }

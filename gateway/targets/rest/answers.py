@@ -159,7 +159,7 @@ IN_A_CIRCLE: Final = "its pages go round in a circle: the next one was read befo
 Window = tuple[list[Any], int, bool]  # entries as they came, how many there are, whether that is known
 
 
-class Lists:
+class ListReader:
     """Reads parts of lists; where their pages begin is remembered for a while."""
 
     def __init__(

@@ -28,7 +28,7 @@ from gateway.mapping.templates import merge_patch
 from gateway.scim.difference import Difference, overlay
 from gateway.scim.documents import is_active
 from gateway.scim.predicate import predicate
-from gateway.targets.rest.answers import Answers, Lists
+from gateway.targets.rest.answers import Answers, ListReader
 from gateway.targets.rest.requests import Collection, Listed, Request
 from gateway.targets.scim.requests import with_members, with_unshown
 from gateway.targets.transport import Call, HttpReply, TargetFinding, Transport
@@ -59,7 +59,7 @@ class RestConnector:
         self._answers = Answers(service.errors)
         self._shows_members = members is not False
         self._now = now
-        self._lists = Lists(self._ask_for_list, service.page_size, clock)
+        self._lists = ListReader(self._ask_for_list, service.page_size, clock)
         self._kinds = {USER: Collection(USER, service.users, base_url)}
         if service.groups is not None:
             self._kinds[GROUP] = Collection(GROUP, service.groups, base_url)
