@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -18,10 +19,12 @@ from tests.support.sick import Ward, ward
 ILL: Final = ("hangs", "refuses", "trickles", "cuts")
 TARGETS: Final = (*ILL, *(f"well-{n}" for n in range(1, 7)))
 SETTLE: Final = 2.0  # seconds
-SLACK: Final = 3.0  # seconds that a busy machine may take besides
+SLACK: Final = 5.0  # seconds that a busy machine may take besides
 STAFF: Final = 8  # of each target who stay: so many requests are made at a time
 LEAVERS: Final = 3  # of each target
-REQUESTS: Final = 80  # for each target
+REQUESTS: Final = 48  # for each target
+CALLS: Final = 4  # under way to one target
+CROWD: Final = 200
 TABLE: Final = """
 [targets.{name}]
 connector = "scim"
@@ -29,7 +32,7 @@ url = "http://127.0.0.1:{port}"
 timeout = "1s"
 settle = "2s"
 deadline = "6s"
-concurrency = 4
+concurrency = {calls}
 max_removals = false
 patch = false
 """
@@ -65,9 +68,11 @@ class Scene:
     def port(self, target: str) -> int:
         return self.ward.ports[TARGETS.index(target)]
 
-    async def ask(self, target: str, method: str, path: str, body: Any) -> tuple[int, Any, str | None]:
+    async def ask(
+        self, target: str, method: str, path: str, body: Any, **more: str
+    ) -> tuple[int, Any, str | None]:
         url = f"http://127.0.0.1:{self.gateway.port}/scim/{target}/v2{path}"
-        headers = {"Authorization": f"Bearer {self.gateway.token}"}
+        headers = {"Authorization": f"Bearer {self.gateway.token}"} | more
         async with self.session.request(method, url, json=body, headers=headers) as answer:
             return answer.status, await answer.json(), answer.headers.get("Retry-After")
 
@@ -103,6 +108,17 @@ class Scene:
         """Deactivate people; return the statuses."""
         asked = (self.ask(target, "PUT", f"/Users/{id}", person(n, active=False)) for id, n in people)
         return [(await one)[0] for one in asked]
+
+    def breakers(self) -> dict[str, str]:
+        """Return how each target is, as an administrator sees it."""
+        done = self.gateway.command("status", "--format", "json")
+        return {told["name"]: told["breaker"]["state"] for told in json.loads(done.stdout)["targets"]}
+
+    def told(self, event: str) -> set[str]:
+        """Return the targets that the trail has such an event of."""
+        filter = f'event eq "{event}"'
+        done = self.gateway.command("audit", "query", "--format", "ndjson", "--filter", filter)
+        return {json.loads(line)["target"]["name"] for line in done.stdout.splitlines()}
 
     async def unsettled(self) -> int:
         """Return how many operations are open, of all targets."""
@@ -143,7 +159,8 @@ def person(number: int, **more: Any) -> dict[str, Any]:
 async def scene(start: Any) -> AsyncIterator[Scene]:
     with ward(len(TARGETS)) as targets:
         tables = (
-            TABLE.format(name=name, port=port) for name, port in zip(TARGETS, targets.ports, strict=True)
+            TABLE.format(name=name, port=port, calls=CALLS)
+            for name, port in zip(TARGETS, targets.ports, strict=True)
         )
         gateway = start("".join(tables))
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -168,6 +185,7 @@ async def test_four_sick_targets_cost_the_others_nothing_and_get_what_is_due_whe
         answered = await pushed()
         left = [await scene.left(target, leavers[target]) for target in ILL]
 
+    assert {target for target, state in scene.breakers().items() if state == "open"} <= set(ILL)
     for target in TARGETS[len(ILL) :]:
         assert set(answered[target]) == {200, 201}, target
     assert left == [[429] * LEAVERS] * len(ILL)
@@ -186,3 +204,27 @@ async def test_four_sick_targets_cost_the_others_nothing_and_get_what_is_due_whe
         await asyncio.sleep(0.1)
     stay = [await scene.is_active(target, id) for target in ILL for id, _ in leavers[target]]
     assert not any(stay)
+    assert set(scene.breakers().values()) == {"closed"}
+    for event in ("target.sick", "target.well"):
+        assert scene.told(event) == set(ILL)
+
+
+async def test_a_crowd_at_a_target_that_hangs_is_sent_away_and_nothing_of_it_is_held(scene: Scene) -> None:
+    await scene.hired("well-1", 1)
+    before, asked = Usage.of(scene.gateway.process.pid), scene.ward.asked()
+    scene.ward.ail({scene.port("hangs"): "hangs"})
+
+    crowd = asyncio.gather(
+        *(
+            scene.ask("hangs", "POST", "/Users", person(n), Connection="close")
+            for n in range(1000, 1000 + CROWD)
+        )
+    )
+    await scene.hired("well-1", 5)
+    answers = await crowd
+
+    assert {status for status, *_ in answers} == {429}
+    assert min(int(again or "0") for *_, again in answers) >= 1
+    calls = scene.ward.asked()[scene.port("hangs")] - asked[scene.port("hangs")]
+    assert calls <= 3 * CALLS  # four fail at once, then it takes one more
+    assert Usage.of(scene.gateway.process.pid).files <= before.files + FLAT
