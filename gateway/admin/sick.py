@@ -77,9 +77,13 @@ class Illnesses:
                 if now - illness.well >= STEADY:
                     del self._known[target]
                     await self._tell_well(target, illness)
-            elif illness.told is None or now - illness.told >= AGAIN:
+            elif illness.told is None or (now - illness.told >= AGAIN and not self._is_paused(target)):
                 self._known[target] = replace(illness, told=now)
                 await self._tell_sick(target, illness)
+
+    def _is_paused(self, target: str) -> bool:
+        """Say whether an administrator has paused it: then somebody knows."""
+        return self._services.paused_since(target) is not None
 
     async def _tell_sick(self, target: str, illness: _Illness) -> None:
         since, waiting = f"{illness.since[:19]}Z", await self._waiting(target)

@@ -34,6 +34,7 @@ class Scene:
     house: House
     illnesses: Illnesses
     alerts: list[Alert]
+    paused: dict[str, str]
     waiting: dict[tuple[str, str], int] = field(default_factory=lambda: dict(WAITING))
 
     async def passes(self, seconds: float) -> None:
@@ -60,12 +61,13 @@ class Scene:
 def scene(house: Callable[..., House]) -> Scene:
     alerts: list[Alert] = []
     made = house()
-    services = replace(made.services, alarm=alerts.append)
+    paused: dict[str, str] = {}
+    services = replace(made.services, alarm=alerts.append, paused_since=paused.get)
 
     async def counts() -> Counts:
         return Counts(scene.waiting)
 
-    scene = Scene(made, Illnesses(services, counts), alerts)
+    scene = Scene(made, Illnesses(services, counts), alerts, paused)
     return scene
 
 
@@ -112,6 +114,19 @@ async def test_a_target_that_stays_sick_is_told_of_again_every_15_minutes(scene,
     told = scene.told()
     assert [name for name, _ in told] == ["target.sick"] * times
     assert all(f"sick since {SICK_AT}" in reason for _, reason in told)
+
+
+async def test_who_has_paused_a_sick_target_is_not_told_of_it_again_until_it_is_resumed(scene) -> None:
+    scene.illnesses.opened("cx", "silent")
+    await scene.illnesses.look()
+    scene.paused["cx"] = SICK_AT
+
+    await scene.passes(3600)
+    meanwhile = scene.told()
+    scene.paused.clear()
+    await scene.illnesses.look()
+
+    assert [[name for name, _ in told] for told in (meanwhile, scene.told())] == [["target.sick"]] * 2
 
 
 async def test_a_target_that_is_well_for_moments_is_one_illness_to_who_is_told_and_each_is_in_the_trail(
