@@ -20,7 +20,7 @@ from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import load_key
 from gateway.log import get_logger
 from gateway.phonebook.formats import FORMATS
-from gateway.phonebook.people import collation
+from gateway.phonebook.people import collation, line_of
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.predicate import predicate
 from gateway.server.auth import Authentication, Credential, Provider
@@ -141,7 +141,7 @@ def phone_books_of(
             book.name,
             targets[book.target],
             FORMATS[book.format],
-            book.title,
+            line_of(book.title),
             collation(book.locale),
             book.sort,
             book.trust,

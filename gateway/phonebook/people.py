@@ -44,20 +44,20 @@ def contact_of(document: Mapping[str, Any]) -> Contact | None:
         return None
     name = get(document, "name")
     parts = name if isinstance(name, dict) else {}
-    given, family = _line(get(parts, "givenName")), _line(get(parts, "familyName"))
+    given, family = line_of(get(parts, "givenName")), line_of(get(parts, "familyName"))
     shown = (
-        _line(get(document, "displayName"))
-        or _line(get(parts, "formatted"))
+        line_of(get(document, "displayName"))
+        or line_of(get(parts, "formatted"))
         or f"{given} {family}".strip()
-        or _line(get(document, "userName"))
+        or line_of(get(document, "userName"))
     )
     enterprise = get(document, ENTERPRISE_USER)
     extended = get(enterprise, "department") if isinstance(enterprise, dict) else None
-    department = _line(extended) or _line(get(document, "department"))
+    department = line_of(extended) or line_of(get(document, "department"))
     return Contact(shown, given, family, department, numbers) if shown else None
 
 
-def _line(value: Any) -> str:
+def line_of(value: Any) -> str:
     """Return a text as one line of characters that every format has; what is no text is empty."""
     return " ".join(_UNFIT.sub(" ", value).split())[:LONGEST_NAME] if isinstance(value, str) else ""
 
@@ -70,7 +70,7 @@ def _numbers(held: Any) -> Iterator[tuple[str, str]]:
         value, kind = element, None
         if isinstance(element, dict):
             value, kind = get(element, "value"), get(element, "type")
-        number = _UNSEEN.sub("", _line(value))
+        number = _UNSEEN.sub("", line_of(value))
         kind = kind.casefold() if isinstance(kind, str) else ""
         if kind in NOT_CALLED or number in seen or len(number) > LONGEST_NUMBER or not _digits(number):
             continue
@@ -183,7 +183,7 @@ def row_in(line: bytes) -> bytes:
 
 def words_of(asked: str) -> tuple[str, ...]:
     """Return the words of a question, as `matching` takes them."""
-    return tuple(plain(_line(asked)).replace("+", " ").split())
+    return tuple(plain(line_of(asked)).replace("+", " ").split())
 
 
 def matching(rows: Iterable[bytes], words: Sequence[str]) -> Iterator[Contact]:

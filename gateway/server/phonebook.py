@@ -20,15 +20,8 @@ from urllib.parse import unquote, urlencode
 
 from aiohttp import web
 
-from gateway.errors import (
-    Busy,
-    Forbidden,
-    GatewayError,
-    InvalidValue,
-    MethodNotAllowed,
-    NotFound,
-    Unauthorized,
-)
+from gateway import errors
+from gateway.errors import Busy, GatewayError, InvalidValue, NotFound, Unauthorized
 from gateway.flow.failures import answer_to_read
 from gateway.flow.find import is_protected
 from gateway.flow.model import Services, Target
@@ -155,7 +148,7 @@ class Shelf:
     async def edition(self, *, soon: bool) -> Edition:
         """Return an edition that is young enough; raises the GatewayError for a target that cannot be read.
 
-        Who needs it `soon` gets the last one while the next is made.
+        Who needs it `soon` gets the last one while the next is made; nobody waits beyond the deadline.
         """
         age = self._monotonic() - self._latest.begun if self._latest is not None else OLDEST
         if self._latest is not None and age < self.book.trust:
@@ -165,7 +158,11 @@ class Shelf:
             self._making.add_done_callback(_heard)
         if self._latest is not None and soon and age < OLDEST:
             return self._latest
-        return await asyncio.shield(self._making)
+        try:
+            async with asyncio.timeout(self.book.target.policy.deadline):
+                return await asyncio.shield(self._making)
+        except TimeoutError as error:
+            raise Busy(f"the phone book is still being made: {self.book.target.name} is slow") from error
 
     async def close(self) -> None:
         """Make no more."""
@@ -261,7 +258,7 @@ class PhoneBooks:
             shelf = self._opened(name, credential)
             summary.target = shelf.book.target.name
             if request.method not in READS:
-                raise MethodNotAllowed("a phone book can only be read", READS)
+                raise errors.MethodNotAllowed("a phone book can only be read", READS)
             question = _question(request.query)
         except GatewayError as error:
             caller = self._authentication.caller(request, credential)
@@ -284,7 +281,7 @@ class PhoneBooks:
             raise NotFound("no phone book of that name: its address is /phonebook/{name}")
         if (credential.kind, credential.name) != ("phonebook", name):
             reason = f"this token of {credential.kind} {credential.name} does not open it"
-            raise Forbidden(SHOWN.format(reason=reason))
+            raise errors.Forbidden(SHOWN.format(reason=reason))
         return shelf
 
     async def _answer(self, request: web.Request, shelf: Shelf, question: Question) -> web.StreamResponse:

@@ -18,6 +18,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from gateway.errors import Busy
 from gateway.flow.target_port import Page, Query, ResourceType, Unreachable
 from gateway.phonebook.formats import FORMATS
 from gateway.server import phonebook
@@ -399,6 +400,27 @@ async def test_a_lookup_never_waits_for_the_next_edition_unless_the_last_is_too_
 
     assert early is first
     assert late.begun == clock[0]
+
+
+async def test_nobody_waits_beyond_the_deadline_for_a_slow_target_and_the_next_phone_is_served(shelf) -> None:
+    books, served, _ = shelf
+    connector, held = served.gateway.targets["phonebook"].connector, asyncio.Event()
+    asked = connector._target.query
+
+    async def slow(kind: ResourceType, query: Query) -> Page:
+        await held.wait()
+        return await asked(kind, query)
+
+    connector._target.query = slow
+    target = books.book.target
+    hurried = replace(target, policy=replace(target.policy, deadline=0.01))
+    books.book = replace(books.book, target=hurried)
+    with pytest.raises(Busy, match="still being made: phonebook is slow"):
+        await books.edition(soon=True)
+    held.set()
+    books.book = replace(books.book, target=target)
+
+    assert len((await books.edition(soon=False)).block(0)[0]) == 3
 
 
 async def test_an_edition_that_somebody_reads_stays_until_they_are_done(shelf) -> None:
