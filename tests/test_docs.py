@@ -168,7 +168,7 @@ def test_a_configuration_on_a_page_has_no_fault(text, tmp_path, monkeypatch):
         monkeypatch.setenv(name, f"secret-of-{name}")
     for name in FILE.findall(text):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(f"secret-of-{name}")
+        (tmp_path / name).write_text("LDN,London" if name.endswith(".csv") else f"secret-of-{name}")
         (tmp_path / name).chmod(0o600)
 
     settings = load_settings(tmp_path / "config.toml", CONNECTORS)

@@ -74,7 +74,11 @@ _SPECS: Final = (
         "Looks the value up in a table; back, the first key that has the target's value.",
         tables.map_,
         {
-            "table": OptionSpec("The provider's value to the target's.", OptionKind.TABLE, required=True),
+            "table": OptionSpec(
+                "The provider's value to the target's, or `{ file = … }` that has them.",
+                OptionKind.TABLE,
+                required=True,
+            ),
             "ignore_case": _IGNORE_CASE,
             "otherwise": choice("What becomes of a value not in the table.", "keep", "drop", "reject"),
         },

@@ -30,6 +30,7 @@ from gateway.settings.model import (
     Tls,
     frozen,
 )
+from gateway.settings.rules import TableFiles
 from gateway.settings.secrets import Secrets
 from gateway.settings.tables import (
     AlertsTable,
@@ -61,7 +62,7 @@ def load_settings(
     faults = Faults()
     base = path.absolute().parent
     secrets = Secrets(base, faults, make_tokens=make_tokens, read=read_secrets)
-    loader = Loader(World(base, connectors, faults, secrets))
+    loader = Loader(World(base, connectors, faults, secrets, TableFiles(base, faults)))
     try:
         return loader.load(raw, hashlib.sha256(content).hexdigest())
     except RecursionError:  # a dotted key of a thousand parts
@@ -93,7 +94,7 @@ class Loader:
         self._warn_of_nothing(providers, targets)
         self._faults.raise_all()
         made = self._world.secrets.make()
-        warnings = self._faults.warnings
+        warnings, digest = self._faults.warnings, self._world.tables.digest(digest)
         return Settings(
             server, journal, providers, auditors, targets, warnings, made, digest, alerts, phonebooks
         )

@@ -1,6 +1,10 @@
-"""A target's rules: the preset's and the file's, merged and compiled. Pure."""
+"""A target's rules: the preset's and the file's, merged and compiled; and tables in files of their own."""
 
-from collections.abc import Iterator, Mapping
+import csv
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from gateway.mapping.rules import Rule
@@ -11,9 +15,138 @@ from gateway.scim.predicate import predicate
 from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.fields import read_path
 from gateway.settings.presets import Preset
+from gateway.settings.tables import FileTable
 from gateway.settings.target_tables import RuleTable
 
 ANYWHERE: Final = "*:"
+LARGEST: Final = 4 * 1024 * 1024  # bytes of a table's file
+MOST_TOLD: Final = 10  # lines of it that are wrong
+DELIMITERS: Final = ("\t", ";", ",")
+UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")  # as spreadsheets write "Unicode text"
+
+
+def is_in_file(raw: object) -> bool:
+    """Say whether a table is not written here but in a file: it is `{ file = "…" }`, maybe with `columns`."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("file"), str):
+        return False
+    return set(raw) == {"file"} or (set(raw) == {"file", "columns"} and isinstance(raw["columns"], list))
+
+
+class TableFiles:
+    """Reads tables of two columns or more from CSV files beside the configuration."""
+
+    def __init__(self, base: Path, faults: Faults) -> None:
+        self._base = base
+        self._faults = faults
+        self._digests: list[bytes] = []  # of the files read
+
+    def digest(self, of_configuration: str) -> str:
+        """Return the SHA-256, in hex, of a configuration with these files: without any, its own."""
+        if not self._digests:
+            return of_configuration
+        return hashlib.sha256(bytes.fromhex(of_configuration) + b"".join(self._digests)).hexdigest()
+
+    def rows(
+        self, raw: object, path: str, most: int = 2, check: Callable[[Sequence[str]], object] = tuple
+    ) -> Mapping[str, Sequence[str]]:
+        """Return each first cell with those behind it, up to `most` in all; the first two are never empty.
+
+        `check` raises ValueError for a row that cannot be used.
+        """
+        table = read(FileTable, raw, path, self._faults)
+        if table is None:
+            return {}
+        columns = table.columns
+        if columns is not None and not 2 <= len(columns) <= most:
+            self._faults.add(
+                at(path, "columns"), f"must name {' or '.join(map(str, range(2, most + 1)))} columns"
+            )
+            return {}
+        try:
+            return _picked(self._lines(table.file), columns, most, check)
+        except ValueError as error:
+            self._faults.add(at(path, "file"), f"{table.file}: {error}")
+            return {}
+
+    def _lines(self, name: str) -> list[tuple[int, list[str]]]:
+        """Return the cells of each line that has any, with its number."""
+        try:
+            with (self._base / name).open("rb") as stream:
+                content = stream.read(LARGEST + 1)
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from error
+        if len(content) > LARGEST:
+            raise ValueError(f"the file is larger than {LARGEST // 1024 // 1024} MiB")
+        self._digests.append(hashlib.sha256(content).digest())
+        text = _text(content)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+        try:
+            numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        except csv.Error as error:
+            raise ValueError(f"line {reader.line_num}: {error}") from error
+        return [(number, row) for number, row in numbered if any(row)]
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line}: is not UTF-8 text") from error
+
+
+def _delimiter(text: str) -> str:
+    """Return what parts the first line that has anything into most cells."""
+    first = next(filter(None, map(str.strip, text.splitlines())), "")
+    return max(DELIMITERS, key=lambda mark: len(next(csv.reader([first[:1000]], delimiter=mark), ())))
+
+
+def _picked(
+    lines: list[tuple[int, list[str]]],
+    columns: Sequence[str] | None,
+    most: int,
+    check: Callable[[Sequence[str]], object],
+) -> Mapping[str, Sequence[str]]:
+    """Return the cells that are asked for by their first; raises ValueError for all lines that are wrong."""
+    places: Sequence[int] = range(most)
+    if columns is not None:
+        (number, titles), *lines = lines or [(1, [])]
+        if missing := [name for name in columns if name not in titles]:
+            told = (f"there is no column {name}{hint(name, filter(None, titles))}" for name in missing)
+            raise ValueError(f"line {number}: {'; '.join(told)}")
+        places = [titles.index(name) for name in columns]
+    found: dict[str, Sequence[str]] = {}
+    seen: dict[str, int] = {}
+    wrong = []
+    for number, cells in lines:
+        row = [cells[place] if place < len(cells) else "" for place in places]
+        try:
+            _check_size(len(cells) if columns is None else most, most)
+            _check_pair(row, number, seen)
+            check(row)
+        except ValueError as error:
+            wrong.append(f"line {number}: {error}")
+        found[row[0]] = row[1:]
+    if wrong:
+        more = f"; and {len(wrong) - MOST_TOLD} more" if len(wrong) > MOST_TOLD else ""
+        raise ValueError("; ".join(wrong[:MOST_TOLD]) + more)
+    if not found:
+        raise ValueError("the file has no lines")
+    return found
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise ValueError(f"has {size} cells; say which are meant with `columns`")
+
+
+def _check_pair(row: Sequence[str], number: int, seen: dict[str, int]) -> None:
+    """Note a line; raises ValueError where it has no pair of cells, or the first one of another line."""
+    if not row[0] or not row[1]:
+        raise ValueError("a cell is empty")
+    if (first := seen.setdefault(row[0], number)) != number:
+        raise ValueError(f"begins as line {first} does")
+
 
 Key = tuple[str, str]  # a rule's `to` and `when`, by which a later one replaces it
 
@@ -21,8 +154,11 @@ Key = tuple[str, str]  # a rule's `to` and `when`, by which a later one replaces
 class Rules:
     """Compiles the rules of one target."""
 
-    def __init__(self, offices: Mapping[str, Office], faults: Faults, *, flat: bool = False) -> None:
+    def __init__(
+        self, offices: Mapping[str, Office], faults: Faults, files: TableFiles, *, flat: bool = False
+    ) -> None:
         self._offices = offices
+        self._files = files
         self._flat = flat  # the target's entries are: LDAP
         self._faults = faults
         self._rules: dict[Key, Rule] = {}
@@ -97,11 +233,20 @@ class Rules:
             if not isinstance(entry, str | dict):
                 self._faults.add(where, 'must be a transform\'s name, or { name = "…", … }')
                 continue
+            if (whole := self._with_table(entry, where)) is None:
+                continue
             try:
-                yield compile_transform(entry, self._offices)
+                yield compile_transform(whole, self._offices)
             except BadTransform as error:
                 for option, reason in error.faults:
                     self._faults.add(at(where, option) if option else where, reason)
+
+    def _with_table(self, entry: str | dict[str, Any], path: str) -> str | dict[str, Any] | None:
+        """Return an entry with its table, where that stands in a file; None where the file has faults."""
+        if not isinstance(entry, dict) or not is_in_file(entry.get("table")):
+            return entry
+        rows = self._files.rows(entry["table"], at(path, "table"))
+        return {**entry, "table": {key: cells[0] for key, cells in rows.items()}} if rows else None
 
 
 def _key(to: Place, table: RuleTable) -> Key:

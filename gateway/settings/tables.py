@@ -223,6 +223,19 @@ class SecretTable(Table):
     )
 
 
+class FileTable(Table):
+    """A table that stands in a file"""
+
+    file: SomeText = Field(
+        description="The CSV file, with commas, semicolons or tabs, in UTF-8, relative to the configuration."
+    )
+    columns: list[SomeText] | None = Field(
+        default=None,
+        description="The titles of the columns that are meant, in this order; unless you say, the file has "
+        "no titles, and its columns are meant as they stand.",
+    )
+
+
 class AuthTable(Table):
     """[targets.NAME] auth"""
 

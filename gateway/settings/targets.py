@@ -1,6 +1,6 @@
 """One [targets.NAME] table and its preset to settings."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.specs import Office
 from gateway.scim.predicate import attributes_named
 from gateway.settings.faults import Faults, at, hint, parts, read
-from gateway.settings.fields import is_in_clear, parse_sqlite_url, parse_web_url, read_path
+from gateway.settings.fields import is_in_clear, parse_region, parse_sqlite_url, parse_web_url, read_path
 from gateway.settings.ldap import (
     Way,
     fault_of_external,
@@ -23,7 +23,7 @@ from gateway.settings.ldap import (
 from gateway.settings.model import ScopeSettings, TargetSettings, frozen
 from gateway.settings.presets import Preset, load_guide, load_preset
 from gateway.settings.rest import RestWay, load_rest, overlaid
-from gateway.settings.rules import Rules
+from gateway.settings.rules import Rules, TableFiles, is_in_file
 from gateway.settings.secrets import Secrets, load_session
 from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table
 from gateway.settings.target_tables import OfficeTable, ScopeTable, TargetTable
@@ -67,6 +67,7 @@ class World:
     connectors: Collection[str]
     faults: Faults
     secrets: Secrets
+    tables: TableFiles
 
 
 def load_target(name: str, raw: object, world: World) -> TargetSettings | None:
@@ -180,9 +181,13 @@ class TargetReader:
         return load_rest(overlaid(preset, written or {}), path, self._faults, way)
 
     def _offices(self) -> dict[str, Office]:
+        written, path = self._table.offices, at(self._path, "offices")
+        if is_in_file(written):
+            rows = self._world.tables.rows(written, path, 3, lambda row: _country(row[1:]))
+            return {key: Office(cells[0], _country(cells)) for key, cells in rows.items()}
         offices = {}
-        for key, raw in self._table.offices.items():
-            table = read(OfficeTable, raw, at(self._path, "offices", key), self._faults)
+        for key, raw in written.items():
+            table = read(OfficeTable, raw, at(path, key), self._faults)
             if table is not None:
                 offices[key] = Office(table.name, table.country)
         return offices
@@ -198,7 +203,7 @@ class TargetReader:
     def _rules(
         self, offices: Mapping[str, Office], options: Mapping[str, str], connector: str | None
     ) -> tuple[Rule, ...]:
-        rules = Rules(offices, self._faults, flat=connector == "ldap")
+        rules = Rules(offices, self._faults, self._world.tables, flat=connector == "ldap")
         if self._preset is not None:
             rules.add_preset(self._preset, options)
         rules.add_written(self._table.rules, at(self._path, "rules"))
@@ -281,6 +286,11 @@ def looked_at(directory: Directory, target: TargetSettings) -> Directory:
     ruled = (rule.to.attribute for rule in target.rules)
     named = (path.attr for path in attributes_named(target.protect)) if target.protect is not None else ()
     return replace(directory, attributes=tuple(dict.fromkeys((*ruled, *named))))
+
+
+def _country(cells: Sequence[str]) -> str | None:
+    """Return the country behind an office's name, where there is one; raises ValueError."""
+    return parse_region(cells[1]) if len(cells) > 1 and cells[1] else None
 
 
 def _written(table: TargetTable) -> dict[str, Any]:
