@@ -198,6 +198,8 @@ class Recovery:
         members = await self._membership.again(target, intent.members) if intent.members else NOBODYS
         entry, applied = await self._what_became(target, intent, known)
         refused = None
+        if applied and entry is not None and intent.operation == "create":
+            entry = await self._completed(target, intent, entry)
         if not applied and _is_sent_again(intent, waited_for=waited_for):
             try:
                 entry, applied = await self._send_again(target, intent, known, entry, members)
@@ -227,6 +229,13 @@ class Recovery:
         log.info("operation.recovered", target=target.name, outcome=outcome.value)
         if refused is not None:
             await self._tell_refused(intent, refused)
+
+    async def _completed(self, target: Target, intent: Intent, entry: Attributes) -> Attributes:
+        """Return an entry that a create made, with what it lacks said again: some are made in two steps."""
+        lacking = _missing(target, intent, None, entry)
+        update = update_of(target.mapping_for(intent.type), entry, lacking, intent.wanted, {})
+        answer = await target.connector.change(intent.type, entry["id"], update) if lacking else entry
+        return await shown_after(target.connector, intent.type, entry["id"], answer)
 
     async def _tell_refused(self, intent: Intent, refused: GatewayError) -> None:
         """Write down what was refused of a change whose deactivation was made all the same."""

@@ -209,13 +209,13 @@ class TargetTable(Table):
         default=None,
         description="How the target is reached: `embedded` is a SCIM directory in an SQLite file of "
         "the gateway, `scim` any SCIM 2.0 service, `ldap` an LDAP directory, `rest` any JSON service that "
-        "its table `rest` describes; a preset may say it.",
+        "its table `rest` describes, `dialpad` Dialpad's own API; a preset may say it.",
     )
     url: str | None = Field(
         default=None,
         description="Where the target is: for `scim` its base address without `/Users`, for "
-        "`embedded` a file, for `ldap` the server, for `rest` what the paths of its requests are below; a "
-        "preset may say it.",
+        "`embedded` a file, for `ldap` the server, for `rest` what the paths of its requests are below, for "
+        "`dialpad` the server without `/api/v2`; a preset may say it.",
     )
     auth: dict[str, Any] | None = Field(
         default=None, description="How calls to the target are signed; without it they carry no credentials."

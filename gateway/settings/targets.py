@@ -33,12 +33,14 @@ URLS: Final[Mapping[str, Callable[[str, Path], str]]] = {  # connector -> its fo
     "scim": lambda url, _: parse_web_url(url),
     "ldap": lambda url, _: parse_ldap_url(url),
     "rest": lambda url, _: parse_web_url(url),
+    "dialpad": lambda url, _: parse_web_url(url),
 }
 AUTH_KINDS: Final = ("bearer", "basic", "header", "oauth2", "external", "session")
 TAKEN: Final[Mapping[str, tuple[str, ...]]] = {  # connector -> the kinds of auth it can use
     "scim": ("bearer", "basic", "header", "oauth2"),
     "ldap": ("basic", "external"),
     "rest": ("bearer", "basic", "header", "oauth2", "session"),
+    "dialpad": ("bearer",),  # its other way would put the key in every URL
 }
 SPELLED_OUT: Final = (
     "preset",

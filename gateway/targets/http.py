@@ -1,7 +1,9 @@
 """Sends one call to a target over HTTP, or an alert to its webhook: one attempt, bounded in time and size."""
 
+import asyncio
 import ssl
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cache, partial
 from typing import Any, Final
 
@@ -12,9 +14,9 @@ from yarl import URL
 
 from gateway.address import Auth
 from gateway.admin.alerts import Undelivered
-from gateway.flow.target_port import Nonsense, Silent, Unreachable
+from gateway.flow.target_port import Crowded, Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
-from gateway.targets.transport import Call, HttpReply, Redaction, readable
+from gateway.targets.transport import Call, HttpReply, Redaction, Transport, readable
 from gateway.version import VERSION
 
 MAX_BYTES: Final = 8 * 1024 * 1024  # of an answer, after decompression
@@ -123,6 +125,40 @@ class HttpTransport:
             raise Unreachable(_not_reached(error)) from error
         except aiohttp.ClientConnectionError as error:
             raise Silent(f"{self._whom} closed the connection without an answer") from error
+
+
+class PacedTransport:
+    """Sends calls evenly spaced, for connectors that make several of one change."""
+
+    def __init__(
+        self,
+        inner: Transport,
+        rate: float,  # calls a second
+        patience: float,  # seconds that a call waits for its turn at most
+        clock: Callable[[], float] = time.monotonic,  # seconds
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._inner = inner
+        self._gap = 1.0 / rate
+        self._patience = patience
+        self._clock = clock
+        self._sleep = sleep
+        self._next = 0.0
+
+    async def send(self, call: Call) -> HttpReply:
+        """Send the call in its turn; raises Crowded, too, where that would come too late."""
+        if (wait := self._next - self._clock()) > self._patience:
+            raise Crowded("too many calls wait for `rate`", None, wait)
+        return await self.follow(call)
+
+    async def follow(self, call: Call) -> HttpReply:
+        """Send the call in its turn, however late that is: it ends what another has begun."""
+        now = self._clock()
+        mine = max(now, self._next)
+        self._next = mine + self._gap
+        if mine > now:
+            await self._sleep(mine - now)
+        return await self._inner.send(call)
 
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10.0)

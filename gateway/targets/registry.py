@@ -59,6 +59,7 @@ class ConnectorSpec:
     open: Callable[[TargetAddress, Shared], Awaitable[OpenTarget]]
     sorts: bool = False  # puts entries in the order a query asks for
     concurrency: int = 64  # calls at a time, unless the target's `concurrency` says otherwise
+    keeps_pace: bool = False  # keeps within `rate` itself, as one call of ours may be several of its own
 
 
 async def open_connector(name: str, address: TargetAddress, shared: Shared) -> "Gate":
@@ -68,7 +69,8 @@ async def open_connector(name: str, address: TargetAddress, shared: Shared) -> "
 
     spec = CONNECTORS[name]
     target = await spec.open(address, shared)
-    lanes = Lanes(address.concurrency or spec.concurrency, address.rate, address.timeout)
+    rate = None if spec.keeps_pace else address.rate
+    lanes = Lanes(address.concurrency or spec.concurrency, rate, address.timeout)
     return Gate(target, address.name, shared.observer, lanes)
 
 
@@ -107,6 +109,17 @@ async def _open_rest(address: TargetAddress, shared: Shared) -> OpenTarget:
     )
 
 
+async def _open_dialpad(address: TargetAddress, shared: Shared) -> OpenTarget:
+    from gateway.targets.dialpad.connector import DialpadConnector
+    from gateway.targets.http import PacedTransport
+
+    transport = _transport(address, shared.session)
+    if address.rate is None:
+        return DialpadConnector(transport, address.url, address.options)
+    paced = PacedTransport(transport, address.rate, patience=address.timeout)
+    return DialpadConnector(paced, address.url, address.options, paced.follow)
+
+
 def _transport(address: TargetAddress, session: "aiohttp.ClientSession") -> Transport:
     from gateway.targets.http import HttpTransport
 
@@ -128,4 +141,6 @@ CONNECTORS: Final[Mapping[str, ConnectorSpec]] = {
     # as many calls as connections: who waits does so where it is known whose turn is next
     "ldap": ConnectorSpec(("ldap", "ldaps", "ldapi"), _open_ldap, concurrency=4),
     "rest": ConnectorSpec(("http", "https"), _open_rest),
+    # few, so that who waits does so there as well: those who leave go first
+    "dialpad": ConnectorSpec(("http", "https"), _open_dialpad, concurrency=8, keeps_pace=True),
 }

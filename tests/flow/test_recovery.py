@@ -76,6 +76,30 @@ async def swept(gateway: House) -> Any:
     return (await gateway.events())[-1]
 
 
+async def test_a_create_that_was_left_half_done_is_completed_before_it_is_settled(gateway) -> None:
+    await interrupted(gateway, "create", ANN, late=True)
+    (id,) = gateway.fake.entries
+    del gateway.fake.entries[id]["title"]  # as a target has them that makes people in two steps
+    gateway.fake.calls.clear()
+
+    event = await swept(gateway)
+
+    assert event["outcome"]["result"] == "applied"
+    assert gateway.fake.writes == ["change"]
+    assert gateway.fake.entries[id]["title"] == "Agent"
+
+
+async def test_a_half_done_create_whose_rest_is_refused_stays_in_doubt(gateway) -> None:
+    await interrupted(gateway, "create", ANN, late=True)
+    (id,) = gateway.fake.entries
+    del gateway.fake.entries[id]["title"]
+    gateway.fake.faults = [Refused("no titles here", 400)]
+
+    await swept(gateway)
+
+    assert await still_open(gateway) == [OperationState.DOUBT]
+
+
 async def still_open(gateway: House) -> list[OperationState]:
     waiting = await gateway.services.operations.open(gateway.target.name, ())
     return [operation.standing for operation in waiting]

@@ -16,7 +16,7 @@ CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 WSOS = "urn:ietf:params:scim:schemas:extension:wsos:2.0:User"
 OKTA, AGENT, ENTRA = ProviderKind
-PRESETS = ("acall", "condeco", "cx", "dialpad")
+PRESETS = ("acall", "condeco", "cx", "dialpad", "dialpad-api")
 
 Page = Callable[..., str]
 
@@ -24,7 +24,7 @@ Page = Callable[..., str]
 @pytest.fixture(scope="module")
 def page() -> Page:
     """Return the page of a target of the golden configuration."""
-    settings = load_settings(GOLDEN / "config.toml", ("embedded", "scim"), read_secrets=False)
+    settings = load_settings(GOLDEN / "config.toml", ("embedded", "scim", "dialpad"), read_secrets=False)
     subjects = {name: subject_of(settings, target) for name, target in settings.targets.items()}
     return lambda target, kind=OKTA: guide(subjects[target], kind)
 
@@ -77,6 +77,13 @@ ATTRIBUTES = [  # target, display name, variable name, external name, external n
     ("dialpad", "Preferred language", "preferredLanguage", "preferredLanguage", CORE),
     ("dialpad", "Title", "title", "title", CORE),
     ("dialpad", "License type", "licenseType", "licenseType", ENTERPRISE),
+    ("dialpad-api", "First name", "givenName", "name.givenName", CORE),
+    ("dialpad-api", "Last name", "familyName", "name.familyName", CORE),
+    ("dialpad-api", "Username", "userName", "userName", CORE),
+    ("dialpad-api", "Department", "department", "department", ENTERPRISE),
+    ("dialpad-api", "Office name", "officeName", "officeName", ENTERPRISE),
+    ("dialpad-api", "Title", "title", "title", CORE),
+    ("dialpad-api", "License type", "licenseType", "licenseType", ENTERPRISE),
 ]
 
 

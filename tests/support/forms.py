@@ -1,4 +1,4 @@
-"""What the connectors' contract speaks of, as a SCIM service spells it and as an LDAP directory does."""
+"""What the connectors' contract speaks of, as each kind of target spells it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +17,8 @@ class Form:
     ann: Attributes
     change: Attributes  # of Ann: replaces, adds and, with None, removes
     words: Mapping[str, str] = field(default_factory=dict)  # in filters: SCIM's -> the target's
+    keeps_external_ids: bool = True
+    filters_all: bool = True  # else only some, and the gateway evaluates the others
 
     def filter(self, text: str) -> str:
         """Return a filter in SCIM's words in this target's."""
@@ -70,4 +72,29 @@ FLAT = Form(
         "name.familyName": "sn",
         f"{ENTERPRISE}:department": "departmentNumber",
     },
+)
+DIALPAD = Form(
+    ann={
+        "userName": "Ann.Example@example.test",
+        "active": True,
+        "schemas": [CORE, ENTERPRISE],
+        "name": {"givenName": "Ann", "familyName": "Exämple"},
+        "title": NAME,
+        ENTERPRISE: {"officeName": "London", "licenseType": "agents"},
+    },
+    change={
+        "title": None,
+        "name": {"givenName": "Anna"},
+        ENTERPRISE: {"officeName": "London", "licenseType": "talk", "extension": "123"},
+    },
+    words={
+        'emails[type eq "work" and value eq "ann@example.test"]': 'emails eq "Ann.EXAMPLE@example.test"',
+        "ANN@example.test": "ANN.example@example.test",
+        'phoneNumbers.value eq "+442079460018"': 'name.givenName eq "ann"',
+        'externalId eq "00uAnn"': 'emails eq "ann.example@example.test"',
+        "displayName": "title",
+        f'{ENTERPRISE}:department eq "Sales"': f'{ENTERPRISE}:licenseType eq "agents"',
+    },
+    keeps_external_ids=False,
+    filters_all=False,
 )

@@ -12,7 +12,8 @@ import pytest
 from gateway.address import Bearer, Secret, TargetAddress
 from gateway.targets.http import open_session
 from gateway.targets.registry import OpenTarget, Shared, open_connector
-from tests.support.forms import FLAT, SCIM, Form
+from tests.support.dialpad import OPENAPI, dialpad
+from tests.support.forms import DIALPAD, FLAT, SCIM, Form
 from tests.support.lesser import Lesser, Paging
 from tests.support.rest_service import Evaluating, RestLesser, address_of
 from tests.support.scim_target import scim_target
@@ -51,7 +52,7 @@ def around(session: aiohttp.ClientSession) -> Shared:
     return Shared(session, on_fatal=pytest.fail)
 
 
-@pytest.fixture(params=["embedded", "scim", "ldap", *LESSER, *REST])
+@pytest.fixture(params=["embedded", "scim", "ldap", "dialpad", *LESSER, *REST])
 async def address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TargetAddress]:
     """Where an empty directory of each kind is."""
     if request.param in LESSER:
@@ -63,6 +64,11 @@ async def address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
             yield address_of(served, tmp_path)
     elif request.param == "embedded":
         yield TargetAddress("embedded", f"sqlite:{tmp_path / 'directory.db'}")
+    elif request.param == "dialpad":
+        if not OPENAPI.exists():
+            pytest.skip("Dialpad's OpenAPI file is not at hand")
+        async with dialpad() as company:
+            yield TargetAddress("dialpad", company.url, Bearer(Secret("token")))
     elif request.param == "ldap":
         yield cast(TargetAddress, request.getfixturevalue("slapd_server").address())
     else:
@@ -73,7 +79,7 @@ async def address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 @pytest.fixture
 def form(address: TargetAddress) -> Form:
     """How the target spells what the contract speaks of."""
-    return FLAT if address.name == "ldap" else SCIM
+    return {"ldap": FLAT, "dialpad": DIALPAD}.get(address.name, SCIM)
 
 
 @pytest.fixture(scope="session")

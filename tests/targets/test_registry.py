@@ -12,8 +12,12 @@ from gateway.targets.scim.connector import ScimConnector
 
 @pytest.mark.parametrize(
     ("name", "schemes"),
-    [("embedded", ("sqlite",)), ("scim", ("http", "https")), ("ldap", ("ldap", "ldaps", "ldapi"))],
-    ids=["embedded", "scim", "ldap"],
+    [
+        pytest.param("embedded", ("sqlite",), id="embedded"),
+        pytest.param("scim", ("http", "https"), id="scim"),
+        pytest.param("ldap", ("ldap", "ldaps", "ldapi"), id="ldap"),
+        pytest.param("dialpad", ("http", "https"), id="dialpad"),
+    ],
 )
 def test_a_connector_says_which_urls_it_takes(name, schemes):
     assert CONNECTORS[name].needs_url_scheme == schemes

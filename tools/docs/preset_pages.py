@@ -153,7 +153,7 @@ def _example(source: Source) -> str:
         return "".join((*lines, DIRECTORY.format(name=name)))
     if "url" not in table:
         lines.append(f'url = "https://{name}.example.com/scim"\n')
-    lines.append(f'auth = {{ bearer = {{ env = "{name.upper()}_TOKEN" }} }}\n')
+    lines.append(f'auth = {{ bearer = {{ env = "{source.name.upper()}_TOKEN" }} }}\n')
     if declared := table.get("options"):
         lines.append(f"options = {toml({option: values[0] for option, values in declared.items()})}\n")
     used = {_name(entry) for rule, _ in source.rules() for entry in rule.get("via", [])}

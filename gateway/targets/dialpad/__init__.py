@@ -1,0 +1,1 @@
+"""Dialpad over its own API, REST v2, as a target."""
