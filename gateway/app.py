@@ -18,7 +18,7 @@ from gateway.admin.acts import Pauses
 from gateway.admin.alerts import Alarms, TargetMonitor
 from gateway.admin.sick import Illnesses
 from gateway.admin.status import JournalState, Status, TargetHealth, target_states
-from gateway.audit.event import Event
+from gateway.audit.event import Event, act_event
 from gateway.build import (
     address_of,
     credentials_of,
@@ -34,10 +34,11 @@ from gateway.build import (
 )
 from gateway.flow.change import Changes
 from gateway.flow.groups import Deliveries
+from gateway.flow.mirror import Mirroring
 from gateway.flow.model import Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
-from gateway.flow.services import Alert, Wakeup
+from gateway.flow.services import Alert, Wakeup, repeat
 from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import RestoreCheck
@@ -52,7 +53,7 @@ from gateway.server.refusals import Refusals
 from gateway.server.request import MAX_GROUP_BODY
 from gateway.server.response import ANY_PATH, Boundary, Handler
 from gateway.server.runner import Connections, Runner, Site, allow_connections, listening, take_any_port
-from gateway.server.scim import ScimApi
+from gateway.server.scim import Addresses, ScimApi
 from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import subject_of
 from gateway.targets.gate import Gate
@@ -163,6 +164,7 @@ class Gateway:
     services: Services
     recovery: Recovery
     deliveries: Deliveries
+    mirroring: Mirroring
     targets: dict[str, Target]
     connectors: dict[str, Gate]
     journal: SqliteJournal
@@ -228,7 +230,17 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
         await _listen(gateway, runner)
         keeping = gateway.journal.retention.run(gateway.settings.journal.retention)
         sweeps = [_sweep(gateway, target) for target in gateway.targets.values()]
-        for work in (*sweeps, _note_progress(gateway), gateway.oversight.run(), keeping):
+        mirrors = [
+            repeat(
+                partial(gateway.mirroring.sweep, target),
+                gateway.journal.mirrors.bell(name),
+                _pause(target),
+                name,
+            )
+            for name, target in gateway.targets.items()
+            if target.follows
+        ]
+        for work in (*sweeps, *mirrors, _note_progress(gateway), gateway.oversight.run(), keeping):
             stack.callback(asyncio.create_task(work).cancel)
         try:
             yield runner.addresses[0][1]
@@ -254,12 +266,12 @@ async def try_target(settings: Settings, target: TargetSettings) -> tuple[Target
 
 async def _wire(settings: Settings, oversight: Oversight) -> Gateway:
     services, journal, metrics = oversight.services, oversight.journal, oversight.metrics
-    connectors = oversight.connectors
-    targets = targets_of(settings, connectors)
+    connectors, targets = oversight.connectors, targets_of(settings, oversight.connectors)
     recovery, credentials = Recovery(services), await _credentials(settings, journal)
     changes, reads, wakeup = Changes(services, recovery), Reads(services, recovery), Wakeup()
     signing = Authentication(credentials.current, Refusals(services), settings.server.trusted_proxies)
-    scim = ScimApi(targets, providers_of(settings), signing, services, changes, reads).handle
+    addresses = Addresses.of(settings.addresses, targets)
+    scim = ScimApi(addresses, providers_of(settings), signing, services, changes, reads).handle
     health, boundary = Health({"journal": journal.health}, oversight.health), Boundary(metrics.answered)
     application = web.Application(client_max_size=MAX_GROUP_BODY, middlewares=[boundary.middleware()])
     application.add_routes(_routes(settings, oversight, health, Auditors(signing), scim))
@@ -270,7 +282,7 @@ async def _wire(settings: Settings, oversight: Oversight) -> Gateway:
         erasures=journal.retention,
         credentials=credentials,
         providers=frozenset(settings.providers),
-        runs=Runs(services, changes, targets),
+        runs=Runs(services, changes, targets, mirroring := Mirroring(services, changes)),
         pauses=oversight.pauses,
         status=oversight.status,
         wake=wakeup.wake,
@@ -284,6 +296,7 @@ async def _wire(settings: Settings, oversight: Oversight) -> Gateway:
         services,
         recovery,
         Deliveries(services, changes),
+        mirroring,
         targets,
         connectors,
         journal,
@@ -306,7 +319,7 @@ def _routes(
 ) -> list[web.RouteDef]:
     """Return what is served on the gateway's port; what nothing else takes is SCIM's."""
     journal, public_url = oversight.journal, settings.server.public_url
-    subjects = {name: subject_of(settings, target) for name, target in settings.targets.items()}
+    subjects = {address: subject_of(settings, address) for address in settings.addresses}
     audit = AuditApi(auditors, AuditReads(oversight.services), journal.trail, public_url, utc)
     return [
         web.get("/healthz", health.live),
@@ -348,18 +361,17 @@ async def _sweep(gateway: Gateway, target: Target) -> None:
 
     Each target has its own, so that one that does not answer keeps nobody's leavers waiting but its own.
     """
-    pause = min(SWEEP, max(target.policy.settle / 2, 0.5))
-    while True:
-        rung = gateway.wakeup.next
-        try:
-            if gateway.services.paused_since(target.name) is None:
-                await gateway.recovery.sweep(target)
-                await gateway.deliveries.sweep(target)
-        except Exception as error:  # noqa: BLE001 - leavers wait for this loop: nothing may end it
-            log.warning("recovery.failed", target=target.name, error=type(error).__name__)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await rung.wait()
+
+    async def work() -> None:
+        if gateway.services.paused_since(target.name) is None:
+            await gateway.recovery.sweep(target)
+            await gateway.deliveries.sweep(target)
+
+    await repeat(work, gateway.wakeup, _pause(target), target.name)
+
+
+def _pause(target: Target) -> float:
+    return min(SWEEP, max(target.policy.settle / 2, 0.5))
 
 
 async def _note_progress(gateway: Gateway) -> None:
@@ -374,18 +386,9 @@ def _config_loaded(settings: Settings) -> Event:
 
 
 def _own_event(name: str, reason: str | None, **more: Any) -> Event:
-    return Event(
-        new_id(),
-        {
-            "event": name,
-            "outcome": {"result": "applied", "status": None, "reason": reason},
-            "actor": {"type": "gateway", "name": "serve", "token": None},
-            "client": {"ip": None, "user_agent": None},
-            "target": {"name": None, "type": None, "id": None, "user_name": None},
-            **more,
-            "correlation_id": None,
-        },
-    )
+    event = act_event(new_id(), name, reason=reason, **more)
+    actor = {"type": "gateway", "name": "serve", "token": None}
+    return replace(event, fields={**event.fields, "actor": actor})
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

@@ -39,9 +39,30 @@ MASKS: Final[
 BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only what it is told with 429
 
 
-def target_of(settings: TargetSettings, public_url: str, connector: Gate) -> Target:
-    """Return a target as the flow knows it."""
-    policy = Policy(
+def target_of(settings: Settings, name: str, connector: Gate) -> Target:
+    """Return a target as the flow knows it, with the others of its route."""
+    target, route = settings.targets[name], settings.route_of(name)
+    others = () if route is None else settings.routes[route].targets[1:]
+    leads = next((first for first, behind in settings.followers.items() if name in behind), None)
+    return Target(
+        name,
+        connector,
+        mapping_of(target, keeps=bool(others)),
+        policy_of(target),
+        f"{settings.server.public_url}/scim/{route or name}/v2",
+        target.busy_status,
+        connector.has_groups,
+        groups_mapping_of(target),
+        sorts=CONNECTORS[target.connector].sorts,
+        admission=connector,
+        route=route,
+        follows=leads,
+    )
+
+
+def policy_of(settings: TargetSettings) -> Policy:
+    """Return how a target is to be treated."""
+    return Policy(
         on_deactivate=settings.on_deactivate,
         on_missing=settings.on_missing,
         adopt_by=settings.adopt_by,
@@ -55,25 +76,11 @@ def target_of(settings: TargetSettings, public_url: str, connector: Gate) -> Tar
         page_size=settings.page_size or 100,
         max_removals=settings.max_removals,
     )
-    location = f"{public_url}/scim/{settings.name}/v2"
-    return Target(
-        settings.name,
-        connector,
-        mapping_of(settings),
-        policy,
-        location,
-        settings.busy_status,
-        connector.has_groups,
-        groups_mapping_of(settings),
-        sorts=CONNECTORS[settings.connector].sorts,
-        admission=connector,
-    )
 
 
 def targets_of(settings: Settings, connectors: Mapping[str, Gate]) -> dict[str, Target]:
     """Return all targets, each with the connector of its name."""
-    url = settings.server.public_url
-    return {name: target_of(target, url, connectors[name]) for name, target in settings.targets.items()}
+    return {name: target_of(settings, name, connectors[name]) for name in settings.targets}
 
 
 def on_port(settings: Settings, port: int) -> Settings:
@@ -168,7 +175,9 @@ async def open_journal(settings: Settings) -> AsyncIterator[SqliteJournal]:
     """Have the journal open; raises `JournalLocked` where another process has it, `JournalUnavailable`."""
     path, durability = settings.journal.path, settings.journal.durability
     maskings = maskings_of(settings, lambda: load_key(settings.journal.key_file))
-    journal = await SqliteJournal.open(path, durability, utc, end_process, new_id(), maskings=maskings)
+    journal = await SqliteJournal.open(
+        path, durability, utc, end_process, new_id(), maskings=maskings, followers=settings.followers
+    )
     try:
         yield journal
     finally:
@@ -183,6 +192,7 @@ def services_on(journal: SqliteJournal) -> Services:
         removals=journal.removals,
         memberships=journal.memberships,
         trail=journal.trail,
+        mirrors=journal.mirrors,
         locks=KeyedLocks(),
         entry_cache=EntryCache(time.monotonic),
         monotonic=time.monotonic,

@@ -6,10 +6,19 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.audit.event import Event, act_event, administrator
-from gateway.flow.journal_port import Operation, OperationState, Outcome, Settlement, StaleFence, Transition
+from gateway.flow.change_event import recovery_event
+from gateway.flow.journal_port import (
+    DueMirror,
+    Operation,
+    OperationState,
+    Outcome,
+    Settlement,
+    StaleFence,
+    Transition,
+)
 from gateway.flow.model import Services
-from gateway.flow.operation import recovery_event
 
+LONGEST_NUMBER: Final = 19  # characters of "m" and a number that the journal may hold
 RETRIED: Final = {  # what may be tried again -> as what
     OperationState.DEAD: OperationState.DOUBT,
     OperationState.DOUBT: OperationState.DOUBT,
@@ -22,6 +31,11 @@ async def retry_operation(services: Services, targets: Collection[str], id: str)
 
     Only what is of one of these targets, the configuration's, can be. Raises Busy while somebody works on it.
     """
+    if (mirror := await _mirror(services, id)) is not None:
+        if mirror.target in targets:
+            await services.mirrors.put_off(replace(mirror, attempts=-1), "", None)
+            await services.trail.append([_mirror_event(services, mirror, "operation.retried")])
+        return mirror.target in targets
     async with _alone(services, id) as operation:
         if operation is None or operation.standing not in RETRIED or operation.intent.target not in targets:
             return False
@@ -34,6 +48,10 @@ async def drop_operation(services: Services, id: str) -> bool:
 
     Raises Busy while somebody works on it.
     """
+    if (mirror := await _mirror(services, id)) is not None:
+        if is_dropped := await services.mirrors.done(mirror):
+            await services.trail.append([_mirror_event(services, mirror, "operation.dropped")])
+        return is_dropped
     async with _alone(services, id) as operation:
         if operation is None or operation.standing is OperationState.OPEN:
             return False
@@ -57,6 +75,18 @@ async def release_removals(services: Services, target: str) -> int:
     event = act_event(services.new_id(), "removals.released", target={"name": target}, reason=reason)
     await services.trail.append([event])
     return sum(released)
+
+
+async def _mirror(services: Services, id: str) -> DueMirror | None:
+    """Return what a target that follows another has still to be told, by its id in the list."""
+    is_number = id[:1] == "m" and id[1:].isascii() and id[1:].isdigit() and len(id) < LONGEST_NUMBER
+    return await services.mirrors.numbered(int(id[1:])) if is_number else None
+
+
+def _mirror_event(services: Services, mirror: DueMirror, name: str) -> Event:
+    about = {"name": mirror.target, "type": str(mirror.type), "id": mirror.id}
+    event = act_event(services.new_id(), name, target=about)
+    return replace(event, fields={**event.fields, "correlation_id": mirror.correlation_id})
 
 
 @asynccontextmanager

@@ -1,11 +1,17 @@
-"""Everybody pushed to a target again, as the rules are now: after a change of rules or offices."""
+"""Everybody pushed to a target again, as the rules are now: after a change of rules or offices.
 
+A target that follows another is told of everybody whom that has, so that a new one is filled.
+"""
+
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 
-from gateway.admin.runs import Lines, Pushed, Run, everybody, push, side_by_side
+from gateway.admin.problems import parse_problems
+from gateway.admin.runs import EVERY, Lines, Pushed, Run, everybody, push, side_by_side
 from gateway.flow.journal_port import Outcome, Resource, State
+from gateway.flow.mirror import Mirroring
 from gateway.flow.model import ChangeHandler, Services, Target
 from gateway.flow.resource import as_on_target, unsent
 from gateway.flow.target_port import ResourceType
@@ -25,6 +31,43 @@ class Unpushed:
     path: str | None
     rule: str | None
     reason: str | None
+
+
+@frozen
+class Refill:
+    """One run that tells a target of all that the target has which it follows."""
+
+    services: Services
+    mirroring: Mirroring
+    target: Target
+
+    async def lines(self) -> Lines:
+        """Tell, and yield the progress, what the target refuses, and the end."""
+        run, lead = Run(self.services, "resync", self.target), self.target.follows or ""
+        mirrors, name, now = self.services.mirrors, self.target.name, self.services.now()
+        try:
+            marked = await mirrors.mark_all(lead, name, now, run.correlation_id)
+            left, before = marked, marked + 1
+            while left < before:
+                sweep = asyncio.ensure_future(self.mirroring.sweep(self.target, is_asked=True))
+                while not (await asyncio.wait((sweep,), timeout=EVERY))[0]:
+                    run.people = max(0, marked - (await mirrors.count(lead, name))[0])
+                    if progress := run.progress():
+                        yield progress
+                await sweep
+                before, (left, refused) = left, await mirrors.count(lead, name)
+            run.people = marked
+            run.counts.update(applied=max(0, marked - left), rejected=refused, pending=left - refused)
+            run.differs = bool(refused)
+            if left > refused:
+                run.unreachable = f"{name} has still to be told of {left - refused}: it cannot take them now"
+            for id, whose, reason in await mirrors.refused(lead, name):
+                for trouble in parse_problems(reason):
+                    path, rule = trouble.path or None, trouble.rule or None
+                    yield Unpushed(whose, id, Outcome.REJECTED, path, rule, trouble.reason)
+            yield run.end()
+        finally:
+            await run.close()
 
 
 @frozen

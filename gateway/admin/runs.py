@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from itertools import count
@@ -72,7 +73,23 @@ _NAMES: Final = {Progress: "progress", End: "end"}
 
 def render_line(line: Any) -> dict[str, Any]:
     """Return a line of a run as it goes over the socket: {"row": …}, {"progress": …} or {"end": …}."""
-    return {_NAMES.get(type(line), "row"): asdict(line)}
+    return {_NAMES.get(type(line), "row"): line if isinstance(line, dict) else asdict(line)}
+
+
+async def in_turn(runs: Mapping[str, Lines]) -> Lines:
+    """Yield the lines of a run of each of these targets, whose rows say which it is, and one end for all."""
+    ends = list[End]()
+    for target, lines in runs.items():
+        async with aclosing(lines):
+            async for line in lines:
+                if isinstance(line, End):
+                    ends.append(line)
+                else:
+                    yield line if isinstance(line, Progress) else {"target": target, **asdict(line)}
+    counts = sum((Counter(end.counts) for end in ends), Counter[str]())
+    reasons = [end.reason for end in ends if end.reason]
+    verdict = max((end.verdict for end in ends), key=list(Result).index)
+    yield End(verdict, sum(end.people for end in ends), counts, "; ".join(reasons) or None)
 
 
 @dataclass(slots=True)

@@ -13,9 +13,9 @@ from gateway.cli.output import (
     Config,
     ExitStatus,
     Format,
-    check_name,
     columns,
     read_settings,
+    targets_of,
     text,
     write,
 )
@@ -39,7 +39,7 @@ class ExplainFormat(StrEnum):
     JSON = "json"
 
 
-Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="The name of a target, or of a route.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="JSON, NDJSON or CSV; - is standard input.")]
 FormOption = Annotated[
     ExplainFormat | None, typer.Option("--format", help="One resource as text, many as JSON, unless you say.")
@@ -54,28 +54,31 @@ def explain(
     summary: Summary = False,
     config: Config = CONFIG,
 ) -> int:
-    """Show what a create would send to a target; nothing is sent."""
+    """Show what a create would send to a target, or to each of a route; nothing is sent."""
     from gateway.cli.resources import read_resources
     from gateway.settings.compiled import mapping_of
 
     settings = read_settings(config)
-    check_name("target", target, settings.targets)
-    known = settings.targets[target]
-    mapping, dialect = mapping_of(known), _dialect(settings, target)
-    resources = read_resources(file, mapping.knows)
-    explanations = (
-        _with_request(known, _explained(target, mapping, dialect.document(resource)))
-        for resource in resources
-    )
-    rejected = (_summarize if summary else _tell)(target, explanations, format)
+    mappings = {name: mapping_of(settings.targets[name]) for name in targets_of(settings, target)}
+    dialect = _dialect(settings, settings.route_of(target) or target)
+    read = read_resources(file, lambda where: any(m.knows(where) for m in mappings.values()))
+    resources = read if len(mappings) == 1 else list(read)  # every target is asked of all of them
+    rejected = 0
+    for name, mapping in mappings.items():
+        known = settings.targets[name]
+        explanations = (
+            _with_request(known, _explained(name, mapping, dialect.document(resource)))
+            for resource in resources
+        )
+        rejected += (_summarize if summary else _tell)(name, explanations, format)
     return ExitStatus.REFUSED if rejected else ExitStatus.DONE
 
 
-def _dialect(settings: "Settings", target: str) -> "Dialect":
-    """Return how resources for the target are written: as its provider does, if there is only one."""
+def _dialect(settings: "Settings", address: str) -> "Dialect":
+    """Return how resources that come there are written: as its provider does, if there is only one."""
     from gateway.scim.dialects import DIALECTS
 
-    found = {provider.dialect for provider in settings.providers.values() if target in provider.targets}
+    found = {provider.dialect for provider in settings.providers.values() if address in provider.targets}
     return DIALECTS[found.pop() if len(found) == 1 else "rfc"]
 
 

@@ -179,6 +179,16 @@ def read_settings(config: Path, *, make_tokens: bool = False, read_secrets: bool
     return load_settings(config, CONNECTORS, make_tokens=make_tokens, read_secrets=read_secrets)
 
 
+def targets_of(settings: "Settings", name: str) -> tuple[str, ...]:
+    """Return the targets that a name means, of a route all of its; raises Stop where it means none."""
+    if name in settings.routes:
+        return settings.routes[name].targets
+    check_name(
+        "target or route" if settings.routes else "target", name, (*settings.targets, *settings.routes)
+    )
+    return (name,)
+
+
 def check_name(what: str, name: str, known: Iterable[str]) -> None:
     """Raise Stop with the nearest right name where `name` is not among the known ones."""
     from gateway.settings.faults import hint

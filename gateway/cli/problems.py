@@ -15,20 +15,20 @@ from gateway.cli.output import (
     ExitStatus,
     Format,
     Row,
-    check_name,
     columns,
     read_settings,
+    targets_of,
     write,
 )
 
 if TYPE_CHECKING:
     from gateway.admin.problems import Trouble
     from gateway.journal.reader import Reader
-    from gateway.settings import TargetSettings
+    from gateway.settings import Settings, TargetSettings
 
 COLUMNS: Final = columns("what", "userName", "externalId", "path", "rule", "reason")
 
-Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="The name of a target, or of a route.")]
 Formatting = Annotated[Format, typer.Option("--format")]
 
 
@@ -37,33 +37,46 @@ def problems(target: Target, format: Formatting = Format.TABLE, config: Config =
     from gateway.journal.reader import reading
 
     settings = read_settings(config)
-    check_name("target", target, settings.targets)
-    left_out = Counter[str]()
+    names, left_out = targets_of(settings, target), Counter[str]()
+    shown = COLUMNS if target in settings.targets else (*columns("target"), *COLUMNS)
     with reading(settings.journal.path) as reader:
-        rows = map(_row, _troubles(reader, settings.targets[target], left_out))
+        rows = (
+            {"target": name, **_row(trouble)} if target in settings.routes else _row(trouble)
+            for name in names
+            for trouble in _troubles(reader, settings, name, left_out)
+        )
         first = list(islice(rows, 1))
-        write(chain(first, rows), format, COLUMNS)
+        write(chain(first, rows), format, shown)
     for name, number in left_out.items():
         print(f"{name}: {number} out of scope, of whom nothing is sent", file=sys.stderr)
     return ExitStatus.REFUSED if first else ExitStatus.DONE
 
 
-def _troubles(reader: "Reader", target: "TargetSettings", left_out: Counter[str]) -> Iterator["Trouble"]:
+def _troubles(
+    reader: "Reader", settings: "Settings", name: str, left_out: Counter[str]
+) -> Iterator["Trouble"]:
     """Yield the problems of the people in the journal, and of those whose newest change was refused.
 
-    Who is out of scope has none, and is counted by target.
+    Who is out of scope has none, and is counted by target. Who comes to a target that follows another is
+    known there, and may never have come here.
     """
     from gateway.admin.problems import troubles_in, troubles_of
     from gateway.settings.compiled import mapping_of
 
+    target = settings.targets[name]
+    lead = next((first for first, behind in settings.followers.items() if name in behind), None)
     mapping, strict = mapping_of(target), mapping_of(_strict(target))
-    for original in reader.active_people(target.name):
+    told = set[tuple[str, str | None]]()
+    for original in reader.active_people(lead or name):
         if mapping.leaves_out(original):
-            left_out[target.name] += 1
+            left_out[name] += 1
             continue
-        yield from troubles_of(original, mapping, strict)
-    for name, reason in reader.refused(target.name):
-        yield from troubles_in(name, reason)
+        for trouble in troubles_of(original, mapping, strict):
+            told.add((trouble.user_name, trouble.path))
+            yield trouble
+    for whose, reason in reader.refused(name) if lead is None else reader.refused_there(name):
+        found = troubles_in(whose, reason)
+        yield from (one for one in found if lead is None or (one.user_name, one.path) not in told)
 
 
 def _strict(target: "TargetSettings") -> "TargetSettings":

@@ -17,9 +17,9 @@ from gateway.cli.output import (
     ExitStatus,
     Format,
     Stop,
-    check_name,
     columns,
     read_settings,
+    targets_of,
     write,
 )
 from gateway.values import frozen
@@ -39,7 +39,7 @@ FINDINGS: Final = columns(
 )
 UNPUSHED: Final = columns("user_name", "id", "outcome", "path", "rule", "reason")
 
-Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="The name of a target, or of a route.")]
 Repair = Annotated[bool, typer.Option("--repair", help="Bring the target back to the originals.")]
 Changed = Annotated[
     bool, typer.Option("--changed", help="Only people of whom the rules now make something else.")
@@ -105,7 +105,8 @@ class _Progress:
 
 def _run(request: RunRequest, table: Sequence[Column], format: Format, progress: bool | None) -> int:
     settings = read_settings(request.config)
-    check_name("target", request.target, settings.targets)
+    table = table if request.target in settings.targets else (*columns("target"), *table)
+    targets_of(settings, request.target)
     with closing(_lines(settings, request)) as lines:
         shown = _Progress(lines, sys.stderr.isatty() if progress is None else progress)
         write(shown, format, table)

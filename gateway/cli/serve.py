@@ -33,8 +33,11 @@ def serve(config: Config = CONFIG) -> None:
 
 def announce(settings: "Settings", port: int) -> None:
     """Tell people where the gateway is, and where its new tokens are."""
-    for name in settings.targets:
-        print(f"target {name}: {settings.server.public_url}/scim/{name}/v2")
+    for address, targets in settings.addresses.items():
+        what = (
+            f"route {address} ({', '.join(targets)})" if address in settings.routes else f"target {address}"
+        )
+        print(f"{what}: {settings.server.public_url}/scim/{address}/v2")
     for name in settings.phonebooks:
         print(f"phone book {name}: {settings.server.public_url}/phonebook/{name}")
     for file in settings.made_tokens:

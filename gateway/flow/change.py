@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from gateway.errors import Busy, GatewayError, JournalUnavailable, NotSupported
-from gateway.flow.change_event import ChangeEvent, outcome_of
+from gateway.flow.change_event import ChangeEvent, outcome_of, says_active
 from gateway.flow.deliver import Delivered, Delivery, Gone
 from gateway.flow.failures import answer_to_change, try_again_in
 from gateway.flow.find import LinkedToAnother, in_the_way, known_situation, load_situation, refuse_linked
@@ -37,7 +37,6 @@ from gateway.flow.model import (
     keys_of,
     keys_of_change,
 )
-from gateway.flow.operation import says_active
 from gateway.flow.plan import deactivates, deactivation, decide, intent_of, is_no_news, plan_new
 from gateway.flow.recovery import Recovery
 from gateway.flow.removals import RemovalClaims, refuse_outdated
@@ -55,7 +54,7 @@ from gateway.scim.names import NAMES
 
 ROUNDS: Final = 5  # decisions taken anew because the world moved, before the provider is asked to come again
 NO_NEWS: Final = (Outcome.UNCHANGED, Outcome.OUT_OF_SCOPE)  # where nothing was sent
-WHOLE: Final = ("create", "replace")  # say all there is of a resource
+WHOLE: Final = ("create", "replace", "mirror")  # say all there is of a resource
 RECORD_PAUSES: Final = (0.5, 1.0, 2.0)  # seconds between tries to record what the target has already done
 
 log = get_logger()

@@ -170,7 +170,7 @@ async def recall_situation(services: Services, change: Change, keys: Iterable[Ke
 
 async def _load_unlinked(services: Services, change: Change) -> Attributes | None:
     """Return the entry of somebody whom the journal does not know, None where there is none."""
-    if change.id is not None:
+    if change.id is not None and change.target.follows is None:
         return await load_unknown_entry(services, change.target, change.type, change.id, trust=0)
     is_refused = change.target.policy.unique_names and change.type is ResourceType.USER
     if is_refused and not services.looks_first:  # few targets refuse a second group of one name

@@ -168,7 +168,13 @@ class GroupMembers:
     async def _sent(self, target: Target, delta: Delta, add: Elements, remove: Sequence[str]) -> Members:
         named = [*add, *remove]
         found = dict(await self._services.memberships.target_ids(target.name, target.name, named))
-        for member in [member for member in add if member not in found][:MOST_ASKED]:
+        unknown = [member for member in add if member not in found]
+        if (
+            target.follows is not None
+        ):  # the ids are of the target that it follows: who is unknown has yet to come
+            found |= dict.fromkeys((*unknown, *(member for member in remove if member not in found)))
+            unknown = []
+        for member in unknown[:MOST_ASKED]:
             entry = await load_unknown_entry(
                 self._services, target, ResourceType.USER, member, target.policy.trust
             )

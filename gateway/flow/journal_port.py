@@ -88,6 +88,11 @@ class Intent:
     removes: bool = False  # somebody active becomes inactive or is deleted
     members: Delta = NO_CHANGE  # by our ids
 
+    @property
+    def leaves_everywhere(self) -> bool:
+        """Whether somebody leaves by it, and not only the scope of one target."""
+        return self.removes and self.state is not State.ACTIVE
+
 
 @frozen
 class MemberRow:
@@ -281,6 +286,55 @@ class Trail(Protocol):
 
     async def head(self) -> tuple[int, str]:
         """Return the newest seq and hash; (0, "") for an empty trail."""
+
+
+@frozen
+class DueMirror:
+    """A resource of which a target that follows another has still to be told: its newest state."""
+
+    n: int  # no other ever has it
+    base: str  # the target that is followed
+    type: ResourceType
+    id: str
+    target: str
+    version: int  # more where the resource has changed once more
+    correlation_id: str  # of its newest change
+    attempts: int = 0
+    is_refused: bool = False  # in itself, whatever was tried
+
+
+class Mirrors(Protocol):
+    """What targets that follow another have still to be told; written with each change of a resource."""
+
+    async def due(self, base: str, target: str, now: str, count: int) -> tuple[DueMirror, ...]:
+        """Return up to `count` of what a target is to be told now, leavers first."""
+
+    async def of(self, base: str, target: str, type: ResourceType, id: str) -> DueMirror | None:
+        """Return what a target is still to be told of one resource."""
+
+    async def numbered(self, n: int) -> DueMirror | None:
+        """Return one by its number."""
+
+    async def count(self, base: str, target: str) -> tuple[int, int]:
+        """Return of how many resources a target is still to be told, and how many of them it refuses."""
+
+    async def refused(self, base: str, target: str) -> tuple[tuple[str, str | None, str], ...]:
+        """Return id, name and reason of everything that a target refuses."""
+
+    async def members(self, due: DueMirror) -> Delta:
+        """Return what differs between a group's members here and there: read is what differs, no more."""
+
+    async def done(self, due: DueMirror) -> bool:
+        """Know that a target was told; False where there is news of the resource meanwhile."""
+
+    async def put_off(self, due: DueMirror, until: str, reason: str | None, *, refused: bool = False) -> None:
+        """Try it again then, unless there is news of the resource before."""
+
+    async def mark_all(self, base: str, target: str, now: str, cid: str) -> int:
+        """Mark everybody whom a target shall have, or has and shall not; return how many these are."""
+
+    async def become(self, base: str, type: ResourceType, old: str, new: str) -> None:
+        """Give somebody the id that they have at the target which theirs follows."""
 
 
 class KeysTaken(Exception):

@@ -11,6 +11,7 @@ from gateway.flow.journal_port import (
     Key,
     Link,
     Memberships,
+    Mirrors,
     Operations,
     Outcome,
     Removals,
@@ -77,6 +78,8 @@ class Target:
     groups: TargetMapping = field(default_factory=lambda: TargetMapping(kind=ResourceType.GROUP))
     sorts: bool = False  # its connector puts entries in the order of a `Query`
     admission: Admission = field(default_factory=Admission)  # what it takes now
+    route: str | None = None  # that it is in
+    follows: str | None = None  # the target that answers in its route: what that has, this shall have, too
 
     def mapping_for(self, kind: ResourceType) -> TargetMapping:
         """Return the mapping of a type of resource; groups are sent as they come."""
@@ -99,7 +102,9 @@ class Caller:
 class Change:
     """One request that may alter a target: a provider's, or an administrator's."""
 
-    operation: str  # create | replace | patch | delete; push: the known original once more; deliver: members
+    # create | replace | patch | delete; push: the known original once more; deliver: members;
+    # mirror: what the target has that this one follows
+    operation: str
     type: ResourceType
     target: Target
     caller: Caller
@@ -158,6 +163,7 @@ class Services:
     resources: Resources
     removals: Removals
     memberships: Memberships
+    mirrors: Mirrors
     trail: Trail
     locks: KeyedLocks
     entry_cache: EntryCache

@@ -127,6 +127,15 @@ def _push(change: Change, situation: Situation) -> Plan:
     return _update(change, situation, _wanted(change, situation.resource.original, None))
 
 
+def _mirror(change: Change, situation: Situation) -> Plan:
+    """Bring a target that follows another to the original that this has: what came before does not matter."""
+    wanted = _wanted(change, without_read_only(change.body), None)
+    if situation.resource is not None or situation.present is not None:
+        return _changed(change, situation, wanted)
+    _refuse_rivals(change, situation, wanted.document)
+    return _plan(change, Send.CREATE if wanted.is_active and wanted.is_in_scope else Send.NOTHING, wanted)
+
+
 def _deliver(change: Change, situation: Situation) -> Plan:
     """Leave all as it is but the members who are due: `Membership.planned` adds them."""
     resource = situation.resource
@@ -142,9 +151,8 @@ def _delete(change: Change, situation: Situation) -> Plan:
     send = Send.DELETE if target_id else Send.NOTHING
     is_in_scope = bool(target_id) or not change.mapping.leaves_out(view)
     gone = compare(change.mapping.forward(view).form, {}) if is_in_scope else ()
-    plan = _plan(
-        change, send, Wanted(view, Mapped({}), is_active(view), is_in_scope=is_in_scope), target_id, gone
-    )
+    nothing = Wanted(view, Mapped({}), is_active(view), is_in_scope=is_in_scope)
+    plan = _plan(change, send, nothing, target_id, gone)
     outcome = Outcome.APPLIED if plan.outcome is Outcome.UNCHANGED else plan.outcome
     return replace(plan, status=204, outcome=outcome, state=State.DELETED)
 
@@ -249,7 +257,7 @@ def _made(change: Change, wanted: Wanted) -> Plan:
 def _adoption(change: Change, situation: Situation, wanted: Wanted) -> Plan:
     """The first change to an entry that the journal does not know."""
     entry = change.mapping.reverse(situation.present or {})
-    is_linked = change.type is ResourceType.GROUP and change.id is not None  # by hand, from a list of ours
+    is_linked = change.type is ResourceType.GROUP and change.id is not None and not change.target.follows
     if not is_linked and not may_adopt(change.target.policy, wanted.document, entry, change.type):
         raise Uniqueness(f"{change.target.name} holds an entry of that name which may not be adopted")
     return replace(_update(change, situation, wanted), outcome=Outcome.ADOPTED)
@@ -342,6 +350,7 @@ _DECISIONS: Final[Mapping[str, Callable[[Change, Situation], Plan]]] = {
     "patch": _patch,
     "delete": _delete,
     "push": _push,
+    "mirror": _mirror,
     "deliver": _deliver,
 }
 
@@ -380,8 +389,7 @@ def is_no_news(change: Change, situation: Situation, plan: Plan) -> bool:
 
 def _removes(change: Change, situation: Situation, plan: Plan) -> bool:
     """Say whether somebody active becomes inactive, is deleted or leaves the scope; groups never count."""
-    is_left_out = not plan.is_in_scope and plan.send is not Send.NOTHING
-    leaves = plan.state is not State.ACTIVE or is_left_out
+    leaves = plan.state is not State.ACTIVE or (not plan.is_in_scope and plan.send is not Send.NOTHING)
     if change.type is not ResourceType.USER or not leaves or plan.send is Send.CREATE:
         return False
     mapping, resource, present = change.mapping, situation.resource, situation.present

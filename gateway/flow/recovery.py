@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.audit.masking import blotted
 from gateway.errors import Busy, GatewayError, JournalUnavailable
+from gateway.flow.change_event import gives_way, quotes_of, recovery_event, replaced, settled
 from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, back_off, is_of_the_target, try_again_in
 from gateway.flow.find import may_become, read_entry, search_entry, shown_after
 from gateway.flow.groups import GroupMembers
@@ -26,7 +27,6 @@ from gateway.flow.journal_port import (
 )
 from gateway.flow.members import NOBODYS, Members
 from gateway.flow.model import Caller, Change, Services, Situation, Target
-from gateway.flow.operation import gives_way, quotes_of, recovery_event, replaced, settled
 from gateway.flow.plan import deactivation
 from gateway.flow.resource import SettledState, beside_rules, update_of, updated_resource
 from gateway.flow.services import Alert, between, plus

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from gateway.audit.event import Event
 from gateway.errors import Busy, GatewayError, InvalidValue, PreconditionFailed, Uniqueness
-from gateway.flow.change_event import ChangeEvent
+from gateway.flow.change_event import ChangeEvent, replaced
 from gateway.flow.failures import answer_to_change, try_again_in
 from gateway.flow.find import in_the_way, recall_situation
 from gateway.flow.groups import GroupMembers
@@ -21,7 +21,6 @@ from gateway.flow.journal_port import (
     Transition,
 )
 from gateway.flow.model import Change, Plan, Services, Situation, Target
-from gateway.flow.operation import replaced
 from gateway.flow.plan import decide, intent_of
 from gateway.flow.resource import Members, version_of, view_of
 from gateway.flow.services import Alert, is_large, off_loop_if, plus

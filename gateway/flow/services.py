@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from gateway.flow.journal_port import Outcome
@@ -51,6 +52,8 @@ ALERTS: Final[Mapping[str, str]] = {  # every alert -> what is the matter, and w
     "let them go with `operations release` where that is meant.",
     "operation.dead": "A target refused a change for `give_up`, so it is not tried any more: "
     "`operations list` says why; `operations retry` or `operations drop` ends it.",
+    "route.refused": "A target of a route refuses what the others took: `operations list` and `problems` say "
+    "whose it is and why; it is tried again when they change, at each start, and by `operations retry`.",
     "journal.unwritable": "The journal cannot be written, so no change is taken: make room or mend the disk.",
     "connections.exhausted": "No connection more can be taken: see who holds them, then raise "
     "`server.max_connections` or the limit of open files.",
@@ -165,6 +168,19 @@ class Wakeup:
         """Wake all who wait for the next ring."""
         rung, self._next = self._next, asyncio.Event()
         rung.set()
+
+
+async def repeat(work: Callable[[], Awaitable[None]], bell: Wakeup, pause: float, target: str) -> NoReturn:
+    """Do what a target waits for, whenever the bell is rung, and after so many seconds."""
+    while True:
+        rung = bell.next
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - leavers wait for this loop: nothing may end it
+            log.warning("recovery.failed", target=target, error=type(error).__name__)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await rung.wait()
 
 
 MOST_REPLACED: Final = 16  # states of one entry that our own changes have replaced

@@ -15,9 +15,9 @@ from gateway.errors import Uniqueness
 from gateway.flow.journal_port import IdTaken, Key, Resource, State
 from gateway.flow.target_port import ResourceType
 from gateway.journal.members import OF_BASE, leave_groups, note_moves
+from gateway.journal.mirrors import Row, mark
 from gateway.journal.resources import ResourceRow, load
 
-Row = tuple[Any, ...]
 T = TypeVar("T")
 
 AT_ONCE: Final = 32  # rows of one statement
@@ -84,6 +84,7 @@ class Ending(NamedTuple):
     changed: ResourceRow | None
     members: Callable[[sqlite3.Connection], None] | None
     event: Any  # as the trail has drafted it
+    marks: Sequence[Row] = ()  # who is to be told of it beside its own target
 
 
 class Mixed(Exception):
@@ -125,7 +126,7 @@ def settle_all(
     add_events: Callable[[sqlite3.Connection, Sequence[Any]], None],
 ) -> list[bool]:
     """End operations; False for one that was taken over. Raises `Mixed`, `IdTaken` and `Uniqueness`."""
-    closed, removals, new, changed, members, events = zip(*endings, strict=True)
+    closed, removals, new, changed, members, events, marks = zip(*endings, strict=True)
     if not _close_all(connection, [at for at in closed if at is not None]):
         if len(endings) > 1:
             raise Mixed
@@ -138,6 +139,8 @@ def settle_all(
         _add_all(connection, list(filter(None, new)))
     for write in filter(None, members):
         write(connection)
+    if any(marks):
+        mark(connection, list(chain.from_iterable(marks)))
     add_events(connection, events)
     return [True] * len(endings)
 

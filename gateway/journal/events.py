@@ -68,7 +68,7 @@ class Appender:
     ) -> None:
         """`maskings`: of each target where the trail does not keep personal values as they are."""
         self._salt = salt
-        self._clock = clock
+        self.clock = clock
         self._random = random
         self._maskings = maskings
         self._head: Head | None = None  # as this transaction has it
@@ -99,7 +99,7 @@ class Appender:
             return
         head, rows = self._head or read_head(connection), []
         for made, about in events:
-            head = place(made, head, self._clock())
+            head = place(made, head, self.clock())
             own = (head.seq, made.id, head.published)
             rows.append((*own, *made.indexed, about, made.body, head.hash, made.personal))
         insert(connection, ADD_EVENT, rows)

@@ -18,6 +18,7 @@ from gateway.errors import JournalUnavailable
 from gateway.journal.erase import Retention
 from gateway.journal.events import Appender, Drafted, page, read_head, read_salt
 from gateway.journal.members import SqliteMemberships
+from gateway.journal.mirrors import SqliteMirrors, join
 from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.reader import counts
 from gateway.journal.resources import SqliteResources
@@ -98,6 +99,7 @@ class SqliteTrail:
         self._is_queued = True
 
 
+NOBODY_FOLLOWS: Final[Mapping[str, Sequence[str]]] = {}
 LEASE: Final = 90.0  # seconds
 SCHEMA: Final = files("gateway.journal").joinpath("schema", "sqlite")
 PROBES: Final = (  # as much as a full batch needs: a full disk may have room for a page
@@ -124,6 +126,7 @@ class SqliteJournal:
     lock: JournalLock
     pauses: SqlitePauses
     retention: Retention
+    mirrors: SqliteMirrors
 
     @classmethod
     async def open(  # noqa: PLR0913 - one for each thing it is open with
@@ -137,11 +140,13 @@ class SqliteJournal:
         lease: float = LEASE,
         random: Random = os.urandom,
         maskings: Mapping[str, Masking] = NO_MASKING,
+        followers: Mapping[str, Sequence[str]] = NOBODY_FOLLOWS,
     ) -> "SqliteJournal":
         """Take the journal's lock, open it, and doubt what an earlier run left open.
 
         `owner` is unique to this run; `lease` is for how many seconds others trust it to be alive;
-        `maskings` are of the targets whose people's values the trail does not keep as they are.
+        `maskings` are of the targets whose people's values the trail does not keep as they are; `followers`
+        are the targets of a route that follow its first, by that.
         Raises `JournalLocked` where another process has it, `JournalUnavailable` where it cannot be used.
         """
         async with AsyncExitStack() as opened:
@@ -154,21 +159,23 @@ class SqliteJournal:
             salt = await database.read(read_salt)
             database.bracket = appender = Appender(salt, clock, random, maskings)
             retention = Retention(path, salt, database, appender, clock)
-            journal = await cls._over(retention, lock, own)
+            await database.write(lambda connection: join(connection, followers))
+            journal = await cls._over(retention, lock, own, SqliteMirrors(database, followers))
             opened.pop_all()
         return journal
 
     @classmethod
-    async def _over(cls, retention: Retention, lock: JournalLock, owner: Owner) -> "SqliteJournal":
+    async def _over(
+        cls, retention: Retention, lock: JournalLock, owner: Owner, mirrors: SqliteMirrors
+    ) -> "SqliteJournal":
         database, appender, clock = retention.database, retention.appender, retention.clock
         resources, trail = SqliteResources(database), SqliteTrail(database, retention.path, appender)
-        operations = SqliteOperations(database, resources, appender, clock, owner)
+        operations = SqliteOperations(database, resources, appender, mirrors, owner)
         await operations.orphan()
         memberships, tokens = SqliteMemberships(database), SqliteTokens(database, clock)
         removals, pauses = SqliteRemovals(database), SqlitePauses(database, appender)
-        return cls(
-            operations, resources, memberships, trail, tokens, removals, database, lock, pauses, retention
-        )
+        ports = (operations, resources, memberships, trail, tokens, removals)
+        return cls(*ports, database, lock, pauses, retention, mirrors)
 
     async def health(self) -> str | None:
         """Return why the journal cannot be written, None where it can; after a failure it is tried."""

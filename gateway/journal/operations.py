@@ -26,11 +26,12 @@ from gateway.flow.journal_port import (
 )
 from gateway.flow.services import CROWD, off_loop
 from gateway.flow.target_port import ResourceType
-from gateway.journal.batches import Ending, Newcomer, Row, begin_all, claim_all, settle_all
+from gateway.journal.batches import Ending, Newcomer, begin_all, claim_all, settle_all
 from gateway.journal.events import Appender
 from gateway.journal.members import keep_members
+from gateway.journal.mirrors import Row, SqliteMirrors
+from gateway.journal.mirrors import mark as add_marks
 from gateway.journal.resources import STATES, TYPES, ResourceRow, SqliteResources, load
-from gateway.journal.store import Clock
 from gateway.scim.members import Delta
 from gateway.sqlite import Database
 from gateway.sqlite_file import Alike, Work
@@ -38,6 +39,7 @@ from gateway.values import frozen
 
 T = TypeVar("T")
 
+LEAVING: Final = (OperationState.DOUBT, OperationState.PENDING)
 DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.REPLAYED, Outcome.OUT_OF_SCOPE)
 
 MARK: Final = """
@@ -128,12 +130,18 @@ class SqliteOperations:
     """Remembers every change before it is sent, and what became of it."""
 
     def __init__(
-        self, database: Database, resources: SqliteResources, appender: Appender, clock: Clock, owner: Owner
+        self,
+        database: Database,
+        resources: SqliteResources,
+        appender: Appender,
+        mirrors: SqliteMirrors,
+        owner: Owner,
     ) -> None:
         self._database = database
+        self._mirrors = mirrors
         self._resources = resources
         self._appender = appender
-        self._clock = clock
+        self._clock = appender.clock
         self._owner = owner
         self._held = HeldKeys()
 
@@ -216,8 +224,12 @@ class SqliteOperations:
             ending = self._ending(operation, settlement)
 
         def done(result: Any) -> None:
-            if operation is not None and result is True:
+            if result is not True:
+                return
+            if operation is not None:
                 self._held.free(_holder(operation.intent), operation.intent.keys)
+            if ending.marks:
+                self._mirrors.ring(ending.marks)
 
         if not await self._database.write(Alike(self._settle_all, ending), done):
             raise StaleFence
@@ -233,6 +245,9 @@ class SqliteOperations:
             None if settlement.is_new else record,
             None if resource is None or members is None else keep_members(resource, members),
             self._appender.drafted(settlement.event),
+            self._mirrors.settled(operation, settlement, stamp(self._clock()))
+            if self._mirrors.are_any
+            else (),
         )
 
     def _settle_all(self, connection: sqlite3.Connection, endings: Sequence[Ending]) -> list[bool]:
@@ -250,16 +265,23 @@ class SqliteOperations:
         events = [] if event is None else [self._appender.drafted(event)]
         attempts = operation.attempts if mark.attempts is None else mark.attempts
         at = (operation.intent.op_id, operation.fence)
+        # who leaves does so everywhere, unless the brake holds them
+        leaves = operation.intent.leaves_everywhere and mark.standing in LEAVING
+        marks = self._mirrors.kept(operation.intent, stamp(self._clock())) if leaves else ()
 
         def work(connection: sqlite3.Connection) -> bool:
             row = (str(mark.standing), mark.reason, mark.due, attempts, mark.refused, *at)
             if not connection.execute(MARK, row).rowcount:
                 return False
+            if marks:
+                add_marks(connection, marks)
             self._appender.add(connection, events)
             return True
 
         if not await self._database.write(work):
             raise StaleFence
+        if marks:
+            self._mirrors.ring(marks)
         return marked(operation, mark)
 
     async def open(self, base: str | None, keys: Sequence[Key]) -> tuple[Operation, ...]:

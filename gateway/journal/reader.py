@@ -42,7 +42,20 @@ UNACKNOWLEDGED: Final = """
            'unacknowledged', NULL, created, NULL, 'no answer with its id was ever delivered', NULL
     FROM resource
     WHERE replied = 0 AND created < :before AND state <> 'deleted' AND base = coalesce(:target, base)
+      AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'ids of ' || base)
     ORDER BY created, id"""
+UNTOLD: Final = """
+    SELECT 'm' || n, m.target, 'mirror',
+           coalesce(json_extract(original, '$.userName'), json_extract(original, '$.displayName')),
+           iif(refused, 'refused', 'pending'), attempts, since, nullif(due, ''), reason, m.correlation_id
+    FROM mirror AS m LEFT JOIN resource AS r ON (r.base, r.type, r.id) = (m.base, m.type, m.resource)
+    WHERE m.target = coalesce(:target, m.target) AND NOT EXISTS (
+        SELECT 1 FROM op WHERE (op.target, op.type, op.resource) = (m.target, m.type, m.resource))
+    ORDER BY n"""
+REFUSED_THERE: Final = """
+    SELECT r.original, m.reason FROM mirror AS m JOIN resource AS r
+        ON (r.base, r.type, r.id) = (m.base, m.type, m.resource)
+    WHERE m.target = ? AND m.refused = 1 AND m.type = 'User' AND m.reason IS NOT NULL ORDER BY m.n"""
 ACTIVE: Final = """
     SELECT id, original FROM resource
     WHERE base = ? AND type = 'User' AND state = 'active' AND id > ? ORDER BY id LIMIT ?"""
@@ -71,9 +84,9 @@ class Waiting:
 
     id: str | None  # of the operation; of the resource where it is unacknowledged
     target: str
-    what: str  # create | change | delete; removals: the brake itself
+    what: str  # create | change | delete; removals: the brake itself; mirror: what a route's first target has
     whom: str | None
-    standing: str  # a Standing, or braked, or unacknowledged
+    standing: str  # a Standing, or braked, or unacknowledged; of a mirror pending, or refused
     tries: int | None
     opened: str
     due: str | None
@@ -84,7 +97,7 @@ class Waiting:
 def waiting(connection: sqlite3.Connection, target: str | None, before: str) -> Iterator[Waiting]:
     """Yield brakes that hold, unsettled operations, and creates from before `before` never acknowledged."""
     asked = {"target": target, "before": before}
-    for sql in (BRAKES, UNSETTLED, UNACKNOWLEDGED):
+    for sql in (BRAKES, UNSETTLED, UNTOLD, UNACKNOWLEDGED):
         yield from (Waiting(*row) for row in connection.execute(sql, asked).fetchall())
 
 
@@ -115,6 +128,12 @@ def refused(connection: sqlite3.Connection, target: str) -> Iterator[tuple[str, 
             if name and counts:
                 yield name, event["outcome"]["reason"] or ""
         after = rows[-1][0]
+
+
+def refused_there(connection: sqlite3.Connection, target: str) -> Iterator[tuple[str, str]]:
+    """Yield name and reason of everybody whom a target refuses that follows another."""
+    for original, reason in connection.execute(REFUSED_THERE, (target,)).fetchall():
+        yield orjson.loads(original).get("userName", ""), reason
 
 
 def _whose(event: StoredEvent) -> tuple[str, str, str]:
@@ -216,6 +235,10 @@ class Reader:
         """Yield name and reason of everybody whose newest change was refused, with none done since."""
         return refused(self.connection, target)
 
+    def refused_there(self, target: str) -> Iterator[tuple[str, str]]:
+        """Yield name and reason of everybody whom a target refuses that follows another."""
+        return refused_there(self.connection, target)
+
 
 @contextmanager
 def reading(path: Path) -> Iterator[Reader]:
@@ -229,7 +252,11 @@ def reading(path: Path) -> Iterator[Reader]:
         raise JournalUnavailable(f"the journal {path} cannot be read: {error}") from error
 
 
-COUNT_UNSETTLED: Final = "SELECT target, state, count(*) FROM op GROUP BY target, state"
+COUNT_UNSETTLED: Final = """
+    SELECT target, state, sum(n) FROM (
+        SELECT target, state, count(*) AS n FROM op GROUP BY target, state
+        UNION ALL SELECT target, 'pending', count(*) FROM mirror GROUP BY target)
+    GROUP BY target, state"""
 BRAKED: Final = "SELECT target, tripped FROM brake WHERE tripped IS NOT NULL"
 SIZE: Final = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 

@@ -32,10 +32,12 @@ class TargetMapping:
         region: str | None = None,
         kind: str = "User",
         scope: Scope | None = None,
+        keeps: bool = False,
     ) -> None:
         self.kind = kind
         self.scope = scope  # who is to be on the target; None: everybody
         self.unlisted = Unlisted(unlisted)
+        self.forgets = self.unlisted is Unlisted.DROP and not keeps
         self._secret = tuple(rule for rule in rules if rule.to.attribute == "password")
         self.rules = tuple(rule for rule in rules if rule not in self._secret)
         self._require = tuple(tuple(place(path) for path in group) for group in require)
@@ -193,7 +195,7 @@ class TargetMapping:
 
     def remembered(self, original: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is kept of a resource: all of it, unless what no rule names is to be forgotten."""
-        if self.unlisted is not Unlisted.DROP:
+        if not self.forgets:
             return dict(original)
         return self._program(original).known(original)
 

@@ -21,6 +21,7 @@ from gateway.admin import acts, operations
 from gateway.admin.acts import Erasures, Export, Pauses, Token, TokenJournal
 from gateway.admin.status import Status
 from gateway.errors import GatewayError, InvalidValue, NotFound
+from gateway.flow.mirror import Mirroring
 from gateway.flow.model import ChangeHandler, Services, Target
 from gateway.log import get_logger
 from gateway.scim.jsontext import parse_json
@@ -42,17 +43,34 @@ class Runs:
     services: Services
     changes: ChangeHandler
     targets: Mapping[str, Target]
+    mirroring: Mirroring
 
-    def lines(self, run: str, target: str, *, option: bool) -> "Lines":
+    def of(self, name: str) -> list[Target]:
+        """Return the targets that a name means: those of a route, the one that answers first."""
+        route = [target for target in self.targets.values() if target.route == name]
+        return (
+            [self.targets[name]] if name in self.targets else sorted(route, key=lambda own: bool(own.follows))
+        )
+
+    def lines(self, run: str, name: str, *, option: bool) -> "Lines":
         """Return the lines of a run; nothing is done before the first is asked for.
 
         Its option is to repair what differs, or to push only what has changed.
         """
-        from gateway.admin.reconcile import Reconciliation  # a gateway may never be asked for one
-        from gateway.admin.resync import Resync
+        from gateway.admin.runs import in_turn  # a gateway may never be asked for one
 
-        made = Reconciliation if run == "reconcile" else Resync
-        return made(self.services, self.changes, self.targets[target], option).lines()
+        runs = {target.name: self._lines(run, target, option) for target in self.of(name)}
+        return runs[name] if name in runs else in_turn(runs)
+
+    def _lines(self, run: str, target: Target, option: bool) -> "Lines":
+        from gateway.admin.reconcile import Reconciliation
+        from gateway.admin.resync import Refill, Resync
+
+        if run == "reconcile":
+            return Reconciliation(self.services, self.changes, target, option).lines()
+        if target.follows is not None and not option:
+            return Refill(self.services, self.mirroring, target).lines()
+        return Resync(self.services, self.changes, target, option).lines()
 
 
 @frozen
@@ -182,7 +200,7 @@ async def start_run(admin: Administration, request: web.Request) -> web.StreamRe
     after the people who are under way.
     """
     name, run = request.match_info["name"], request.match_info["run"]
-    if name not in admin.runs.targets:
+    if not admin.runs.of(name):
         raise NotFound("the target is not in the running gateway's configuration")
     option = (await _fields(request)).get("option")
     if not isinstance(option, bool):

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from gateway.errors import NotFound
 from gateway.flow.model import Target
-from gateway.mapping.rules import Unlisted
 from gateway.mapping.target import ALWAYS_SHOWN, TargetMapping
 from gateway.scim.messages import list_response
 from gateway.scim.names import CORE_GROUP, CORE_URNS, CORE_USER, STANDARD_URNS, is_standard
@@ -54,7 +53,7 @@ def _schemas(target: Target, has_groups: bool) -> list[Document]:
         requiring(_extended(schema, own.get(schema["id"], ()), hidden), needed.get(schema["id"], ()))
         for schema in schemas(target.location, has_groups=has_groups, extra=extra)
     ]
-    if target.mapping.unlisted is not Unlisted.DROP:
+    if not target.mapping.forgets:
         return documents
     kept = [
         schema if schema["id"] == CORE_GROUP else narrowed(schema, _shown(schema["id"], target.mapping))

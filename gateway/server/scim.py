@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
@@ -74,19 +74,41 @@ class ScimRequest(NamedTuple):
         return self.tags("If-Match") or (("",) if "If-Match" in self.http.headers else ())
 
 
+class Addresses(NamedTuple):
+    """What stands in base URLs, and which target answers there."""
+
+    answering: Mapping[str, Target]
+    within: Mapping[str, str]  # target that has no address -> the route it is in
+
+    @classmethod
+    def of(cls, addresses: Mapping[str, Sequence[str]], targets: Mapping[str, Target]) -> "Addresses":
+        """Return those at which the first of some targets answers."""
+        answering = {address: targets[names[0]] for address, names in addresses.items()}
+        return cls(answering, {name: own.route for name, own in targets.items() if own.route is not None})
+
+    def target(self, name: str) -> Target:
+        """Return the target that answers; raises NotFound that says where one is reached."""
+        target = self.answering.get(name)
+        if target is None:
+            if (route := self.within.get(name)) is not None:
+                raise NotFound(f"{name} is a target of the route {route}: its base URL is /scim/{route}/v2")
+            raise NotFound("no target of that name: its base URL is /scim/{target}/v2")
+        return target
+
+
 class ScimApi:
     """Signs a request in, reads it, has it done, and answers."""
 
     def __init__(
         self,
-        targets: Mapping[str, Target],
+        addresses: Addresses,
         providers: Mapping[str, Provider],
         authentication: Authentication,
         services: Services,
         changes: ChangeHandler,
         reads: Reads,
     ) -> None:
-        self._targets = targets
+        self._addresses = addresses
         self._providers = providers
         self._authentication = authentication
         self._resources = services.resources
@@ -105,7 +127,7 @@ class ScimApi:
             summary.provider = credential.name
             on_behalf.set(credential.name)
             endpoint = parse_endpoint(http.rel_url.raw_path)
-            target = self._target(endpoint)
+            target = self._addresses.target(endpoint.target)
             request = self._admitted(http, summary, endpoint, target, credential)
             operation = _operation(http.method, request.endpoint)
         except GatewayError as error:
@@ -116,18 +138,14 @@ class ScimApi:
         summary.target, summary.operation = target.name, counted(request.endpoint, http.method)
         return await self._answered(request, operation)
 
-    def _target(self, endpoint: Endpoint) -> Target:
-        target = self._targets.get(endpoint.target)
-        if target is None:
-            raise NotFound("no target of that name: its base URL is /scim/{target}/v2")
-        return target
-
     def _admitted(
         self, http: web.Request, summary: Summary, endpoint: Endpoint, target: Target, credential: Credential
     ) -> ScimRequest:
-        if target.name not in credential.targets:
+        if endpoint.target not in credential.targets:
             summary.route = endpoint.route
-            raise Forbidden(f"this token of {credential.kind} {credential.name} does not open {target.name}")
+            raise Forbidden(
+                f"this token of {credential.kind} {credential.name} does not open {endpoint.target}"
+            )
         provider = self._providers[credential.name]
         if endpoint.name not in SERVED and provider.dialect.paths:
             meant = provider.dialect.paths.get(endpoint.name.casefold(), endpoint.name)

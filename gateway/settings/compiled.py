@@ -1,17 +1,22 @@
 """What a target's table comes to: its mapping, and what its set-up page is about. Pure."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
+from typing import TypeVar
 
-from gateway.guide.data import Subject
-from gateway.mapping.rules import Rule
+from gateway.guide.data import Guide, Subject
+from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.scope import Scope
 from gateway.mapping.target import TargetMapping
 from gateway.scim.grammar import Filter
 from gateway.settings.model import Settings, TargetSettings
 
+T = TypeVar("T")
 
-def mapping_of(target: TargetSettings) -> TargetMapping:
-    """Return the compiled mapping of a target."""
+
+def mapping_of(target: TargetSettings, *, keeps: bool = False) -> TargetMapping:
+    """Return the compiled mapping of a target; `keeps`: nothing is forgotten, as others may need it."""
     return TargetMapping(
         target.rules if target.ldap is None else tuple(_in_directory(rule) for rule in target.rules),
         unlisted=target.unlisted,
@@ -19,6 +24,7 @@ def mapping_of(target: TargetSettings) -> TargetMapping:
         offices=target.offices,
         region=target.region,
         scope=_scope(target.scope.people, "User"),
+        keeps=keeps,
     )
 
 
@@ -36,19 +42,38 @@ def _in_directory(rule: Rule) -> Rule:
     return rule if rule.to.attribute == "password" else replace(rule, in_directory=True)
 
 
-def subject_of(settings: Settings, target: TargetSettings) -> Subject:
-    """Return a target as its set-up page is about it."""
+def subject_of(settings: Settings, address: str) -> Subject:
+    """Return a target, or a route, as its set-up page is about it."""
+    targets = [settings.targets[name] for name in settings.addresses[address]]
     writers: dict[str, tuple[str, ...]] = {}
     for provider in settings.providers.values():
-        if target.name in provider.targets:
+        if address in provider.targets:
             writers[provider.dialect] = (*writers.get(provider.dialect, ()), provider.name)
     return Subject(
-        target.name,
+        address,
         settings.server.public_url,
-        target.rules,
-        target.require,
-        target.unlisted,
-        target.on_deactivate,
+        _each(target.rules for target in targets),
+        _each(target.require for target in targets),
+        min((target.unlisted for target in targets), key=list(Unlisted).index),  # what any takes is taken
+        targets[0].on_deactivate,
         writers,
-        target.guide,
+        targets[0].guide if len(targets) == 1 else _together(targets),
     )
+
+
+def _together(targets: Sequence[TargetSettings]) -> Guide:
+    """Return what the presets of several targets tell people."""
+    guides = [target.guide for target in targets]
+    return Guide(
+        before=_each(guide.before for guide in guides),
+        rows=_each(guide.rows for guide in guides),
+        replaced={step: why for guide in guides for step, why in guide.replaced.items()},
+        notes=_each(guide.notes for guide in guides),
+    )
+
+
+def _each(parts: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    """Return all of them, each once."""
+    found = list[T]()
+    found.extend(one for one in chain.from_iterable(parts) if one not in found)
+    return tuple(found)

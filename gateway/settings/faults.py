@@ -28,6 +28,7 @@ PHRASES: Final[Mapping[str, str]] = {  # pydantic's error type -> our sentence
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "string_too_short": "must not be empty",
+    "too_short": "must have at least one entry",
     "value_error": "{error}",
 }
 

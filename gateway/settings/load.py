@@ -24,6 +24,7 @@ from gateway.settings.model import (
     JournalSettings,
     PhonebookSettings,
     ProviderSettings,
+    RouteSettings,
     ServerSettings,
     Settings,
     TargetSettings,
@@ -39,6 +40,7 @@ from gateway.settings.tables import (
     PhonebookTable,
     ProviderTable,
     RootTable,
+    RouteTable,
     ServerTable,
     TlsTable,
 )
@@ -81,23 +83,23 @@ class Loader:
         server = self._server(root.server)
         journal = self._journal(root.journal)
         targets = self._named("targets", root.targets, self._target)
+        routes = self._routes(root.routes, root.targets)
         providers = self._named(
-            "providers", root.providers, lambda name, table: self._provider(name, table, root.targets)
+            "providers", root.providers, lambda name, table: self._provider(name, table, root.targets, routes)
         )
         auditors = self._named("auditors", root.auditors, self._auditor)
         phonebooks = self._named(
             "phonebooks", root.phonebooks, lambda name, table: self._phonebook(name, table, root.targets)
         )
         alerts = self._alerts(root.alerts)
-        self._check_writers(providers, targets)
+        self._check_writers(providers, targets, routes)
         self._check_files(journal, targets)
         self._warn_of_nothing(providers, targets)
         self._faults.raise_all()
         made = self._world.secrets.make()
         warnings, digest = self._faults.warnings, self._world.tables.digest(digest)
-        return Settings(
-            server, journal, providers, auditors, targets, warnings, made, digest, alerts, phonebooks
-        )
+        rest = (warnings, made, digest, alerts, phonebooks, routes)
+        return Settings(server, journal, providers, auditors, targets, *rest)
 
     def _named(
         self, section: str, tables: Mapping[str, Any], load: Callable[[str, object], S | None]
@@ -174,17 +176,49 @@ class Loader:
     def _target(self, name: str, raw: object) -> TargetSettings | None:
         return load_target(name, raw, self._world)
 
-    def _provider(self, name: str, raw: object, targets: Collection[str]) -> ProviderSettings | None:
+    def _routes(self, tables: Mapping[str, Any], targets: Collection[str]) -> Mapping[str, RouteSettings]:
+        places: dict[str, str] = {}  # target -> where it stands in a route
+        routes = self._named("routes", tables, lambda name, raw: self._route(name, raw, targets, places))
+        for name in tables:
+            if name in targets:
+                self._faults.add(at("routes", name), "is the name of a target, too; give the route another")
+        return routes
+
+    def _route(
+        self, name: str, raw: object, targets: Collection[str], places: dict[str, str]
+    ) -> RouteSettings | None:
+        path = at("routes", name)
+        table = read(RouteTable, raw, path, self._faults)
+        if table is None:
+            return None
+        for index, target in enumerate(table.targets):
+            here = at(path, "targets", index)
+            if target not in targets:
+                self._faults.add(here, f"there is no such target{hint(target, targets)}")
+            elif target in places:
+                self._faults.add(
+                    here, f"is in a route already, at {places[target]}; a target is in one, once"
+                )
+            places.setdefault(target, here)
+        return RouteSettings(name, tuple(dict.fromkeys(table.targets)))
+
+    def _provider(
+        self, name: str, raw: object, targets: Collection[str], routes: Mapping[str, RouteSettings]
+    ) -> ProviderSettings | None:
         path = at("providers", name)
         table = read(ProviderTable, raw, path, self._faults)
         if table is None:
             return None
-        named = targets if table.targets is None else dict.fromkeys(table.targets)
+        within = {target: route.name for route in routes.values() for target in route.targets}
+        known = [*(target for target in targets if target not in within), *routes]
+        named = known if table.targets is None else dict.fromkeys(table.targets)
         for index, target in enumerate(table.targets or ()):
-            if target not in targets:
-                self._faults.add(
-                    at(path, "targets", index), f"there is no such target{hint(target, targets)}"
-                )
+            if target in within:
+                reason = f'is reached by its route only: say "{within[target]}"'
+                self._faults.add(at(path, "targets", index), reason)
+            elif target not in known:
+                reason = f"there is no such target{' or route' if routes else ''}{hint(target, known)}"
+                self._faults.add(at(path, "targets", index), reason)
         return ProviderSettings(name, table.dialect, self._tokens(path, table.token, name), tuple(named))
 
     def _auditor(self, name: str, raw: object) -> AuditorSettings | None:
@@ -224,11 +258,16 @@ class Loader:
         return self._world.secrets.inbound(raw, at(path, "token"))
 
     def _check_writers(
-        self, providers: Mapping[str, ProviderSettings], targets: Mapping[str, TargetSettings]
+        self,
+        providers: Mapping[str, ProviderSettings],
+        targets: Mapping[str, TargetSettings],
+        routes: Mapping[str, RouteSettings],
     ) -> None:
         """Two providers would undo each other's changes, unless a target says that they may."""
+        within = {target: route.name for route in routes.values() for target in route.targets}
         for name, target in targets.items():
-            writers = [provider.name for provider in providers.values() if name in provider.targets]
+            address = within.get(name, name)
+            writers = [provider.name for provider in providers.values() if address in provider.targets]
             if len(writers) > 1 and not target.shared:
                 reason = f"written by {' and '.join(writers)}; if that is meant, say shared = true"
                 self._faults.add(at("targets", name, "shared"), reason)

@@ -77,7 +77,7 @@ class JournalSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
-    """An identity provider: SHA-256 digests of its tokens, and the targets it may write."""
+    """An identity provider: SHA-256 digests of its tokens, and the targets and routes it may write."""
 
     name: str
     dialect: Dialect
@@ -171,6 +171,14 @@ class TargetSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteSettings:
+    """Targets behind one address, the one that answers first."""
+
+    name: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AlertSettings:
     """Where alerts go besides the log."""
 
@@ -191,3 +199,19 @@ class Settings:
     digest: str  # SHA-256 of the file, in hex
     alerts: AlertSettings = AlertSettings()
     phonebooks: Mapping[str, PhonebookSettings] = field(default_factory=lambda: frozen({}))
+    routes: Mapping[str, RouteSettings] = field(default_factory=lambda: frozen({}))
+
+    @property
+    def addresses(self) -> Mapping[str, tuple[str, ...]]:
+        """The names that stand in base URLs, each with its targets, the one that answers first."""
+        alone = {name: (name,) for name in self.targets if self.route_of(name) is None}
+        return alone | {route.name: route.targets for route in self.routes.values()}
+
+    @property
+    def followers(self) -> Mapping[str, tuple[str, ...]]:
+        """The targets that answer in a route, each with the others that follow it."""
+        return {route.targets[0]: route.targets[1:] for route in self.routes.values()}
+
+    def route_of(self, target: str) -> str | None:
+        """Return the route that a target is in."""
+        return next((route.name for route in self.routes.values() if target in route.targets), None)

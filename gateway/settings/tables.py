@@ -69,6 +69,11 @@ class RootTable(Table):
         description="The systems that get the people; the name of each stands in its address, "
         "`/scim/NAME/v2`.",
     )
+    routes: dict[str, Any] = Field(
+        default={},
+        description="Several targets behind one address, `/scim/NAME/v2`: what a provider sends there "
+        "reaches each of them.",
+    )
 
 
 class ServerTable(Table):
@@ -154,7 +159,8 @@ class ProviderTable(Table):
         "rotate, and without the key only tokens of `token new` open anything.",
     )
     targets: list[str] | None = Field(
-        default=None, description="The targets this provider may write; unless you say, all of them."
+        default=None,
+        description="The targets and routes this provider may write; unless you say, all of them.",
     )
 
 
@@ -194,6 +200,17 @@ class PhonebookTable(Table):
         default=300.0,
         description="How old the phone book may be before the target is read for it again; 0 reads it each "
         "time.",
+    )
+
+
+class RouteTable(Table):
+    """[routes.NAME]"""
+
+    targets: list[str] = Field(
+        min_length=1,
+        description="The targets of the route. The first answers the provider; the others are brought to "
+        "hold the same people and groups, each by rules of its own. A target may be in one route, and has "
+        "then no address of its own.",
     )
 
 

@@ -279,7 +279,7 @@ async def taken_over(operations: Any, operation: Operation) -> None:
 
 
 async def settled(operations: Any, operation: Operation) -> None:
-    from gateway.flow.operation import recovery_event
+    from gateway.flow.change_event import recovery_event
 
     event = recovery_event("e-1", operation.intent, "operation.recovered", Outcome.APPLIED, None)
     await operations.settle(operation, Settlement(Outcome.APPLIED, event))

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from gateway.flow.change_event import gives_way
 from gateway.flow.journal_port import Intent, Key, Operation, OperationState, State, Transition
-from gateway.flow.operation import gives_way
 from gateway.flow.recovery import Recovery
 from gateway.flow.services import Alert
 from gateway.flow.target_port import (

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from gateway.flow.change_event import says_active
 from gateway.flow.journal_port import Resource, State
 from gateway.flow.model import Caller, Change, Policy, Situation, Target, keys_of
-from gateway.flow.operation import says_active
 from gateway.flow.plan import decide
 from gateway.flow.target_port import ResourceType
 from gateway.mapping.target import TargetMapping

@@ -25,7 +25,7 @@ Page = Callable[..., str]
 def page() -> Page:
     """Return the page of a target of the golden configuration."""
     settings = load_settings(GOLDEN / "config.toml", ("embedded", "scim", "dialpad"), read_secrets=False)
-    subjects = {name: subject_of(settings, target) for name, target in settings.targets.items()}
+    subjects = {name: subject_of(settings, name) for name in settings.targets}
     return lambda target, kind=OKTA: guide(subjects[target], kind)
 
 

@@ -44,7 +44,9 @@ def hops_of(journal, thread="_writer"):
 
 def operations_of(journal, clock, owner):
     """Return what another run of the process does with the same journal."""
-    return SqliteOperations(journal.database, journal.resources, journal.operations._appender, clock, owner)
+    return SqliteOperations(
+        journal.database, journal.resources, journal.operations._appender, journal.mirrors, owner
+    )
 
 
 async def test_an_operation_open_at_a_crash_is_doubtful_afterwards(reopen, intent, event):

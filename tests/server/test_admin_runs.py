@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.errors import JournalUnavailable
 from gateway.flow.change import Changes
+from gateway.flow.mirror import Mirroring
 from gateway.flow.recovery import Recovery
 from gateway.server.admin import ROUTES, Runs
 from gateway.server.response import Boundary
@@ -26,7 +27,8 @@ GO = {"option": False}
 @asynccontextmanager
 async def serving(house: House, is_stopping: Callable[[], bool] = lambda: False) -> AsyncIterator[Ask]:
     changes = Changes(house.services, Recovery(house.services))
-    runs = Runs(house.services, changes, {"phonebook": house.target})
+    mirroring = Mirroring(house.services, changes)
+    runs = Runs(house.services, changes, {"phonebook": house.target}, mirroring)
     application = web.Application(middlewares=[Boundary().middleware()])
     admin: Any = SimpleNamespace(runs=runs, is_stopping=is_stopping)  # all that a run asks of it
     application.add_routes([web.route(method, path, partial(act, admin)) for method, path, act in ROUTES])

@@ -73,7 +73,7 @@ def test_a_public_url_loses_its_slash(load):
     ("text", "path", "words"),
     [
         pytest.param("[sever]", "sever", 'did you mean "server"?', id="unknown section"),
-        pytest.param("[routes]", "routes", "unknown key", id="section of a later release"),
+        pytest.param("[consoles]", "consoles", "unknown key", id="section of a later release"),
         pytest.param("server = 3", "server", "must be a table", id="section of the wrong type"),
         pytest.param('[server]\nlissen = ""', "server.lissen", 'did you mean "listen"?', id="near miss"),
         pytest.param('[server]\n"a b" = 1', 'server."a b"', "unknown key; known: ", id="quoted key"),

@@ -17,7 +17,7 @@ ADDED = ["External ID"]  # what no preset has to tell of
 @pytest.mark.parametrize("name", preset_names())
 def test_a_preset_tells_of_every_attribute_that_its_rules_read(load, name: str, kind: ProviderKind) -> None:
     settings = load(f"[targets.t]\n{using(name)}")
-    subject = subject_of(settings, settings.targets["t"])
+    subject = subject_of(settings, "t")
     told = [row.paths for row in subject.guide.rows]
 
     names = [row.name for row in rows_of(subject, kind)]
@@ -30,7 +30,7 @@ def test_a_preset_tells_of_every_attribute_that_its_rules_read(load, name: str, 
 @pytest.mark.parametrize("name", preset_names())
 def test_a_preset_tells_of_nothing_that_its_rules_do_not_read(load, name: str) -> None:
     settings = load(f"[targets.t]\n{using(name)}")
-    subject = subject_of(settings, settings.targets["t"])
+    subject = subject_of(settings, "t")
 
     shown = {row.note for row in rows_of(subject, ProviderKind.OKTA)}
 

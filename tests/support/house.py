@@ -222,6 +222,7 @@ def make_house(mapping: TargetMapping | None = None, fake: FakeTarget | None = N
         journal.resources,
         journal.removals,
         journal.memberships,
+        journal.mirrors,
         journal.trail,
         KeyedLocks(),
         EntryCache(lambda: clock[0]),

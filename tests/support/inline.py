@@ -2,7 +2,7 @@
 
 import sqlite3
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from functools import cache
@@ -15,6 +15,7 @@ from gateway.journal.batches import write_all
 from gateway.journal.events import Appender, read_salt
 from gateway.journal.journal import SCHEMA, SqliteTrail
 from gateway.journal.members import SqliteMemberships
+from gateway.journal.mirrors import SqliteMirrors
 from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.resources import ResourceRow, SqliteResources
 from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
@@ -98,7 +99,8 @@ class InlineDatabase:
 class InlineJournal:
     """The ports of `SqliteJournal` on such a database; `restart` is what another process finds."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, followers: Mapping[str, Sequence[str]] = {}) -> None:
+        self._followers = followers
         self._database: Any = InlineDatabase()
         self._clock = clock
         self._database.bracket = self._appender = Appender(self._database.salt, clock, bytes)
@@ -109,7 +111,8 @@ class InlineJournal:
         owner = Owner(f"run {next(self._runs)}", timedelta(seconds=90))
         database, appender, clock = self._database, self._appender, self._clock
         self.resources = SqliteResources(database)
-        self.operations = SqliteOperations(database, self.resources, appender, clock, owner)
+        self.mirrors = SqliteMirrors(database, self._followers)
+        self.operations = SqliteOperations(database, self.resources, appender, self.mirrors, owner)
         self.memberships = SqliteMemberships(database)
         self.removals = SqliteRemovals(database)
         self.trail = SqliteTrail(database, Path(), appender)

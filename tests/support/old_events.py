@@ -49,7 +49,7 @@ def add_as_before(
     """Write rows as they were before."""
     for event, about in events:
         before = appender._head or read_head(connection)
-        head, body, values = seal_as_before(event, before, appender._clock(), appender._random)
+        head, body, values = seal_as_before(event, before, appender.clock(), appender._random)
         appender._head = head
         row = (head.seq, event.id, head.published, *columns(event.fields), about, body, head.hash)
         connection.execute(ADD_EVENT, row)

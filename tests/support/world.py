@@ -4,12 +4,12 @@ One fault a run, at any of the points where something can fail; the same run wit
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from gateway.audit.chain import stamp
 from gateway.errors import Busy, GatewayError, JournalUnavailable
@@ -225,6 +225,8 @@ class WorldOperations:
 class Process:
     """The gateway, as long as it runs; another one goes on with the same journal."""
 
+    followers: ClassVar[Mapping[str, Sequence[str]]] = {}  # the targets that follow one in a route
+
     def __init__(
         self,
         world: World,
@@ -233,7 +235,7 @@ class Process:
         **policy: Any,
     ) -> None:
         self.world = world
-        self.journal = InlineJournal(world.utc)
+        self.journal = InlineJournal(world.utc, self.followers)
         self._policy = Policy(**{"settle": SETTLE, **policy})
         self.target = Target("phonebook", target or WorldTarget(world), mapping, self._policy, "http://gw/v2")
         self._start()
@@ -245,6 +247,7 @@ class Process:
             self.journal.resources,
             self.journal.removals,
             self.journal.memberships,
+            self.journal.mirrors,
             self.journal.trail,
             KeyedLocks(),
             EntryCache(lambda: world.clock),
@@ -279,13 +282,17 @@ class Process:
             await self._restart()
             raise Lost from None
 
+    def targets(self) -> Sequence[Target]:
+        return (self.target,)
+
     async def _restart(self) -> None:
         """Start again until a start lasts."""
         while True:
             await self.journal.restart()
             self._start()
             try:
-                await self.recovery.sweep(self.target)
+                for target in self.targets():
+                    await self.recovery.sweep(target)
             except Crash:
                 continue
             return

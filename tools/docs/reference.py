@@ -35,6 +35,7 @@ TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> tabl
     "provider": (tables.ProviderTable, model.ProviderSettings),
     "auditor": (tables.AuditorTable, None),
     "phonebook": (tables.PhonebookTable, model.PhonebookSettings),
+    "route": (tables.RouteTable, None),
     "alerts": (tables.AlertsTable, None),
     "target": (target_tables.TargetTable, model.TargetSettings),
     "auth": (tables.AuthTable, None),
