@@ -236,12 +236,14 @@ class _Column:
         if len(self._fresh) >= RUN:
             self._keep()
 
-    def sort(self) -> None:
-        """Merge what was sorted in runs: all at once would keep every other thread waiting."""
+    def sorted(self) -> Iterator[bool]:
+        """Merge what was sorted in runs, and yield now and then: others wait for the thread."""
         self._keep()
         for place, row in heapq.merge(*(zip(*run, strict=True) for run in self._runs)):
             self._places.append(place)
             self._rows.append(row)
+            if len(self._rows) % RUN == 0:
+                yield True
         self._runs.clear()
 
     def _keep(self) -> None:
@@ -267,10 +269,10 @@ class NumberIndex:
             if digits and len(digits) <= WIDTH:
                 (self._full if _is_full(number) else self._local).add(digits, row)
 
-    def sort(self) -> None:
-        """Make ready for `find`."""
-        self._full.sort()
-        self._local.sort()
+    def sorted(self) -> Iterator[bool]:
+        """Make ready for `find`, step by step."""
+        yield from self._full.sorted()
+        yield from self._local.sorted()
 
     def find(self, asked: str, region: str | None) -> list[int]:
         """Return the rows with this number, else with the one that ends in most of its digits.

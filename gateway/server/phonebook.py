@@ -20,8 +20,15 @@ from urllib.parse import unquote, urlencode
 
 from aiohttp import web
 
-from gateway import errors
-from gateway.errors import Busy, GatewayError, InvalidValue, NotFound, Unauthorized
+from gateway.errors import (
+    Busy,
+    Forbidden,
+    GatewayError,
+    InvalidValue,
+    MethodNotAllowed,
+    NotFound,
+    Unauthorized,
+)
 from gateway.flow.failures import answer_to_read
 from gateway.flow.find import is_protected
 from gateway.flow.model import Services, Target
@@ -29,15 +36,7 @@ from gateway.flow.paging import walk
 from gateway.flow.services import off_loop, on_behalf
 from gateway.flow.target_port import Attributes, ResourceType, TargetError
 from gateway.phonebook.formats import BookFormat
-from gateway.phonebook.people import (
-    Collate,
-    NumberIndex,
-    contact_of,
-    matching,
-    row_in,
-    sortable,
-    words_of,
-)
+from gateway.phonebook.people import Collate, NumberIndex, contact_of, matching, row_in, sortable, words_of
 from gateway.scim.messages import ANY, parse_tags
 from gateway.server.auth import Authentication, Credential
 from gateway.server.response import SUMMARY
@@ -96,7 +95,7 @@ class Edition:
             if count % STEP == 0:
                 yield True
         self._file.flush()
-        self.numbers.sort()
+        yield from self.numbers.sorted()
         self.digest, self.size = digest.hexdigest(), place
 
     def block(self, place: int) -> tuple[list[bytes], int]:
@@ -258,7 +257,7 @@ class PhoneBooks:
             shelf = self._opened(name, credential)
             summary.target = shelf.book.target.name
             if request.method not in READS:
-                raise errors.MethodNotAllowed("a phone book can only be read", READS)
+                raise MethodNotAllowed("a phone book can only be read", READS)
             question = _question(request.query)
         except GatewayError as error:
             caller = self._authentication.caller(request, credential)
@@ -281,7 +280,7 @@ class PhoneBooks:
             raise NotFound("no phone book of that name: its address is /phonebook/{name}")
         if (credential.kind, credential.name) != ("phonebook", name):
             reason = f"this token of {credential.kind} {credential.name} does not open it"
-            raise errors.Forbidden(SHOWN.format(reason=reason))
+            raise Forbidden(SHOWN.format(reason=reason))
         return shelf
 
     async def _answer(self, request: web.Request, shelf: Shelf, question: Question) -> web.StreamResponse:
@@ -332,7 +331,7 @@ def _question(query: Mapping[str, str]) -> Question:
 
 
 def _tag(book: Book, edition: Edition, question: Question) -> str:
-    parts = (edition.digest, book.name, book.title, book.format.media, question)
+    parts = (edition.digest, book.name, book.format.head(book.title, ""), question)
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

@@ -220,7 +220,7 @@ def test_a_caller_is_found_by_their_number(asked: str, region: str | None, who: 
     index = NumberIndex()
     for row, number in enumerate(HELD.values()):
         index.add(Contact("x", "", "", "", [["work", number]]), row)
-    index.sort()
+    assert not any(index.sorted())  # so few take one step
 
     assert [list(HELD)[row] for row in index.find(asked, region)] == who
 
@@ -229,7 +229,7 @@ def test_the_number_that_shares_most_is_taken_and_all_who_have_it() -> None:
     index = NumberIndex()
     for row, number in enumerate(["9460123", "79460123", "020 7946 0123", "2079460123", "0123"]):
         index.add(Contact("x", "", "", "", [["work", number]]), row)
-    index.sort()
+    assert not any(index.sorted())  # so few take one step
 
     assert index.find("+442079460123", "GB") == [2, 3]
 
@@ -238,6 +238,6 @@ def test_of_a_number_that_everybody_has_some_are_told() -> None:
     index = NumberIndex()
     for row in range(1000):
         index.add(Contact("x", "", "", "", [["work", "+442079460000"]]), row)
-    index.sort()
+    assert not any(index.sorted())  # so few take one step
 
     assert index.find("+442079460000", "GB") == list(range(MOST_CALLERS))

@@ -359,6 +359,32 @@ async def test_a_target_that_cannot_be_read_is_told_of_and_a_lookup_has_the_last
     assert (await fetch(served))[0] == 200
 
 
+SHOWN_TWICE = {"totalResults": 4, "Resources": [{"id": str(n), "userName": f"u{n}"} for n in range(2)]}
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "told", "says"),
+    [
+        pytest.param(200, "<html>sign in</html>", 502, "not SCIM", id="HTML"),
+        pytest.param(200, '{"totalResults": 3', 502, "not SCIM", id="half a JSON"),
+        pytest.param(302, "", 502, "not SCIM", id="a redirect"),
+        pytest.param(401, "", 502, "does not accept the gateway's credentials", id="credentials"),
+        pytest.param(503, "", 503, "phonebook", id="unavailable"),
+        pytest.param(200, json.dumps(SHOWN_TWICE), 502, "contradicts itself", id="pages that repeat"),
+    ],
+)
+async def test_a_target_that_answers_badly_is_told_of(
+    serve, scripted, status: int, text: str, told: int, says: str
+) -> None:
+    scripted.says(status, text)
+    served = await serve(scripted.toml(), OTHER, BOOK)
+
+    got, _, body = await fetch(served)
+
+    assert got == told
+    assert says in json.loads(body)["detail"]
+
+
 @pytest.fixture
 async def shelf(serve, monkeypatch) -> AsyncIterator[tuple[Shelf, Served, list[float]]]:
     """A phone book that may be ten seconds old, and the clock it goes by."""
