@@ -24,9 +24,9 @@ patch = false
 """
 CASE: Final = "put"
 HANDS: Final = 24  # connections to the six, and as many to the four
-EVERY: Final = 0.25  # seconds from one request of a connection to the next
+EVERY: Final = 0.5  # seconds from one request of a connection to the next
 PIECES: Final = 10  # of a round, between which it is seen what the gateway holds
-LENGTH: Final = 12  # rounds are longer than those of other sections: p99 needs many requests
+LENGTH: Final = 16  # rounds are longer than those of other sections: p99 needs many requests
 
 Row = dict[str, Any]
 

@@ -79,7 +79,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     ),
     "illness": Section(
         "Ten targets, four of them sick",
-        "Changed PUTs to six `scim` targets that are well, 24 connections with one each 250 ms, while as many"
+        "Changed PUTs to six `scim` targets that are well, 24 connections with one each 500 ms, while as many"
         " go to four others, which are well, too, or: hang, answer 503, send a byte a second, reset every"
         " connection. All well and four sick in turn, a gateway of its own each; medians of the rounds, and"
         " the ratio is that of p99 in a round to the one before it. Calls: what the target that answers 503"
