@@ -70,6 +70,7 @@ def policy_of(settings: TargetSettings) -> Policy:
         protect=predicate(settings.protect) if settings.protect is not None else None,
         unique_names=settings.unique_names,
         trust=settings.trust,
+        timeout=settings.timeout,
         deadline=settings.deadline,
         settle=settings.settle,
         give_up=settings.give_up,

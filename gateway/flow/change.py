@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from gateway.errors import Busy, GatewayError, JournalUnavailable, NotSupported
-from gateway.flow.change_event import ChangeEvent, outcome_of, says_active
+from gateway.flow.change_event import ChangeEvent, name_in, name_of, outcome_of, says_active
 from gateway.flow.deliver import Delivered, Delivery, Gone
 from gateway.flow.failures import answer_to_change, try_again_in
 from gateway.flow.find import LinkedToAnother, in_the_way, known_situation, load_situation, refuse_linked
@@ -39,7 +39,7 @@ from gateway.flow.model import (
 )
 from gateway.flow.plan import deactivates, deactivation, decide, intent_of, is_no_news, plan_new
 from gateway.flow.recovery import Recovery
-from gateway.flow.removals import RemovalClaims, refuse_outdated
+from gateway.flow.removals import RemovalClaims, refuse_crowd, refuse_outdated, urgency_of
 from gateway.flow.resource import (
     SettledState,
     answer_of,
@@ -48,9 +48,8 @@ from gateway.flow.resource import (
     without_password,
 )
 from gateway.flow.services import CROWD, is_large, off_loop, plus
-from gateway.flow.target_port import Attributes, Conflict, Refused, ResourceType, TargetError
+from gateway.flow.target_port import Conflict, Errand, Refused, ResourceType, TargetError, errand
 from gateway.log import get_logger
-from gateway.scim.names import NAMES
 
 ROUNDS: Final = 5  # decisions taken anew because the world moved, before the provider is asked to come again
 NO_NEWS: Final = (Outcome.UNCHANGED, Outcome.OUT_OF_SCOPE)  # where nothing was sent
@@ -79,23 +78,31 @@ class Changes:
 
     async def handle(self, change: Change) -> Reply:
         """Make the change and return the answer; raises the GatewayError that refuses it."""
-        services = self._services
+        services, admission = self._services, change.target.admission
         record = ChangeEvent(change, services.new_id(), services.monotonic, services.monotonic())
+        latest = record.started + change.target.policy.begins
+        token = errand.set(Errand(latest, partial(urgency_of, change)))
+        admission.requests += 1
         try:
             reply = await self._walk(change, record)
         except GatewayError as error:
             services.meter.changed(change.target.name, outcome_of(error, _status(error, change)))
             await self._remember_refusal(record, error)
             raise
+        finally:
+            admission.requests -= 1
+            errand.reset(token)
         services.meter.changed(change.target.name, reply.outcome)
         return reply
 
     async def _walk(self, change: Change, record: ChangeEvent) -> Reply:
         if change.type is ResourceType.GROUP and not await change.target.has_groups():
             raise NotSupported(f"{change.target.name} takes no groups: untick Push Groups")
+        if change.target.admission.requests > change.target.admission.most:
+            refuse_crowd(change)
         keys, is_gone = keys_of_change(change), False
         for _ in range(ROUNDS):
-            patience = change.target.policy.deadline - record.seconds()
+            patience = errand.get().latest - self._services.monotonic()
             async with self._services.locks.hold(change.target.name, keys, patience) as hold:
                 try:
                     return await self._decided(change, hold, record, is_gone)
@@ -124,7 +131,7 @@ class Changes:
         situation = await self._look(change, hold.keys, situation, record, is_gone)
         if change.if_match:
             await refuse_outdated(self._services, change, situation)
-        record.name = _name_of(change, situation)
+        record.name = name_of(change, situation)
         original = situation.resource.original if situation.resource else None
         is_odd = is_large(change.body, situation.present, original)
         record.plan = plan = (
@@ -151,6 +158,7 @@ class Changes:
             and target.policy.unique_names
             and not services.looks_first
             and services.paused_since(target.name) is None
+            and not (target.admission.is_wary and target.admission.refusal())
         )
 
     async def _ask(
@@ -166,7 +174,7 @@ class Changes:
         situation = known_situation(services, change, begun.resources)
         own = situation.resource if change.id is not None else None
         if own is not None:
-            record.name = _name_in(own.original, change.type)  # whom it is about, even if it ends here
+            record.name = name_in(own.original, change.type)  # whom it is about, even if it ends here
             # who has the id has its other keys, as nobody else changes whose they are
             if not hold.extend(situation.keys):
                 raise MoreKeys(situation.keys)
@@ -196,6 +204,8 @@ class Changes:
     ) -> Situation:
         try:
             self._services.refuse_paused(change.target.name)
+            if change.target.admission.is_wary:
+                change.target.admission.refuse()
             return await load_situation(self._services, change, known, is_gone=is_gone)
         except TargetError as error:
             answer = answer_to_change(change.target.name, error, record.quotes())
@@ -382,16 +392,6 @@ def _needed(change: Change, situation: Situation, plan: Plan) -> frozenset[Key]:
     # an entry not known yet: nobody else may take it by its present name meanwhile
     present = change.mapping.reverse(situation.present) if situation.present else {}
     return plan.keys | keys_of(present, change.type)
-
-
-def _name_of(change: Change, situation: Situation) -> str | None:
-    resource, present = situation.resource, situation.present
-    return _name_in(resource.original if resource else change.mapping.reverse(present or {}), change.type)
-
-
-def _name_in(document: Attributes, type: ResourceType) -> str | None:
-    name = document.get(NAMES[type])
-    return name if isinstance(name, str) else None
 
 
 def _status(error: GatewayError, change: Change) -> int:

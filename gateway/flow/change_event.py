@@ -10,8 +10,8 @@ from gateway.audit.event import Event, Personal, Remark
 from gateway.audit.masking import MOST_VALUES, blotted, without_values
 from gateway.errors import Busy, GatewayError
 from gateway.flow.journal_port import IdTaken, Intent, Operation, OperationState, Outcome, Settlement, State
-from gateway.flow.model import Caller, Change, Plan, Send, Services, Target
-from gateway.flow.target_port import ResourceType, TargetError
+from gateway.flow.model import Caller, Change, Plan, Send, Services, Situation, Target
+from gateway.flow.target_port import Attributes, ResourceType, TargetError
 from gateway.scim.difference import Lines
 from gateway.scim.documents import single, truth
 from gateway.scim.members import Added
@@ -208,6 +208,18 @@ def outcome_of(error: GatewayError, status: int) -> Outcome:
     return Outcome.REJECTED if status < 500 else Outcome.FAILED
 
 
+def name_of(change: Change, situation: Situation) -> str | None:
+    """Return the userName or displayName of whom a change is about, as it was before."""
+    resource, present = situation.resource, situation.present
+    return name_in(resource.original if resource else change.mapping.reverse(present or {}), change.type)
+
+
+def name_in(document: Attributes, type: ResourceType) -> str | None:
+    """Return the userName or displayName that a document says."""
+    name = document.get(NAMES[type])
+    return name if isinstance(name, str) else None
+
+
 def _personal(value: Any) -> Personal | None:
     return None if value is None else Personal(value)
 
@@ -263,6 +275,14 @@ def gives_way(
     if operation.standing is OperationState.DEAD and operation.intent.operation != "create" and not active:
         return True  # a leaver always leaves; what never was made certain must be looked for first
     return active and operation.intent.removes
+
+
+def is_sent_again(intent: Intent, *, waited_for: bool) -> bool:
+    """A leaver always leaves; a create nobody waits for is not sent again (docs/recovery.md).
+
+    What came after a change of members does not say those members again, so they are.
+    """
+    return intent.removes or (intent.operation != "create" and (bool(intent.members) or not waited_for))
 
 
 async def replaced(services: Services, operation: Operation) -> None:

@@ -25,6 +25,7 @@ from gateway.flow.target_port import (
     Silent,
     TargetError,
     Update,
+    errand,
 )
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import compare
@@ -169,20 +170,29 @@ class Delivery:
         return found
 
     async def _after(self, attempt: int, error: TargetError) -> Delivered | None:
-        """Wait and look, so that the next attempt is safe; raises `error` where there is none."""
+        """Wait and look, so that the next attempt is safe; raises `error` where there is none.
+
+        What a fifth of the target's calls does not leave room for is not tried again now.
+        """
+        pause = self._retry.pause(attempt, error, self._left(), self._services.chance())
         if error.maybe_applied:
-            await self._wait_out(error)
+            await self._wait_out(error, pause or 0.0)
             if (found := await self._what_became()) is not None:
                 return found
             self.in_doubt = False
-        pause = self._retry.pause(attempt, error, self._left())
         if pause is None:
             raise error
-        await self._services.sleep(pause)
+        if not error.maybe_applied:
+            if not self._target.admission.may_retry():
+                raise error
+            await self._services.sleep(pause)
         return None
 
-    async def _wait_out(self, error: TargetError) -> None:
-        """Wait until a doubtful attempt can no longer take effect; raises `error` where that is too long."""
+    async def _wait_out(self, error: TargetError, pause: float = 0.0) -> None:
+        """Wait until a doubtful attempt can no longer take effect, and as long as the target gets a pause.
+
+        Raises `error` where that is too long, or nothing may be sent again now: neither look nor attempt.
+        """
         policy, plan = self._target.policy, self._plan
         quiet = self._retry.quiet(error, policy.settle) + policy.visible(plan.kind, plan.send)
         self.in_doubt = self._was_in_doubt = True
@@ -191,9 +201,10 @@ class Delivery:
         mark = Transition(OperationState.DOUBT, self._record.blotted(error.reason), plus(now, quiet))
         self.operation = await self._services.operations.mark(self.operation, mark)
         del doubts[id]
-        if quiet >= self._left():
+        wait = max(quiet, pause, error.retry_after or 0.0)
+        if wait >= self._left() or not self._target.admission.may_retry(2):
             raise error
-        await self._services.sleep(quiet)
+        await self._services.sleep(wait)
 
     async def _what_became(self) -> Delivered | None:
         """Ask the target whether the doubtful attempt took effect; None: it did not."""
@@ -280,7 +291,7 @@ class Delivery:
         return Retry(self._target.policy.attempts)
 
     def _left(self) -> float:
-        return self._target.policy.deadline - self._record.seconds()
+        return errand.get().latest - self._services.monotonic()
 
 
 def holds(mapping: TargetMapping, form: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:

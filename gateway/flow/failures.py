@@ -91,6 +91,18 @@ _TO_READS: Final[Mapping[type[TargetError], Row]] = {
 }
 
 
+def crowded(target: str, seconds: float) -> Busy:
+    """Return what a provider hears where too many requests are in progress: to come again so much later."""
+    return Busy(f"too many requests for {target} are in progress", seconds)
+
+
+def not_yet(error: GatewayError) -> Busy:
+    """Return what a newer change is told of an older one: never that its own data are at fault."""
+    if isinstance(error, Busy):
+        return error
+    return Busy(f"an earlier change of this resource is not settled yet: {error.detail}")
+
+
 GAVE_UP: Final = frozenset({408, 502, 504, *range(520, 525)})  # somebody on the way no longer waits
 _WORTH_ANOTHER = (Broken, Silent, Unreachable)
 _NOT_THERE: Final = GAVE_UP | {HTTPStatus.SERVICE_UNAVAILABLE}
@@ -110,15 +122,16 @@ class Retry:
     base: float = 0.5
     ceiling: float = 10.0
 
-    def pause(self, attempt: int, error: TargetError, left: float) -> float | None:
+    def pause(self, attempt: int, error: TargetError, left: float, chance: float = 1.0) -> float | None:
         """Return the seconds to wait after `attempt` (from 1), None for no further one.
 
-        `left` are the seconds to the deadline.
+        `left` are the seconds in which it may begin. `chance`, from 0 to 1, is the share of the back-off:
+        those who failed at once shall not come back at once.
         """
         if attempt >= self.attempts or not isinstance(error, _WORTH_ANOTHER):
             return None
         backoff = min(self.base * 2.0 ** (attempt - 1), self.ceiling)
-        pause = error.retry_after if error.retry_after is not None else backoff
+        pause = error.retry_after if error.retry_after is not None else backoff * chance
         return pause if pause < left else None
 
     def quiet(self, error: TargetError, settle: float) -> float:
@@ -149,6 +162,12 @@ _OF_OURS: Final = (Crowded, Late, Sick)  # the time that these say is for who wa
 def is_of_the_target(error: Exception) -> bool:
     """Say whether a failure says nothing of the operation that met it: any other would have met it, too."""
     return isinstance(error, OF_THE_TARGET)
+
+
+def may_be_of_the_data(error: TargetError) -> bool:
+    """Say whether a target may mean what it was told: some answer 500, or a page, to any fault in it."""
+    is_broken = isinstance(error, Broken) and error.status == HTTPStatus.INTERNAL_SERVER_ERROR
+    return is_broken or isinstance(error, (Refused, Conflict, Nonsense))
 
 
 def back_off(attempts: int) -> float:

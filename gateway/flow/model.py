@@ -1,5 +1,6 @@
 """What the flow works on: providers, targets, changes, replies. Frozen values."""
 
+import random
 import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
@@ -23,7 +24,17 @@ from gateway.flow.journal_port import (
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.members import NOBODYS, Members
 from gateway.flow.services import Alarm, EntryCache, Meter, Unmetered, log_alert
-from gateway.flow.target_port import Admission, Attributes, Connector, Paused, ResourceType, Update
+from gateway.flow.target_port import (
+    Admission,
+    Attributes,
+    Connector,
+    Errand,
+    Paused,
+    ResourceType,
+    Update,
+    Urgency,
+    errand,
+)
 from gateway.mapping.program import Mapped
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import Difference
@@ -51,6 +62,11 @@ class Policy:
     page_size: int = 100
     attempts: int = 3
     max_removals: tuple[int, float] | None = None  # people, within seconds
+    timeout: float = 10.0  # of one call
+    begins: float = field(init=False)  # seconds within which a request begins its calls, to end by `deadline`
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "begins", max(self.deadline - self.timeout, self.deadline / 2))
 
     def visible(self, kind: ResourceType, operation: str) -> float:
         """Return the seconds until a look shows what a doubtful operation did, once it can no longer act.
@@ -58,6 +74,15 @@ class Policy:
         A group that is not seen yet would be made twice; of people, few targets take a second of one name.
         """
         return self.trust if kind is ResourceType.GROUP and operation == "create" else 0.0
+
+
+def reading(policy: Policy, now: float) -> Errand:
+    """Return the errand of a read that begins now: it has no more time than whatever it is a part of."""
+    return Errand(min(now + policy.begins, errand.get().latest), _read)
+
+
+def _read() -> Urgency:
+    return Urgency.READ
 
 
 async def _yes() -> bool:
@@ -173,6 +198,7 @@ class Services:
     new_id: Callable[[], str]
     doubts: dict[str, str] = field(default_factory=dict)  # operation -> when it got no clear answer last
     answering: dict[int, Change] = field(default_factory=dict)  # those whose answer is not out yet
+    chance: Callable[[], float] = random.random  # from 0 to 1
     looks_first: bool = False  # a restored journal: who is not in it may be on the target all the same
     alarm: Alarm = log_alert
     meter: Meter = field(default_factory=Unmetered)

@@ -1,18 +1,68 @@
-"""Pages of what a target holds: all of them walked, one of them cut out, in order."""
+"""Pages of what a target holds: all of them walked, one of them cut out, in order; what it cannot tell."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
+from gateway.errors import InvalidFilter
 from gateway.flow.journal_port import Key
 from gateway.flow.model import Services, Target
+from gateway.flow.services import is_large, off_loop
 from gateway.flow.target_port import Attributes, Contradiction, Page, Query, ResourceType
+from gateway.mapping.filters import is_shown_as_it_is
 from gateway.scim.documents import fold
 from gateway.scim.filters import rank
-from gateway.scim.grammar import Sort
+from gateway.scim.grammar import Comparison, Filter, Sort, leaves
 from gateway.scim.names import get
+from gateway.scim.paths import compiled
+from gateway.scim.predicate import attributes_named
 
 T = TypeVar("T")
+IsAsked = Callable[[Attributes, Attributes], bool]  # of an entry, and of the document it is shown as
+
+
+def literals(filter: Filter | None) -> list[Any]:
+    """Return what a filter looks for: a target may repeat it."""
+    found = leaves(filter) if filter is not None else ()
+    return [leaf.value for leaf in found if isinstance(leaf, Comparison)]
+
+
+async def is_wanted(is_asked: IsAsked, entry: Attributes, document: Attributes) -> bool:
+    """Say whether an entry, shown as this document, is one that is asked for."""
+    is_odd = is_large(entry, document)
+    return await off_loop(is_asked, entry, document) if is_odd else is_asked(entry, document)
+
+
+def refuse_unknown(target: Target, kinds: Collection[ResourceType], filter: Filter | None) -> None:
+    """Raise InvalidFilter for a filter that names what no resource of these types can have."""
+    for path in attributes_named(filter) if filter is not None else ():
+        if not any(target.mapping_for(kind).knows(compiled(path)) for kind in kinds):
+            raise InvalidFilter(f"filter: {path} is not an attribute that {target.name} has")
+
+
+def is_about_members(filter: Filter) -> bool:
+    """Say whether a filter asks for members: the target knows them by other ids."""
+    return any(path.attr.casefold() == "members" for path in attributes_named(filter))
+
+
+def is_sorted_here(target: Target, kind: ResourceType, sort: Sort | None) -> bool:
+    """Say whether only we know the values to sort by: the target has others than we show."""
+    return sort is not None and not is_shown_as_it_is(sort.by, target.mapping_for(kind))
+
+
+def is_shown_active(target: Target, kind: ResourceType, filter: Filter) -> bool:
+    """Say whether a filter asks who is active where the target knows others as that than we show."""
+    is_scoped = target.mapping_for(kind).scope is not None
+    return is_scoped and any(path.attr.casefold() == "active" for path in attributes_named(filter))
 
 
 def window(found: Sequence[T], start: int, count: int) -> tuple[T, ...]:

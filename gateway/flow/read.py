@@ -5,14 +5,28 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from gateway.errors import InvalidFilter, NotFound
-from gateway.flow.failures import answer_to_read
+from gateway.errors import NotFound
+from gateway.flow.failures import answer_to_read, crowded
 from gateway.flow.find import is_made_again, is_protected, load_entry, load_unknown_entry
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import Key, OperationState, Resource, State
 from gateway.flow.members import without_members
-from gateway.flow.model import ReadQuery, Services, Target, keys_of, keys_of_resource
-from gateway.flow.paging import Order, in_order, walk, window, with_hidden, without_namesakes
+from gateway.flow.model import ReadQuery, Services, Target, keys_of, keys_of_resource, reading
+from gateway.flow.paging import (
+    IsAsked,
+    Order,
+    in_order,
+    is_about_members,
+    is_shown_active,
+    is_sorted_here,
+    is_wanted,
+    literals,
+    refuse_unknown,
+    walk,
+    window,
+    with_hidden,
+    without_namesakes,
+)
 from gateway.flow.recovery import Recovery
 from gateway.flow.resource import (
     Members,
@@ -24,18 +38,25 @@ from gateway.flow.resource import (
     shown,
 )
 from gateway.flow.services import CROWD, Tick, Turns, is_large, off_loop
-from gateway.flow.target_port import Attributes, CannotFilter, Page, Query, ResourceType, TargetError
-from gateway.mapping.filters import asks_for_inactive, equals, is_shown_as_it_is, translate
+from gateway.flow.target_port import (
+    Attributes,
+    CannotFilter,
+    Page,
+    Query,
+    ResourceType,
+    TargetError,
+    errand,
+)
+from gateway.mapping.filters import asks_for_inactive, equals, translate
 from gateway.scim.documents import fold
 from gateway.scim.filters import boolean_literals, for_type
-from gateway.scim.grammar import CompareOperator, Comparison, Filter, Sort, leaves
+from gateway.scim.grammar import CompareOperator, Comparison, Filter, leaves
 from gateway.scim.names import resource as schema_of
 from gateway.scim.paths import compiled
-from gateway.scim.predicate import attributes_named, predicate
+from gateway.scim.predicate import predicate
 
 Matches = Callable[[Mapping[str, Any]], bool]
 REMOVED: Final = 100  # people without an entry, read at once
-IsAsked = Callable[[Attributes, Attributes], bool]  # of an entry, and of the document it is shown as
 
 
 class Reads:
@@ -48,11 +69,19 @@ class Reads:
 
     async def get(self, target: Target, kind: ResourceType, id: str, *, members: bool = True) -> Attributes:
         """Return one resource; raises NotFound, and the GatewayError for a target that cannot be read."""
+        admission = target.admission
+        if admission.requests >= admission.most:
+            raise crowded(target.name, target.policy.timeout)
+        admission.requests += 1
+        token = errand.set(reading(target.policy, self._services.monotonic()))
         try:
             is_served = kind is not ResourceType.GROUP or await target.has_groups()
             found = await self._find(target, kind, id, members=members) if is_served else None
         except TargetError as error:
             raise answer_to_read(target.name, error) from error
+        finally:
+            errand.reset(token)
+            admission.requests -= 1
         if found is None:
             raise NotFound(f"{target.name} has no {kind.value.lower()} with this id")
         return found
@@ -63,10 +92,18 @@ class Reads:
             return Page(0, ())
         refuse_unknown(target, (kind,), question.filter)
         question = question if target.sorts else replace(question, sort=None)
+        admission = target.admission
+        if admission.requests >= admission.most:
+            raise crowded(target.name, target.policy.timeout)
+        admission.requests += 1
+        token = errand.set(reading(target.policy, self._services.monotonic()))
         try:
             page = await self._matching(target, kind, question.filter, question)
         except TargetError as error:
-            raise answer_to_read(target.name, error, _literals(question.filter)) from error
+            raise answer_to_read(target.name, error, literals(question.filter)) from error
+        finally:
+            errand.reset(token)
+            admission.requests -= 1
         if kind is ResourceType.USER or question.members:
             return page
         return Page(page.total, tuple(without_members(document) for document in page.entries))
@@ -123,7 +160,8 @@ class Reads:
         keys = keys_of_resource(resource)
         if not await self._services.operations.open(target.name, tuple(keys)):
             return resource
-        async with self._services.locks.hold(target.name, keys, target.policy.deadline):
+        patience = errand.get().latest - self._services.monotonic()
+        async with self._services.locks.hold(target.name, keys, patience):
             unsettled = await self._services.operations.open(target.name, tuple(keys))
             of_type = [o for o in unsettled if o.intent.type is resource.type and o.standing in of]
             await self._recovery.settle_doubt(target, of_type)
@@ -134,7 +172,7 @@ class Reads:
         self, target: Target, kind: ResourceType, filter: Filter | None, question: ReadQuery
     ) -> Page:
         if filter is None:
-            if _is_sorted_here(target, kind, question.sort):
+            if is_sorted_here(target, kind, question.sort):
                 return await self._search(target, kind, _is_anybody, question)
             return await self._page(target, kind, None, _is_anybody, question)
         matches = predicate(filter, kind)
@@ -177,8 +215,8 @@ class Reads:
         self, target: Target, kind: ResourceType, filter: Filter, matches: Matches, question: ReadQuery
     ) -> Page:
         """Return the page as the target filters it, or as we do where it cannot say what is asked."""
-        here = _is_about_members(filter) or _is_sorted_here(target, kind, question.sort)
-        here = here or _is_shown_active(target, kind, filter)
+        here = is_about_members(filter) or is_sorted_here(target, kind, question.sort)
+        here = here or is_shown_active(target, kind, filter)
         here = here or await self._is_forgotten(target, kind, filter)
         translated = None if here else translate(filter, target.mapping_for(kind))
         if translated is None:
@@ -210,7 +248,7 @@ class Reads:
         page = await target.connector.query(kind, query)
         turns = Turns(self._services.monotonic)
         for entry in page.entries:
-            if not await _holds(is_asked, entry, {}):
+            if not await is_wanted(is_asked, entry, {}):
                 raise CannotFilter(f"{target.name} ignores filters")
             await turns.give()
         if not page.counted:
@@ -232,7 +270,7 @@ class Reads:
         total, found, turns = 0, [], Turns(self._services.monotonic)
         async for entry, document in self._everybody(target, kind, question):
             await turns.give()
-            if await _holds(is_asked, entry, document):
+            if await is_wanted(is_asked, entry, document):
                 total += 1
                 if question.start <= total < question.start + question.count:
                     found.append(document)
@@ -245,7 +283,7 @@ class Reads:
         turns = Turns(self._services.monotonic)
         async for entry, document in self._everybody(target, kind, question):
             await turns.give()
-            if await _holds(is_asked, entry, document):
+            if await is_wanted(is_asked, entry, document):
                 order.add(document)
         ids = order.ids()
         wanted = window(ids, question.start, question.count)
@@ -325,19 +363,6 @@ class Reads:
         return any(forgets(target, resource) for resource in found)
 
 
-def _literals(filter: Filter | None) -> list[Any]:
-    """Return what a filter looks for: a target may repeat it."""
-    found = leaves(filter) if filter is not None else ()
-    return [leaf.value for leaf in found if isinstance(leaf, Comparison)]
-
-
-def refuse_unknown(target: Target, kinds: Collection[ResourceType], filter: Filter | None) -> None:
-    """Raise InvalidFilter for a filter that names what no resource of these types can have."""
-    for path in attributes_named(filter) if filter is not None else ():
-        if not any(target.mapping_for(kind).knows(compiled(path)) for kind in kinds):
-            raise InvalidFilter(f"filter: {path} is not an attribute that {target.name} has")
-
-
 _KEYS: Final[Mapping[ResourceType, Mapping[str, tuple[str, Callable[[str], str]]]]] = {  # name -> kind of key
     ResourceType.USER: {
         "username": ("name", fold),
@@ -347,27 +372,6 @@ _KEYS: Final[Mapping[ResourceType, Mapping[str, tuple[str, Callable[[str], str]]
     ResourceType.GROUP: {"displayname": ("name", fold), "externalid": ("external", str)},
 }
 _SAME: Final = frozenset({CompareOperator.eq, CompareOperator.ne})
-
-
-async def _holds(is_asked: IsAsked, entry: Attributes, document: Attributes) -> bool:
-    is_odd = is_large(entry, document)
-    return await off_loop(is_asked, entry, document) if is_odd else is_asked(entry, document)
-
-
-def _is_about_members(filter: Filter) -> bool:
-    """Say whether a filter asks for members: the target knows them by other ids."""
-    return any(path.attr.casefold() == "members" for path in attributes_named(filter))
-
-
-def _is_sorted_here(target: Target, kind: ResourceType, sort: Sort | None) -> bool:
-    """Say whether only we know the values to sort by: the target has others than we show."""
-    return sort is not None and not is_shown_as_it_is(sort.by, target.mapping_for(kind))
-
-
-def _is_shown_active(target: Target, kind: ResourceType, filter: Filter) -> bool:
-    """Say whether a filter asks who is active where the target knows others as that than we show."""
-    is_scoped = target.mapping_for(kind).scope is not None
-    return is_scoped and any(path.attr.casefold() == "active" for path in attributes_named(filter))
 
 
 def _is_anybody(entry: Attributes, document: Attributes) -> bool:

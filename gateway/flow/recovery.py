@@ -3,13 +3,20 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Final
 
 from gateway.audit.masking import blotted
 from gateway.errors import Busy, GatewayError, JournalUnavailable
-from gateway.flow.change_event import gives_way, quotes_of, recovery_event, replaced, settled
-from gateway.flow.failures import LONGEST_PAUSE, answer_to_change, back_off, is_of_the_target, try_again_in
+from gateway.flow.change_event import gives_way, is_sent_again, quotes_of, recovery_event, replaced, settled
+from gateway.flow.failures import (
+    LONGEST_PAUSE,
+    answer_to_change,
+    back_off,
+    is_of_the_target,
+    may_be_of_the_data,
+    not_yet,
+    try_again_in,
+)
 from gateway.flow.find import may_become, read_entry, search_entry, shown_after
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
@@ -32,13 +39,15 @@ from gateway.flow.resource import SettledState, beside_rules, update_of, updated
 from gateway.flow.services import Alert, between, plus
 from gateway.flow.target_port import (
     Attributes,
-    Broken,
     Conflict,
+    Errand,
+    Late,
     Missing,
-    Nonsense,
     Refused,
     ResourceType,
     TargetError,
+    Urgency,
+    errand,
 )
 from gateway.log import correlation_id, get_logger
 from gateway.scim.difference import Difference, compare, overlay
@@ -77,7 +86,7 @@ class Recovery:
         for operation in operations:
             try:
                 if gives_way(operation, active=active, deletes=deletes, whole=whole):
-                    await self._services.sleep(self._quiet(target, operation))
+                    await self._wait_out(target, operation)
                     await replaced(self._services, operation)
                 elif operation.standing in (OperationState.HELD, OperationState.DEAD):
                     raise Busy(
@@ -86,13 +95,13 @@ class Recovery:
                 else:
                     await self._resolve(target, operation, waited_for=True)
             except TargetError as error:
-                raise _not_yet(answer_to_change(target.name, error, quotes_of(operation.intent))) from error
+                raise not_yet(answer_to_change(target.name, error, quotes_of(operation.intent))) from error
             except StaleFence:
                 continue  # settled in the meantime
             except KeysTaken as error:
                 raise Busy("another process is at an earlier change of this resource") from error
             except GatewayError as error:
-                raise _not_yet(error) from error
+                raise not_yet(error) from error
 
     async def sweep(self, target: Target) -> None:
         """Try everything that is due, leavers first; what cannot be settled now is due again later.
@@ -156,7 +165,8 @@ class Recovery:
 
     async def _swept(self, target: Target, operation: Operation) -> bool:
         """Settle one operation unless its change is still under way; say whether the target has answered."""
-        keys = operation.intent.keys
+        keys, urgency = operation.intent.keys, Urgency.LEAVER if operation.intent.removes else Urgency.CHANGE
+        token = errand.set(Errand(urgency=lambda: urgency))
         try:
             async with self._services.locks.hold(target.name, keys, patience=0):
                 for now in await self._services.operations.open(target.name, keys):
@@ -168,6 +178,8 @@ class Recovery:
         except Exception as error:  # noqa: BLE001 - what one of them does must not stop the others
             log.warning("operation.still_open", target=target.name, reason=type(error).__name__)
             return not is_of_the_target(error)
+        finally:
+            errand.reset(token)
         return False
 
     async def _resolve(self, target: Target, operation: Operation, *, waited_for: bool) -> None:
@@ -176,7 +188,7 @@ class Recovery:
         `waited_for`: a provider asks for something newer, so only what it cannot replace is sent again.
         """
         self._services.refuse_paused(target.name)
-        await self._services.sleep(self._quiet(target, operation))
+        await self._wait_out(target, operation)
         try:
             owned = await self._services.operations.take_over(operation)
         except StaleFence:
@@ -200,11 +212,11 @@ class Recovery:
         refused = None
         if applied and entry is not None and intent.operation == "create":
             entry = await self._completed(target, intent, entry)
-        if not applied and _is_sent_again(intent, waited_for=waited_for):
+        if not applied and is_sent_again(intent, waited_for=waited_for):
             try:
                 entry, applied = await self._send_again(target, intent, known, entry, members)
             except TargetError as error:
-                if not _may_be_of_the_data(error):
+                if not may_be_of_the_data(error):
                     raise
                 if error.maybe_applied:  # some answer 500 to what they have done
                     entry, applied = await self._what_became(target, intent, known)
@@ -268,6 +280,14 @@ class Recovery:
         await self._services.operations.mark(operation, mark, event)
         what = f"operation {intent.op_id} was tried {operation.attempts} times: {type(error).__name__}"
         self._services.alarm(Alert("operation.dead", target.name, what))
+
+    async def _wait_out(self, target: Target, operation: Operation) -> None:
+        """Wait until a doubt can no longer take effect; raises Late where who waits has no time, and Sick."""
+        target.admission.refuse()
+        quiet = self._quiet(target, operation)
+        if quiet > errand.get().latest - self._services.monotonic():
+            raise Late("an earlier change may still take effect", None, quiet)
+        await self._services.sleep(quiet)
 
     def _quiet(self, target: Target, operation: Operation) -> float:
         """Return the seconds until a request sent before the doubt can no longer take effect."""
@@ -350,27 +370,6 @@ class Recovery:
         state = SettledState(target, intent.type, intent.original, intent.state, sent, entry, moves)
         id, now, new_id = intent.resource_id or None, self._services.now(), self._services.new_id
         return updated_resource(known, state, id, now, new_id, replied=False)
-
-
-def _not_yet(error: GatewayError) -> Busy:
-    """Return what the newer change is told of an older one: never that its own data are at fault."""
-    if isinstance(error, Busy):
-        return error
-    return Busy(f"an earlier change of this resource is not settled yet: {error.detail}")
-
-
-def _is_sent_again(intent: Intent, *, waited_for: bool) -> bool:
-    """A leaver always leaves; a create nobody waits for is not sent again (docs/recovery.md).
-
-    What came after a change of members does not say those members again, so they are.
-    """
-    return intent.removes or (intent.operation != "create" and (bool(intent.members) or not waited_for))
-
-
-def _may_be_of_the_data(error: TargetError) -> bool:
-    """Say whether a target may mean what it was told: some answer 500, or a page, to any fault in it."""
-    is_broken = isinstance(error, Broken) and error.status == HTTPStatus.INTERNAL_SERVER_ERROR
-    return is_broken or isinstance(error, (Refused, Conflict, Nonsense))
 
 
 def _without_refused(

@@ -1,4 +1,4 @@
-"""Removals, within their limit and never lost; changes meant for one version (RFC 7644 section 3.14)."""
+"""Removals: first in line, within a limit, never lost; changes for one version (RFC 7644 section 3.14)."""
 
 import asyncio
 from collections import defaultdict
@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, suppress
 
 from gateway.audit.event import Event
 from gateway.errors import Busy, GatewayError, InvalidValue, PreconditionFailed, Uniqueness
-from gateway.flow.change_event import ChangeEvent, replaced
-from gateway.flow.failures import answer_to_change, try_again_in
+from gateway.flow.change_event import ChangeEvent, replaced, says_active
+from gateway.flow.failures import answer_to_change, crowded, try_again_in
 from gateway.flow.find import in_the_way, recall_situation
 from gateway.flow.groups import GroupMembers
 from gateway.flow.journal_port import (
@@ -24,8 +24,21 @@ from gateway.flow.model import Change, Plan, Services, Situation, Target
 from gateway.flow.plan import decide, intent_of
 from gateway.flow.resource import Members, version_of, view_of
 from gateway.flow.services import Alert, is_large, off_loop_if, plus
-from gateway.flow.target_port import ResourceType, TargetError
+from gateway.flow.target_port import ResourceType, TargetError, Urgency
 from gateway.scim.messages import is_meant, tells_members
+
+
+def urgency_of(change: Change) -> Urgency:
+    """Say whose turn it is before whose: who leaves goes first, and nobody waits for a run over many."""
+    if change.caller.kind == "provider":
+        return Urgency.LEAVER if says_active(change) is False else Urgency.CHANGE
+    return Urgency.RUN
+
+
+def refuse_crowd(change: Change) -> None:
+    """Raise Busy for what has to come again where too many requests are in progress: who leaves need not."""
+    if urgency_of(change) is not Urgency.LEAVER:
+        raise crowded(change.target.name, change.target.policy.timeout)
 
 
 class RemovalClaims:

@@ -125,7 +125,8 @@ errand: ContextVar[Errand] = ContextVar("errand", default=Errand())  # noqa: B03
 class Admission:
     """What a target takes now; this one takes all there is.
 
-    Who begins a request for a target adds it to `requests`, and takes it off at the end.
+    Who begins a request of a provider adds it to `requests`, and takes it off at the end. A hundred that wait
+    for one resource hold a connection each, though no call of theirs waits for a turn.
     """
 
     most: float = math.inf  # requests in progress, but for those by which somebody leaves
@@ -135,6 +136,9 @@ class Admission:
     def refusal(self) -> "TargetError | None":
         """Return why no call goes out now; None, too, where the next one is to find out whether it may."""
         return None
+
+    def refuse(self) -> None:
+        """Raise why no call goes out now."""
 
     def may_retry(self, calls: int = 1) -> bool:
         """Take so many calls out of what may be sent again; say whether there were as many left."""

@@ -12,10 +12,10 @@ from aiohttp import web
 
 from gateway.errors import Busy, Forbidden, GatewayError, MethodNotAllowed, NotFound
 from gateway.flow.change_event import Attempted
-from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target, named_keys
+from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target, named_keys, reading
 from gateway.flow.read import Reads, query_all
 from gateway.flow.services import CROWD, MANY, is_large, off_loop, on_behalf
-from gateway.flow.target_port import Attributes, Page, ResourceType
+from gateway.flow.target_port import Attributes, Page, ResourceType, errand
 from gateway.log import correlation_id
 from gateway.scim.jsontext import dump
 from gateway.scim.messages import Projection, is_known, list_response, parse_tags
@@ -113,6 +113,7 @@ class ScimApi:
         self._authentication = authentication
         self._resources = services.resources
         self._answering = services.answering
+        self._monotonic = services.monotonic
         self._changes = changes
         self._reads = reads
         self._large = LargeBodies()
@@ -177,15 +178,15 @@ class ScimApi:
     ) -> web.StreamResponse:
         """Read groups when few others of this provider are: each may have thousands of members in memory."""
         turns = self._turns[request.provider.name, request.target.name]
+        token = errand.set(reading(request.target.policy, now := self._monotonic()))
         try:
-            async with asyncio.timeout(request.target.policy.deadline):
-                await turns.acquire()
-        except TimeoutError as error:
-            raise Busy("too many reads of groups are under way: fewer at a time", 1.0, 429) from error
-        try:
-            return await read()
+            await _taken(turns, errand.get().latest - now)
+            try:
+                return await read()
+            finally:
+                turns.release()
         finally:
-            turns.release()
+            errand.reset(token)
 
     async def _discover(self, request: ScimRequest) -> web.StreamResponse:
         if "filter" in request.query:  # RFC 7644 section 4: nobody shall believe that it was heeded
@@ -295,6 +296,14 @@ class ScimApi:
         if id is not None and transport is not None and not transport.is_closing():
             await self._resources.note_replied(request.target.name, kind, id)
         return sent
+
+
+async def _taken(turns: asyncio.Semaphore, patience: float) -> None:
+    try:
+        async with asyncio.timeout(patience):
+            await turns.acquire()
+    except TimeoutError as error:
+        raise Busy("too many reads of groups are under way: fewer at a time", 1.0, 429) from error
 
 
 def _is_crowd(kind: ResourceType, document: Attributes) -> bool:

@@ -308,8 +308,9 @@ class TargetTable(Table):
     )
     deadline: SomeSeconds | None = Field(
         default=None,
-        description="How long a change may take with all its waits and attempts before the provider "
-        "is told to come again.",
+        description="How long a request may take with all its waits and attempts before the provider "
+        "is told to come again: no call to the target begins later than `timeout` before that, or than half "
+        "of it where `timeout` is longer. Okta waits for 60 seconds.",
     )
     settle: Seconds | None = Field(
         default=None,

@@ -57,6 +57,8 @@ SPELLED_OUT: Final = (
     "scope",
     "rest",
 )
+OKTA_WAITS: Final = 60.0  # seconds for an answer
+TOO_LONG: Final = "Okta waits for 60 seconds only, and then sends the change again: say less"
 MAX_REMOVALS: Final = (50, 3600.0)  # people, seconds
 PLAIN: Final = frozenset(field.name for field in fields(TargetSettings)) - {"name", *SPELLED_OUT}
 
@@ -126,6 +128,8 @@ class TargetReader:
             plain.setdefault("settle", plain["timeout"])
         if "adopt_by" in self._keys:
             plain["adopt_by"] = tuple(self._keys["adopt_by"])
+        if plain.get("deadline", 0.0) >= OKTA_WAITS:
+            self._faults.warn(at(self._path, "deadline"), TOO_LONG)
         limit = plain.get("max_removals")
         if limit is None and self._keys.get("connector") != "embedded":
             limit = MAX_REMOVALS

@@ -23,23 +23,19 @@ FEW: Final = 10  # retries that a quiet target gets in a minute all the same
 class CallCount:
     """Calls that have ended and those that failed, over the last minute.
 
-    Who counts adds to `calls` by itself, and has a mark made where `due` is over: no call of ours a call.
+    Who counts adds to `calls` and `failed` by itself: a method would be one more call for every call. Before
+    it does, once `due` is over, it marks when that was and how many there were, and sets it a second later.
     """
 
     def __init__(self) -> None:
         self.calls = 0
         self.failed = 0
         self.due = 0.0
-        self._marks: deque[tuple[float, int, int]] = deque(maxlen=int(MINUTE) + 1)
-
-    def mark(self, now: float) -> None:
-        """Remember how many there were before now."""
-        self._marks.append((now, self.calls, self.failed))
-        self.due = now + 1.0
+        self.marks: deque[tuple[float, int, int]] = deque(maxlen=int(MINUTE) + 1)
 
     def within(self, seconds: float, now: float) -> tuple[int, int]:
         """Return how many calls ended in the last seconds, or a second less, and how many failed."""
-        for at, calls, failed in self._marks:
+        for at, calls, failed in self.marks:
             if at >= now - seconds:
                 return self.calls - calls, self.failed - failed
         return 0, 0

@@ -114,7 +114,8 @@ async def test_a_change_under_way_is_not_sent_once_more(gateway, pauses) -> None
         await pauses.pause("phonebook")
 
     gateway.services = replace(gateway.services, paused_since=pauses.since, sleep=sleep)
-    watched = Gate(gateway.fake, "phonebook", monitor_of(gateway.services))
+    clock = gateway.services.monotonic
+    watched = Gate(gateway.fake, "phonebook", monitor_of(gateway.services), clock=clock)
     gateway.target = replace(gateway.target, connector=watched)
     gateway.fake.faults = [Unreachable("no connection")]
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from gateway.errors import Busy
 from gateway.flow.target_port import Denied, Nonsense, TargetError
 from gateway.mapping.target import TargetMapping
+from gateway.targets.gate import Gate
 from tests.support.world import SETTLE, Process, World, WorldTarget
 
 ANN: Final[dict[str, Any]] = {"userName": "ann@x", "externalId": "1", "active": True, "title": "A"}
@@ -74,9 +75,12 @@ class Down(WorldTarget):
 
 
 @asynccontextmanager
-async def running(world: Outage) -> AsyncIterator[Process]:
+async def running(world: Outage, *, is_gated: bool) -> AsyncIterator[Process]:
     """A gateway with its sweep, before a target that knows Ann and Bob, an hour after they came."""
     process = Process(world, TargetMapping(), target=Down(world), deadline=50.0)
+    if is_gated:
+        gate = Gate(process.target.connector, "phonebook", None, None, lambda: world.clock, lambda: 1.0)
+        process.target = replace(process.target, connector=gate, admission=gate)
 
     async def sweeps() -> None:
         while True:
@@ -122,11 +126,17 @@ async def pushed(process: Process, push: tuple[str, Any, str | None], until: flo
             return True
 
 
+GATED: Final = pytest.mark.parametrize("is_gated", [False, True], ids=["bare", "gated"])
+
+
+@GATED
 @pytest.mark.parametrize("minutes", [2, 180])
 @pytest.mark.parametrize("how", HOW)
-async def test_without_traffic_what_stands_open_settles_soon_after_an_outage(how: str, minutes: int) -> None:
+async def test_without_traffic_what_stands_open_settles_soon_after_an_outage(
+    how: str, minutes: int, is_gated: bool
+) -> None:
     world = Outage(how=how)
-    async with running(world) as process:
+    async with running(world, is_gated=is_gated) as process:
         world.until = world.clock + 60 * minutes
         await asyncio.gather(*(pushed(process, push, 0.0) for push in PUSHES))
         await world.sleep(world.until - world.clock + 2 * SETTLE)
@@ -135,11 +145,14 @@ async def test_without_traffic_what_stands_open_settles_soon_after_an_outage(how
     assert [entry["active"] for entry in world.entries.values() if entry["externalId"] == "2"] == [False]
 
 
+@GATED
 @pytest.mark.parametrize("minutes", [2, 20])
 @pytest.mark.parametrize("how", HOW)
-async def test_with_traffic_everything_is_done_soon_after_an_outage(how: str, minutes: int) -> None:
+async def test_with_traffic_everything_is_done_soon_after_an_outage(
+    how: str, minutes: int, is_gated: bool
+) -> None:
     world = Outage(how=how)
-    async with running(world) as process:
+    async with running(world, is_gated=is_gated) as process:
         world.until = world.clock + 60 * minutes
         soon = world.until + 2 * SETTLE
         done = await asyncio.gather(*(pushed(process, push, soon) for push in PUSHES))

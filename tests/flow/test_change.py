@@ -493,6 +493,7 @@ async def test_a_doubt_left_behind_is_settled_before_the_next_change(house) -> N
     gateway.fake.faults, gateway.fake.late = [Silent("timed out")], True
     with pytest.raises(Busy):
         await gateway.send("create", ANN)
+    gateway.has_time()
 
     reply = await gateway.send("create", ANN)
 

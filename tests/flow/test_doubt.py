@@ -258,6 +258,7 @@ async def test_a_clock_set_back_makes_no_change_wait_longer_than_settle(tries: i
     gateway = make_running(**ONCE, settle=10.0)
     id = await behind(gateway, tries)
     gateway.slept.clear()
+    gateway.has_time()
 
     reply = await gateway.send("replace", ANN | {"title": "C"}, id)
 

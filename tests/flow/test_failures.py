@@ -2,18 +2,27 @@
 
 import pytest
 
-from gateway.errors import Uniqueness
-from gateway.flow.failures import Retry, is_of_the_target, try_again_in
+from gateway.errors import Busy, Uniqueness
+from gateway.flow.failures import (
+    Retry,
+    answer_to_change,
+    answer_to_read,
+    is_of_the_target,
+    try_again_in,
+)
 from gateway.flow.target_port import (
     Broken,
     CannotFilter,
     Conflict,
     Contradiction,
+    Crowded,
     Denied,
+    Late,
     Missing,
     Nonsense,
     Paused,
     Refused,
+    Sick,
     Silent,
     TargetError,
     Throttled,
@@ -45,6 +54,32 @@ def test_the_pause_before_another_attempt(
     assert RULE.pause(attempt, error, left) == pause
 
 
+@pytest.mark.parametrize(("chance", "pause"), [(0.0, 0.0), (0.25, 0.25), (1.0, 1.0)])
+def test_a_pause_is_a_chance_share_of_the_back_off(chance: float, pause: float) -> None:
+    assert RULE.pause(2, DOWN, 50, chance) == pause
+
+
+def test_what_the_target_asks_for_is_left_to_no_chance() -> None:
+    assert RULE.pause(1, Broken("oops", 503, 7.0), 50, 0.0) == 7.0
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Sick("since noon", None, 12.0), "book does not answer"),
+        (Crowded("too many", None, 12.0), "too many calls to book"),
+        (Late("no time", None, 12.0), "book could not be reached or did not answer in time"),
+    ],
+    ids=["sick", "crowded", "late"],
+)
+@pytest.mark.parametrize("answer", [answer_to_change, answer_to_read])
+def test_what_was_not_sent_is_busy_with_the_time_that_is_left(answer, error, words) -> None:
+    busy = answer("book", error)
+
+    assert isinstance(busy, Busy)
+    assert (busy.retry_after, busy.status_for(503), busy.detail.startswith(words)) == (12.0, 503, True)
+
+
 def test_no_pause_is_longer_than_the_ceiling() -> None:
     assert Retry(attempts=99, ceiling=3.0).pause(50, DOWN, 99) == 3.0
 
@@ -72,7 +107,7 @@ def test_what_nobody_waits_for_is_tried_again_ever_later_but_within_minutes() ->
     assert [try_again_in(attempts) for attempts in (1, 2, 3, 8, 9, 2000)] == [2, 4, 8, 256, 300, 300]
 
 
-OF_THE_TARGET = [Silent, Unreachable, Broken, Throttled, Denied, Nonsense, Contradiction]
+OF_THE_TARGET = [Silent, Unreachable, Broken, Throttled, Denied, Nonsense, Contradiction, Sick, Crowded, Late]
 
 
 @pytest.mark.parametrize("kind", OF_THE_TARGET)
@@ -81,6 +116,11 @@ def test_what_met_a_target_that_does_not_answer_is_tried_within_half_of_settle(
     kind: type[TargetError], attempts: int
 ) -> None:
     assert try_again_in(attempts, kind("no"), 10.0) == min(2.0 * attempts, 5.0)
+
+
+@pytest.mark.parametrize("kind", [Sick, Crowded, Late])
+def test_how_long_a_provider_is_to_wait_is_no_time_for_what_is_tried_on_our_own(kind) -> None:
+    assert try_again_in(9, kind("no", None, 60.0), 10.0) == 5.0
 
 
 def test_nothing_is_tried_before_a_target_wants_to_be_asked() -> None:

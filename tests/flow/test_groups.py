@@ -341,6 +341,7 @@ async def test_recovery_sends_members_again_though_something_newer_is_asked(hous
     gateway.fake.faults, gateway.fake.late = [Silent("cut off")], late
     with pytest.raises(Busy):
         await gateway.group("patch", patch(add(bob), remove(ann)), group)
+    gateway.has_time()
 
     await gateway.group("patch", patch(add(eve)), group)
 

@@ -372,6 +372,7 @@ async def test_a_delete_takes_the_place_of_a_change_that_cannot_be_made(
         gateway.clock[0] += 600
         await gateway.sweep()
     gateway.slept.clear()
+    gateway.has_time()
 
     reply = await send("delete", id=id)
 

@@ -65,6 +65,14 @@ def test_how_many_people_may_be_removed_at_once(load, connector, line, expected)
     assert load(text).targets["t"].max_removals == expected
 
 
+@pytest.mark.parametrize(("deadline", "is_warned"), [("59s", False), ("60s", True), ("2m", True)])
+def test_a_deadline_beyond_what_okta_waits_is_warned_of(load, deadline, is_warned):
+    text = f'[targets.t]\nconnector = "embedded"\nurl = "sqlite:book.db"\ndeadline = "{deadline}"\n'
+
+    found = [line for line in load(text).warnings if line.startswith("targets.t.deadline: Okta waits")]
+    assert bool(found) is is_warned
+
+
 @pytest.mark.parametrize(
     ("line", "key", "value"),
     [

@@ -189,6 +189,11 @@ class House:
     async def events(self) -> list[Any]:
         return list(reversed(await self.journal.trail.page(None, 1000, None, None)))
 
+    def has_time(self, deadline: float = 50.0) -> None:
+        """Let providers wait so long from now on: who waits for less does not wait out an earlier doubt."""
+        policy = replace(self.target.policy, deadline=deadline)
+        self.target = replace(self.target, policy=policy)
+
     async def replied(self, id: str, kind: ResourceType = USER) -> None:
         await self.services.resources.note_replied(self.target.name, kind, id)
 
@@ -230,6 +235,7 @@ def make_house(mapping: TargetMapping | None = None, fake: FakeTarget | None = N
         lambda: stamp(utc(clock[0])),
         sleep,
         lambda: f"g{next(ids)}",
+        chance=lambda: 1.0,
     )
     target = Target("phonebook", fake, mapping or TargetMapping(), Policy(**policy), "http://gw/v2")
     return House(fake, target, journal, services, slept, clock)

@@ -255,6 +255,7 @@ class Process:
             lambda: stamp(world.utc()),
             world.sleep,
             lambda: f"g{next(world.numbers)}",
+            chance=lambda: 0.5,
         )
         self.recovery = Recovery(self.services)
         self._changes = Changes(self.services, self.recovery)

@@ -55,6 +55,8 @@ class Patient:
         await self._answer("has_groups")
         return False
 
+    create = change = get
+
     async def _answer(self, name: str) -> None:
         self.asked.append(name)
         if self.hangs is not None:
@@ -455,7 +457,8 @@ def test_of_any_minute_a_fifth_of_the_calls_is_sent_again_at_most_or_ten(
         made = {"call": 1, "retry": 2 * again, "both": 25}[step]
         for _ in range(made):
             if now >= counted.due:
-                counted.mark(now)
+                counted.marks.append((now, counted.calls, counted.failed))
+                counted.due = now + 1.0
             counted.calls += 1
         (retries if again else calls).extend([now] * made)
         minute = [at for at in calls if at > now - 60.0]

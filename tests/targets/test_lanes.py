@@ -165,6 +165,8 @@ class Failing:
     async def get(self, *_: Any, **__: Any) -> None:
         raise TargetError("no")
 
+    query = create = change = get
+
 
 def test_a_call_that_would_wait_too_long_for_the_rate_is_told_when_its_turn_would_come():
     lanes = Lanes(rate=0.1, patience=15.0)

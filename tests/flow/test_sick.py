@@ -1,0 +1,367 @@
+"""A target that is sick costs its provider no time and the target no calls, and nobody who leaves is lost."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from gateway.errors import Busy
+from gateway.flow.journal_port import Key
+from gateway.flow.target_port import (
+    Attributes,
+    Broken,
+    Query,
+    Sick,
+    Silent,
+    TargetError,
+    Throttled,
+    Unreachable,
+    Urgency,
+    errand,
+)
+from gateway.targets.breaker import BreakerState
+from gateway.targets.gate import Gate
+from gateway.targets.lanes import Lanes
+from tests.support.house import USER
+from tests.support.running import LEAVE, RETURN, Running, make_running
+
+ANN: Final[Attributes] = {"userName": "ann@x", "externalId": "1", "title": "A", "active": True}
+BOB: Final = ANN | {"userName": "bob@x", "externalId": "2"}
+DOWN: Final = Unreachable("refused")
+
+
+def gated(lanes: Lanes | None = None, **policy: Any) -> Running:
+    """Return a running gateway whose calls pass a gate, on its clock and without chance."""
+    gateway = make_running(**policy)
+    put_gate(gateway, lanes)
+    return gateway
+
+
+def put_gate(gateway: Running, lanes: Lanes | None = None) -> None:
+    gate = Gate(gateway.fake, "phonebook", None, lanes, lambda: gateway.clock[0], lambda: 0.0)
+    gateway.target = replace(gateway.target, connector=gate, admission=gate)
+
+
+def gate_of(gateway: Running) -> Gate:
+    assert isinstance(gateway.target.admission, Gate)
+    return gateway.target.admission
+
+
+async def hired(gateway: Running, person: Attributes = ANN) -> str:
+    """Create somebody and return their id, when all reads of them are too old to be trusted."""
+    reply = await gateway.send("create", person)
+    gateway.clock[0] += 60
+    assert reply.document is not None
+    return str(reply.document["id"])
+
+
+async def falls_ill(gateway: Running) -> None:
+    """Have the target not answer until its breaker opens."""
+    gateway.fake.cut = DOWN
+    for _ in range(5):
+        with pytest.raises(Unreachable):
+            await gate_of(gateway).query(USER, Query())
+    gateway.fake.calls.clear()
+    gateway.slept.clear()
+
+
+CHANGES: Final = [
+    pytest.param("create", BOB, id="create"),
+    pytest.param("replace", ANN | {"title": "B"}, id="replace"),
+    pytest.param("patch", RETURN, id="patch"),
+    pytest.param("patch", LEAVE, id="leave"),
+    pytest.param("delete", None, id="delete"),
+]
+
+
+@pytest.mark.parametrize(("operation", "body"), CHANGES)
+async def test_a_change_for_a_sick_target_is_busy_at_once_and_nothing_is_sent(operation, body) -> None:
+    gateway = gated()
+    id = await hired(gateway)
+    await falls_ill(gateway)
+    gateway.clock[0] += 2.0
+
+    with pytest.raises(Busy, match="phonebook does not answer") as raised:
+        await gateway.send(operation, body, None if operation == "create" else id)
+
+    assert (raised.value.retry_after, gateway.fake.calls, gateway.slept) == (3.0, [], [])
+
+
+async def test_a_create_for_a_sick_target_leaves_no_operation(monkeypatch) -> None:
+    gateway, intents = gated(), []
+    await falls_ill(gateway)
+    begin = gateway.services.operations.begin
+
+    async def noted(base: str, kind: Any, keys: Any, intent: Any = None) -> Any:
+        intents.append(intent)
+        return await begin(base, kind, keys, intent)
+
+    monkeypatch.setattr(gateway.services.operations, "begin", noted)
+    with pytest.raises(Busy):
+        await gateway.send("create", BOB)
+
+    assert intents == [None]
+    assert (await gateway.events())[-1]["outcome"]["result"] == "deferred"
+
+
+@pytest.mark.parametrize("body", [LEAVE, None], ids=["deactivated", "deleted"])
+async def test_who_leaves_while_the_target_is_sick_is_kept_and_leaves_once_it_is_well(body) -> None:
+    gateway = gated(settle=10.0)
+    id = await hired(gateway)
+    await falls_ill(gateway)
+
+    with pytest.raises(Busy) as raised:
+        await gateway.send("patch" if body else "delete", body, id)
+    standings = await gateway.standings()
+    gateway.fake.cut = None
+    for _ in range(4):
+        gateway.clock[0] += 5.0
+        await gateway.sweep()
+
+    assert (raised.value.is_kept, standings) == (True, ["pending"])
+    assert (gateway.is_active(id), await gateway.open()) == (False, ())
+
+
+async def test_of_a_sick_target_the_sweep_asks_one_thing_every_settle_however_much_waits() -> None:
+    gateway = gated(settle=10.0)
+    ids = [await hired(gateway, ANN | {"userName": f"p{n}@x", "externalId": f"{n}"}) for n in range(30)]
+    await falls_ill(gateway)
+    for id in ids:
+        with pytest.raises(Busy):
+            await gateway.send("patch", LEAVE, id)
+
+    for _ in range(24):
+        gateway.clock[0] += 5.0
+        await gateway.sweep()
+
+    assert len(gateway.fake.calls) <= 12
+    assert {operation.attempts for operation in await gateway.open()} == {1}
+
+
+async def test_what_waits_is_done_within_twice_settle_though_the_pause_is_longer() -> None:
+    gateway = gated(settle=10.0)
+    ids = [await hired(gateway, ANN | {"userName": f"p{n}@x", "externalId": f"{n}"}) for n in range(30)]
+    await falls_ill(gateway)
+    for id in ids:
+        with pytest.raises(Busy):
+            await gateway.send("patch", LEAVE, id)
+    for _ in range(100):  # pauses become as long as they get
+        gateway.clock[0] += 5.0
+        await gateway.sweep()
+        if gate_of(gateway).breaker.left(gateway.clock[0]) > 25.0:
+            break
+    assert gate_of(gateway).breaker.left(gateway.clock[0]) > 25.0
+
+    gateway.fake.cut = None
+    for _ in range(4):
+        gateway.clock[0] += 5.0
+        await gateway.sweep()
+
+    assert await gateway.open() == ()
+
+
+async def test_while_one_settles_nobody_is_tried_any_more_once_the_target_is_ill() -> None:
+    gateway = gated(settle=10.0)
+    ids = [await hired(gateway, ANN | {"userName": f"p{n}@x", "externalId": f"{n}"}) for n in range(30)]
+    gateway.fake.cut = Throttled("slow", 429)
+    for id in ids:
+        with pytest.raises(Busy):
+            await gateway.send("patch", LEAVE, id)
+    gateway.fake.calls.clear()
+    gateway.fake.cut = DOWN
+    gateway.clock[0] += 5.0
+
+    await gateway.sweep()
+
+    assert gate_of(gateway).breaker.state is BreakerState.OPEN
+    assert {operation.attempts for operation in await gateway.open()} == {1, 2}
+
+
+@pytest.mark.parametrize("fault", [Silent("timed out"), Broken("oops", 500)], ids=["silence", "500"])
+async def test_without_budget_nothing_is_looked_up_or_sent_again_and_nobody_waits(fault: TargetError) -> None:
+    gateway = gated(settle=10.0)
+    id = await hired(gateway)
+    while gate_of(gateway).may_retry():
+        pass
+    gateway.fake.calls.clear()
+    gateway.fake.faults = [fault]
+
+    with pytest.raises(Busy):
+        await gateway.send("replace", ANN | {"title": "B"}, id)
+
+    assert [name for name, _ in gateway.fake.calls] == ["get", "change"]
+    assert (gateway.slept, await gateway.standings()) == ([], ["doubt"])
+
+
+async def test_without_budget_what_was_not_sent_is_not_sent_again_either() -> None:
+    gateway = gated()
+    while gate_of(gateway).may_retry():
+        pass
+    gateway.fake.faults = [DOWN]
+
+    with pytest.raises(Busy):
+        await gateway.send("create", ANN)
+
+    assert (gateway.fake.writes, gateway.slept, await gateway.open()) == (["create"], [], ())
+
+
+@pytest.mark.parametrize(("chance", "slept"), [(0.0, [0.0, 0.0]), (0.5, [0.25, 0.5]), (1.0, [0.5, 1.0])])
+async def test_between_attempts_there_is_chance(chance: float, slept: list[float]) -> None:
+    gateway = gated(attempts=3)
+    gateway.services = replace(gateway.services, chance=lambda: chance)
+    gateway.fake.faults = [DOWN] * 3
+
+    with pytest.raises(Busy):
+        await gateway.send("create", ANN)
+
+    assert gateway.slept == slept
+
+
+async def test_a_target_that_asks_for_a_pause_gets_it_before_it_is_looked_at_and_tried_again() -> None:
+    gateway = gated()
+    gateway.fake.faults = [Broken("busy", 503, 7.0)]
+
+    reply = await gateway.send("create", ANN)
+
+    assert (reply.status, gateway.slept) == (201, [7.0])
+    assert [name for name, _ in gateway.fake.calls] == ["create", "query", "query", "create"]
+
+
+async def test_what_another_was_asked_to_wait_for_everybody_waits_for() -> None:
+    gateway = gated()
+    id = await hired(gateway)
+    gateway.fake.cut = Throttled("slow", 429, 20.0)
+    with pytest.raises(Busy):
+        await gateway.send("replace", ANN | {"title": "B"}, id)
+    gateway.fake.cut = None
+    gateway.fake.calls.clear()
+    gateway.clock[0] += 5.0
+
+    with pytest.raises(Busy) as raised:
+        await gateway.send("create", BOB)
+
+    assert (raised.value.retry_after, raised.value.status_for(503), gateway.fake.calls) == (15.0, 429, [])
+
+
+def hang(gateway: Running) -> None:
+    """Have every call take as long as a call may, and get no answer."""
+
+    async def hangs(*_: Any, **__: Any) -> Any:
+        gateway.clock[0] += 10.0
+        raise Silent("timed out")
+
+    for name in ("get", "query", "create", "change", "delete"):
+        setattr(gateway.fake, name, hangs)
+
+
+@pytest.mark.parametrize("deadline", [50.0, 30.0, 15.0])
+@pytest.mark.parametrize("settle", [10.0, 25.0])
+@pytest.mark.parametrize(("operation", "body"), CHANGES)
+async def test_nobody_waits_longer_than_the_deadline_for_a_target_that_hangs(
+    operation, body, settle, deadline
+) -> None:
+    gateway = make_running(deadline=deadline, settle=settle, timeout=10.0)
+    id = await hired(gateway)
+    hang(gateway)
+    put_gate(gateway)
+    for _ in range(3):  # what the one before leaves in doubt is in the way of the next
+        began = gateway.clock[0]
+
+        with pytest.raises(Busy):
+            await gateway.send(operation, body, None if operation == "create" else id)
+
+        assert gateway.clock[0] - began <= deadline
+        gateway.clock[0] += 1.0
+
+
+async def test_who_waits_for_another_change_of_the_same_resource_begins_no_call_too_late() -> None:
+    gateway = gated(deadline=1.0, timeout=0.5)
+    id = await hired(gateway)
+    keys = (Key("id", id),)
+
+    async with gateway.services.locks.hold("phonebook", keys, 0.0):
+        with pytest.raises(Busy):
+            async with asyncio.timeout(0.9):
+                await gateway.send("replace", ANN | {"title": "B"}, id)
+
+    assert gateway.fake.writes == ["create"]
+
+
+async def test_a_read_of_a_target_that_hangs_begins_no_call_too_late() -> None:
+    gateway = gated(deadline=30.0, timeout=10.0)
+    gateway.fake.groups["g1"] = {"id": "g1", "displayName": "Sales"}
+    gateway.fake.seconds = 25.0
+
+    with pytest.raises(Busy):
+        await gateway.get_group("g1")  # it is read once more, with its members
+
+    assert (gateway.fake.calls, gateway.clock[0]) == ([("get", "g1")], 25.0)
+
+
+@pytest.mark.parametrize(("operation", "body"), CHANGES)
+async def test_a_request_too_many_is_busy_at_once_unless_somebody_leaves(operation, body) -> None:
+    gateway = gated()
+    id = await hired(gateway)
+    gate = gate_of(gateway)
+    gate.requests = int(gate.most)
+    gateway.fake.calls.clear()
+
+    leaves = body in (LEAVE, None)
+    refused = None
+    try:
+        await gateway.send(operation, body, None if operation == "create" else id)
+    except Busy as busy:
+        refused = busy
+
+    assert (refused is None, bool(gateway.fake.calls)) == (leaves, leaves)
+    assert refused is None or refused.retry_after == 10.0
+    assert gate.requests == gate.most
+
+
+@pytest.mark.parametrize("read", [lambda g, id: g.get(id), lambda g, id: g.search(None)], ids=["GET", "list"])
+async def test_a_read_too_many_is_busy_at_once(read: Any) -> None:
+    gateway = gated()
+    id = await hired(gateway)
+    gate = gate_of(gateway)
+    gateway.fake.calls.clear()
+
+    gate.requests = int(gate.most)
+    with pytest.raises(Busy):
+        await read(gateway, id)
+    refused, gate.requests = list(gateway.fake.calls), 0
+    await read(gateway, id)
+
+    assert (refused, gate.requests) == ([], 0)
+
+
+async def test_calls_wait_by_what_they_are_for() -> None:
+    gateway, urgencies = make_running(), []
+    query, get = gateway.fake.query, gateway.fake.get
+
+    async def noted(*arguments: Any, **named: Any) -> Any:
+        urgencies.append(errand.get().urgency())
+        return await (get if isinstance(arguments[1], str) else query)(*arguments, **named)
+
+    id = await hired(gateway)
+    gateway.fake.get = gateway.fake.query = noted  # type: ignore[method-assign]
+    await gateway.get(id)
+    await gateway.search(None)
+    gateway.clock[0] += 60
+    await gateway.send("replace", ANN | {"title": "B"}, id)
+    gateway.clock[0] += 60
+    await gateway.send("patch", LEAVE, id)
+
+    assert urgencies == [Urgency.READ, Urgency.READ, Urgency.CHANGE, Urgency.LEAVER]
+    assert errand.get().urgency() is Urgency.RUN
+
+
+async def test_a_sick_target_is_read_no_more() -> None:
+    gateway = gated()
+    id = await hired(gateway)
+    await falls_ill(gateway)
+
+    with pytest.raises(Busy, match="phonebook does not answer") as raised:
+        await gateway.get(id)
+
+    assert (isinstance(raised.value.__cause__, Sick), gateway.fake.calls) == (True, [])
