@@ -1,6 +1,7 @@
 """Okta's day: a person comes, changes, is in a group, leaves, returns and goes; what everybody saw of it."""
 
 import json
+import tomllib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,9 +78,10 @@ async def play(folder: Path, preset: str, url: str, look: Look) -> Day:
     (folder / "target.token").touch(0o600)
     (folder / "target.token").write_text(TOKEN)
     target = (GOLDEN / "targets" / f"{preset}.toml").read_text().replace("{url}", url)
+    (name,) = tomllib.loads(target)["targets"]
     day = Day(case_of(preset), folder)
     async with gateways(folder) as serve:
-        await _Okta(await serve(target, config=CONFIG), preset, look, day).work()
+        await _Okta(await serve(target, config=CONFIG), name, look, day).work()
     return day
 
 

@@ -203,12 +203,11 @@ class DialpadConnector:
             return
         reply = await self._send(self._calls.seats(office))
         left = None if line is None else answers.read_seats(reply, line, self._now())
-        where = self._offices.kept.names.get(office, "this office")
-        if left is None:
-            says = f"Dialpad does not say how many seats are left for licence {licence} at {where}"
+        if left is None:  # the office is not named: whatever the person has is blotted out of an answer
+            says = f"Dialpad does not say how many seats are left for licence {licence}"
             raise Refused(f"{says}, and options.seat_guard is {self._guards}", 400)
         if left < 1:
-            raise Refused(f"no seat is left: {where} has {left} {line} for licence {licence}", 400)
+            raise Refused(f"no seat is left: the person's office has {left} {line}", 400)
 
     async def _looked_up(self, parameter: str, value: str) -> list[User]:
         """Return whom a parameter finds; an address is asked for in lower case, too, as it may be kept so."""

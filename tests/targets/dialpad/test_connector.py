@@ -397,7 +397,7 @@ async def test_nobody_is_made_without_a_seat(company, line, guard, licence, line
     company.seats[line_name] = 0
     wanted = ANN | {ENTERPRISE: {"officeName": "Oslo"} | ({"licenseType": licence} if licence else {})}
 
-    with pytest.raises(Refused, match=f"no seat is left: Oslo has 0 {line_name}"):
+    with pytest.raises(Refused, match=f"no seat is left: the person's office has 0 {line_name}"):
         await guarded(line, guard).create(USER, wanted)
 
     assert company.changes == []
