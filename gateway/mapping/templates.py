@@ -308,6 +308,13 @@ class Spot:
             document = document.get(key) if isinstance(document, dict) else None
         return document
 
+    def is_null(self, document: Any) -> bool:
+        """Say whether nothing is there because JSON says so: null, under the last of the names."""
+        where = self.place
+        names = self.keys if where is None else tuple(filter(None, (where.attribute, where.sub)))
+        holder = Spot(None, names[:-1]).of(document)
+        return isinstance(holder, dict) and names[-1:] != () and holder.get(names[-1], holder) is None
+
 
 def compile_spot(raw: str | tuple[str, ...] | None) -> Spot:
     """Return where a path, or keys one inside the other, point; None is all of it. Raises ValueError."""

@@ -177,13 +177,11 @@ def load_rest(raw: Mapping[str, Any], path: str, faults: Faults, way: RestWay) -
 
 def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Return tables over tables, key by key; what is a text in one of them is taken whole."""
-    both = {
-        key: overlaid(base[key], value)
-        if isinstance(value, dict) and isinstance(base.get(key), dict)
-        else value
-        for key, value in over.items()
-    }
-    return {**base, **both}
+    both = dict(base)
+    for key, value in over.items():
+        below = both.get(key)
+        both[key] = overlaid(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+    return both
 
 
 def _errors(raw: object, path: str, faults: Faults) -> RestErrors:
@@ -227,7 +225,6 @@ class _Reader:
         table = read(RestCollectionTable, raw, self._path, self._faults)
         if table is None:
             return None
-        entry = table.entry or {}
         shows = self._entry(table)
         calls = {
             name: call for name in (*READS, *CHANGES) if (call := self._call(name, getattr(table, name)))
@@ -242,7 +239,9 @@ class _Reader:
         }
         search = {key: text for name, text in table.search.items() if (key := self._key("search", name))}
         id = _pointer("id" if table.id is None else table.id, at(self._path, "id"), self._faults)
-        return RestCollection(entry, calls, id or "id", table.number_ids, self._active(table), find, search)
+        return RestCollection(
+            table.entry or {}, calls, id or "id", table.number_ids, self._active(table), find, search
+        )
 
     def _add(self, key: str, reason: str) -> None:
         self._faults.add(at(self._path, key), reason)
@@ -350,6 +349,10 @@ class _Reader:
         for key in ("item", "items", "total", "next", "id"):
             if said.get(key) is not None and said[key] != "link":
                 said[key] = _pointer(said[key], at(path, key), self._faults)
+        if said.get("sends") == "merged" and said.get("body") is not None:
+            self._faults.add(
+                at(path, "sends"), "cannot be merged beside a body, which is not how entries look"
+            )
         ways = [key for key in ("page", "offset", "cursor") if said.get(key) is not None]
         if len(ways) > 1:
             self._faults.add(at(path, ways[1]), f"cannot be beside {ways[0]}: pages are asked for in one way")

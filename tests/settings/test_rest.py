@@ -146,6 +146,11 @@ FAULTS = [
         "change.sends",
         'must be "changes", "merged" or "whole"',
     ),
+    (
+        {"change": '{ request = "PUT /p/{id}", sends = "merged", body = { a = "{title}" } }'},
+        "change.sends",
+        "cannot be merged beside a body",
+    ),
     ({"list": '{ request = "GET /p", items = 7 }'}, "list.items", "must be a path in quotes"),
     ({"list": '{ request = "GET /p", total = "@odata.count" }'}, "list.total", "keys one inside the other"),
     ({"list": '{ request = "GET /p", page = "p", offset = "o" }'}, "list.offset", "cannot be beside page"),

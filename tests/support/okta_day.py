@@ -73,11 +73,11 @@ def case_of(preset: str) -> dict[str, Any]:
     return case
 
 
-async def play(folder: Path, preset: str, url: str, look: Look) -> Day:
-    """Let Okta work with a gateway in the folder, before the target at `url`."""
+async def play(folder: Path, preset: str, url: str, look: Look, target: str | None = None) -> Day:
+    """Let Okta work with a gateway in the folder, before the target at `url`, or that of a table."""
     (folder / "target.token").touch(0o600)
     (folder / "target.token").write_text(TOKEN)
-    target = (GOLDEN / "targets" / f"{preset}.toml").read_text().replace("{url}", url)
+    target = target or (GOLDEN / "targets" / f"{preset}.toml").read_text().replace("{url}", url)
     (name,) = tomllib.loads(target)["targets"]
     day = Day(case_of(preset), folder)
     async with gateways(folder) as serve:

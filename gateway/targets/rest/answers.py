@@ -94,7 +94,8 @@ class Answers:
         found = request.items.of(document)
         if request.is_look_up and not isinstance(found, list):
             one = request.item.of(document)  # whoever is looked for, alone
-            found = [one] if isinstance(one, dict) else [] if one is None else None
+            is_nobody = document is None or request.item.is_null(document)
+            found = [one] if isinstance(one, dict) else [] if is_nobody else None
         if not isinstance(found, list):
             raise Nonsense("the target's answer has no list where `items` says that it is", reply.status)
         return Listed(tuple(found), _total(request, document, reply), _next(request, document, reply))

@@ -89,7 +89,8 @@ class RestConnector:
         request = own.need("create")
         form = _without_members(wanted)
         document = own.document(form)
-        reply = await self._transport.send(request.call(document, own.body(document)))
+        body = own.body(document) if request.body is None else None
+        reply = await self._transport.send(request.call(document, body))
         try:
             raw = request.item.of(await self._read(reply, self._answers.document))
         except Missing as error:
@@ -159,6 +160,8 @@ class RestConnector:
         """Look somebody up who is there, and in another case where that is to make no difference."""
         spelled = next((key for key in entry if key.casefold() == name), name)
         value = entry.get(spelled)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = value[0].get("value")
         if not isinstance(value, str):
             return TargetFinding("look-ups", f"by {spelled}: the first person has none, so it was not tried")
         values = [value] if name == "externalid" else [value, value.swapcase()]
@@ -201,6 +204,8 @@ class RestConnector:
             entries = entries if isinstance(entries, list) else []
             return next((raw for raw in entries if own.id_of(raw) == id), None)
         raw = request.item.of(document)
+        if request.item.is_null(document):
+            return None
         if not isinstance(raw, dict):
             raise Nonsense("the target's answer has no entry where `item` says that it is", reply.status)
         return raw
@@ -219,11 +224,9 @@ class RestConnector:
         if patch == {}:
             return None, False
         body = patch if request.sends == "changes" else whole
-        if request.sends == "merged" and request.body is None:
+        if request.sends == "merged":
             # a read may lag behind; where the entry is gone, the call is answered so
             body = own.laid(await self._raw(own, id), whole)
-        if request.body is not None and request.sends != "whole":
-            body = None
         raw = await self._told(request, after, body)
         entry = own.shown(raw, id) if isinstance(raw, dict) else {}
         return _without_members(entry) if own.is_whole(entry) else None, True

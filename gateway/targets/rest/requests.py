@@ -79,7 +79,8 @@ class Request:
         self.item = compile_spot(spec.item)
         self.items, self.total = compile_spot(spec.items), compile_spot(spec.total)
         self.next = None if spec.next in (None, LINK) else compile_spot(spec.next)
-        self.sends = spec.sends or SENDS.get(self.method, "whole")
+        by_method = SENDS.get(self.method, "whole") if spec.body is None else "whole"
+        self.sends = spec.sends or by_method
         self.body = None if spec.body is None else compile_shape(spec.body)
         self._base = base_url.rstrip("/")
         self._path = compile_text(path)
@@ -90,11 +91,11 @@ class Request:
     def call(self, document: Attributes, body: Any = None, asked: Mapping[str, str] | None = None) -> Call:
         """Return the call about a document; raises Refused where a value is missing, or cannot be sent.
 
-        `body` is sent where the request has none of its own, `asked` are further parameters.
+        `body` is sent instead of what the request has of its own, `asked` are further parameters.
         """
         try:
             url = self._url(document, asked or {})
-            sent = self.filled(document) if self.body is not None else body
+            sent = self.filled(document) if body is None and self.body is not None else body
             headers = tuple(self._header_lines(document))
         except Unfit as error:
             raise Refused(f"{self.name}: {error}") from error
@@ -273,7 +274,9 @@ def creation(spec: RestCollection, base_url: str, form: Attributes) -> tuple[Cal
     """Return the call that makes a person, and the attributes that it does not tell; raises Refused."""
     own = Collection(ResourceType.USER, spec, base_url)
     document = own.document(form)
-    return own.need("create").call(document, own.body(document)), list(own.unsent(form))
+    request = own.need("create")
+    body = own.body(document) if request.body is None else None
+    return request.call(document, body), list(own.unsent(form))
 
 
 def fill(shape: Shape, document: Attributes) -> Any:
