@@ -90,6 +90,7 @@ class RestLesser(Lesser):
     change: str = "PUT"
     says_total: bool = True
     finds: bool = True  # its look-ups are in the configuration
+    stale: list[str] = field(default_factory=list)  # cursors that it does not know any more, each for once
     joins: bool = False  # members come and go one by one, and no group shows them
     changes: list[dict[str, Any]] = field(default_factory=list)
 
@@ -125,6 +126,9 @@ class RestLesser(Lesser):
     async def _list(self, request: web.Request) -> web.Response:
         asked = dict(request.query)
         self.queries.append(asked)
+        if asked.get("after") in self.stale:
+            self.stale.remove(asked["after"])
+            return _wrong(400, "OLD", "that cursor is old")
         found = [self._shown(entry) for entry in self._read(request).values()]
         if self.filters != "ignored" and ({"login", "ref"} & asked.keys()):
             if self.filters == "refused":

@@ -205,12 +205,14 @@ class ListReader:
             shown = page.entries
             found += shown[max(0, query.start - 1 - at.index) :]
             reached, after = at.index + len(shown), request.after(at, page, self._size)
+            if after is not None:
+                self._remember(first, after)
             if page.total is not None and shown and reached > page.total:
                 raise Contradiction(SHOWS_MORE.format(page.total))
             says_last = page.total is not None and reached >= page.total  # which is looked at, once
             if after is None or (len(found) >= query.count and not says_last):
                 break
-            at = self._remembered(first, after)
+            at = after
         if after is None and page.total is not None and reached < page.total:
             raise Contradiction(ENDS_EARLY.format(reached, page.total))
         total = page.total if page.total is not None else reached
@@ -237,9 +239,8 @@ class ListReader:
         ]
         return max(known, key=lambda place: place.index, default=Position(0, 0, first.url))
 
-    def _remembered(self, first: Call, place: Position) -> Position:
+    def _remember(self, first: Call, place: Position) -> None:
         self._places[(first.url, place.index)] = (self._clock(), place)
         self._places.move_to_end((first.url, place.index))
         if len(self._places) > PLACES:
             self._places.popitem(last=False)
-        return place

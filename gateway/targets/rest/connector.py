@@ -30,6 +30,7 @@ from gateway.scim.documents import is_active
 from gateway.scim.predicate import predicate
 from gateway.targets.rest.answers import Answers, ListReader
 from gateway.targets.rest.requests import Collection, Listed, Request
+from gateway.targets.scim.abilities import IGNORED
 from gateway.targets.scim.requests import with_members, with_unshown
 from gateway.targets.transport import Call, HttpReply, TargetFinding, Transport
 
@@ -291,8 +292,8 @@ class RestConnector:
         if name is None:
             raise CannotFilter("the configuration has no look-up for this filter")
         found, total, is_known = await self._candidates(own, name, asked[name])
-        if not is_known and len(found) >= MOST_FOUND:
-            raise CannotFilter(f"the look-up by {name} finds {len(found)} and more of {total}")
+        if not is_known or total > len(found):
+            raise CannotFilter(f"the look-up by {name} finds more than {len(found)}", IGNORED)
         holds = predicate(query.filter, own.kind)
         matches = [entry for raw in found if holds(entry := own.shown(raw))]
         first = query.start - 1
