@@ -114,9 +114,21 @@ CONTRADICTORY: Final[Mapping[str, Paging]] = {
 }
 
 
-@pytest.mark.parametrize("paging", CONTRADICTORY.values(), ids=CONTRADICTORY)
-async def test_nobody_is_made_where_it_cannot_be_seen_who_is_there(serve, paging, refused) -> None:
-    async with scim_target(Lesser(filters="refused", paging=paging)) as service:
+NO_LOOK_UPS: Final[Mapping[str, Lesser]] = {
+    **{name: Lesser(filters="refused", paging=paging) for name, paging in CONTRADICTORY.items()},
+    "rest, more are promised than shown": RestLesser(finds=False, paging=Paging(totals="too high")),
+    "rest, totals of the page": RestLesser(finds=False, paging=Paging(totals="of the page")),
+    "rest, totals that are too low": RestLesser(finds=False, way="cursor", paging=Paging(totals="too low")),
+    "rest, a page comes again": RestLesser(
+        finds=False, way="offset", says_total=False, paging=Paging(last=6)
+    ),
+    "rest, always the first page": RestLesser(finds=False, paging=Paging(most=4, starts=False)),
+}
+
+
+@pytest.mark.parametrize("made", NO_LOOK_UPS.values(), ids=NO_LOOK_UPS)
+async def test_nobody_is_made_where_it_cannot_be_seen_who_is_there(serve, made, refused) -> None:
+    async with scim_target(replace(made, entries={}, groups={}, changes=[])) as service:
         service.fill(*PEOPLE)
         served = await before(serve, service, unique_names="false", deadline='"300ms"')
 
