@@ -217,3 +217,32 @@ def test_explain_shows_people_the_request_without_the_credentials(tmp_path, caps
     assert "request: POST https://service.example.com/api/contacts\n" in told
     assert json.loads(told[told.rindex("\n{") :])["status"] == "available"
     assert "CONTACTS_KEY" not in told
+
+
+def test_explain_refuses_who_has_not_what_the_address_needs(tmp_path, capsys) -> None:
+    text = example(0, "https://service.example.com/api").replace(
+        "POST /contacts", "POST /contacts/{externalId}"
+    )
+    (tmp_path / "config.toml").write_text(text)
+    (tmp_path / "ann.json").write_text(json.dumps({"userName": "canary.ann"}))
+    config = ["--config", str(tmp_path / "config.toml"), "--format", "json"]
+
+    status = main(["explain", "contacts", str(tmp_path / "ann.json"), *config])
+
+    explanation = json.loads(capsys.readouterr().out)
+    assert (status, explanation["accepted"]) == (1, False)
+    assert explanation["problems"] == [
+        {
+            "path": "externalId",
+            "rule": "rest.users.create",
+            "reason": "externalId is missing, and the address needs it",
+        }
+    ]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_json_service_has_a_set_up_page(tmp_path, capsys, number: int) -> None:
+    (tmp_path / "config.toml").write_text(example(number, "https://service.example.com/api"))
+
+    assert main(["guide", ("contacts", "hr")[number], "--config", str(tmp_path / "config.toml")]) == 0
+    assert f"/scim/{('contacts', 'hr')[number]}/v2" in capsys.readouterr().out

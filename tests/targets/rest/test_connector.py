@@ -394,3 +394,60 @@ async def test_a_conflict_is_one_by_status_and_by_code(spec) -> None:
     for reply in (answer({}, 409), answer({"error": {"code": "DUPLICATE"}})):
         with pytest.raises(Conflict):
             await RestConnector(Scripted(reply), "https://x.example", spec).create(USER, {"userName": "a"})
+
+
+async def test_a_put_keeps_what_only_the_service_knows(spec) -> None:
+    shown = ANN | {"job": "Agent", "vip": True, "names": {"first": "Ann", "middle": "M"}}
+    transport = Scripted(answer({"data": shown}), answer({"data": shown | {"job": "Lead"}}))
+    present = {"id": "7", "userName": "ann", "active": True, "title": "Agent", "name": {"givenName": "Ann"}}
+    wanted = present | {"title": "Lead", "name": {}}
+
+    changed = await RestConnector(transport, "https://x.example", spec).change(
+        USER, "7", Update(present, wanted, compare(present, wanted))
+    )
+
+    assert changed is not None
+    assert changed["title"] == "Lead"
+    assert json.loads(transport.calls[1].body or b"") == {
+        "uid": 7,
+        "login": "ann",
+        "enabled": True,
+        "job": "Lead",
+        "vip": True,
+        "names": {"middle": "M"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("sends", "body"),
+    [
+        ("changes", {"job": "Lead", "names": None}),
+        ("whole", {"login": "ann", "enabled": True, "job": "Lead"}),
+    ],
+)
+async def test_a_change_sends_what_the_configuration_says(spec, sends, body) -> None:
+    calls = {**spec.users.calls, "change": RestCall("PUT /people/{id}", sends=sends)}
+    service = replace(spec, users=replace(spec.users, calls=calls))
+    transport = Scripted(HttpReply(204))
+    present = {"id": "7", "userName": "ann", "active": True, "name": {"givenName": "Ann"}}
+    wanted = {"id": "7", "userName": "ann", "active": True, "title": "Lead"}
+
+    changed = await RestConnector(transport, "https://x.example", service).change(
+        USER, "7", Update(present, wanted, compare(present, wanted))
+    )
+
+    assert changed is None
+    assert [json.loads(call.body or b"") for call in transport.calls] == [body]
+
+
+async def test_a_password_is_sent_and_never_read(spec) -> None:
+    entry = {**spec.users.entry, "secret": "{password}"}
+    service = replace(spec, users=replace(spec.users, entry=entry))
+    transport = Scripted(answer({"data": ANN | {"secret": "canary"}}, 201))
+
+    made = await RestConnector(transport, "https://x.example", service).create(
+        USER, {"userName": "ann", "password": "canary"}
+    )
+
+    assert json.loads(transport.calls[0].body or b"")["secret"] == "canary"
+    assert "canary" not in str(made)
