@@ -134,7 +134,7 @@ CONTRADICTIONS: Final = {
             "c=a": {"data": [entry(3)], "next": "b"},
             "else": {"data": [entry(4)], "next": "a"},
         },
-        "in a circle",
+        "before",
     ),
     "a list that ends early": (', total = "n"', {"else": {"data": TWO, "n": 3}}, "ends after 2 of 3"),
     "a total that is too low": (
