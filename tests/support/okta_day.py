@@ -85,6 +85,11 @@ async def play(folder: Path, preset: str, url: str, look: Look, target: str | No
     return day
 
 
+async def play_at(gateway: Served, address: str, look: Look, day: Day) -> None:
+    """Let Okta work with what stands at an address of a gateway."""
+    await _Okta(gateway, address, look, day).work()
+
+
 class _Okta:
     """Its generic SCIM app: profiles by PUT, everything else by PATCH."""
 
@@ -119,7 +124,8 @@ class _Okta:
         await self._step("deactivated", _active(one, False))
         await self._step("returned", _found("userName", ALWAYS["userName"]), _active(one, True))
         opened = self._gateway.gateway
-        await opened.deliveries.sweep(opened.targets[self._target])  # comes by itself, some seconds later
+        for target in opened.targets.values():
+            await opened.deliveries.sweep(target)  # comes by itself, some seconds later
         await self._pushed("pushed again", one, {})
         await self._step("group deleted", ("DELETE", place))
 
