@@ -13,14 +13,14 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final
 
-from gateway.admin.runs import KIND, Lines, Pushed, Run, asked, everybody, push, side_by_side
+from gateway.admin.runs import KIND, Lines, Pushed, Run, asked, everybody, pages, push, side_by_side
 from gateway.errors import Busy, JournalUnavailable
 from gateway.flow.find import is_protected
 from gateway.flow.journal_port import Key, Link, Outcome, Resource, State
 from gateway.flow.members import by_our_id, by_target_id, without_members
 from gateway.flow.model import ChangeHandler, Services, Target, keys_of, keys_of_resource
 from gateway.flow.paging import walk
-from gateway.flow.resource import as_on_target, document_there, is_still_active, unsent
+from gateway.flow.resource import as_on_target, document_there, is_left_out, is_still_active, unsent
 from gateway.flow.target_port import Attributes, Page, Query, ResourceType, TargetError
 from gateway.scim.difference import compare
 from gateway.scim.documents import is_active
@@ -47,6 +47,9 @@ REPAIRED: Final = frozenset(FindingKind) - {FindingKind.UNKNOWN, FindingKind.DIF
 HIDDEN: Final = "the target shows nobody's members, so who was delivered counts as there"
 DONE: Final = (Outcome.APPLIED, Outcome.ADOPTED, Outcome.UNCHANGED, Outcome.OUT_OF_SCOPE)
 LEFT_ALONE: Final = "left alone"
+NEVER_TOLD: Final = (
+    "the target that it follows has them: `resync` brings them, `operations list` says why not"
+)
 ADVICE: Final = "a rule or an office changed since: `resync --changed` sends it"
 
 
@@ -109,10 +112,23 @@ class Reconciliation:
                 for finding in findings:
                     yield finding
                 yield None
+        if self.target.follows is not None:
+            async for resource in self._never_told(self.target.follows):
+                yield replace(self._plain(resource), reason=NEVER_TOLD)
         if not run.is_down and await self.target.has_groups():
             async with aclosing(self._groups(run)) as groups:
                 async for found in groups:
                     yield found
+
+    async def _never_told(self, lead: str) -> AsyncIterator[Resource]:
+        """Yield those active people of the target that this one follows whom it does not know at all."""
+        async for page in pages(self.services, lead, KIND):
+            keys = tuple(Key("id", resource.id) for resource in page)
+            known = {own.id for own in await self.services.resources.find(self.target.name, KIND, keys)}
+            for resource in page:
+                is_wanted = resource.state is State.ACTIVE and not is_left_out(self.target, resource)
+                if is_wanted and resource.id not in known:
+                    yield resource
 
     async def _groups(self, run: Run) -> AsyncGenerator[Finding | None, None]:
         """Yield what differs of the groups we know, and once whether nobody's members are shown.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -90,7 +90,7 @@ async def in_turn(runs: Mapping[str, Lines]) -> Lines:
     counts = sum((Counter(end.counts) for end in ends), Counter[str]())
     reasons = [end.reason for end in ends if end.reason]
     verdict = max((end.verdict for end in ends), key=list(Result).index)
-    yield End(verdict, sum(end.people for end in ends), counts, "; ".join(reasons) or None)
+    yield End(verdict, sum(end.people for end in ends), dict(counts), "; ".join(reasons) or None)
 
 
 @dataclass(slots=True)
@@ -231,10 +231,16 @@ def _asked_pause(error: TargetError) -> float:
 
 async def everybody(services: Services, target: Target, kind: ResourceType = KIND) -> AsyncIterator[Resource]:
     """Yield everybody whom the journal knows, in order of id, a page in memory at a time."""
-    after = ""
-    while page := await services.resources.page(target.name, kind, after, PAGE):
+    async for page in pages(services, target.name, kind):
         for resource in page:
             yield resource
+
+
+async def pages(services: Services, base: str, kind: ResourceType) -> AsyncIterator[Sequence[Resource]]:
+    """Yield all whom the journal knows of a target, in order of id, a page at a time."""
+    after = ""
+    while page := await services.resources.page(base, kind, after, PAGE):
+        yield page
         after = page[-1].id
 
 
