@@ -12,7 +12,8 @@ FIELDS: Final[Mapping[str, str]] = {  # path -> what is there
     "id": "The event's own id.",
     "seq": "Its number in the trail: 1, 2, 3, without gaps.",
     "published": "When it was recorded: RFC 3339, UTC, always later than the event before it.",
-    "event": "What was asked or done: `user.create`, `user.patch`, `group.replace`, `auth.refused`, …",
+    "event": "What was asked or done: `user.create`, `user.patch`, `group.replace`, `auth.refused`, …; "
+    "`user.mirror` and `group.mirror`: what a target was told that follows another in a route.",
     "outcome.result": "What became of it: `applied`, `adopted`, `replayed`, `unchanged`, `out_of_scope` "
     "(remembered: the target is not to have it), `rejected`, `failed`, `pending` (kept here, and tried "
     "again), `deferred` (not kept: the provider comes again).",
