@@ -67,10 +67,11 @@ class Answers:
         self._meanings = {**BY_STATUS, **said}
         self._codes = said
 
-    def document(self, reply: HttpReply, now: float, most: int = MAX_ANSWER_VALUES) -> Any:
+    def document(self, reply: HttpReply, most: int, now: float) -> Any:
         """Return the JSON of an answer that tells of no error, None where it has no body.
 
-        Raises what the error means, Nonsense for what is no JSON; `now` is in POSIX seconds.
+        Raises what the error means, Nonsense for what is no JSON or has more than `most` values; `now` is in
+        POSIX seconds.
         """
         if reply.status // 100 != 2:
             raise self._error(reply, now)
@@ -90,7 +91,7 @@ class Answers:
 
     def listed(self, reply: HttpReply, request: Request, now: float) -> Listed:
         """Return what one page of a list says; its entries are as they came."""
-        document = self.document(reply, now)
+        document = self.document(reply, MAX_ANSWER_VALUES, now)
         found = request.items.of(document)
         if request.is_look_up and not isinstance(found, list):
             one = request.item.of(document)  # whoever is looked for, alone

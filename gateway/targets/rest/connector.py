@@ -31,6 +31,7 @@ from gateway.scim.predicate import predicate
 from gateway.targets.rest.answers import Answers, ListReader
 from gateway.targets.rest.requests import Collection, Listed, Request
 from gateway.targets.scim.abilities import IGNORED
+from gateway.targets.scim.answers import MAX_ANSWER_VALUES, MAX_PERSON_VALUES
 from gateway.targets.scim.requests import with_members, with_unshown
 from gateway.targets.transport import Call, HttpReply, TargetFinding, Transport
 
@@ -40,6 +41,7 @@ Told = tuple[Attributes | None, bool]  # what a change was answered with, and wh
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
 LARGE_ANSWER: Final = 256 * 1024  # bytes from which to read one would keep other requests waiting
 MOST_FOUND: Final = 1000  # entries of a look-up that are sorted out here; more are as good as everybody
+MOST: Final = {USER: MAX_PERSON_VALUES, GROUP: MAX_ANSWER_VALUES}  # values in an answer with one entry
 MOST_MEMBERS: Final = 100_000  # of one group
 
 
@@ -93,7 +95,7 @@ class RestConnector:
         body = own.body(document) if request.body is None else None
         reply = await self._transport.send(request.call(document, body))
         try:
-            raw = request.item.of(await self._read(reply, self._answers.document))
+            raw = request.item.of(await self._document(own, reply))
         except Missing as error:
             raise Nonsense(error.reason, error.status) from error
         id = own.id_of(raw)
@@ -109,7 +111,7 @@ class RestConnector:
         before, after = own.document(update.present, id), own.document(update.wanted, id)
         was, will, is_told = is_active(update.present), is_active(update.wanted), False
         if was and not will and "deactivate" in own.requests:
-            await self._told(own.need("deactivate"), after)
+            await self._told(own, "deactivate", after)
             before |= {"active": after.get("active")}  # the rest is another call
             is_told = True
         if kind is GROUP:
@@ -117,7 +119,7 @@ class RestConnector:
         else:
             answer, told = await self._changed(own, id, before, after)
         if will and not was and "reactivate" in own.requests:
-            await self._told(own.need("reactivate"), after)
+            await self._told(own, "reactivate", after)
             answer, told = None, True
         if told or is_told:
             return answer  # where it shows nothing, what it is now is read by who asked
@@ -127,7 +129,7 @@ class RestConnector:
 
     async def delete(self, kind: ResourceType, id: str) -> None:
         own = self._of(kind)
-        await self._told(own.need("delete"), {"id": id})
+        await self._told(own, "delete", {"id": id})
 
     async def has_groups(self) -> bool:
         return GROUP in self._kinds
@@ -182,7 +184,7 @@ class RestConnector:
     async def _completed(self, own: Collection, form: Attributes, entry: Attributes) -> Attributes | None:
         """Return a new entry as it is shown, inactive where it is to be so."""
         if own.kind is USER and not is_active(form) and "deactivate" in own.requests:
-            await self._told(own.need("deactivate"), own.document(form, entry["id"]))
+            await self._told(own, "deactivate", own.document(form, entry["id"]))
         elif own.is_whole(entry):
             return _without_members(entry)
         found = await self._got(own, entry["id"])
@@ -197,7 +199,7 @@ class RestConnector:
         request = own.need("get")
         reply = await self._transport.send(request.call({"id": id}))
         try:
-            document = await self._read(reply, self._answers.document)
+            document = await self._document(own, reply)
         except Missing:
             return None
         if request.spec.items is not None:  # a list of those with that id
@@ -211,10 +213,11 @@ class RestConnector:
             raise Nonsense("the target's answer has no entry where `item` says that it is", reply.status)
         return raw
 
-    async def _told(self, request: Request, document: Attributes, body: Any = None) -> Any:
+    async def _told(self, own: Collection, operation: str, document: Attributes, body: Any = None) -> Any:
         """Send a change, and return what is answered about the entry; raises Missing."""
+        request = own.need(operation)
         reply = await self._transport.send(request.call(document, body))
-        return request.item.of(await self._read(reply, self._answers.document))
+        return request.item.of(await self._document(own, reply))
 
     async def _changed(self, own: Collection, id: str, before: Attributes, after: Attributes) -> Told:
         """Send what differs; return the entry where the answer shows it, and whether anything was sent."""
@@ -228,7 +231,7 @@ class RestConnector:
         if request.sends == "merged":
             # a read may lag behind; where the entry is gone, the call is answered so
             body = own.laid(await self._raw(own, id), whole)
-        raw = await self._told(request, after, body)
+        raw = await self._told(own, "change", after, body)
         entry = own.shown(raw, id) if isinstance(raw, dict) else {}
         return _without_members(entry) if own.is_whole(entry) else None, True
 
@@ -257,12 +260,12 @@ class RestConnector:
         """Tell of each member; who is in the group, or is not, already, is as they shall be."""
         for member in members.remove:
             try:
-                await self._told(own.need("remove"), {"id": id, "member": member})
+                await self._told(own, "remove", {"id": id, "member": member})
             except Missing:
                 continue
         for element in members.add:
             try:
-                await self._told(own.need("add"), {"id": id, "member": element["value"]})
+                await self._told(own, "add", {"id": id, "member": element["value"]})
             except Conflict:
                 continue
             except Missing as error:
@@ -315,6 +318,9 @@ class RestConnector:
             if error.status is None:  # the value cannot stand in the address
                 raise CannotFilter(error.reason) from error
             raise
+
+    async def _document(self, own: Collection, reply: HttpReply) -> Any:
+        return await self._read(reply, self._answers.document, MOST[own.kind])
 
     async def _ask_for_list(self, request: Request, call: Call) -> Listed:
         reply = await self._transport.send(call)
