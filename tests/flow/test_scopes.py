@@ -227,13 +227,12 @@ async def test_what_is_held_is_done_once_it_is_released() -> None:
 
 
 async def test_who_was_removed_by_scope_counts_once() -> None:
-    house = made("send", max_removals=(2, 3600.0))
+    house = made("send", max_removals=(1, 3600.0))  # no more is held
     id = (await house.send("create", ANN | IN)).document["id"]
     await house.send("replace", ANN | OUT, id)
 
     for title in ("A", "B"):
         await house.send("replace", ANN | OUT | {"title": title}, id)
-    await house.send("patch", active(False), id)
     await house.send("delete", None, id)
 
     assert await house.services.removals.count("phonebook", "") == 1
@@ -267,6 +266,17 @@ async def test_a_hand_made_entry_is_not_touched_for_somebody_out_of_scope() -> N
     await house.send("replace", ANN | IN, id)
 
     assert (list(house.fake.entries), (await outcomes(house))[-1][1]) == (["h1"], "adopted")
+
+
+@pytest.mark.parametrize("kind", [USER, GROUP])
+async def test_whoever_is_there_is_nobodys_business_while_somebody_is_out_of_scope(kind) -> None:
+    house = scoped(make_house(unique_names=False), groups='displayName sw "tel-"')
+    alike = {"userName": "ann@x", "displayName": "hr", "active": True}
+    house.fake.of(kind).update({id: {"id": id, **alike} for id in ("h1", "h2")})
+
+    made = await (house.send("create", ANN | OUT) if kind is USER else house.group("create", alike))
+
+    assert (made.status, made.outcome, house.fake.calls) == (201, "out_of_scope", [])
 
 
 async def test_who_is_out_of_scope_is_known_and_keeps_their_names() -> None:
