@@ -18,13 +18,22 @@ from gateway.flow.journal_port import Key
 from gateway.flow.model import Services, Target
 from gateway.flow.services import is_large, off_loop
 from gateway.flow.target_port import Attributes, Contradiction, Page, Query, ResourceType
-from gateway.mapping.filters import is_shown_as_it_is
+from gateway.mapping.filters import equals, is_shown_as_it_is
 from gateway.scim.documents import fold
 from gateway.scim.filters import rank
 from gateway.scim.grammar import Comparison, Filter, Sort, leaves
 from gateway.scim.names import get
 from gateway.scim.paths import compiled
 from gateway.scim.predicate import attributes_named
+
+KEYS: Final[Mapping[ResourceType, Mapping[str, tuple[str, Callable[[str], str]]]]] = {  # name -> kind of key
+    ResourceType.USER: {
+        "username": ("name", fold),
+        "externalid": ("external", str),
+        "emails": ("email", fold),
+    },
+    ResourceType.GROUP: {"displayname": ("name", fold), "externalid": ("external", str)},
+}
 
 T = TypeVar("T")
 IsAsked = Callable[[Attributes, Attributes], bool]  # of an entry, and of the document it is shown as
@@ -60,9 +69,11 @@ def is_sorted_here(target: Target, kind: ResourceType, sort: Sort | None) -> boo
 
 
 def is_shown_active(target: Target, kind: ResourceType, filter: Filter) -> bool:
-    """Say whether a filter asks who is active where the target knows others as that than we show."""
+    """Say whether a filter asks who is active, by no key, where others are that there than we show."""
     is_scoped = target.mapping_for(kind).scope is not None
-    return is_scoped and any(path.attr.casefold() == "active" for path in attributes_named(filter))
+    if not is_scoped or not KEYS[kind].keys().isdisjoint(equals(filter)):
+        return False
+    return any(path.attr.casefold() == "active" for path in attributes_named(filter))
 
 
 def window(found: Sequence[T], start: int, count: int) -> tuple[T, ...]:
@@ -75,6 +86,14 @@ def with_hidden(page: Page, hidden: Sequence[Attributes]) -> Page:
     there = {document["id"] for document in page.entries}
     more = [document for document in hidden if document["id"] not in there]
     return Page(page.total + len(more), (*page.entries, *more))
+
+
+def without(page: Page, ids: Collection[str]) -> Page:
+    """Return a page without the documents that have these ids."""
+    if not ids:
+        return page
+    entries = tuple(document for document in page.entries if document["id"] not in ids)
+    return Page(page.total - len(page.entries) + len(entries), entries, page.counted)
 
 
 def in_order(found: Sequence[Attributes], sort: Sort | None, kind: ResourceType) -> list[Attributes]:
@@ -153,10 +172,7 @@ async def without_namesakes(
     named = {name: same(asked[name]) for name, same in _SAME.items() if name in asked}
     others = [document for document in page.entries if not _is_named(document, named)]
     known = [document["id"] for document in others if await _is_known(services, target, kind, document["id"])]
-    if not known:
-        return page
-    entries = tuple(document for document in page.entries if document["id"] not in known)
-    return Page(page.total - len(known), entries, page.counted)
+    return without(page, known)
 
 
 def _is_named(document: Attributes, named: Mapping[str, str]) -> bool:

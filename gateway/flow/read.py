@@ -13,6 +13,7 @@ from gateway.flow.journal_port import Key, OperationState, Resource, State
 from gateway.flow.members import without_members
 from gateway.flow.model import ReadQuery, Services, Target, keys_of, keys_of_resource, reading
 from gateway.flow.paging import (
+    KEYS,
     IsAsked,
     Order,
     in_order,
@@ -25,6 +26,7 @@ from gateway.flow.paging import (
     walk,
     window,
     with_hidden,
+    without,
     without_namesakes,
 )
 from gateway.flow.recovery import Recovery
@@ -48,7 +50,6 @@ from gateway.flow.target_port import (
     errand,
 )
 from gateway.mapping.filters import asks_for_inactive, equals, translate
-from gateway.scim.documents import fold
 from gateway.scim.filters import boolean_literals, for_type
 from gateway.scim.grammar import CompareOperator, Comparison, Filter, leaves
 from gateway.scim.names import resource as schema_of
@@ -189,6 +190,7 @@ class Reads:
         # few people have the same key: all of them are read, so that nobody is counted twice
         everybody = replace(question, start=1, count=target.policy.page_size)
         page = await self._asked(target, kind, filter, matches, everybody)
+        page = without(page, [r.id for r in unfound if is_left_out(target, r)])
         there = {document["id"] for document in page.entries}
         known = [await self._known(target, r, question) for r in unfound if r.id not in there]
         hidden = [document for document in known if document is not None and matches(document)]
@@ -335,7 +337,7 @@ class Reads:
 
     async def _unfound(self, target: Target, kind: ResourceType, names: Mapping[str, str]) -> list[Resource]:
         """Return who has these names and is not found by them there: removed, or with a lost externalId."""
-        kinds = [(_KEYS[kind][name], value) for name, value in names.items() if name in _KEYS[kind]]
+        kinds = [(KEYS[kind][name], value) for name, value in names.items() if name in KEYS[kind]]
         keys = [Key(which, form(value)) for (which, form), value in kinds]
         found = await self._services.resources.find(target.name, kind, keys) if keys else ()
         is_external = "externalid" in names
@@ -363,14 +365,6 @@ class Reads:
         return any(forgets(target, resource) for resource in found)
 
 
-_KEYS: Final[Mapping[ResourceType, Mapping[str, tuple[str, Callable[[str], str]]]]] = {  # name -> kind of key
-    ResourceType.USER: {
-        "username": ("name", fold),
-        "externalid": ("external", str),
-        "emails": ("email", fold),
-    },
-    ResourceType.GROUP: {"displayname": ("name", fold), "externalid": ("external", str)},
-}
 _SAME: Final = frozenset({CompareOperator.eq, CompareOperator.ne})
 
 

@@ -328,6 +328,19 @@ async def test_who_is_out_of_scope_is_found_by_what_names_them(way: str, text: s
     assert page.total == is_found
 
 
+@WAYS
+async def test_a_look_up_by_a_key_does_not_read_everybody(way: str) -> None:
+    house = made(way)
+    id = (await house.send("create", ANN | IN)).document["id"]
+    await house.send("replace", ANN | OUT, id)
+    house.fake.calls.clear()
+
+    page = await house.search('userName eq "ann@x" and active eq true')
+
+    assert [document["id"] for document in page.entries] == [id]
+    assert [question for name, question in house.fake.calls if name == "query"] != [None]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
