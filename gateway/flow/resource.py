@@ -73,7 +73,7 @@ def document_of(
 
 def _view(target: Target, resource: Resource, entry: Attributes) -> Attributes:
     link = resource.links.get(target.name)
-    mapping = target.mapping_for(resource.type)
+    mapping = target.mapping if resource.type is ResourceType.USER else target.groups
     is_left_out = mapping.scope is not None and mapping.leaves_out(resource.original)
     if link is None or link.seen is None or is_left_out:
         return dict(resource.original)
