@@ -3,13 +3,23 @@
 from typing import Any, Final
 
 from gateway.flow.target_port import Missing, Nonsense, Refused, TargetError
+from gateway.scim.jsontext import count_values
 from gateway.targets.dialpad.users import User, id_of, is_gone
-from gateway.targets.scim.answers import MEANINGS, MEANINGS_BY_CLASS, first_line, is_markup, parse_answer
+from gateway.targets.scim.answers import (
+    MAX_ANSWER_VALUES,
+    MAX_PERSON_VALUES,
+    MEANINGS,
+    MEANINGS_BY_CLASS,
+    first_line,
+    is_markup,
+    parse_answer,
+)
 from gateway.targets.transport import HttpReply, readable, retry_after
 from gateway.values import frozen
 
 COLLECTION: Final = frozenset({"items", "cursor"})  # an empty list may come without `items`
 FAULTS: Final = ("error", "errors")  # in what says 200
+MOST_ITEMS: Final = 1000  # of a page, which has 100 as a rule: each is a piece of work
 
 
 @frozen
@@ -22,12 +32,12 @@ class CursorPage:
 
 def read_created(reply: HttpReply, now: float) -> User:
     """Return whom a create made; `now` is in POSIX seconds."""
-    return _user(_object(reply, now), reply.status)
+    return _user(_object(reply, now, most=MAX_PERSON_VALUES), reply.status)
 
 
 def read_changed(reply: HttpReply, id: str, now: float) -> User:
     """Return somebody after a change; raises Missing where there is nobody, or was and is deleted."""
-    user = _of(_object(reply, now, Missing), id, reply.status)
+    user = _of(_object(reply, now, Missing, MAX_PERSON_VALUES), id, reply.status)
     if is_gone(user):
         raise Missing("the person is deleted", reply.status)
     return user
@@ -54,6 +64,8 @@ def read_collection(reply: HttpReply, now: float) -> CursorPage:
     if items is None and not document.keys() <= COLLECTION:
         raise Nonsense("the target's answer is no list", reply.status)
     items = [] if items is None else items
+    if isinstance(items, list) and len(items) > MOST_ITEMS:
+        raise Nonsense(f"a page of the target's list has more than {MOST_ITEMS} items", reply.status)
     if not isinstance(items, list) or not all(isinstance(i, dict) and id_of(i.get("id")) for i in items):
         raise Nonsense("the target's list has items without an id", reply.status)
     if cursor is not None and not isinstance(cursor, str):
@@ -80,8 +92,15 @@ def _user(document: User, status: int) -> User:
     return document
 
 
-def _object(reply: HttpReply, now: float, absent: type[TargetError] = Nonsense) -> dict[str, Any]:
-    """Return the JSON object of a 2xx answer; a 404 in JSON is `absent`, where somebody was asked for."""
+def _object(
+    reply: HttpReply, now: float, absent: type[TargetError] = Nonsense, most: int = MAX_ANSWER_VALUES
+) -> dict[str, Any]:
+    """Return the JSON object of a 2xx answer with `most` values at most.
+
+    A 404 in JSON is `absent`, where somebody was asked for.
+    """
+    if len(reply.body) > most and count_values(reply.body) > most:
+        raise Nonsense(f"the target's answer has more than {most} values", reply.status)
     document = parse_answer(reply.body)
     if reply.status // 100 != 2:
         raise _error(reply, document, now, absent)

@@ -109,6 +109,9 @@ NO_ANSWERS = [
     pytest.param(reply(ANN | {"errors": ["quota"], "items": []}), id="an error beside it"),
     pytest.param(reply(b'{"id": "7", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}"), id="far too deep"),
     pytest.param(reply(b'{"id": "7", "x": [' + b"1," * 400_000 + b"1]}"), id="far too many values"),
+    pytest.param(
+        reply(b'{"id": "7", "emails": [' + b'"a",' * 20_000 + b'"a"]}'), id="more than one person has"
+    ),
     pytest.param(reply({"id": "me"}), id="an id that is none"),
     pytest.param(reply({"kind": "person"}), id="no id"),
 ]
@@ -155,6 +158,7 @@ def test_a_list_is_read_though_what_is_empty_is_left_out(document, read):
     [
         *NO_ANSWERS[:7],
         pytest.param(reply({"Resources": []}), id="another list"),
+        pytest.param(reply({"items": [{"id": "7"}] * 1001}), id="a page of thousands"),
         pytest.param(reply({"items": {}}), id="items that are no list"),
         pytest.param(reply({"items": [{"name": "x"}]}), id="an item without an id"),
         pytest.param(reply({"items": ["x"]}), id="an item that is no object"),

@@ -15,7 +15,8 @@ import structlog
 from aiohttp import web
 
 from gateway.cli import main
-from gateway.targets.http import MAX_BYTES
+from gateway.targets.http import MAX_BYTES, PacedTransport
+from gateway.targets.transport import Transport
 from tests.support.dialpad import Dialpad, dialpad, needs_openapi
 from tests.support.forms import ENTERPRISE
 from tests.support.okta_day import Day, play
@@ -29,7 +30,7 @@ TARGET = """
 preset = "dialpad_api"
 url = "{url}"
 auth = {{ bearer = {{ file = "dialpad.key" }} }}
-rate = "1000/s"
+rate = "{rate}"
 trust = "0s"
 shared = true
 {keys}
@@ -53,12 +54,12 @@ def person(name: str = "ann", **more: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def before(folder: Path, url: str, keys: str = "") -> AsyncIterator[Served]:
+async def before(folder: Path, url: str, keys: str = "", rate: str = "1000/s") -> AsyncIterator[Served]:
     """Serve a gateway before what is at the address."""
     (folder / "dialpad.key").touch(0o600)
     (folder / "dialpad.key").write_text("canary-key-of-dialpad")
     async with gateways(folder) as run:
-        yield await run(TARGET.format(url=url, keys=keys), OTHER, config=CONFIG)
+        yield await run(TARGET.format(url=url, keys=keys, rate=rate), OTHER, config=CONFIG)
 
 
 @pytest.fixture
@@ -192,6 +193,29 @@ async def test_an_administrator_whom_the_target_protects_is_not_touched(
     check_refused(made, 409, "phonebook holds an entry of that name which may not be adopted")
     assert listed.body["totalResults"] == 0
     assert [change["method"] for change in company.changes] == ["POST"]
+
+
+async def test_every_call_of_a_create_is_counted_for_the_rate(
+    company: Dialpad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    class Still(PacedTransport):
+        """On a clock that stands, so that nobody waits."""
+
+        def __init__(self, inner: Transport, rate: float, patience: float) -> None:
+            super().__init__(inner, rate, patience, lambda: 0.0, self.noted)
+
+        async def noted(self, seconds: float) -> None:
+            slept.append(seconds)
+
+    monkeypatch.setattr("gateway.targets.http.PacedTransport", Still)
+
+    async with before(tmp_path, company.url, rate="20/s") as served:
+        assert (await served.ask("POST", USERS, person())).status == 201
+
+    assert [method for method, _ in company.calls] == ["GET", "POST", "PATCH"]
+    assert slept == pytest.approx([0.05, 0.1])
 
 
 async def test_seats_that_are_not_there_are_told_of(company: Dialpad, tmp_path: Path) -> None:
