@@ -42,12 +42,13 @@ BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only w
 def target_of(settings: Settings, name: str, connector: Gate) -> Target:
     """Return a target as the flow knows it, with the others of its route."""
     target, route = settings.targets[name], settings.route_of(name)
-    others = () if route is None else settings.routes[route].targets[1:]
+    beside = () if route is None else settings.routes[route].targets
+    others = [settings.targets[other] for other in beside if other != name]
     leads = next((first for first, behind in settings.followers.items() if name in behind), None)
     return Target(
         name,
         connector,
-        mapping_of(target, keeps=bool(others)),
+        mapping_of(target, others),
         policy_of(target),
         f"{settings.server.public_url}/scim/{route or name}/v2",
         target.busy_status,

@@ -255,8 +255,10 @@ class Changes:
         comes = bool(plan.members.delta) and change.caller.kind == "provider"  # not: is told once more
         moves = comes or plan.state is State.DELETED
         state = SettledState(target, change.type, plan.original, plan.state, plan.mapped.form, entry, moves)
-        # the provider has used the id, so it has it
-        is_known = change.id is not None and change.caller.kind == "provider"
+        # the provider has used the id, so it has it, or was told it by the target that this one follows
+        is_known = change.id is not None and (
+            change.caller.kind == "provider" or change.operation == "mirror"
+        )
         now, new_id = services.now(), services.new_id
         resource = updated_resource(before, state, change.id, now, new_id, replied=is_known)
         is_crowd = max(len(delivered.members.delta.add), len(plan.differences)) > CROWD

@@ -69,7 +69,11 @@ UNSETTLED: Final = """
       AND (EXISTS (SELECT 1 FROM json_each(intent, '$.keys') AS key
                    WHERE json_extract(key.value, '$[0]') = 'name'
                      AND json_extract(key.value, '$[1]') = :name)
-           OR base || ' ' || resource IN (SELECT value FROM json_each(:ids)))"""
+           OR base || ' ' || resource IN (SELECT value FROM json_each(:ids)))
+    UNION SELECT m.base FROM mirror AS m JOIN resource AS r
+        ON (r.base, r.type, r.id) = (m.base, m.type, m.resource)
+    WHERE m.type = 'User'
+      AND (r.name_folded = :name OR m.base || ' ' || m.resource IN (SELECT value FROM json_each(:ids)))"""
 
 Id = tuple[str, str]  # target, our id
 Part = Mapping[str, int | None]  # seq, n

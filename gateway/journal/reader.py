@@ -42,7 +42,6 @@ UNACKNOWLEDGED: Final = """
            'unacknowledged', NULL, created, NULL, 'no answer with its id was ever delivered', NULL
     FROM resource
     WHERE replied = 0 AND created < :before AND state <> 'deleted' AND base = coalesce(:target, base)
-      AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'ids of ' || base)
     ORDER BY created, id"""
 UNTOLD: Final = """
     SELECT 'm' || n, m.target, 'mirror',

@@ -32,12 +32,13 @@ class TargetMapping:
         region: str | None = None,
         kind: str = "User",
         scope: Scope | None = None,
-        keeps: bool = False,
+        keeps: Sequence[Rule] | None = None,
     ) -> None:
         self.kind = kind
         self.scope = scope  # who is to be on the target; None: everybody
         self.unlisted = Unlisted(unlisted)
-        self.forgets = self.unlisted is Unlisted.DROP and not keeps
+        self.forgets = self.unlisted is Unlisted.DROP and keeps is None
+        self._others = tuple(keeps or ())  # rules of those who need what is kept, None: nobody does
         self._secret = tuple(rule for rule in rules if rule.to.attribute == "password")
         self.rules = tuple(rule for rule in rules if rule not in self._secret)
         self._require = tuple(tuple(place(path) for path in group) for group in require)
@@ -58,7 +59,10 @@ class TargetMapping:
         self._conditional = tuple(rule for rule in self.rules if rule.when is not None)
         self._programs: dict[tuple[bool, ...], Program] = {}  # by which conditions hold
         urns = {
-            where.urn.casefold() for rule in self.rules for where in rule.sources if where.urn is not None
+            where.urn.casefold()
+            for rule in (*self.rules, *self._others)
+            for where in rule.sources
+            if where.urn is not None
         }
         self.urns = frozenset(urns)  # of the provider's extensions that rules read, folded
         self._as_it_is = [where for group in self._require for where in group]
@@ -213,7 +217,8 @@ class TargetMapping:
 
     def sources(self) -> tuple[Place, ...]:
         """Return the paths of the provider that are sent: those that rules read, those sent as they are."""
-        return (*(source for rule in self.rules for source in rule.sources), *self._as_it_is)
+        rules = (*self.rules, *self._others)
+        return (*(source for rule in rules for source in rule.sources), *self._as_it_is)
 
     def needed(self) -> Iterator[Place]:
         """Yield the provider's paths that everybody active needs: those that nothing else stands in for."""

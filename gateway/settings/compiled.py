@@ -15,8 +15,8 @@ from gateway.settings.model import Settings, TargetSettings
 T = TypeVar("T")
 
 
-def mapping_of(target: TargetSettings, *, keeps: bool = False) -> TargetMapping:
-    """Return the compiled mapping of a target; `keeps`: nothing is forgotten, as others may need it."""
+def mapping_of(target: TargetSettings, others: Sequence[TargetSettings] = ()) -> TargetMapping:
+    """Return the compiled mapping of a target; nothing is forgotten that the others of its route may need."""
     return TargetMapping(
         target.rules if target.ldap is None else tuple(_in_directory(rule) for rule in target.rules),
         unlisted=target.unlisted,
@@ -24,7 +24,7 @@ def mapping_of(target: TargetSettings, *, keeps: bool = False) -> TargetMapping:
         offices=target.offices,
         region=target.region,
         scope=_scope(target.scope.people, "User"),
-        keeps=keeps,
+        keeps=tuple(rule for other in others for rule in other.rules) if others else None,
     )
 
 

@@ -33,8 +33,7 @@ async def handed_on(client: GroupClient, world: GroupWorld) -> dict[str, Any]:
     return {"1": ANN | {"userName": "new@x"}, "2": BOB | {"userName": "ann@x"}}
 
 
-SCRIPTS: list[Any] = [people.create, people.back_and_forth, people.rename, people.leave, swap, handed_on]
-SCRIPTS.append(people.leave_and_return)
+SCRIPTS: list[Any] = [people.rename, people.leave, people.leave_and_return, swap, handed_on]
 
 
 def followed(second: Any, wanted: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from gateway.flow.target_port import ResourceType
 from gateway.journal import erase
 from gateway.journal.events import load_events
 from gateway.journal.journal import SqliteJournal
+from gateway.journal.mirrors import mark
 from gateway.journal.store import archives_of
 from gateway.journal.verify import verify
 from gateway.sqlite import Database
@@ -390,6 +391,18 @@ async def test_an_unsettled_change_keeps_what_it_needs(
     erased = await erase_named("Ann")
     assert (erased.originals, erased.kept) == ((), (Kept("cx", "a change is not settled there"),))
     await sqlite.operations.settle(operation, Settlement(Outcome.FAILED, event("e-9", "Ann")))
+    assert (await erase_named("Ann")).originals == ("cx",)
+
+
+async def test_what_another_target_has_still_to_be_told_is_kept(erase_named, store, sqlite):
+    await store("1", "Ann", State.INACTIVE)
+    marks = [("cx", "User", "1", "dialpad", 1, "2026-03-01T00:00:00Z", "c-1")]
+    await sqlite.database.write(lambda connection: mark(connection, marks))
+
+    erased = await erase_named("Ann")
+    assert (erased.originals, erased.kept) == ((), (Kept("cx", "a change is not settled there"),))
+    (due,) = await sqlite.mirrors.due("cx", "dialpad", "", 9)
+    assert await sqlite.mirrors.done(due)
     assert (await erase_named("Ann")).originals == ("cx",)
 
 

@@ -15,6 +15,9 @@ unlisted = "drop"
 [[targets.dialpad.rules]]
 to = "title"
 via = ["upper"]
+[[targets.dialpad.rules]]
+to = "nickName"
+from = "urn:agents:2.0:User:alias"
 """
 EVERYONE = '[routes.everyone]\ntargets = ["phonebook", "dialpad"]\n'
 USERS = "/scim/everyone/v2/Users"
@@ -75,6 +78,34 @@ async def test_what_the_second_is_told_is_in_the_trail_beside_its_cause(routed):
     assert effect["actor"] == {"type": "gateway", "name": "everyone", "token": None}
     assert effect["correlation_id"] == cause["correlation_id"] == created.headers["X-Correlation-Id"]
     assert effect["target"]["id"] == cause["target"]["id"]
+
+
+async def test_what_only_the_second_reads_is_in_the_schemas_and_comes_back(routed):
+    agents = {"urn:agents:2.0:User": {"alias": "Annie"}}
+    created = await routed.ask("POST", USERS, ANN | agents)
+    await followed(routed)
+    shown = await routed.ask("GET", f"{USERS}/{created.body['id']}")
+    schemas = await routed.ask("GET", "/scim/everyone/v2/Schemas")
+
+    (second,) = await routed.entries("dialpad")
+    assert second["nickName"] == "Annie"
+    assert shown.body["urn:agents:2.0:User"] == agents["urn:agents:2.0:User"]
+    assert "urn:agents:2.0:User" in [schema["id"] for schema in schemas.body["Resources"]]
+
+
+@pytest.mark.parametrize("first", ["phonebook", "dialpad"])
+async def test_nothing_is_forgotten_that_another_target_may_need(serve, first):
+    order = (
+        EVERYONE
+        if first == "phonebook"
+        else EVERYONE.replace('"phonebook", "dialpad"', '"dialpad", "phonebook"')
+    )
+    served = await serve(PHONEBOOK, DIALPAD, order, config=ROUTED)
+
+    created = await served.ask("POST", USERS, ANN | {"locale": "en-GB"})
+    shown = await served.ask("GET", f"{USERS}/{created.body['id']}")
+
+    assert shown.body["locale"] == "en-GB"
 
 
 @pytest.mark.parametrize("name", ["phonebook", "dialpad"])
