@@ -5,18 +5,23 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from gateway import app
 from gateway.app import Gateway, open_gateway, serving
+from gateway.build import services_on
+from gateway.flow.model import Services
 from gateway.flow.target_port import Query, ResourceType
+from gateway.journal.journal import SqliteJournal
 from gateway.scim.names import ERROR
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
@@ -138,11 +143,18 @@ async def gateways(folder: Path) -> AsyncIterator[Serve]:
         async def run(*targets: str, config: str = CONFIG) -> Served:
             settings = load_settings(written(folder, config, targets or (PHONEBOOK, OTHER)), CONNECTORS)
             own = await stack.enter_async_context(AsyncExitStack())
-            gateway = await own.enter_async_context(open_gateway(settings))
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(app, "services_on", without_chance)
+                gateway = await own.enter_async_context(open_gateway(settings))
             port = await own.enter_async_context(serving(gateway))
             return Served(gateway, port, session, own.aclose)
 
         yield run
+
+
+def without_chance(journal: SqliteJournal) -> Services:
+    """Return what the flow is given, so that each pause between attempts is as long as it may be."""
+    return replace(services_on(journal), chance=lambda: 1.0)
 
 
 def written(folder: Path, config: str, targets: tuple[str, ...]) -> Path:
