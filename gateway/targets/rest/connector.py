@@ -102,7 +102,7 @@ class RestConnector:
         if id is None:
             return None
         try:
-            return await self._completed(own, form, own.shown(raw))
+            return await self._completed(own, form, raw)
         except TargetError as error:  # it is there by now
             raise Silent(error.reason, error.status) from error
 
@@ -181,11 +181,12 @@ class RestConnector:
             raise Refused("this target has no groups: rest.groups is not set")
         return self._kinds[kind]
 
-    async def _completed(self, own: Collection, form: Attributes, entry: Attributes) -> Attributes | None:
+    async def _completed(self, own: Collection, form: Attributes, raw: Any) -> Attributes | None:
         """Return a new entry as it is shown, inactive where it is to be so."""
+        entry, document = own.shown(raw), own.document(form)
         if own.kind is USER and not is_active(form) and "deactivate" in own.requests:
-            await self._told(own, "deactivate", own.document(form, entry["id"]))
-        elif own.is_whole(entry):
+            await self._told(own, "deactivate", document | {"id": entry["id"]})
+        elif own.is_whole(raw, own.body(document)):
             return _without_members(entry)
         found = await self._got(own, entry["id"])
         return None if found is None else _without_members(found)
@@ -232,8 +233,8 @@ class RestConnector:
             # a read may lag behind; where the entry is gone, the call is answered so
             body = own.laid(await self._raw(own, id), whole)
         raw = await self._told(own, "change", after, body)
-        entry = own.shown(raw, id) if isinstance(raw, dict) else {}
-        return _without_members(entry) if own.is_whole(entry) else None, True
+        shown = own.shown(raw, id) if isinstance(raw, dict) else {}
+        return _without_members(shown) if own.is_whole(raw, own.body(after)) else None, True
 
     async def _change_group(
         self, own: Collection, id: str, before: Attributes, after: Attributes, members: MemberUpdate

@@ -265,9 +265,10 @@ class Collection:
             entry["active"] = truth(value) if self._active is None else value == self._active[0]
         return {"id": id or found, **entry}
 
-    def is_whole(self, entry: Attributes) -> bool:
-        """Say whether an answer shows an entry, and not its id alone."""
-        return isinstance(entry.get(self.name), str)
+    def is_whole(self, raw: Any, body: Attributes) -> bool:
+        """Say whether an answer shows an entry with all that it was sent, and not only a part of it."""
+        entry = self._entry.unfill(raw, {})
+        return isinstance(entry.get(self.name), str) and all(name in raw for name in body)
 
 
 def creation(spec: RestCollection, base_url: str, form: Attributes) -> tuple[Call, list[str]]:

@@ -217,10 +217,13 @@ def spec(tmp_path: Any) -> Any:
 ANN = {"uid": 7, "login": "ann", "enabled": True}
 
 
-async def test_a_create_that_answers_an_id_alone_is_looked_at(spec) -> None:
-    transport = Scripted(answer({"data": {"uid": 7}}, 201), answer({"data": ANN}))
+@pytest.mark.parametrize("part", [{"uid": 7}, {"uid": 7, "login": "ann"}], ids=["an id", "a part"])
+async def test_a_create_that_answers_no_whole_entry_is_looked_at(spec, part) -> None:
+    transport = Scripted(answer({"data": part}, 201), answer({"data": ANN}))
 
-    made = await RestConnector(transport, "https://x.example", spec).create(USER, {"userName": "ann"})
+    made = await RestConnector(transport, "https://x.example", spec).create(
+        USER, {"userName": "ann", "active": True}
+    )
 
     assert made == {"id": "7", "userName": "ann", "active": True}
     assert [(call.method, call.url) for call in transport.calls] == [
