@@ -6,7 +6,10 @@ from typing import Any, Final
 
 import pytest
 
+from gateway.admin.reconcile import Finding, Reconciliation
 from gateway.cli import main
+from gateway.flow.change import Changes
+from gateway.flow.recovery import Recovery
 from tests.support.forms import ENTERPRISE
 from tests.support.rest_examples import Contacts, Hr, example
 from tests.support.scim_target import scim_target
@@ -246,3 +249,33 @@ def test_a_json_service_has_a_set_up_page(tmp_path, capsys, number: int) -> None
 
     assert main(["guide", ("contacts", "hr")[number], "--config", str(tmp_path / "config.toml")]) == 0
     assert f"/scim/{('contacts', 'hr')[number]}/v2" in capsys.readouterr().out
+
+
+async def reconciled(served: Any, name: str, repair: bool = False) -> list[Any]:
+    services, target = served.gateway.services, served.gateway.targets[name]
+    run = Reconciliation(services, Changes(services, Recovery(services)), target, repair)
+    return [line for line in [line async for line in run.lines()] if isinstance(line, Finding)]
+
+
+@pytest.fixture(params=["contacts", "hr"])
+async def either(request: pytest.FixtureRequest, serve: Any) -> AsyncIterator[tuple[Any, Any, str]]:
+    is_hr = request.param == "hr"
+    async with scim_target(Hr() if is_hr else Contacts()) as service:
+        yield await serve(example(int(is_hr), service.url), config=ALL), service, request.param
+
+
+async def test_reconcile_finds_nothing_after_our_own_changes_and_mends_those_of_others(either) -> None:
+    served, service, name = either
+    ben = {**ANN, "userName": "canary.ben", "externalId": "canary-2"}
+    await done(served, "POST", f"{name}/v2/Users", ANN)
+    id = (await done(served, "POST", f"{name}/v2/Users", ben))["id"]
+    await done(served, "PATCH", f"{name}/v2/Users/{id}", INACTIVE)
+
+    before = await reconciled(served, name)
+    ann, *_ = service.people
+    part, key = ("name", "first") if name == "contacts" else ("person", "given")
+    service.people[ann][part] |= {key: "X"}
+    told, after = await reconciled(served, name, repair=True), await reconciled(served, name)
+
+    assert (before, len(told), after) == ([], 1, [])
+    assert service.people[ann][part][key] == "Ann"
