@@ -289,10 +289,12 @@ class Deliveries:
         """Send what is due to one target, some at a time, until nobody is or leavers wait for their turn."""
         failed, not_before = self._failures.get(target.name, (0, 0.0))
         began = self._services.monotonic()
-        if began < not_before or target.admission.refusal():
+        if began < not_before:
             return
         before = None  # whoever is due still when a round has told nobody is not asked for again at once
         while (due := await self._due(target)) and due != before:
+            if not await target.admission.probe(target.policy.settle):
+                return
             for group, members in due.items():
                 try:
                     await self._deliver(target, group)

@@ -89,10 +89,10 @@ class Mirroring:
         failed, not_before = self._failures.get(target.name, (0, 0.0))
         services, lead = self._services, target.follows
         is_resting = services.monotonic() < not_before
-        is_left_alone = is_resting or target.admission.refusal() is not None
-        if lead is None or is_left_alone or services.paused_since(target.name) is not None:
+        if lead is None or is_resting or services.paused_since(target.name) is not None:
             return ()
-        return await self._mirrors.due(lead, target.name, services.now(), 1 if failed else AT_ONCE)
+        due = await self._mirrors.due(lead, target.name, services.now(), 1 if failed else AT_ONCE)
+        return due if due and await target.admission.probe(target.policy.settle) else ()
 
     async def _tell(self, target: Target, due: Sequence[DueMirror]) -> None:
         """Tell of these side by side, then of those, one by one, whose names others have; raises _Unwell."""

@@ -7,6 +7,8 @@ from typing import Any, Final
 import pytest
 
 from gateway.errors import Busy
+from gateway.flow.change import Changes
+from gateway.flow.groups import Deliveries
 from gateway.flow.journal_port import Key
 from gateway.flow.target_port import (
     Attributes,
@@ -62,6 +64,7 @@ async def falls_ill(gateway: Running) -> None:
     for _ in range(5):
         with pytest.raises(Unreachable):
             await gate_of(gateway).query(USER, Query())
+    gateway.fake.looks = 0
     gateway.fake.calls.clear()
     gateway.slept.clear()
 
@@ -85,7 +88,8 @@ async def test_a_change_for_a_sick_target_is_busy_at_once_and_nothing_is_sent(op
     with pytest.raises(Busy, match="phonebook does not answer") as raised:
         await gateway.send(operation, body, None if operation == "create" else id)
 
-    assert (raised.value.retry_after, gateway.fake.calls, gateway.slept) == (3.0, [], [])
+    assert (raised.value.retry_after, gateway.fake.writes, gateway.fake.looks) == (3.0, [], 0)
+    assert gateway.slept == []
 
 
 async def test_a_create_for_a_sick_target_leaves_no_operation(monkeypatch) -> None:
@@ -135,7 +139,8 @@ async def test_of_a_sick_target_the_sweep_asks_one_thing_every_settle_however_mu
         gateway.clock[0] += 5.0
         await gateway.sweep()
 
-    assert len(gateway.fake.calls) <= 12
+    assert gateway.fake.looks == 12
+    assert gateway.fake.writes == []
     assert {operation.attempts for operation in await gateway.open()} == {1}
 
 
@@ -234,14 +239,14 @@ async def test_what_another_was_asked_to_wait_for_everybody_waits_for() -> None:
     gateway.fake.cut = Throttled("slow", 429, 20.0)
     with pytest.raises(Busy):
         await gateway.send("replace", ANN | {"title": "B"}, id)
-    gateway.fake.cut = None
-    gateway.fake.calls.clear()
+    gateway.fake.cut, gateway.fake.looks = None, 0
     gateway.clock[0] += 5.0
 
     with pytest.raises(Busy) as raised:
         await gateway.send("create", BOB)
 
-    assert (raised.value.retry_after, raised.value.status_for(503), gateway.fake.calls) == (15.0, 429, [])
+    assert (raised.value.retry_after, raised.value.status_for(503)) == (15.0, 429)
+    assert (gateway.fake.looks, gateway.fake.writes) == (0, ["create"])
 
 
 def hang(gateway: Running) -> None:
@@ -364,4 +369,27 @@ async def test_a_sick_target_is_read_no_more() -> None:
     with pytest.raises(Busy, match="phonebook does not answer") as raised:
         await gateway.get(id)
 
-    assert (isinstance(raised.value.__cause__, Sick), gateway.fake.calls) == (True, [])
+    assert (isinstance(raised.value.__cause__, Sick), gateway.fake.looks) == (True, 0)
+
+
+@pytest.mark.parametrize(("is_due", "asked"), [(True, 4), (False, 0)], ids=["somebody is due", "nobody is"])
+async def test_members_who_are_due_have_a_sick_target_asked_every_settle(is_due: bool, asked: int) -> None:
+    gateway = gated(settle=10.0)
+    id = await hired(gateway)
+    gateway.fake.faults = [None, Throttled("slow down", 429)] if is_due else []
+    await gateway.group("create", {"displayName": "Sales", "members": [{"value": id}]})
+    await falls_ill(gateway)
+    gate_of(gateway).breaker.until = gateway.clock[0] + 60.0  # as after many pauses
+    deliveries = Deliveries(gateway.services, Changes(gateway.services, gateway.recovery))
+
+    for _ in range(8):
+        gateway.clock[0] += 5.0
+        await deliveries.sweep(gateway.target)
+    while_sick = gateway.fake.looks
+    gateway.fake.cut = None
+    for _ in range(4):
+        gateway.clock[0] += 5.0
+        await deliveries.sweep(gateway.target)
+
+    assert while_sick == asked
+    assert [len(group.get("members", ())) for group in gateway.fake.groups.values()] == [1]

@@ -28,6 +28,7 @@ class Shaky(FakeTarget):
     gate: asyncio.Event | None = None  # changes wait for it
     delay: asyncio.Event | None = None  # the answer to the next read waits for it
     silent: bool = False  # a change is answered with 204
+    looks: int = 0  # reads that were asked for, answered or not
     absent: int = 0  # reads that say there is no such entry
     blind: bool = False  # no search finds anybody
     forgets: str = ""  # an attribute that is not kept
@@ -66,6 +67,7 @@ class Shaky(FakeTarget):
         return None if self.silent else entry
 
     async def _look(self) -> None:
+        self.looks += 1
         self.clock[0] += self.seconds
         if self.cut is not None:
             raise self.cut

@@ -17,6 +17,7 @@ from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
 from gateway.scim.names import CORE_USER
 from gateway.scim.predicate import predicate
+from gateway.targets.gate import NOBODY
 from gateway.targets.registry import OpenTarget
 from gateway.targets.survey import survey
 from tests.support.forms import ENTERPRISE, SCIM, Form
@@ -56,6 +57,10 @@ async def found(target: OpenTarget, text: str, form: Form = SCIM) -> list[str]:
     page = await page_of(target, form, Query(parse_filter(text)))
     assert page.total == len(page.entries)
     return [entry["userName"] for entry in page.entries]
+
+
+async def test_a_probe_finds_nobody(target: OpenTarget) -> None:
+    assert await target.get(USER, NOBODY) is None
 
 
 async def test_what_is_created_is_read_back_by_its_id(target, form):
