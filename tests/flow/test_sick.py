@@ -109,6 +109,20 @@ async def test_a_create_for_a_sick_target_leaves_no_operation(monkeypatch) -> No
     assert (await gateway.events())[-1]["outcome"]["result"] == "deferred"
 
 
+async def test_a_change_of_who_was_looked_at_just_now_leaves_no_operation_either(monkeypatch) -> None:
+    gateway = gated()
+    id = await hired(gateway)
+    await gateway.send("patch", RETURN, id)  # that look may be trusted
+    await falls_ill(gateway)
+
+    async def claimed(*_: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(gateway.services.operations, "claim", claimed)
+    with pytest.raises(Busy, match="phonebook does not answer"):
+        await gateway.send("replace", ANN | {"title": "B"}, id)
+
+
 @pytest.mark.parametrize("body", [LEAVE, None], ids=["deactivated", "deleted"])
 async def test_who_leaves_while_the_target_is_sick_is_kept_and_leaves_once_it_is_well(body) -> None:
     gateway = gated(settle=10.0)
@@ -166,7 +180,7 @@ async def test_what_waits_is_done_within_twice_settle_though_the_pause_is_longer
     assert await gateway.open() == ()
 
 
-async def test_while_one_settles_nobody_is_tried_any_more_once_the_target_is_ill() -> None:
+async def test_while_one_settles_nobody_is_tried_any_more_once_the_target_is_ill(monkeypatch) -> None:
     gateway = gated(settle=10.0)
     ids = [await hired(gateway, ANN | {"userName": f"p{n}@x", "externalId": f"{n}"}) for n in range(30)]
     gateway.fake.cut = Throttled("slow", 429)
@@ -176,9 +190,16 @@ async def test_while_one_settles_nobody_is_tried_any_more_once_the_target_is_ill
     gateway.fake.calls.clear()
     gateway.fake.cut = DOWN
     gateway.clock[0] += 5.0
+    looked, opened = [], gateway.services.operations.open
 
+    async def noted(*arguments: Any) -> Any:
+        looked.append(arguments)
+        return await opened(*arguments)
+
+    monkeypatch.setattr(gateway.services.operations, "open", noted)
     await gateway.sweep()
 
+    assert len(looked) == 1 + 5  # all that waits, and each that was tried until it opened
     assert gate_of(gateway).breaker.state is BreakerState.OPEN
     assert {operation.attempts for operation in await gateway.open()} == {1, 2}
 

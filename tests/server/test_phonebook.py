@@ -344,15 +344,15 @@ async def test_a_target_that_cannot_be_read_is_told_of_and_a_lookup_has_the_last
     await fill(served)
     await fetch(served)
     connector = served.gateway.targets["phonebook"].connector
-    asked = connector._target.query
+    asked = connector.query
 
     async def unreachable(kind: ResourceType, query: Query) -> Page:
         raise Unreachable("nobody there")
 
-    connector._target.query = unreachable
+    connector.query = unreachable
     whole, headers, _ = await fetch(served)
     found, _, body = await fetch(served, "/phonebook/desk?q=ann")
-    connector._target.query = asked
+    connector.query = asked
 
     assert (whole, headers["Retry-After"]) == (503, "30")
     assert (found, names_in(body)) == (200, ["Ann"])
@@ -431,13 +431,13 @@ async def test_a_lookup_never_waits_for_the_next_edition_unless_the_last_is_too_
 async def test_nobody_waits_beyond_the_deadline_for_a_slow_target_and_the_next_phone_is_served(shelf) -> None:
     books, served, _ = shelf
     connector, held = served.gateway.targets["phonebook"].connector, asyncio.Event()
-    asked = connector._target.query
+    asked = connector.query
 
     async def slow(kind: ResourceType, query: Query) -> Page:
         await held.wait()
         return await asked(kind, query)
 
-    connector._target.query = slow
+    connector.query = slow
     target = books.book.target
     hurried = replace(target, policy=replace(target.policy, deadline=0.01))
     books.book = replace(books.book, target=hurried)

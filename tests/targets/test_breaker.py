@@ -25,6 +25,7 @@ from gateway.flow.target_port import (
     TargetError,
     Throttled,
     Unreachable,
+    Urgency,
     errand,
 )
 from gateway.targets.breaker import BreakerState, CallCount, RetryBudget
@@ -300,6 +301,19 @@ async def test_a_probe_that_is_given_up_lets_the_next_one_out() -> None:
     await ward.call(None)
 
     assert ward.state is CLOSED
+
+
+async def test_a_probe_takes_a_place_as_any_call_does() -> None:
+    ward = await Ward(lanes=Lanes(1)).opens()
+    ward.now += 5.0
+    assert ward.lanes is not None
+    await ward.lanes.take(Urgency.RUN)
+
+    (found,) = await ward.call(None)
+    asked = list(ward.patient.asked)
+    ward.lanes.leave()
+
+    assert (type(found), asked, await ward.call(None)) == (Sick, [], [None])
 
 
 async def test_what_had_begun_before_it_was_well_again_says_nothing_of_it_now() -> None:

@@ -330,3 +330,17 @@ def test_whoever_comes_and_goes_the_bounds_hold_and_nobody_overtakes_their_like(
         times = [entered[number] for number in sorted(entered)]
         assert times == sorted(times)
     assert (lanes.under_way, lanes.waiting) == (0, 0)
+
+
+async def test_who_goes_away_in_the_moment_in_which_their_turn_comes_gives_it_back() -> None:
+    lanes = Lanes(1)
+    await lanes.take(RUN)
+    waiting = asyncio.create_task(lanes.take(RUN))
+    await asyncio.sleep(0)
+
+    lanes.leave()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    assert (lanes.under_way, lanes.waiting) == (0, 0)
