@@ -143,8 +143,11 @@ class Mirroring:
             await work
         except (_Blocked, JournalUnavailable):
             raise
+        except TargetError as fault:  # before it came to a change
+            await self._postpone(target, one, type(fault).__name__, fault)
         except Busy as busy:
-            await self._postpone(target, one, busy)
+            cause = busy.__cause__
+            await self._postpone(target, one, busy.detail, cause if isinstance(cause, TargetError) else None)
         except GatewayError as error:
             await self._refused(target, one, error)
         except Exception as error:  # noqa: BLE001 - what one of them does must not stop the others
@@ -156,11 +159,10 @@ class Mirroring:
             correlation_id.reset(token)
         return False
 
-    async def _postpone(self, target: Target, one: DueMirror, busy: Busy) -> None:
+    async def _postpone(self, target: Target, one: DueMirror, reason: str, fault: TargetError | None) -> None:
         """Try it again later; raises _Unwell where any other would meet the same."""
-        fault = busy.__cause__ if isinstance(busy.__cause__, TargetError) else None
         pause = try_again_in(one.attempts + 1, fault, target.policy.settle)
-        await self._put_off(one, pause, busy.detail)
+        await self._put_off(one, pause, reason)
         if fault is not None and is_of_the_target(fault):
             failed = self._failures.get(target.name, (0, 0.0))[0] + 1
             rest = try_again_in(failed, fault, target.policy.settle)

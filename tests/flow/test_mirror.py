@@ -243,6 +243,31 @@ async def test_one_member_more_in_a_large_group_reads_nobody_elses_row(world) ->
     assert asked == []
 
 
+async def test_a_target_that_is_down_is_left_in_peace_and_told_the_newest_once_it_is_well(world) -> None:
+    process = routed(world, attempts=1)
+    up = process.follower
+
+    async def unknown() -> bool:
+        raise Unreachable("refused")
+
+    process.follower = replace(up, connector=Down(), has_groups=unknown)  # type: ignore[arg-type]
+    client = GroupClient(process, looks_first=False, by_patch=True)
+    for person in (ANN, BOB):
+        await client.create(person)
+    await client.push("Sales", "1")
+    for title in ("B", "C"):
+        await client.set("1", title=title)
+    tries = [event for event in await events(process) if event["target"]["name"] == "dialpad"]
+    process.follower = up
+    await process.settle()
+
+    assert [event["outcome"]["result"] for event in tries] == ["deferred"]
+    assert seen(process) == [("ann@x", True), ("bob@x", True)]
+    assert sorted(entry["title"] for entry in process.second.entries.values()) == ["A", "C"]
+    assert len(process.second.groups) == 1
+    assert (await process.untold(), process.alerts) == (0, [])
+
+
 async def test_a_target_without_groups_is_told_of_people_only(world) -> None:
     process = routed(world)
 
