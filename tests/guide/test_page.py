@@ -15,8 +15,13 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "guides"
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 WSOS = "urn:ietf:params:scim:schemas:extension:wsos:2.0:User"
+TALKDESK = "urn:ietf:params:scim:schemas:extension:talkdesk:2.0:User"
+ZOOM = "urn:ietf:params:scim:schemas:extension:zoom:1.0:User"
 OKTA, AGENT, ENTRA = ProviderKind
-PRESETS = ("acall", "condeco", "cx", "dialpad", "dialpad-api")
+PRESETS = (
+    *("acall", "condeco", "cx", "dialpad", "dialpad-api"),
+    *("eptura", "genesys", "talkdesk", "webex", "zoom"),
+)
 
 Page = Callable[..., str]
 
@@ -84,6 +89,20 @@ ATTRIBUTES = [  # target, display name, variable name, external name, external n
     ("dialpad-api", "Office name", "officeName", "officeName", ENTERPRISE),
     ("dialpad-api", "Title", "title", "title", CORE),
     ("dialpad-api", "License type", "licenseType", "licenseType", ENTERPRISE),
+    ("eptura", "Work phone", "primaryPhone", "phoneNumbers.^[primary==true].value", CORE),
+    ("eptura", "Mobile phone", "mobile_phone", "phoneNumbers.^[type=='mobile'].value", CORE),
+    ("eptura", "Primary email", "email", "emails.^[primary==true].value", CORE),
+    ("genesys", "Display name", "displayName", "displayName", CORE),
+    ("genesys", "Division", "division", "division", ENTERPRISE),
+    ("genesys", "Work phone", "work_phone", "phoneNumbers.^[type=='work'].value", CORE),
+    ("talkdesk", "Roles", "rolesString", "rolesString", TALKDESK),
+    ("talkdesk", "Teams", "teamsString", "teamsString", TALKDESK),
+    ("webex", "Work phone", "work_phone", "phoneNumbers.^[type=='work'].value", CORE),
+    ("webex", "Locale", "locale", "locale", CORE),
+    ("zoom", "Phone extension", "zoomPhoneExtNumber", "zoomPhoneExtNumber", ZOOM),
+    ("zoom", "Phone site", "zoomPhoneSite", "zoomPhoneSite", ZOOM),
+    ("zoom", "Calling plan", "zoomPhoneCallingPlan", "zoomPhoneCallingPlan", ZOOM),
+    ("zoom", "Phone number", "zoomPhoneNumber", "zoomPhoneNumber", ZOOM),
 ]
 
 
@@ -142,6 +161,12 @@ MAPPINGS = [  # target, attribute, how, value, what it is at the target
     ("dialpad", "Preferred language", "Map from Okta Profile", "preferredLanguage", "Language"),
     ("dialpad", "Title", "Map from Okta Profile", "title", "Job Title"),
     ("dialpad", "License type", "Map from Okta Profile", "*the attribute that holds it*", "License"),
+    ("eptura", "Work phone", "Map from Okta Profile", "primaryPhone", "in any spelling"),
+    ("genesys", "Display name", "Expression", 'user.firstName + " " + user.lastName', "required"),
+    ("genesys", "Work phone", "Map from Okta Profile", "primaryPhone", "in any spelling"),
+    ("talkdesk", "Roles", "Map from Okta Profile", "*the attribute that holds it*", "`;` between"),
+    ("webex", "Username", "*Sign On* tab", "Application username format", "e-mail"),
+    ("zoom", "Phone number", "Map from Okta Profile", "*the attribute that holds it*", "nobody has yet"),
 ]
 
 
@@ -212,6 +237,11 @@ REPLACED = [  # target, a step of its own guide
     ("condeco", "API Token"),
     ("dialpad", "Dialpad API token"),
     ("dialpad", "Offices spelled as at Dialpad"),
+    ("eptura", "RFC 3966"),
+    ("genesys", "`tel:+n; ext=x`"),
+    ("talkdesk", "`Agent;Supervisor`"),
+    ("webex", "`en_US`"),
+    ("zoom", "Sites spelled as at Zoom"),
 ]
 
 
@@ -231,6 +261,11 @@ PREREQUISITES = [
     ("acall", "SAML"),
     ("condeco", "SCIM Token Provider"),
     ("dialpad", "API token"),
+    ("eptura", "by invitation"),
+    ("genesys", "*Client Credentials*"),
+    ("talkdesk", "Early Access"),
+    ("webex", "**Organization ID**"),
+    ("zoom", "Vanity URL"),
 ]
 
 
@@ -246,7 +281,7 @@ def test_what_the_target_needs_first_is_said_first(
 def test_every_attribute_has_a_namespace(page: Page, target: str) -> None:
     rows = [row for row in cells(section(page(target), "Set up the attributes")) if row[0] != "---"]
 
-    assert {row[3] for row in rows} - {"External namespace"} <= {CORE, ENTERPRISE, WSOS}
+    assert {row[3] for row in rows} - {"External namespace"} <= {CORE, ENTERPRISE, WSOS, TALKDESK, ZOOM}
 
 
 OKTA_STEPS = [
