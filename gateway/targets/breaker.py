@@ -21,10 +21,10 @@ FEW: Final = 10  # retries that a quiet target gets in a minute all the same
 
 
 class CallCount:
-    """Calls that have ended and those that failed, over the last minute.
+    """Calls that have ended and those that say the target is not well, over the last minute.
 
-    Who counts adds to `calls` and `failed` by itself: a method would be one more call for every call. Before
-    it does, once `due` is over, it marks when that was and how many there were, and sets it a second later.
+    Who counts adds to them by itself: a method would be one more call for every call. Before `calls` grows,
+    once `due` is over, it marks when that was and how many there were, and sets it a second later.
     """
 
     def __init__(self) -> None:
@@ -62,6 +62,7 @@ class Breaker:
         if self.state is not BreakerState.CLOSED or begun < self._closed:
             return False  # what began before it was closed says nothing of the target as it is now
         self.failures += 1
+        self._counted.failed += 1
         calls, failed = self._counted.within(min(WINDOW, now - self._closed), now)
         if self.failures < IN_A_ROW and (calls < LEAST or failed < calls * SHARE):
             return False

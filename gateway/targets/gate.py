@@ -81,6 +81,7 @@ class Gate(Admission):
         self._since = _now()
         self._asked: tuple[type[TargetError], float] = (Throttled, 0.0)  # to be left alone until then
         self._has_groups = True  # as it said last
+        self._asking = 0  # who wait for it to say so
         self.breaker = Breaker(self._counted, chance)
         self.requests = 0
         self.most = lanes.most + lanes.most_waiting  # so that a change that has begun finds a place to wait
@@ -94,9 +95,14 @@ class Gate(Admission):
         await self._call(True, self._target.delete, kind, id)
 
     async def has_groups(self) -> bool:
-        """Say whether the target has groups; one that is sick is not asked."""
-        if self.refusal() is None:
-            self._has_groups = await self._target.has_groups()
+        """Say whether the target has groups; one that is sick is not asked, and nobody waits in a crowd."""
+        is_well = self.breaker.state is BreakerState.CLOSED and self.refusal() is None
+        if is_well and self._asking < self._lanes.most:
+            self._asking += 1
+            try:
+                self._has_groups = await self._target.has_groups()
+            finally:
+                self._asking -= 1
         return self._has_groups
 
     def check(self) -> Answer[tuple[TargetFinding, ...]]:
@@ -208,10 +214,8 @@ class Gate(Admission):
         counted.calls += 1
         if not is_unavailable(error):
             self.breaker.failures = 0
-        else:
-            counted.failed += 1
-            if self.breaker.failed(begun, now):
-                self._opened(error)
+        elif self.breaker.failed(begun, now):
+            self._opened(error)
         self._heed(now, error)
         self._observer.called(self._name, now - begun, error)
 

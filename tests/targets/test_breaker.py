@@ -206,6 +206,30 @@ async def test_a_target_that_is_sick_is_not_asked_for_groups_and_what_it_said_la
     assert (first, await ward.gate.has_groups(), ward.patient.asked) == (False, False, [])
 
 
+async def test_a_question_for_groups_is_no_probe() -> None:
+    ward = await Ward().opens()
+    ward.now += 5.0
+
+    await ward.gate.has_groups()
+
+    assert (ward.patient.asked, ward.state) == ([], OPEN)
+
+
+async def test_as_many_wait_for_a_target_to_say_whether_it_has_groups_as_calls_may_be_under_way() -> None:
+    ward = Ward(lanes=Lanes(2))
+    ward.patient.hangs = asyncio.Event()
+    first = [asyncio.create_task(ward.gate.has_groups()) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(1.0):
+        crowd = [await ward.gate.has_groups() for _ in range(9)]
+    ward.patient.hangs.set()
+
+    assert crowd == [True] * 9  # as it is believed to until it says no
+    assert [await task for task in first] == [False] * 2
+    assert (await ward.gate.has_groups(), len(ward.patient.asked)) == (False, 3)
+
+
 async def test_after_the_pause_the_first_call_asks_whether_it_is_well_and_goes_on() -> None:
     ward = await Ward().opens()
     ward.now += 5.0
@@ -329,6 +353,25 @@ async def test_what_had_begun_before_it_was_well_again_says_nothing_of_it_now() 
     ward.patient.fault = DOWN
     go.set()
     await asyncio.gather(*old, return_exceptions=True)
+
+    assert ward.state is CLOSED
+
+
+async def test_what_had_begun_before_it_was_well_again_is_no_part_of_the_share_that_fails() -> None:
+    ward = Ward()
+    ward.patient.hangs = asyncio.Event()
+    slow = [asyncio.create_task(ward.call(Silent("timed out"))) for _ in range(30)]
+    await asyncio.sleep(0)
+    hangs, ward.patient.hangs = ward.patient.hangs, None
+    await ward.opens()
+    ward.now += 5.0
+    await ward.call(None)
+    ward.now += 1.0
+    ward.patient.fault = Silent("timed out")
+    hangs.set()
+    await asyncio.gather(*slow)
+
+    await ward.call(DOWN)
 
     assert ward.state is CLOSED
 
