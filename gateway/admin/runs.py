@@ -16,7 +16,7 @@ from gateway.flow.change_event import outcome_of
 from gateway.flow.failures import LONGEST_PAUSE, RETRY_AFTER, Retry
 from gateway.flow.journal_port import Outcome, Resource, StaleFence
 from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target
-from gateway.flow.target_port import Attributes, Crowded, Denied, ResourceType, TargetError, Throttled
+from gateway.flow.target_port import Attributes, Crowded, Denied, ResourceType, Sick, TargetError, Throttled
 from gateway.scim.members import Edit
 from gateway.users import acting
 from gateway.values import frozen
@@ -26,7 +26,6 @@ R = TypeVar("R")
 
 SIDE_BY_SIDE: Final = 8  # people at once
 PATIENCE: Final = 5  # times that a target may ask to slow down
-WAITED_FOR: Final = (Throttled, Crowded)  # these say when it is of use to come again
 DOWN: Final = 3  # people in a row whom the target did not take: the others are not tried
 PAGE: Final = 100  # originals read at once
 EVERY: Final = 1.0  # seconds between two lines of progress
@@ -188,7 +187,7 @@ async def push(
     change = Change(operation, kind, target, caller, cid, id, original, event=event, members=members or ())
     for _ in range(PATIENCE):
         pushed = await _pushed(changes, change)
-        if not isinstance(pushed.fault, WAITED_FOR):
+        if pushed.fault is None or not _is_waited_for(pushed.fault):
             break
         await run.services.sleep(_asked_pause(pushed.fault))
     return run.pushed(pushed, original)
@@ -215,14 +214,19 @@ async def asked(services: Services, target: Target, call: Callable[[], Awaitable
         try:
             return await call()
         except TargetError as error:
-            if isinstance(error, WAITED_FOR) and attempt < PATIENCE:
+            if (is_waited_for := _is_waited_for(error)) and attempt < PATIENCE:
                 pause: float | None = _asked_pause(error)
             else:
                 pause = retry.pause(attempt, error, target.policy.deadline, services.chance())
-            if pause is None or not (isinstance(error, WAITED_FOR) or target.admission.may_retry()):
+            if pause is None or not (is_waited_for or target.admission.may_retry()):
                 raise
             await services.sleep(pause)
     raise AssertionError("unreachable")
+
+
+def _is_waited_for(error: TargetError) -> bool:
+    """Say whether a failure tells when it is of use to come again: the target, or the gate, has said so."""
+    return isinstance(error, (Throttled, Crowded)) or (isinstance(error, Sick) and error.status is not None)
 
 
 def _asked_pause(error: TargetError) -> float:

@@ -13,9 +13,10 @@ from gateway.errors import JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.journal_port import StaleFence
 from gateway.flow.recovery import Recovery
-from gateway.flow.target_port import Broken, Denied, Refused, ResourceType, Throttled
+from gateway.flow.target_port import Broken, Denied, Refused, ResourceType, TargetError, Throttled
 from gateway.mapping.target import TargetMapping
 from gateway.mapping.transforms import compile_transform
+from gateway.targets.gate import Gate
 from tests.support.house import FakeTarget, House
 from tests.support.rules import make_rule
 
@@ -249,6 +250,22 @@ async def test_a_target_that_asks_to_slow_down_is_waited_for(house, times: int, 
 
     assert end.verdict == verdict
     assert gateway.slept == [7] * min(times, 5)
+
+
+@pytest.mark.parametrize("fault", [Broken("busy", 503, 7), Throttled("slow", 429, 7)], ids=["503", "429"])
+async def test_a_target_that_has_asked_somebody_else_to_be_left_alone_is_waited_for(
+    house, fault: TargetError
+) -> None:
+    gateway = await crowd(house, people=4)
+    gate = Gate(gateway.fake, "phonebook", clock=gateway.services.monotonic)
+    gateway.target = replace(gateway.target, connector=gate, admission=gate)
+    gateway.fake.faults = [fault]
+    with pytest.raises(type(fault)):
+        await gate.delete(ResourceType.USER, "t1")
+
+    _, end = await resynced(gateway)
+
+    assert (end.verdict, end.counts, gateway.slept) == ("well", {"applied": 4}, [7])
 
 
 async def test_a_journal_that_fails_ends_the_run(gateway) -> None:
