@@ -93,6 +93,7 @@ class OAuth2:
     client_secret: Secret
     scope: str = ""
     scheme: str = "Bearer"  # the word before the tokens
+    account_id: str = ""  # whose tokens are asked for, by Zoom's grant for accounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,6 +305,11 @@ class OAuth2Table(Table):
         description="What the tokens are asked to open, with a space between; unless you say, what the "
         "client may have.",
     )
+    account_id: SomeText | None = Field(
+        default=None,
+        description="The account whose tokens are asked for, by the grant `account_credentials` that Zoom "
+        "has in place of client credentials.",
+    )
 
 
 class ExternalTable(Table):

@@ -282,7 +282,8 @@ class TargetReader:
         secret = self._world.secrets.outbound(client.client_secret, at(path, "client_secret"))
         if secret is None:
             return None
-        return OAuth2(client.token_url, client.client_id, secret, client.scope or "", table.scheme)
+        asked, account = client.scope or "", client.account_id or ""
+        return OAuth2(client.token_url, client.client_id, secret, asked, table.scheme, account)
 
 
 def looked_at(directory: Directory, target: TargetSettings) -> Directory:

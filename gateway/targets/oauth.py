@@ -79,7 +79,10 @@ class Client:
 
 def token_call(oauth2: OAuth2) -> Call:
     """Ask for a token; who asks is in the header."""
-    form = {"grant_type": "client_credentials"} | ({"scope": oauth2.scope} if oauth2.scope else {})
+    account = oauth2.account_id
+    grant = {"account_id": account} if account else {}
+    form = {"grant_type": "account_credentials" if account else "client_credentials"} | grant
+    form |= {"scope": oauth2.scope} if oauth2.scope else {}
     return Call(
         "POST",
         oauth2.token_url,

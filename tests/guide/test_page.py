@@ -266,6 +266,7 @@ PREREQUISITES = [
     ("talkdesk", "Early Access"),
     ("webex", "**Organization ID**"),
     ("zoom", "Vanity URL"),
+    ("zoom", "account ID"),
 ]
 
 

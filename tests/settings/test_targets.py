@@ -247,7 +247,11 @@ def test_tokens_are_fetched_as_auth_says(load, more, scheme, scope):
     assert isinstance(found, OAuth2)
     assert (found.client_id, found.client_secret.reveal()) == ("me", "dp-secret-1")
     assert (found.token_url, found.scope) == ("https://login.example.com/t/?a=b", scope)
-    assert found.scheme == scheme
+    assert (found.scheme, found.account_id) == (scheme, "")
+
+
+def test_tokens_of_an_account_are_fetched_where_auth_names_one(load):
+    assert target(load, f'auth = {{ oauth2 = {{ {OAUTH2}, account_id = "a1" }} }}').auth.account_id == "a1"
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,19 @@ def test_a_token_is_asked_for_with_a_form(scope, form):
 
 
 @pytest.mark.parametrize(
+    ("scope", "form"),
+    [
+        pytest.param("", b"grant_type=account_credentials&account_id=a%2F1", id="no scope"),
+        pytest.param("scim2", b"grant_type=account_credentials&account_id=a%2F1&scope=scim2", id="scope"),
+    ],
+)
+def test_the_token_of_an_account_is_asked_for_by_the_grant_for_accounts(scope, form):
+    call = token_call(OAuth2(URL, "me", Secret("s3cret"), scope, account_id="a/1"))
+
+    assert (call.method, call.url, call.body) == ("POST", URL, form)
+
+
+@pytest.mark.parametrize(
     ("id", "secret", "value"),
     [
         pytest.param(
