@@ -249,16 +249,16 @@ class Changes:
         record: ChangeEvent,
     ) -> Reply:
         services, target, before = self._services, change.target.name, situation.resource
-        entry = delivered.entry if plan.send is not Send.NOTHING else situation.present
+        present = situation.present if plan.target_id is not None else None  # what is not ours is not linked
+        entry = delivered.entry if plan.send is not Send.NOTHING else present
         if entry is not None:
             entry = without_password(entry)
         comes = bool(plan.members.delta) and change.caller.kind == "provider"  # not: is told once more
         moves = comes or plan.state is State.DELETED
         state = SettledState(target, change.type, plan.original, plan.state, plan.mapped.form, entry, moves)
         # the provider has used the id, so it has it, or was told it by the target that this one follows
-        is_known = change.id is not None and (
-            change.caller.kind == "provider" or change.operation == "mirror"
-        )
+        is_told = change.caller.kind == "provider" or change.operation == "mirror"
+        is_known = change.id is not None and is_told
         now, new_id = services.now(), services.new_id
         resource = updated_resource(before, state, change.id, now, new_id, replied=is_known)
         is_crowd = max(len(delivered.members.delta.add), len(plan.differences)) > CROWD

@@ -54,11 +54,10 @@ def _created(change: Change) -> Attributes:
 
 def _create(change: Change, situation: Situation) -> Plan:
     document = _created(change)
-    wanted = _wanted(change, document, change.password)
-    resource = situation.resource
+    wanted, resource = _wanted(change, document, change.password), situation.resource
     _refuse_rivals(change, situation, document)
     if resource is None:
-        if situation.present is not None and wanted.is_in_scope:
+        if situation.present is not None:
             return _adoption(change, situation, wanted)
         return _made(change, wanted)
     event = _known_person(change, situation, resource, document)
@@ -256,6 +255,8 @@ def _made(change: Change, wanted: Wanted) -> Plan:
 
 def _adoption(change: Change, situation: Situation, wanted: Wanted) -> Plan:
     """The first change to an entry that the journal does not know."""
+    if wanted.is_active and not wanted.is_in_scope:  # somebody who was never ours there
+        return _plan(change, Send.NOTHING, wanted)
     entry = change.mapping.reverse(situation.present or {})
     is_linked = change.type is ResourceType.GROUP and change.id is not None and not change.target.follows
     if not is_linked and not may_adopt(change.target.policy, wanted.document, entry, change.type):
@@ -272,10 +273,9 @@ def _view_or_404(change: Change, situation: Situation) -> Attributes:
 def _wanted(change: Change, document: Attributes, password: str | None) -> Wanted:
     """Return the wanted state in the target's form; raises InvalidValue that names every problem."""
     active = change.type is not ResourceType.USER or is_active(document)
-    if active and not document.get(
-        NAMES[change.type]
-    ):  # a leaver leaves, whatever the target has lost of them
-        raise InvalidValue(f"{NAMES[change.type]} is required")
+    name = NAMES[change.type]
+    if active and not document.get(name):  # a leaver leaves, whatever the target has lost of them
+        raise InvalidValue(f"{name} is required")
     mapping = change.mapping
     if mapping.scope is not None and not mapping.scope.holds(document):
         return Wanted(document, Mapped({}), active, is_in_scope=False)

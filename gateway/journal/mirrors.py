@@ -1,7 +1,8 @@
 """What targets that follow another in a route have still to be told, in SQLite; and whose ids they have."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -182,6 +183,17 @@ SET_APART: Final = (
     f"""UPDATE member SET member = '/' || :base || '/' || member
         WHERE {OF_BASE.replace("?", ":base")}""",  # noqa: S608
 )
+AS_BEFORE: Final = (  # of those whose ids nobody else in the route has got meanwhile
+    """UPDATE resource SET id = substr(id, :cut) WHERE base = :base AND id GLOB :apart AND NOT EXISTS (
+        SELECT 1 FROM resource AS o WHERE o.type = resource.type AND o.id = substr(resource.id, :cut)
+          AND o.base IN (SELECT value FROM json_each(:route)))""",
+    """UPDATE link SET own = 1 WHERE own = 0 AND target_id IS (
+        SELECT id FROM resource WHERE key = link.resource AND base = :base)""",
+    f"""UPDATE OR IGNORE member SET member = substr(member, :cut)
+        WHERE member GLOB :apart AND {OF_BASE.replace("?", ":base")}
+          AND NOT EXISTS (SELECT 1 FROM resource AS o WHERE o.base = :base AND o.id = member.member)""",  # noqa: S608
+)
+IS_APART: Final = "SELECT 1 FROM resource WHERE base = ? AND id = ?"
 OPERATIONS: Final = "SELECT id, resource, intent FROM op WHERE base = ?"
 KEEP_OPERATION: Final = "UPDATE op SET resource = ?, intent = ? WHERE id = ?"
 RENAME: Final = (
@@ -209,10 +221,12 @@ def join(connection: sqlite3.Connection, followers: Mapping[str, Sequence[str]])
     gets the right one once they are met by their names.
     """
     connection.execute(AT_START)
-    within = {name for lead, behind in followers.items() for name in (lead, *behind)}
-    for (alone,) in connection.execute(FAMILIES).fetchall():
-        if alone not in within:
-            connection.execute(LEAVE_FAMILY, (alone,))
+    routes = {name: (lead, *behind) for lead, behind in followers.items() for name in (lead, *behind)}
+    for (one,) in connection.execute(FAMILIES).fetchall():
+        if one not in routes:
+            connection.execute(LEAVE_FAMILY, (one,))
+        if routes.get(one, (one,))[0] == one:  # follows no more
+            _set_back(connection, one, routes.get(one, (one,)))
     for lead, behind in followers.items():
         family = _family(connection, lead)
         for target in behind:
@@ -229,11 +243,32 @@ def _family(connection: sqlite3.Connection, target: str) -> str:
 def _set_all_apart(connection: sqlite3.Connection, base: str) -> None:
     for sql in SET_APART:
         connection.execute(sql, {"base": base})
+    _rewrite_operations(connection, base, partial(set_apart, base))
+
+
+def _set_back(connection: sqlite3.Connection, base: str, route: Sequence[str]) -> None:
+    """Give those whom nobody has met their own ids again: a provider knows them by these."""
+    apart = set_apart(base, "")
+    asked = {"base": base, "apart": f"{apart}*", "cut": len(apart) + 1}
+    for sql in AS_BEFORE:
+        connection.execute(
+            sql, {**asked, "route": orjson.dumps(route).decode()} if ":route" in sql else asked
+        )
+
+    def own(id: str) -> str:
+        is_left = not is_set_apart(base, id) or connection.execute(IS_APART, (base, id)).fetchone()
+        return id if is_left else id.removeprefix(apart)
+
+    _rewrite_operations(connection, base, own)
+
+
+def _rewrite_operations(connection: sqlite3.Connection, base: str, own: Callable[[str], str]) -> None:
+    """Have the unsettled operations of a target say ids as they are now."""
     for id, resource, text in connection.execute(OPERATIONS, (base,)).fetchall():
         said = orjson.loads(text)
-        said["keys"] = [[kind, set_apart(base, v) if kind == "id" else v] for kind, v in said["keys"]]
-        own = set_apart(base, resource) if resource else resource
-        connection.execute(KEEP_OPERATION, (own, orjson.dumps(said).decode(), id))
+        said["keys"] = [[kind, own(value) if kind == "id" else value] for kind, value in said["keys"]]
+        new = own(resource) if resource else resource
+        connection.execute(KEEP_OPERATION, (new, orjson.dumps(said).decode(), id))
 
 
 def _rename(connection: sqlite3.Connection, place: tuple[str, str], old: str, new: str) -> None:

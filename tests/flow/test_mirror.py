@@ -1,6 +1,7 @@
 """What a route's second target is told, what it refuses, and who it has when: rule by rule."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -17,6 +18,7 @@ from gateway.journal.mirrors import join
 from gateway.mapping.scope import Scope
 from gateway.mapping.target import TargetMapping
 from gateway.scim.grammar import parse_filter
+from gateway.scim.members import Added
 from tests.support.group_world import GroupClient, GroupWorld
 from tests.support.route_world import RouteProcess
 
@@ -192,6 +194,43 @@ async def test_a_second_that_was_alone_keeps_its_people_whose_ids_become_those_o
     assert (found.original["userName"], found.links["dialpad"].target_id) == ("ann@x", own["ann@x"])
     assert seen(process) == [("ann@x", True), ("bob@x", True)]
     assert await process.untold() == 0
+
+
+@pytest.mark.parametrize("later", [{}, {"dialpad": ("phonebook",)}], ids=["alone", "first"])
+async def test_whoever_was_not_met_has_the_old_id_when_a_target_follows_no_more(world, later) -> None:
+    process = routed(world, prompt=False)
+    alone = replace(process.follower, follows=None, route=None)
+    caller, member = Caller("okta"), {"displayName": "Sales"}
+    bob = await process._changes.handle(Change("create", USER, alone, caller, "c", None, dict(BOB)))
+    assert bob.document is not None
+    id = bob.document["id"]
+    added = (Added({id: {"value": id}}),)
+    change = Change("create", ResourceType.GROUP, alone, caller, "c", None, member, members=added)
+    sales = await process._changes.handle(change)
+    assert sales.document is not None
+
+    for followers in (process.followers, later):
+        process.journal._database.run(partial(join, followers=followers))
+    group = await process._reads.get(alone, ResourceType.GROUP, sales.document["id"])
+    await process._changes.handle(Change("delete", USER, alone, caller, "c", id))
+
+    assert [one["value"] for one in group["members"]] == [id]
+    assert process.second.entries == {}
+
+
+async def test_a_target_that_is_first_now_gives_nobody_an_id_that_another_has(world) -> None:
+    process = routed(world, prompt=False)
+    id = await created(process, ANN)
+    process.second.numbers = count(int(id[1:]))  # Ann's id at the first is what Bob's is at the second
+    alone = replace(process.follower, follows=None, route=None)
+    bob = await process._changes.handle(Change("create", USER, alone, Caller("okta"), "c", None, dict(BOB)))
+
+    for followers in (process.followers, {"dialpad": ("phonebook",)}):
+        process.journal._database.run(partial(join, followers=followers))
+
+    assert bob.document is not None
+    assert bob.document["id"] == id
+    assert not await process.services.resources.find("dialpad", USER, (Key("id", id),))
 
 
 async def test_a_target_that_is_new_in_a_route_is_filled_by_resync(world) -> None:

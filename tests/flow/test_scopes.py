@@ -279,6 +279,38 @@ async def test_whoever_is_there_is_nobodys_business_while_somebody_is_out_of_sco
     assert (made.status, made.outcome, house.fake.calls) == (201, "out_of_scope", [])
 
 
+@WAYS
+async def test_an_entry_that_a_provider_found_is_left_alone_until_its_person_is_in_scope(way: str) -> None:
+    house = made(way)
+    house.fake.entries["h1"] = {"id": "h1", **ANN, "active": True}
+
+    for operation, body in (("replace", ANN | OUT), ("patch", department("Board")), ("replace", ANN | OUT)):
+        told = await house.send(operation, body, "h1")
+        assert (told.outcome, told.document["id"], house.fake.writes) == ("out_of_scope", "h1", [])
+    await house.send("replace", ANN | IN | {"title": "Lead"}, "h1")
+
+    assert [(id, entry["title"]) for id, entry in house.fake.entries.items()] == [("h1", "Lead")]
+
+
+async def test_a_leaver_whom_a_provider_found_leaves_in_scope_or_not() -> None:
+    house = made()
+    house.fake.entries["h1"] = {"id": "h1", **ANN, "active": True}
+
+    await house.send("replace", ANN | OUT | {"active": False}, "h1")
+
+    assert there(house) == {"ann@x": False}
+
+
+async def test_a_group_that_a_provider_found_is_left_alone_until_it_is_in_scope() -> None:
+    house = scoped(make_house(), groups='displayName sw "tel-"')
+    house.fake.groups["h1"] = {"id": "h1", "displayName": "tel-hr", "members": []}
+
+    for _ in range(2):
+        assert (await house.group("replace", {"displayName": "hr"}, "h1")).outcome == "out_of_scope"
+
+    assert (house.fake.writes, told(house)) == ([], {"tel-hr": []})
+
+
 async def test_who_is_out_of_scope_is_known_and_keeps_their_names() -> None:
     house = made()
     id = (await house.send("create", ANN | OUT)).document["id"]
