@@ -1,5 +1,6 @@
 """The way of a change: take the keys, ask the journal once, plan, deliver, settle, reply."""
 
+import math
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -80,8 +81,10 @@ class Changes:
         """Make the change and return the answer; raises the GatewayError that refuses it."""
         services, admission = self._services, change.target.admission
         record = ChangeEvent(change, services.new_id(), services.monotonic, services.monotonic())
-        latest = record.started + change.target.policy.begins
-        token = errand.set(Errand(latest, partial(urgency_of, change)))
+        latest, ends = record.started + change.target.policy.begins, math.inf
+        if change.caller.kind == "provider":  # who waits no longer then
+            ends = record.started + change.target.policy.deadline
+        token = errand.set(Errand(latest, partial(urgency_of, change), ends))
         admission.requests += 1
         try:
             reply = await self._walk(change, record)

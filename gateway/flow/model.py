@@ -78,7 +78,8 @@ class Policy:
 
 def reading(policy: Policy, now: float) -> Errand:
     """Return the errand of a read that begins now: it has no more time than whatever it is a part of."""
-    return Errand(min(now + policy.begins, errand.get().latest), _read)
+    whole = errand.get()
+    return Errand(min(now + policy.begins, whole.latest), _read, min(now + policy.deadline, whole.ends))
 
 
 def _read() -> Urgency:

@@ -117,6 +117,7 @@ class Errand(NamedTuple):
 
     latest: float = math.inf  # monotonic seconds: none begins later
     urgency: Callable[[], Urgency] = lambda: Urgency.RUN  # asked where a call has to wait
+    ends: float = math.inf  # monotonic seconds: one that is under way then is given up
 
 
 errand: ContextVar[Errand] = ContextVar("errand", default=Errand())  # noqa: B039 - nobody changes one

@@ -1,9 +1,12 @@
 """What every call to a target passes: circuit breaker, limits, pause, timing and metrics."""
 
+import asyncio
+import math
 import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -22,6 +25,7 @@ from gateway.flow.target_port import (
     Page,
     ResourceType,
     Sick,
+    Silent,
     TargetError,
     Throttled,
     errand,
@@ -164,10 +168,18 @@ class Gate(Admission):
         else:
             lanes.under_way += 1
         try:
-            answer = await call(*args, **named)
+            if now.ends == math.inf:
+                answer = await call(*args, **named)
+            else:  # it may be several of the connector's, each of which takes its time
+                async with asyncio.timeout(now.ends - begun):
+                    answer = await call(*args, **named)
         except TargetError as error:
             self._failed(begun, self._clock(), error)
             raise
+        except TimeoutError as error:
+            silence = Silent("the target did not do it within `deadline`")
+            self._failed(begun, self._clock(), silence)
+            raise silence from error
         finally:
             lanes.under_way -= 1
             if lanes.waiting:
@@ -191,8 +203,11 @@ class Gate(Admission):
         return self._clock()
 
     async def _taken(self, asked: Errand) -> None:
-        if self.refusal() is None and self._may_probe(self._clock()):
-            await self._probe()
+        begun = self._clock()
+        if begun <= asked.latest and self.refusal() is None and self._may_probe(begun):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if asked.ends == math.inf else asked.ends - begun):
+                    await self._probe()
         if (refusal := self.refusal()) is not None:
             raise refusal
         if (left := asked.latest - self._clock()) < 0:

@@ -1,6 +1,7 @@
 """A target that is sick costs its provider no time and the target no calls, and nobody who leaves is lost."""
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from gateway.errors import Busy
 from gateway.flow.change import Changes
 from gateway.flow.groups import Deliveries
 from gateway.flow.journal_port import Key
+from gateway.flow.model import Caller, Change
 from gateway.flow.target_port import (
     Attributes,
     Broken,
@@ -299,6 +301,65 @@ async def test_nobody_waits_longer_than_the_deadline_for_a_target_that_hangs(
 
         assert gateway.clock[0] - began <= deadline
         gateway.clock[0] += 1.0
+
+
+@pytest.mark.parametrize(("operation", "body"), CHANGES)
+async def test_a_call_of_many_parts_is_given_up_when_the_deadline_is_over(operation, body) -> None:
+    gateway = gated(deadline=0.2, timeout=0.1)
+    id = await hired(gateway)
+    endless = asyncio.Event()
+
+    async def parts(*_: Any, **__: Any) -> Any:
+        await endless.wait()
+
+    for name in ("get", "query", "create", "change", "delete"):
+        setattr(gateway.fake, name, parts)
+    put_gate(gateway)
+    async with asyncio.timeout(5.0):
+        with pytest.raises(Busy):
+            await gateway.send(operation, body, None if operation == "create" else id)
+
+    gate = gate_of(gateway)
+    assert (gate.requests, gate.health().under_way, gate.breaker.failures) == (0, 0, 1)
+
+
+async def test_a_probe_of_many_parts_is_given_up_when_the_deadline_of_who_waits_for_it_is_over() -> None:
+    gateway = gated(deadline=0.2, timeout=0.1)
+    id = await hired(gateway)
+    await falls_ill(gateway)
+    gateway.clock[0] += 60.0
+    endless = asyncio.Event()
+    gateway.fake.get = lambda *_: endless.wait()  # type: ignore[method-assign, assignment]
+    gate = gate_of(gateway)
+    put_gate(gateway)
+    gate_of(gateway).breaker, gate_of(gateway).is_wary = gate.breaker, True
+
+    async with asyncio.timeout(5.0):
+        with pytest.raises(Busy):
+            await gateway.get(id)
+
+    assert gate_of(gateway).breaker.state is BreakerState.OPEN
+    assert (gate_of(gateway).requests, gate_of(gateway).health().under_way) == (0, 0)
+
+
+async def test_what_nobody_waits_for_has_no_deadline() -> None:
+    gateway = gated(deadline=0.2, timeout=0.1)
+    id = await hired(gateway)
+    change, ends = gateway.fake.change, list[float]()
+
+    async def noted(*arguments: Any, **named: Any) -> Any:
+        ends.append(errand.get().ends)
+        return await change(*arguments, **named)
+
+    gateway.fake.change = noted  # type: ignore[method-assign]
+    put_gate(gateway)
+    await gateway.send("replace", ANN | {"title": "B"}, id)
+    gateway.clock[0] += 60.0
+    caller, body = Caller("", kind="gateway"), ANN | {"title": "C"}
+    one = Change("replace", USER, gateway.target, caller, "cid-2", id, body)
+    await Changes(gateway.services, gateway.recovery).handle(one)
+
+    assert ends == [60.2, math.inf]
 
 
 async def test_who_waits_for_another_change_of_the_same_resource_begins_no_call_too_late() -> None:
