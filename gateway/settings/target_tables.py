@@ -310,7 +310,8 @@ class TargetTable(Table):
         default=None,
         description="How long a request may take with all its waits and attempts before the provider "
         "is told to come again: no call to the target begins later than `timeout` before that, or than half "
-        "of it where `timeout` is longer, and one that is under way then is given up. Okta waits for 60 seconds.",
+        "of it where `timeout` is longer, and one that is under way then is given up. "
+        "Okta waits for 60 seconds.",
     )
     settle: Seconds | None = Field(
         default=None,

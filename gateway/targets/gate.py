@@ -277,7 +277,7 @@ class Gate(Admission):
 
     def _sick(self, now: float) -> Sick:
         left = max(self.breaker.left(now), self._asked[1] - now)
-        return Sick(f"no call goes out since {self._since[:19]}Z", None, left)
+        return Sick("no call goes out until it answers again; `status` shows since when", None, left)
 
 
 def _now(seconds: float = 0.0) -> str:

@@ -22,6 +22,7 @@ from gateway.flow.target_port import (
     Throttled,
     Unreachable,
 )
+from gateway.targets.gate import Gate
 from tests.support.house import USER, FakeTarget, House
 
 
@@ -82,6 +83,18 @@ async def test_a_target_that_cannot_be_read_ends_the_run_and_nobody_is_called_mi
 
     assert (findings, end.verdict) == ([], "unreachable")
     assert (await shaky.events())[-1]["outcome"] == {"result": "failed", "status": None, "reason": end.reason}
+
+
+async def test_a_sick_target_ends_the_run_and_the_reason_can_be_read(shaky) -> None:
+    gate = Gate(shaky.fake, "phonebook", clock=shaky.services.monotonic)
+    shaky.target = replace(shaky.target, connector=gate, admission=gate)
+    shaky.fake.troubles = [Unreachable("refused")] * 9
+
+    for _ in range(3):
+        findings, end = await reconciled(shaky)
+
+    assert (findings, end.verdict) == ([], "unreachable")
+    assert end.reason == "phonebook: sick: no call goes out until it answers again; `status` shows since when"
 
 
 async def test_a_target_that_goes_away_between_ends_the_run(shaky) -> None:
