@@ -1,6 +1,5 @@
 """The way of a change: take the keys, ask the journal once, plan, deliver, settle, reply."""
 
-import math
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -40,7 +39,7 @@ from gateway.flow.model import (
 )
 from gateway.flow.plan import deactivates, deactivation, decide, intent_of, is_no_news, plan_new
 from gateway.flow.recovery import Recovery
-from gateway.flow.removals import RemovalClaims, refuse_crowd, refuse_outdated, urgency_of
+from gateway.flow.removals import RemovalClaims, errand_of, refuse_crowd, refuse_outdated
 from gateway.flow.resource import (
     SettledState,
     answer_of,
@@ -49,7 +48,7 @@ from gateway.flow.resource import (
     without_password,
 )
 from gateway.flow.services import CROWD, is_large, off_loop, plus
-from gateway.flow.target_port import Conflict, Errand, Refused, ResourceType, TargetError, errand
+from gateway.flow.target_port import Conflict, Refused, ResourceType, TargetError, errand
 from gateway.log import get_logger
 
 ROUNDS: Final = 5  # decisions taken anew because the world moved, before the provider is asked to come again
@@ -81,10 +80,7 @@ class Changes:
         """Make the change and return the answer; raises the GatewayError that refuses it."""
         services, admission = self._services, change.target.admission
         record = ChangeEvent(change, services.new_id(), services.monotonic, services.monotonic())
-        latest, ends = record.started + change.target.policy.begins, math.inf
-        if change.caller.kind == "provider":  # who waits no longer then
-            ends = record.started + change.target.policy.deadline
-        token = errand.set(Errand(latest, partial(urgency_of, change), ends))
+        token = errand.set(errand_of(change, record.started))
         admission.requests += 1
         try:
             reply = await self._walk(change, record)

@@ -1,9 +1,11 @@
 """Removals: first in line, within a limit, never lost; changes for one version (RFC 7644 section 3.14)."""
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from gateway.audit.event import Event
 from gateway.errors import Busy, GatewayError, InvalidValue, PreconditionFailed, Uniqueness
@@ -24,7 +26,7 @@ from gateway.flow.model import Change, Plan, Services, Situation, Target
 from gateway.flow.plan import decide, intent_of
 from gateway.flow.resource import Members, version_of, view_of
 from gateway.flow.services import Alert, is_large, off_loop_if, plus
-from gateway.flow.target_port import ResourceType, TargetError, Urgency
+from gateway.flow.target_port import Errand, ResourceType, TargetError, Urgency
 from gateway.scim.messages import is_meant, tells_members
 
 
@@ -33,6 +35,13 @@ def urgency_of(change: Change) -> Urgency:
     if change.caller.kind == "provider":
         return Urgency.LEAVER if says_active(change) is False else Urgency.CHANGE
     return Urgency.RUN
+
+
+def errand_of(change: Change, now: float) -> Errand:
+    """Return the errand of a change that begins now; only a provider waits no longer than the deadline."""
+    policy, waits = change.target.policy, change.caller.kind == "provider"
+    ends = now + policy.deadline if waits else math.inf
+    return Errand(now + policy.begins, partial(urgency_of, change), ends)
 
 
 def refuse_crowd(change: Change) -> None:
