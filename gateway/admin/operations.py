@@ -32,10 +32,10 @@ async def retry_operation(services: Services, targets: Collection[str], id: str)
     Only what is of one of these targets, the configuration's, can be. Raises Busy while somebody works on it.
     """
     if (mirror := await _mirror(services, id)) is not None:
-        if mirror.target in targets:
+        if is_due := mirror.target in targets and services.mirrors.is_brought(mirror):
             await services.mirrors.put_off(replace(mirror, attempts=-1), "", None)
             await services.trail.append([_mirror_event(services, mirror, "operation.retried")])
-        return mirror.target in targets
+        return is_due
     async with _alone(services, id) as operation:
         if operation is None or operation.standing not in RETRIED or operation.intent.target not in targets:
             return False

@@ -324,6 +324,9 @@ class Mirrors(Protocol):
     async def members(self, due: DueMirror) -> Delta:
         """Return what differs between a group's members here and there: read is what differs, no more."""
 
+    def is_brought(self, due: DueMirror) -> bool:
+        """Say whether the target is told at all: one that is in the route no more is not."""
+
     async def done(self, due: DueMirror) -> bool:
         """Know that a target was told; False where there is news of the resource meanwhile."""
 

@@ -144,6 +144,10 @@ class SqliteMirrors:
         """Know that a target was told; False where there is news of the resource meanwhile."""
         return await self._database.write(lambda file: file.execute(DONE, (due.n, due.version)).rowcount) == 1
 
+    def is_brought(self, due: DueMirror) -> bool:
+        """Say whether the target is told at all: one that is in the route no more is not."""
+        return due.target in self._followers.get(due.base, ())
+
     async def put_off(self, due: DueMirror, until: str, reason: str | None, *, refused: bool = False) -> None:
         """Try it again then, unless there is news of the resource before."""
         row = (due.attempts + 1, until, int(refused), reason, due.n, due.version)
@@ -173,6 +177,11 @@ def _due(row: Row) -> DueMirror:
     return DueMirror(n, base, TYPES[type], id, target, version, cid, attempts, bool(refused))
 
 
+OTHER_LEADS: Final = "SELECT DISTINCT base FROM mirror WHERE target = ? AND base <> ?"
+TAKE_OVER: Final = (  # what is marked already stays so
+    "UPDATE OR IGNORE mirror SET base = :lead WHERE target = :target AND base = :former",
+    "DELETE FROM mirror WHERE target = :target AND base = :former",
+)
 FAMILY: Final = "SELECT value FROM meta WHERE name = 'ids of ' || ?"
 KEEP_FAMILY: Final = "INSERT OR REPLACE INTO meta VALUES ('ids of ' || ?, ?)"
 FAMILIES: Final = "SELECT substr(name, 8) FROM meta WHERE name GLOB 'ids of *'"
@@ -221,6 +230,9 @@ def join(connection: sqlite3.Connection, followers: Mapping[str, Sequence[str]])
     gets the right one once they are met by their names.
     """
     connection.execute(AT_START)
+    for lead, behind in followers.items():
+        for target in behind:
+            _take_over(connection, lead, target)
     routes = {name: (lead, *behind) for lead, behind in followers.items() for name in (lead, *behind)}
     for (one,) in connection.execute(FAMILIES).fetchall():
         if one not in routes:
@@ -233,6 +245,14 @@ def join(connection: sqlite3.Connection, followers: Mapping[str, Sequence[str]])
             if _family(connection, target) != family:
                 _set_all_apart(connection, target)
                 connection.execute(KEEP_FAMILY, (target, family))
+
+
+def _take_over(connection: sqlite3.Connection, lead: str, target: str) -> None:
+    """Have a target told by the first of its route what another, the first before, had still to tell it."""
+    for (former,) in connection.execute(OTHER_LEADS, (target, lead)).fetchall():
+        if _family(connection, former) == _family(connection, lead):
+            for sql in TAKE_OVER:
+                connection.execute(sql, {"lead": lead, "target": target, "former": former})
 
 
 def _family(connection: sqlite3.Connection, target: str) -> str:

@@ -254,7 +254,10 @@ def reading(path: Path) -> Iterator[Reader]:
 COUNT_UNSETTLED: Final = """
     SELECT target, state, sum(n) FROM (
         SELECT target, state, count(*) AS n FROM op GROUP BY target, state
-        UNION ALL SELECT target, 'pending', count(*) FROM mirror GROUP BY target)
+        UNION ALL SELECT target, 'pending', count(*) FROM mirror AS m
+        WHERE NOT EXISTS (
+            SELECT 1 FROM op WHERE (op.target, op.type, op.resource) = (m.target, m.type, m.resource))
+        GROUP BY target)
     GROUP BY target, state"""
 BRAKED: Final = "SELECT target, tripped FROM brake WHERE tripped IS NOT NULL"
 SIZE: Final = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"

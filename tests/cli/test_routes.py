@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -137,6 +139,20 @@ def test_the_status_counts_what_a_target_has_still_to_be_told(run, peopled) -> N
         ("phonebook", 0),
         ("dialpad", 1),
     ]
+
+
+def test_whoever_a_target_was_told_of_in_vain_counts_once(run, peopled) -> None:
+    with closing(sqlite3.connect(peopled / "var" / "gateway.db")) as journal, journal:
+        journal.execute("""
+            INSERT INTO op (id, base, target, type, operation, resource, correlation_id, removes, intent,
+                            owner, lease_until, opened, state, fence, attempts)
+            SELECT 'o1', target, target, type, 'create', resource, 'c', 0, '{"keys": []}',
+                   '', '', '', 'doubt', 1, 1
+            FROM mirror""")
+
+    (_, dialpad) = json.loads(run("status", "--format", "json").out)["targets"]
+
+    assert (dialpad["doubt"], dialpad["pending"]) == (1, 0)
 
 
 def test_a_route_is_compared_target_by_target(run, peopled) -> None:

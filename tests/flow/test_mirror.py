@@ -108,6 +108,45 @@ async def test_a_mark_that_is_none_is_neither_tried_nor_dropped(world, id: str) 
     assert not await drop_operation(process.services, id)
 
 
+@pytest.mark.parametrize(("later", "is_told"), [({"cloud": ("phonebook", "dialpad")}, True), ({}, False)])
+async def test_what_a_target_has_still_to_be_told_the_new_first_of_its_route_tells(
+    world, later, is_told: bool
+) -> None:
+    process = routed(world, prompt=False)
+    run = process.journal._database.run
+    run(partial(join, followers={"phonebook": ("cloud", "dialpad")}))
+    id = await created(process, ANN)
+    before = await process.services.mirrors.of("phonebook", "dialpad", USER, id)
+    assert before is not None
+
+    run(partial(join, followers=later))
+    process.journal.mirrors._followers = later
+
+    assert (await process.services.mirrors.of("cloud", "dialpad", USER, id) is not None) == is_told
+    assert await retry_operation(process.services, ["dialpad"], f"m{before.n}") == is_told
+    assert await process.services.mirrors.numbered(before.n) is not None
+
+
+async def test_what_is_marked_by_two_firsts_is_told_once(world) -> None:
+    process = routed(world, prompt=False)
+    run = process.journal._database.run
+    run(partial(join, followers={"phonebook": ("cloud", "dialpad")}))
+    id = await created(process, ANN)
+    run(
+        lambda file: (
+            file.execute(
+                "INSERT INTO mirror SELECT 99, 'cloud', type, resource, target, leaves, version,"
+                " since, correlation_id, attempts, due, refused, reason FROM mirror"
+            ).rowcount
+        )
+    )
+
+    run(partial(join, followers={"cloud": ("phonebook", "dialpad")}))
+
+    assert await process.services.mirrors.of("phonebook", "dialpad", USER, id) is None
+    assert await process.services.mirrors.of("cloud", "dialpad", USER, id) is not None
+
+
 class Down:
     """A target that cannot be reached."""
 
