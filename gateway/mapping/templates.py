@@ -139,6 +139,11 @@ class Record:
                     document = shape.unfill(found[name], document)
         return document
 
+    @property
+    def is_told(self) -> bool:
+        """Say whether something in it is the same for everybody."""
+        return any(isinstance(shape, Fixed) for shape in self.members.values())
+
     def is_like(self, found: Any) -> bool:
         """Say whether an object has all that is the same for everybody."""
         fixed = ((name, shape) for name, shape in self.members.items() if isinstance(shape, Fixed))
@@ -343,12 +348,38 @@ def merge_patch(before: Any, after: Any) -> Any:
 
 def laid(shape: Shape, found: Any, filled: Any) -> Any:
     """Return JSON as it was found, but what a shape has in it as it was filled, or gone."""
+    if isinstance(shape, Row | Each) and isinstance(found, list) and isinstance(filled, list):
+        return _laid_list(shape, found, filled)
     if not isinstance(shape, Record) or not isinstance(found, dict):
         return filled
     result = {name: value for name, value in found.items() if name not in shape.members}
     for name, member in shape.members.items():
         if name in filled:
             result[name] = laid(member, found.get(name), filled[name])
-        elif isinstance(member, Record) and (rest := laid(member, found.get(name, {}), {})):
-            result[name] = rest
+        elif isinstance(member, Record | Row):
+            nothing: Any = {} if isinstance(member, Record) else []
+            if rest := laid(member, found.get(name, nothing), nothing):
+                result[name] = rest
     return result
+
+
+def _laid_list(shape: Row | Each, found: list[Any], filled: list[Any]) -> list[Any]:
+    """Return the elements as they were filled, each over the one that was found for it.
+
+    Those that a row does not know stay behind them.
+    """
+    if isinstance(shape, Each):
+        known = [(shape.shape.unfill(one, {}), one) for one in found]
+        return [
+            laid(shape.shape, next((old for is_, old in known if is_ == said), None), one)
+            for one in filled
+            for said in (shape.shape.unfill(one, {}),)
+        ]
+    records = [one for one in shape.shapes if isinstance(one, Record) and one.is_told]
+    if len(records) < len(shape.shapes):
+        return filled  # nothing tells them apart
+    result = []
+    for one in filled:
+        own = next(record for record in records if record.is_like(one))
+        result.append(laid(own, next(filter(own.is_like, found), None), one))
+    return result + [one for one in found if not any(record.is_like(one) for record in records)]

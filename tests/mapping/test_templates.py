@@ -188,6 +188,41 @@ def test_what_only_the_service_knows_stays_and_all_else_is_as_it_shall_be(before
     assert ENTRY.unfill(whole, {}) == after
 
 
+DESK = {"kind": "desk", "number": WORK}
+MAIL = {"each": "emails", "as": {"address": "{value}", "usage": "{type}", "shown": "<{value}>"}}
+CELL = {"kind": "cell", "number": "2"}
+
+
+@pytest.mark.parametrize(
+    ("template", "found", "whole"),
+    [
+        pytest.param(
+            [DESK],
+            [CELL, {"kind": "desk", "number": "1", "seen": 5}],
+            [{"kind": "desk", "number": "+44", "seen": 5}, CELL],
+            id="an element of another kind, and what is beside",
+        ),
+        pytest.param([{"kind": "mobile", "number": MOBILE}], [CELL], [CELL], id="nobody's"),
+        pytest.param([{"kind": "cell", "number": MOBILE}], [CELL], None, id="gone"),
+        pytest.param([WORK], ["1", "2"], ["+44"], id="elements that nothing tells apart"),
+        pytest.param(
+            MAIL,
+            [{"address": "b@x.test", "usage": "home", "ok": True}, {"address": "c@x.test", "ok": True}],
+            [
+                {"address": "a@x.test", "usage": "work", "shown": "<a@x.test>"},
+                {"address": "b@x.test", "usage": "home", "shown": "<b@x.test>", "ok": True},
+            ],
+            id="what is beside an element that stays",
+        ),
+        pytest.param([DESK], "x", [{"kind": "desk", "number": "+44"}], id="what is no list"),
+    ],
+)
+def test_what_only_the_service_knows_stays_in_lists_too(template, found, whole) -> None:
+    shape = compile_shape({"held": template})
+
+    assert laid(shape, {"held": found}, shape.filled(ANN)).get("held") == whole
+
+
 @pytest.mark.parametrize(
     ("spot", "found"),
     [

@@ -196,7 +196,7 @@ class RestConnector:
         return None if raw is None else own.shown(raw, id)
 
     async def _raw(self, own: Collection, id: str) -> Any:
-        """Return an entry as the service writes it, None where there is none."""
+        """Return an entry as the service writes it, None where there is none; raises Nonsense for another."""
         request = own.need("get")
         reply = await self._transport.send(request.call({"id": id}))
         try:
@@ -212,6 +212,8 @@ class RestConnector:
             return None
         if not isinstance(raw, dict):
             raise Nonsense("the target's answer has no entry where `item` says that it is", reply.status)
+        if own.shown(raw, id).keys() == {"id"} and own.id_of(raw) is None:
+            raise Nonsense("the target's answer shows nothing of the entry that was asked for", reply.status)
         return raw
 
     async def _told(self, own: Collection, operation: str, document: Attributes, body: Any = None) -> Any:

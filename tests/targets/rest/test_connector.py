@@ -17,6 +17,7 @@ from gateway.flow.target_port import (
     Conflict,
     Denied,
     Missing,
+    Nonsense,
     Query,
     Refused,
     ResourceType,
@@ -419,6 +420,29 @@ async def test_a_put_keeps_what_only_the_service_knows(spec) -> None:
         "vip": True,
         "names": {"middle": "M"},
     }
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        pytest.param({"error": {"code": None, "text": "canary"}, "ok": False}, id="an error inside a 200"),
+        pytest.param({"uid": 8, "login": "bob", "vip": True}, id="somebody else"),
+    ],
+)
+async def test_what_is_no_such_entry_is_not_read_and_nothing_is_laid_over_it(spec, shown) -> None:
+    calls = {**spec.users.calls, "get": RestCall("GET /people/{id}"), "change": RestCall("PUT /people/{id}")}
+    service = replace(spec, users=replace(spec.users, calls=calls))
+    transport = Scripted(answer(shown), answer(shown))
+    connector = RestConnector(transport, "https://x.example", service)
+    present = {"id": "7", "userName": "ann", "active": True}
+    wanted = present | {"title": "Lead"}
+
+    with pytest.raises(Nonsense):
+        await connector.get(USER, "7")
+    with pytest.raises(Nonsense):
+        await connector.change(USER, "7", Update(present, wanted, compare(present, wanted)))
+
+    assert [call.method for call in transport.calls] == ["GET", "GET"]
 
 
 @pytest.mark.parametrize(
