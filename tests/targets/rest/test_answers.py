@@ -71,6 +71,27 @@ def test_a_code_that_is_no_error_is_none(code):
     assert Answers(errors).document(HttpReply(200, {}, json.dumps(document).encode()), 1000, 0.0) == document
 
 
+@pytest.mark.parametrize(
+    ("document", "is_error"),
+    [
+        ({"error": {"code": 7}}, True),
+        ({"errors": ["no"], "uid": 7}, True),
+        ({"error": True}, True),
+        ({"error": None, "errors": []}, False),
+        ({"error": False, "errors": 0}, False),
+        ([{"error": "of one"}], False),
+    ],
+)
+def test_an_error_inside_a_200_is_one_though_nobody_said_where_its_code_is(document, is_error):
+    reply = HttpReply(200, {}, json.dumps(document).encode())
+
+    if not is_error:
+        assert Answers(RestErrors()).document(reply, 1000, 0.0) == document
+        return
+    with pytest.raises(Nonsense):
+        Answers(RestErrors()).document(reply, 1000, 0.0)
+
+
 def test_false_is_an_error_where_it_is_said_what_is_none():
     reply = HttpReply(200, {}, b'{"success": false}')
 
