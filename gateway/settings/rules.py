@@ -114,6 +114,8 @@ def _picked(
         if missing := [name for name in columns if name not in titles]:
             told = (f"there is no column {name}{hint(name, filter(None, titles))}" for name in missing)
             raise ValueError(f"line {number}: {'; '.join(told)}")
+        if twice := [name for name in columns if titles.count(name) > 1]:
+            raise ValueError(f"line {number}: has several columns {', '.join(twice)}")
         places = [titles.index(name) for name in columns]
     found: dict[str, Sequence[str]] = {}
     seen: dict[str, int] = {}

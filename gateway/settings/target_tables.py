@@ -112,7 +112,8 @@ class RestErrorsTable(Table):
     code: Any = Field(
         default=None,
         description="Where an answer of any status says that something went wrong: whatever stands there is "
-        "an error, unless it is among `ok`. Without the key, an `error` or `errors` with anything in it is one.",
+        "an error, unless it is among `ok`; without the key, an `error` or `errors` with anything in it is "
+        "one.",
     )
     reason: Any = Field(default=None, description="Where it says that for people to read.")
     ok: list[Any] = Field(default=[], description="What at `code` means that all is well.")

@@ -119,6 +119,12 @@ def test_the_digest_of_a_configuration_is_that_of_its_files_too(load, written) -
             "form,to\na,b", ', columns = ["from", "to"]', 'no column from; did you mean "form"?', id="title"
         ),
         pytest.param("", ', columns = ["from", "to"]', "line 1: there is no column from", id="no titles"),
+        pytest.param(
+            "from;to;from\na;b;c",
+            ', columns = ["from", "to"]',
+            "line 1: has several columns from",
+            id="a title twice",
+        ),
         pytest.param('a,b\n"c,d\n', "", "line 2: unexpected end of data", id="an open quote"),
         pytest.param(b"a,b\nc,\xff\n", "", "line 2: is not UTF-8 text", id="no text"),
         pytest.param(b"a,b\n" * (LARGEST // 4) + b"c,d\n", "", "is larger than 4 MiB", id="large"),
