@@ -202,6 +202,7 @@ class TokenTransport(ABC):
         """Return a new token: one fetch for all who wait, which goes on when one of them gives up."""
         if self._fetching is None:
             self._fetching = asyncio.create_task(self._fetch())
+            self._fetching.add_done_callback(_heard)
         return await asyncio.shield(self._fetching)
 
     async def _fetch(self) -> Held:
@@ -225,6 +226,12 @@ class TokenTransport(ABC):
         reason = f"no token for {self._key}: {error.reason}"
         log.warning("token.not_fetched", key=self._key, status=error.status, reason=error.reason)
         raise kind(reason, error.status, error.retry_after) from error
+
+
+def _heard(fetching: asyncio.Task[Held]) -> None:
+    """Take note of a failure that nobody waits for any more."""
+    if not fetching.cancelled():
+        fetching.exception()
 
 
 class OAuthTransport(TokenTransport):

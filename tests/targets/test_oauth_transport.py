@@ -1,7 +1,9 @@
 """Tokens over real connections: fetched once, kept, replaced, and never shown."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -107,6 +109,27 @@ async def test_who_gives_up_waiting_does_not_end_the_fetch_for_others(authority,
     assert (await patient).status == 200
     assert impatient.cancelled()
     assert len(authority.asked) == 1
+
+
+async def test_a_fetch_that_fails_when_all_have_given_up_waiting_is_no_fault_of_the_process(
+    authority, transport, call
+):
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    authority.faults = [refusing(401, error="invalid_client")]
+    authority.gate.clear()
+    waiting = asyncio.create_task(transport.send(call))
+    await asked(authority)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    with capture_logs() as logs:
+        authority.gate.set()
+        while not logs:
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gc.collect()
+
+    assert told == []
 
 
 async def test_a_token_refused_before_its_end_is_replaced_and_the_call_sent_once_more(
