@@ -222,6 +222,19 @@ def test_explain_shows_people_the_request_without_the_credentials(tmp_path, caps
     assert "CONTACTS_KEY" not in told
 
 
+def test_explain_tells_of_parts_that_are_not_sent(tmp_path, capsys) -> None:
+    phones = [{"type": kind, "value": f"+44207946012{n}"} for n, kind in enumerate(["work", "other", "work"])]
+    ann = {"userName": "a", "name": {"givenName": "A", "middleName": "M"}, "phoneNumbers": phones}
+    (tmp_path / "config.toml").write_text(example(0, "https://service.example.com/api"))
+    (tmp_path / "ann.json").write_text(json.dumps(ann))
+    config = ["--config", str(tmp_path / "config.toml"), "--format", "json"]
+
+    main(["explain", "contacts", str(tmp_path / "ann.json"), *config])
+
+    dropped = ["name.middleName", 'phoneNumbers[type eq "other"]', 'phoneNumbers[type eq "work"]']
+    assert json.loads(capsys.readouterr().out)["dropped"] == dropped
+
+
 def test_explain_refuses_who_has_not_what_the_address_needs(tmp_path, capsys) -> None:
     text = example(0, "https://service.example.com/api").replace(
         "POST /contacts", "POST /contacts/{externalId}"

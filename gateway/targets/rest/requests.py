@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -28,7 +29,7 @@ from gateway.mapping.templates import (
 )
 from gateway.scim.documents import is_active, truth
 from gateway.scim.names import NAMES, is_urn
-from gateway.scim.paths import Place
+from gateway.scim.paths import Place, select
 from gateway.targets.transport import Call
 from gateway.values import frozen
 
@@ -206,10 +207,10 @@ class Collection:
         self.named = frozenset(where.attribute for where in self._entry.places())
 
     def unsent(self, form: Attributes) -> Iterator[str]:
-        """Yield the attributes of a new entry that nothing tells the service of."""
+        """Yield the attributes of a new entry, and parts of them, that nothing tells the service of."""
         body = self.requests["create"].body
-        shape = self._entry if body is None else body
-        named = {(where.urn, where.attribute.casefold()) for where in shape.places()}
+        places = list((self._entry if body is None else body).places())
+        named = {(where.urn, where.attribute.casefold()) for where in places}
         named |= {(None, "schemas"), (None, "id")}
         if "deactivate" in self.requests:
             named.add((None, "active"))
@@ -218,6 +219,8 @@ class Collection:
                 yield from (f"{name}:{sub}" for sub in value if (name, sub.casefold()) not in named)
             elif (None, name.casefold()) not in named:
                 yield name
+            elif own := [p for p in places if (p.urn, p.attribute.casefold()) == (None, name.casefold())]:
+                yield from _parts_unsent(name, value, own)
 
     def need(self, operation: str) -> Request:
         """Return a request; raises Refused where the configuration has none."""
@@ -269,6 +272,19 @@ class Collection:
         """Say whether an answer shows an entry with all that it was sent, and not only a part of it."""
         entry = self._entry.unfill(raw, {})
         return isinstance(entry.get(self.name), str) and all(name in raw for name in body)
+
+
+def _parts_unsent(name: str, value: Any, places: list[Place]) -> Iterator[str]:
+    """Yield the parts of an attribute that are at none of the places; of those that pick one, one is."""
+    if isinstance(value, dict) and all(where.sub for where in places):
+        told = {where.sub.casefold() for where in places if where.sub}
+        yield from (f"{name}.{sub}" for sub in value if sub.casefold() not in told)
+    if isinstance(value, list) and all(where.where for where in places):
+        picked = {index for where in places for index, _ in islice(select({name: value}, where), 1)}
+        for index, one in enumerate(value):
+            if index not in picked:
+                kind = one.get("type") if isinstance(one, dict) else None
+                yield name if kind is None else f'{name}[type eq "{kind}"]'
 
 
 def creation(spec: RestCollection, base_url: str, form: Attributes) -> tuple[Call, list[str]]:
