@@ -89,16 +89,16 @@ class Reads:
 
     async def query(self, target: Target, kind: ResourceType, question: ReadQuery) -> Page:
         """Return one page of what matches; raises the GatewayError for a target that cannot be read."""
-        if kind is ResourceType.GROUP and not await target.has_groups():
-            return Page(0, ())
-        refuse_unknown(target, (kind,), question.filter)
-        question = question if target.sorts else replace(question, sort=None)
         admission = target.admission
         if admission.requests >= admission.most:
             raise crowded(target.name, target.policy.timeout)
         admission.requests += 1
         token = errand.set(reading(target.policy, self._services.monotonic()))
         try:
+            if kind is ResourceType.GROUP and not await target.has_groups():
+                return Page(0, ())
+            refuse_unknown(target, (kind,), question.filter)
+            question = question if target.sorts else replace(question, sort=None)
             page = await self._matching(target, kind, question.filter, question)
         except TargetError as error:
             raise answer_to_read(target.name, error, literals(question.filter)) from error

@@ -104,7 +104,10 @@ class Gate(Admission):
         if is_well and self._asking < self._lanes.most:
             self._asking += 1
             try:
-                self._has_groups = await self._target.has_groups()
+                async with asyncio.timeout(self._left(errand.get())):
+                    self._has_groups = await self._target.has_groups()
+            except TimeoutError:
+                return self._has_groups
             finally:
                 self._asking -= 1
         return self._has_groups
@@ -206,7 +209,7 @@ class Gate(Admission):
         begun = self._clock()
         if begun <= asked.latest and self.refusal() is None and self._may_probe(begun):
             with suppress(TimeoutError):
-                async with asyncio.timeout(None if asked.ends == math.inf else asked.ends - begun):
+                async with asyncio.timeout(self._left(asked)):
                     await self._probe()
         if (refusal := self.refusal()) is not None:
             raise refusal
@@ -216,6 +219,10 @@ class Gate(Admission):
         if self.breaker.state is not BreakerState.CLOSED:  # since the place was given, a moment ago
             self._lanes.leave()
             raise self._sick(self._clock())
+
+    def _left(self, asked: Errand) -> float | None:
+        """Return the seconds until whoever asks waits no longer."""
+        return None if asked.ends == math.inf else asked.ends - self._clock()
 
     def _note(self, refused: TargetError) -> None:
         self._refused[type(refused).__name__.lower()] += 1

@@ -2,12 +2,13 @@
 
 import asyncio
 import math
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
-from gateway.errors import Busy
+from gateway.errors import Busy, NotFound, NotSupported
 from gateway.flow.change import Changes
 from gateway.flow.groups import Deliveries
 from gateway.flow.journal_port import Key
@@ -16,6 +17,7 @@ from gateway.flow.target_port import (
     Attributes,
     Broken,
     Query,
+    ResourceType,
     Sick,
     Silent,
     TargetError,
@@ -340,6 +342,26 @@ async def test_a_probe_of_many_parts_is_given_up_when_the_deadline_of_who_waits_
 
     assert gate_of(gateway).breaker.state is BreakerState.OPEN
     assert (gate_of(gateway).requests, gate_of(gateway).health().under_way) == (0, 0)
+
+
+@pytest.mark.parametrize("ask", ["create", "get", "list"])
+async def test_a_provider_waits_no_longer_for_a_target_to_say_whether_it_has_groups(ask: str) -> None:
+    gateway, ends = gated(deadline=30.0, timeout=10.0), list[float]()
+
+    async def noted() -> bool:
+        ends.append(errand.get().ends)
+        return False
+
+    gateway.target = replace(gateway.target, has_groups=noted)
+    with suppress(NotSupported, NotFound):
+        if ask == "create":
+            await gateway.group("create", {"displayName": "Sales"})
+        elif ask == "get":
+            await gateway.get_group("g1")
+        else:
+            await gateway.search(None, kind=ResourceType.GROUP)
+
+    assert ends == [30.0]
 
 
 async def test_what_nobody_waits_for_has_no_deadline() -> None:

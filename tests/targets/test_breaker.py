@@ -230,6 +230,18 @@ async def test_as_many_wait_for_a_target_to_say_whether_it_has_groups_as_calls_m
     assert (await ward.gate.has_groups(), len(ward.patient.asked)) == (False, 3)
 
 
+async def test_nobody_waits_longer_than_they_have_time_for_a_target_to_say_whether_it_has_groups() -> None:
+    ward = Ward()
+    ward.patient.hangs = asyncio.Event()
+    token = errand.set(Errand(ends=ward.now + 0.05))
+
+    async with asyncio.timeout(5.0):
+        believed = await ward.gate.has_groups()
+    errand.reset(token)
+
+    assert (believed, ward.patient.asked) == (True, ["has_groups"])
+
+
 async def test_after_the_pause_the_first_call_asks_whether_it_is_well_and_goes_on() -> None:
     ward = await Ward().opens()
     ward.now += 5.0
