@@ -182,6 +182,21 @@ TAKE_OVER: Final = (  # what is marked already stays so
     "UPDATE OR IGNORE mirror SET base = :lead WHERE target = :target AND base = :former",
     "DELETE FROM mirror WHERE target = :target AND base = :former",
 )
+LEAD: Final = "SELECT value FROM meta WHERE name = 'first with ids of ' || ?"
+KEEP_LEAD: Final = "INSERT OR REPLACE INTO meta VALUES ('first with ids of ' || ?, ?)"
+KNOW_TOO: Final = (  # their ids are given: to nobody else, and a provider may say them
+    """INSERT OR IGNORE INTO resource
+        (base, type, id, original, name_folded, external_id, state, created, modified, replied)
+    SELECT :lead, type, id, original, name_folded, external_id, state, created, modified, replied
+    FROM resource AS r WHERE base = :former AND type = 'User' AND id NOT GLOB '/*' AND NOT EXISTS (
+        SELECT 1 FROM resource AS o WHERE (o.base, o.type, o.id) = (:lead, r.type, r.id))""",
+    """INSERT OR IGNORE INTO email (resource, folded)
+    SELECT r.key, e.folded FROM resource AS r
+        JOIN resource AS o ON (o.base, o.type, o.id) = (:former, r.type, r.id)
+        JOIN email AS e ON e.resource = o.key
+    WHERE r.base = :lead AND NOT EXISTS (SELECT 1 FROM link WHERE resource = r.key)
+        AND NOT EXISTS (SELECT 1 FROM email WHERE resource = r.key)""",
+)
 FAMILY: Final = "SELECT value FROM meta WHERE name = 'ids of ' || ?"
 KEEP_FAMILY: Final = "INSERT OR REPLACE INTO meta VALUES ('ids of ' || ?, ?)"
 FAMILIES: Final = "SELECT substr(name, 8) FROM meta WHERE name GLOB 'ids of *'"
@@ -241,6 +256,7 @@ def join(connection: sqlite3.Connection, followers: Mapping[str, Sequence[str]])
             _set_back(connection, one, routes.get(one, (one,)))
     for lead, behind in followers.items():
         family = _family(connection, lead)
+        _know_too(connection, lead, family)
         for target in behind:
             if _family(connection, target) != family:
                 _set_all_apart(connection, target)
@@ -253,6 +269,15 @@ def _take_over(connection: sqlite3.Connection, lead: str, target: str) -> None:
         if _family(connection, former) == _family(connection, lead):
             for sql in TAKE_OVER:
                 connection.execute(sql, {"lead": lead, "target": target, "former": former})
+
+
+def _know_too(connection: sqlite3.Connection, lead: str, family: str) -> None:
+    """Have the new first of a route know the people whom it was never told of, without entries."""
+    found = connection.execute(LEAD, (family,)).fetchone()
+    if found is not None and found[0] != lead:
+        for sql in KNOW_TOO:
+            connection.execute(sql, {"lead": lead, "former": found[0]})
+    connection.execute(KEEP_LEAD, (family, lead))
 
 
 def _family(connection: sqlite3.Connection, target: str) -> str:

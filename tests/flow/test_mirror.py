@@ -13,6 +13,7 @@ from gateway.admin.runs import End
 from gateway.errors import Busy
 from gateway.flow.journal_port import Key
 from gateway.flow.model import Caller, Change
+from gateway.flow.services import Wakeup
 from gateway.flow.target_port import ResourceType, Unreachable
 from gateway.journal.mirrors import join
 from gateway.mapping.scope import Scope
@@ -125,6 +126,29 @@ async def test_what_a_target_has_still_to_be_told_the_new_first_of_its_route_tel
     assert (await process.services.mirrors.of("cloud", "dialpad", USER, id) is not None) == is_told
     assert await retry_operation(process.services, ["dialpad"], f"m{before.n}") == is_told
     assert await process.services.mirrors.numbered(before.n) is not None
+
+
+@pytest.mark.parametrize("operation", ["create", "replace"])
+async def test_a_new_first_knows_by_their_ids_whom_it_was_never_told_of(world, operation: str) -> None:
+    process = routed(world, TITLED)
+    run, later = process.journal._database.run, {"dialpad": ("phonebook",)}
+    run(partial(join, followers=process.followers))
+    id = await created(process, {**ANN, "title": None, "emails": [{"value": "ann@y"}]})
+    run(partial(join, followers=later))
+    process.journal.mirrors._followers = later
+    process.journal.mirrors._bells["phonebook"] = Wakeup()
+    process.second.numbers = count(int(id[1:]))  # it would give Bob the id that Ann has
+    first = replace(process.follower, follows=None)
+
+    person, own = (BOB, None) if operation == "create" else (ANN, id)
+    change = Change(operation, USER, first, Caller("okta"), "c", own, dict(person))
+    told = await process._changes.handle(change)
+    await process.mirroring.sweep(replace(process.target, follows="dialpad"))
+
+    assert told.document is not None
+    assert (told.document["id"] == id) == (operation == "replace")
+    others = sorted(entry["userName"] for entry in world.entries.values())
+    assert others == (["ann@x"] if operation == "replace" else ["ann@x", "bob@x"])
 
 
 async def test_what_is_marked_by_two_firsts_is_told_once(world) -> None:
@@ -269,7 +293,8 @@ async def test_a_target_that_is_first_now_gives_nobody_an_id_that_another_has(wo
 
     assert bob.document is not None
     assert bob.document["id"] == id
-    assert not await process.services.resources.find("dialpad", USER, (Key("id", id),))
+    found = await process.services.resources.find("dialpad", USER, (Key("id", id),))
+    assert [known.original["userName"] for known in found] == ["ann@x"]
 
 
 async def test_a_target_that_is_new_in_a_route_is_filled_by_resync(world) -> None:
