@@ -16,6 +16,12 @@ from tests.support.scoped import active, scope
 
 FIRST, SECOND = 'title ne "Board"', 'title ne "Extern"'
 ANN = {"userName": "ann@x", "externalId": "1", "active": True, "title": "Agent"}
+OPENING: list[tuple[Any, ...]] = [
+    ("put", "1", True, "Agent"),
+    ("put", "2", True, "Agent"),
+    ("group", "tel-hr", ["1", "2"]),
+    ("wait",),
+]
 WHO = st.sampled_from(("1", "2", "3"))
 STEPS = st.lists(
     st.one_of(
@@ -112,7 +118,7 @@ def there(place: Any) -> tuple[set[str], dict[str, set[str]]]:
 async def played(steps: list[tuple[Any, ...]], way: str, *, prompt: bool) -> None:
     house = House(routed(on_deactivate=way, prompt=prompt))
     process = house.process
-    for step in steps:
+    for step in (*OPENING, *steps):
         await house.do(step)
     await process.settle()
 
