@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import partial
 from itertools import count
@@ -201,21 +201,22 @@ def _error(status: int, detail: str, **headers: str) -> web.Response:
     return web.json_response(body, status=status, headers=headers)
 
 
-def _in_a_second() -> str:
-    return format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
+def _at_once() -> str:
+    return format_datetime(datetime.now(UTC), usegmt=True)
 
 
 def _page(status: int) -> web.Response:
     return web.Response(status=status, text="<html>Please sign in</html>", content_type="text/html")
 
 
+# A second's pause would be heeded by all who call: of lives of a second nothing would be left.
 ANSWERS: Final[dict[str, Callable[[], web.Response]]] = {
     "429": lambda: _error(429, "slow down"),
-    "429 seconds": lambda: _error(429, "slow down", **{"Retry-After": "1"}),
-    "429 date": lambda: _error(429, "slow down", **{"Retry-After": _in_a_second()}),
+    "429 seconds": lambda: _error(429, "slow down", **{"Retry-After": "0"}),
+    "429 date": lambda: _error(429, "slow down", **{"Retry-After": _at_once()}),
     "500": lambda: _error(500, "oops"),
     "500 applied": lambda: _error(500, "oops"),
-    "503": lambda: _error(503, "in a moment", **{"Retry-After": "1"}),
+    "503": lambda: _error(503, "in a moment", **{"Retry-After": "0"}),
     "html": lambda: _page(200),
     "html 502": lambda: _page(502),
 }
