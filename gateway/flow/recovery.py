@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from gateway.audit.masking import blotted
@@ -36,7 +37,7 @@ from gateway.flow.members import NOBODYS, Members
 from gateway.flow.model import Caller, Change, Services, Situation, Target
 from gateway.flow.plan import deactivation
 from gateway.flow.resource import SettledState, beside_rules, update_of, updated_resource
-from gateway.flow.services import Alert, between, plus
+from gateway.flow.services import Alert, between, in_rounds, plus
 from gateway.flow.target_port import (
     Attributes,
     Conflict,
@@ -127,12 +128,11 @@ class Recovery:
 
     async def _tried(self, target: Target, operations: Iterable[Operation], began: float) -> bool:
         """Try these in turn, as long as a pass may take; say whether the target has answered any."""
-        answers = False
-        for operation in operations:
-            if self._services.monotonic() - began >= LONGEST_PASS or target.admission.refusal():
-                break  # the next pass looks at those who have begun to leave meanwhile first
-            answers |= await self._swept(target, operation)
-        return answers
+
+        def is_over() -> bool:  # the next pass looks at those who have begun to leave meanwhile first
+            return bool(self._services.monotonic() - began >= LONGEST_PASS or target.admission.refusal())
+
+        return await in_rounds(operations, partial(self._swept, target), is_over)
 
     def _still_resting(self, target: Target, waiting: Iterable[Operation]) -> dict[str, float]:
         """Return those who rest, and until when; who is settled is forgotten."""

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import count, groupby, islice
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from gateway.flow.journal_port import Outcome
+from gateway.flow.journal_port import Operation, Outcome
 from gateway.flow.target_port import Attributes, ResourceType
 from gateway.log import get_logger
 from gateway.values import frozen
@@ -181,6 +181,30 @@ async def repeat(work: Callable[[], Awaitable[None]], bell: Wakeup, pause: float
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await rung.wait()
+
+
+SIDE_BY_SIDE: Final = 8  # leavers whom a target is told of at a time
+
+
+async def in_rounds(
+    operations: Iterable[Operation],
+    settle: Callable[[Operation], Awaitable[bool]],
+    is_over: Callable[[], bool],
+) -> bool:
+    """Settle operations in turn until it is over; say whether any was answered.
+
+    Hundreds may have left while a target was away: once it answers, some of them are settled side by side.
+    What else waits is settled one by one, as it came.
+    """
+    is_answered = False
+    for leaves, some in groupby(operations, key=lambda operation: operation.intent.removes):
+        waiting = iter(some)
+        while together := list(islice(waiting, SIDE_BY_SIDE if leaves and is_answered else 1)):
+            if is_over():
+                return is_answered
+            answers = map(settle, together)
+            is_answered |= await next(answers) if len(together) == 1 else any(await asyncio.gather(*answers))
+    return is_answered
 
 
 MOST_REPLACED: Final = 16  # states of one entry that our own changes have replaced

@@ -208,6 +208,33 @@ async def test_while_one_settles_nobody_is_tried_any_more_once_the_target_is_ill
     assert {operation.attempts for operation in await gateway.open()} == {1, 2}
 
 
+async def test_of_many_who_left_some_are_told_side_by_side_once_the_target_answers() -> None:
+    gateway = gated(settle=10.0)
+    ids = [await hired(gateway, ANN | {"userName": f"p{n}@x", "externalId": f"{n}"}) for n in range(30)]
+    gateway.fake.cut = Throttled("slow", 429)
+    for id in ids:
+        with pytest.raises(Busy):
+            await gateway.send("patch", LEAVE, id)
+    gateway.fake.cut, under_way, told, change = None, 0, list[int](), gateway.fake.change
+
+    async def noted(*arguments: Any) -> Any:
+        nonlocal under_way
+        under_way += 1
+        told.append(under_way)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        under_way -= 1
+        return await change(*arguments)
+
+    gateway.fake.change = noted
+    put_gate(gateway)
+    gateway.clock[0] += 60.0
+    await gateway.sweep()
+
+    assert (len(told), told[0], told[1], max(told)) == (30, 1, 1, 8)
+    assert await gateway.open() == ()
+
+
 @pytest.mark.parametrize("fault", [Silent("timed out"), Broken("oops", 500)], ids=["silence", "500"])
 async def test_without_budget_nothing_is_looked_up_or_sent_again_and_nobody_waits(fault: TargetError) -> None:
     gateway = gated(settle=10.0)
