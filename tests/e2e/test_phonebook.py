@@ -1,5 +1,6 @@
 """A phone book as a phone has it: fetched by curl from a real gateway, and parsed back."""
 
+import os
 import shutil
 import subprocess
 from xml.etree import ElementTree
@@ -22,7 +23,9 @@ token = { file = "var/desk.token" }
 """
 USERS = "/scim/phonebook/v2/Users"
 
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not there")
+pytestmark = pytest.mark.skipif(
+    shutil.which("curl") is None and "CI" not in os.environ, reason="install curl"
+)
 
 
 def fetched(*arguments: str) -> dict[str, list[str]]:

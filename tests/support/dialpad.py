@@ -5,6 +5,7 @@
 
 import asyncio
 import json
+import os
 import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -30,7 +31,8 @@ Answer = tuple[int, Any]
 
 def needs_openapi() -> pytest.MarkDecorator:
     """Skip where the published file is not at hand: without it nothing would be held."""
-    return pytest.mark.skipif(not OPENAPI.exists(), reason=f"there is no {OPENAPI.name}")
+    is_missing = not OPENAPI.exists() and "CI" not in os.environ  # there, that is a failure
+    return pytest.mark.skipif(is_missing, reason="no folder `shared` beside the checkout")
 
 
 @dataclass
