@@ -48,7 +48,10 @@ def wrong_states(ledger: list[Line], acks: list[Ack]) -> Iterator[str]:
 
 
 def applied_twice(ledger: list[Line]) -> Iterator[str]:
-    """Nobody is created twice, and no change is made twice."""
+    """Nobody is created twice, and no change is made twice.
+
+    Of a leaver whose other data the target seems to refuse the deactivation is sent alone: another change.
+    """
     for what in (_creates(ledger), _versions(ledger)):
         yield from (f"{key}: applied {n} times" for key, n in Counter(what).items() if n > 1)
 
@@ -58,7 +61,9 @@ def _creates(ledger: list[Line]) -> Iterator[str]:
 
 
 def _versions(ledger: list[Line]) -> Iterator[str]:
-    return (f"{line['entry']['externalId']} version {line['entry']['title']}" for line in ledger)
+    for line in ledger:
+        entry = line["entry"]
+        yield f"{entry['externalId']} version {entry['title']}, {'active' if entry['active'] else 'inactive'}"
 
 
 def overwritten(ledger: list[Line], acks: list[Ack]) -> Iterator[str]:
