@@ -41,6 +41,8 @@ def check(online: Online = False, format: Formatting = CheckFormat.TEXT, config:
     settings = read_settings(config, read_secrets=True)
     for warning in settings.warnings:
         print(f"warning: {warning}", file=sys.stderr)
+    for file in settings.made_tokens:
+        print(f"note: {file} is not there yet; `serve` makes it, with a new token", file=sys.stderr)
     rows = []
     for row in _asked(settings) if online else map(_row, settings.targets.values()):
         rows.append(row)

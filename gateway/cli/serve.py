@@ -46,6 +46,8 @@ def announce(settings: "Settings", port: int) -> None:
 
 
 async def _run(settings: "Settings") -> None:
+    from gateway.log import get_logger
+
     stop = _stopped_by_signal()
     async with AsyncExitStack() as stack:
         with without_certificates():
@@ -57,7 +59,8 @@ async def _run(settings: "Settings") -> None:
         announce(gateway.settings, port)
         _spare_the_collector()
         await stop.wait()
-    # leaving the stack drains: what is under way ends first, and nothing new is taken
+    # leaving the stack has drained: what was under way has ended, and nothing new was taken
+    get_logger().info("gateway.stopped")
 
 
 # a request makes hundreds of objects and leaves no circle behind, so few rounds find anything

@@ -16,6 +16,8 @@ from aiohttp.typedefs import Middleware
 from multidict import CIMultiDict
 
 from gateway.errors import Busy, GatewayError, MethodNotAllowed, NotFound, TooLarge, Unauthorized
+from gateway.flow.change_event import outcome_of
+from gateway.flow.journal_port import Outcome
 from gateway.ids import new_id
 from gateway.log import correlation_id, get_logger
 from gateway.scim.jsontext import dump
@@ -27,6 +29,13 @@ BARE: Final = (204, 304)  # statuses without a body, and without its length
 PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 CORRELATION_ID: Final = "X-Correlation-Id"
 ANY_PATH: Final = "/{path}"  # the route of what is not known to be one of our paths
+
+OUTCOMES: Final = {
+    2: "ok",
+    3: "ok",
+    4: Outcome.REJECTED,
+    5: Outcome.FAILED,
+}  # of what is no change, by status
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Count = Callable[[str, str, str, int, float], None]  # provider, target, operation, status, seconds
@@ -128,6 +137,7 @@ class Summary:
     target: str = ""
     operation: str = ""
     busy_status: int = 503
+    outcome: str = ""  # what became of it; "": as its status says
 
 
 SUMMARY: web.RequestKey[Summary] = web.RequestKey("summary", Summary)
@@ -156,10 +166,18 @@ class Boundary:
             response = _answer_to(error, name, summary)
         if not response.prepared:
             response.headers[CORRELATION_ID] = name
-        status = response.status
-        log.info("request.answered", method=request.method, route=summary.route, status=status)
+        status, seconds = response.status, self._clock() - begun
+        log.info(
+            "request.answered",
+            method=request.method,
+            route=summary.route,
+            status=status,
+            provider=summary.provider or None,
+            target=summary.target or None,
+            outcome=summary.outcome or OUTCOMES[status // 100],
+            ms=round(seconds * 1000, 1),
+        )
         if self._count is not None:
-            seconds = self._clock() - begun
             self._count(summary.provider, summary.target, summary.operation, status, seconds)
         return response
 
@@ -176,6 +194,7 @@ class Boundary:
 def _answer_to(error: Exception, name: str, summary: Summary) -> web.Response:
     """Return the answer to what was raised; of a crash only the place is logged: its text may hold values."""
     if isinstance(error, GatewayError):
+        summary.outcome = outcome_of(error, error.status)
         return error_answer(error, name, summary.busy_status)
     if isinstance(error, web.HTTPException):
         return error_answer(_of_aiohttp(error), name)

@@ -243,6 +243,7 @@ class ScimApi:
 
     async def _changed(self, request: ScimRequest, change: Change, shown: Projection) -> web.StreamResponse:
         reply, kind = await self._changes.handle(change), change.type
+        request.http[SUMMARY].outcome = reply.outcome
         document = reply.document or await self._read_back(request, change, shown)
         if document is None:
             return await self._deliver(request, kind, ResourceAnswer(reply.status, {}), None)

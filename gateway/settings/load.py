@@ -56,8 +56,9 @@ def load_settings(
 ) -> Settings:
     """Read the file; raises ConfigError with every fault.
 
-    `make_tokens` makes inbound token files that are missing. Without `read_secrets` no secret has to be
-    there, and `auth` and digests are left out: enough to explain, or to read the trail.
+    `make_tokens` makes inbound token files that are missing; else they are only named. Without
+    `read_secrets` no secret has to be there, and `auth` and digests are left out: enough to explain, or to
+    read the trail.
     """
     content = _read_file(path)
     raw = _parse(content, path)

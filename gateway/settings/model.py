@@ -195,7 +195,7 @@ class Settings:
     auditors: Mapping[str, AuditorSettings]
     targets: Mapping[str, TargetSettings]
     warnings: tuple[str, ...]
-    made_tokens: tuple[Path, ...]  # token files that were missing and were made
+    made_tokens: tuple[Path, ...]  # token files that were missing: made where that was asked for
     digest: str  # SHA-256 of the file, in hex
     alerts: AlertSettings = AlertSettings()
     phonebooks: Mapping[str, PhonebookSettings] = field(default_factory=lambda: frozen({}))

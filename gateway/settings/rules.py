@@ -15,6 +15,7 @@ from gateway.scim.predicate import predicate
 from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.fields import read_path
 from gateway.settings.presets import Preset
+from gateway.settings.secrets import read_content
 from gateway.settings.tables import FileTable
 from gateway.settings.target_tables import RuleTable
 
@@ -71,8 +72,7 @@ class TableFiles:
     def _lines(self, name: str) -> list[tuple[int, list[str]]]:
         """Return the cells of each line that has any, with its number."""
         try:
-            with (self._base / name).open("rb") as stream:
-                content = stream.read(LARGEST + 1)
+            content = read_content(self._base / name, LARGEST + 1)
         except OSError as error:
             raise ValueError(f"the file cannot be read: {error.strerror}") from error
         if len(content) > LARGEST:

@@ -1,9 +1,14 @@
 """Secrets from environment and files, and the tokens that are made where none is yet."""
 
+import errno
 import hashlib
 import os
 import re
 import secrets
+import select
+import stat
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +19,7 @@ from gateway.settings.fields import parse_request
 from gateway.settings.tables import SecretTable, SessionTable
 
 LONGEST: Final = 64 * 1024  # bytes of a secret's file
+PATIENCE: Final = 5.0  # seconds that a pipe may take
 HANDED_IN: Final = Path("/run")  # here systemd and containers mount secrets, with modes of their own
 
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
@@ -58,8 +64,8 @@ class Secrets:
         return tuple(digests)
 
     def make(self) -> tuple[Path, ...]:
-        """Write the token files that were missing, readable by their owner alone, and name them."""
-        for file, (path, token) in self._to_make.items():
+        """Name the token files that are missing; those to be made are written for their owner alone."""
+        for file, (path, token) in self._to_make.items() if self._make_tokens else ():
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
@@ -93,12 +99,9 @@ class Secrets:
         if not self._read:
             return None
         file = None if table.file is None else self._base / table.file
-        if file is not None and self._make_tokens and not _exists(file):
+        if file is not None and not _exists(file):
             _, value = self._to_make.setdefault(file, (path, f"gw_{secrets.token_urlsafe(32)}"))
             return hashlib.sha256(value.encode()).digest()
-        if file is not None and not _exists(file):
-            self._faults.add(at(path, "file"), "the file cannot be read: there is none yet; `serve` makes it")
-            return None
         found = self._value(table, path)
         return None if found is None else hashlib.sha256(found.encode()).digest()
 
@@ -118,13 +121,41 @@ class Secrets:
 
     def _from_file(self, name: str) -> str:
         try:
-            with (self._base / name).open("rb") as stream:
-                content = stream.read(LONGEST)
-            return _usable(content.decode())
+            return _usable(read_content(self._base / name, LONGEST, takes_pipe=True).decode())
         except UnicodeDecodeError:
             raise ValueError("the file is no text (UTF-8)") from None
         except OSError as error:
             raise ValueError(f"the file cannot be read: {error.strerror}") from error
+
+
+def read_content(file: Path, most: int, *, takes_pipe: bool = False) -> bytes:
+    """Return up to so many bytes of a file, or of a pipe that is written to within a few seconds.
+
+    Raises OSError, and ValueError for what is neither, or not taken: somebody would wait for it forever.
+    """
+    number = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # else who opens a FIFO waits already
+    with os.fdopen(number, "rb") as stream:
+        kind = os.fstat(number).st_mode
+        if stat.S_ISREG(kind):
+            return stream.read(most)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not (takes_pipe and stat.S_ISFIFO(kind)):
+            raise ValueError("is no regular file")
+        return _piped(number, most)
+
+
+def _piped(number: int, most: int) -> bytes:
+    """Return what a pipe holds, to its end."""
+    content, until = bytearray(), time.monotonic() + PATIENCE
+    while len(content) < most:
+        if not select.select([number], [], [], max(0.0, until - time.monotonic()))[0]:
+            raise ValueError(f"is a pipe that nobody wrote to within {PATIENCE:g} s")
+        with suppress(BlockingIOError):
+            if not (part := os.read(number, most - len(content))):
+                break
+            content += part
+    return bytes(content)
 
 
 def _from_environment(name: str) -> str:

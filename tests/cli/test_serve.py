@@ -68,6 +68,7 @@ def test_a_signal_ends_it_well(process, number):
 
     assert (process.returncode, out) == (0, "")
     assert "Traceback" not in err
+    assert json.loads(err.splitlines()[-1])["event"] == "gateway.stopped"
 
 
 def test_a_running_gateway_takes_commands(process, run):

@@ -10,6 +10,8 @@ from aiohttp import web
 from gateway.scim.names import ERROR
 from gateway.server.runner import _Connection, _quiet_logger
 from gateway.server.scim import ScimApi
+from tests.support.served import ANN, CANARY
+from tests.support.served import USERS as PEOPLE
 
 USERS = b"/scim/phonebook/v2/Users"
 AUTH = b"\r\nAuthorization: Bearer canary-token-of-okta"
@@ -117,3 +119,26 @@ async def test_every_request_is_one_line_with_its_name_and_route(serve, log) -> 
     ]
     assert [line["status"] for line in lines] == [answer.status for answer in answers] == [404, 404, 401, 200]
     assert [line["correlation_id"] for line in lines] == [a.headers["X-Correlation-Id"] for a in answers]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        pytest.param(("POST", PEOPLE, ANN), ("okta", "phonebook", "applied"), id="a change"),
+        pytest.param(("POST", PEOPLE, b"{"), ("okta", "phonebook", "rejected"), id="no JSON"),
+        pytest.param(("GET", PEOPLE), ("okta", "phonebook", "ok"), id="a read"),
+        pytest.param(("GET", f"{PEOPLE}/none"), ("okta", "phonebook", "rejected"), id="nobody"),
+        pytest.param(("GET", "/healthz"), (None, None, "ok"), id="no provider's"),
+    ],
+)
+async def test_the_line_of_a_request_says_who_asked_for_what_how_it_ended_and_how_long_it_took(
+    serve, log, asked, said
+) -> None:
+    served = await serve()
+
+    await served.ask(*asked)
+
+    (line,) = (line for line in map(json.loads, log.getvalue().splitlines()) if "ms" in line)
+    assert (line["provider"], line["target"], line["outcome"]) == said
+    assert 0 <= line["ms"] < 60_000
+    assert CANARY not in json.dumps(line)

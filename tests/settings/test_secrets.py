@@ -3,7 +3,11 @@
 import copy
 import dataclasses
 import hashlib
+import os
 import stat
+import threading
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -105,7 +109,6 @@ def test_an_outbound_secret_that_cannot_be_used_is_a_fault(
         pytest.param('"plain"', "token", "secrets never stand", id="bare string"),
         pytest.param('[{ env = "NO_SUCH" }]', "token[0].env", "no NO_SUCH", id="in a list"),
         pytest.param('{ sha256 = "abc" }', "token.sha256", "64 digits", id="no digest"),
-        pytest.param('{ file = "none" }', "token.file", "`serve` makes it", id="no file"),
         pytest.param(f'[{{sha256="{"0" * 64}"}}, {{sha256="{"0" * 64}"}}]', "token[1]", "same", id="twice"),
     ],
 )
@@ -146,6 +149,45 @@ def test_a_missing_token_file_is_made_where_asked(load, tmp_path):
     assert token.startswith("gw_")
     assert len(token) >= 3 + 43  # 256 bits in base64
     assert settings.providers["okta"].digests == (hashlib.sha256(token.encode()).digest(),)
+
+
+def test_a_missing_token_file_is_named_and_not_made_where_that_is_not_asked(load, tmp_path):
+    settings = load(PROVIDER + '{ file = "okta.token" }')
+
+    assert settings.made_tokens == (tmp_path / "okta.token",)
+    assert not (tmp_path / "okta.token").exists()
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    """A FIFO, as `mkfifo` makes it."""
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    return tmp_path / "pipe"
+
+
+def test_a_pipe_that_nobody_writes_to_keeps_nobody_waiting(faults_of, pipe, monkeypatch):
+    monkeypatch.setattr("gateway.settings.secrets.PATIENCE", 0.05)
+
+    found = faults_of(TARGET % '{ file = "pipe" }')
+
+    assert "nobody wrote to" in found["targets.t.auth.bearer.file"]
+
+
+def test_a_secret_may_come_from_a_pipe_that_is_written_to(load):
+    reader, writer = os.pipe()
+    writing = threading.Thread(target=lambda: (os.write(writer, b"secr"), os.write(writer, b"et\n")))
+
+    with closing(os.fdopen(reader, "rb")):
+        writing.start()
+        writing.join()
+        os.close(writer)
+        settings = load(TARGET % f'{{ file = "/dev/fd/{reader}" }}')
+
+    assert settings.targets["t"].auth.token.reveal() == "secret"
+
+
+def test_a_device_is_no_secret(faults_of):
+    assert "no regular file" in faults_of(TARGET % '{ file = "/dev/zero" }')["targets.t.auth.bearer.file"]
 
 
 def test_a_token_that_was_made_is_read_the_next_time(load):

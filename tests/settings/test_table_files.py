@@ -1,6 +1,7 @@
 """Tables of rules and offices in files of their own: what is read, and every fault with its line."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,12 @@ def test_a_rule_looks_up_what_its_file_has(load, written, content: str | bytes, 
     written(content)
 
     assert mapped(load(TARGET + MAP % (FILE + keys)), "CSR") == "Agent"
+
+
+def test_a_table_is_not_waited_for_in_a_pipe(faults_of, tmp_path) -> None:
+    os.mkfifo(tmp_path / "t.csv")
+
+    assert faults_of(TARGET + MAP % FILE)[f"{PATH}.file"] == "t.csv: is no regular file"
 
 
 def test_a_table_that_happens_to_map_file_beside_others_is_no_file(load) -> None:
