@@ -58,11 +58,7 @@ from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import subject_of
 from gateway.targets.gate import Gate
 from gateway.targets.http import Webhook, open_session
-from gateway.targets.registry import (
-    CONNECTORS,
-    Shared,
-    open_connector,
-)
+from gateway.targets.registry import CONNECTORS, Shared, open_connector
 from gateway.targets.survey import survey
 from gateway.targets.transport import TargetFinding
 from gateway.values import frozen
@@ -108,6 +104,7 @@ class Oversight:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.alarms.run())
             tasks.create_task(self.monitor.illnesses.run())
+            tasks.create_task(self.pauses.run(self.services.sleep))
             tasks.create_task(watch_journal(self.journal.health, self.services))
             tasks.create_task(self.connections.run(self.services.alarm))
 

@@ -1,13 +1,21 @@
 """What an administrator does, each act with its event: tokens, pauses, exports, and people erased."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Final, NoReturn, Protocol
 
-from gateway.audit.event import ERASURE, Event, Personal, act_event
+from gateway.admin.status import Pause
+from gateway.audit.event import ERASURE, Event, Personal, Remark, act_event
+from gateway.errors import InvalidValue, JournalUnavailable
 from gateway.flow.journal_port import Trail
+from gateway.flow.services import plus
+from gateway.log import get_logger
 from gateway.values import frozen
+
+log = get_logger()
 
 
 @frozen
@@ -69,11 +77,17 @@ async def revoke_token(journal: TokenJournal, id: str, event_id: str) -> bool:
 class PausesKept(Protocol):
     """Where pauses outlive the process."""
 
-    async def read(self) -> Mapping[str, str]:
-        """Return since when each paused target is paused (RFC 3339, UTC)."""
+    async def read(self) -> Mapping[str, Pause]:
+        """Return the pause of each paused target."""
 
-    async def note(self, target: str, since: str | None, event: Event) -> None:
+    async def note(self, target: str, pause: Pause | None, event: Event) -> None:
         """Keep a pause, or None for no longer one, and its event; raises `JournalUnavailable`."""
+
+
+LONGEST_PAUSE: Final = 366 * 86_400.0  # seconds
+LONGEST_REASON: Final = 200  # characters
+LOOK: Final = 1.0  # seconds between looks at whose pause is over
+OVER: Final = "its time is over"
 
 
 class Pauses:
@@ -83,35 +97,71 @@ class Pauses:
         self._kept = kept
         self._now = now
         self._new_id = new_id
-        self._since: dict[str, str] = {}
+        self._known: dict[str, Pause] = {}
+        self._turn = asyncio.Lock()
 
     async def load(self) -> None:
         """Know what an earlier process was told."""
-        self._since = dict(await self._kept.read())
+        self._known = dict(await self._kept.read())
 
     def since(self, target: str) -> str | None:
         """Return since when the target is paused, None where it is not."""
-        return self._since.get(target)
+        pause = self._known.get(target)
+        return None if pause is None else pause.since
 
-    async def pause(self, target: str) -> bool:
-        """Send nothing more; False where that is so already."""
-        if target in self._since:
-            return False
-        since = self._now()
-        await self._kept.note(target, since, self._event("target.paused", target))
-        self._since[target] = since
-        return True
+    async def pause(self, target: str, seconds: float | None = None, reason: str | None = None) -> bool:
+        """Send nothing more, for so long or until somebody resumes; False where that is so already.
+
+        Of a target that is paused, the end becomes what is said now; its reason stays where none is said.
+        Raises InvalidValue.
+        """
+        if seconds is not None and not 0 < seconds <= LONGEST_PAUSE:
+            raise InvalidValue("a pause lasts longer than 0 seconds, and a year at most")
+        if reason is not None and not (reason.isprintable() and 0 < len(reason) <= LONGEST_REASON):
+            raise InvalidValue(f"a reason is one line of text, of {LONGEST_REASON} characters at most")
+        async with self._turn:
+            known, now = self._known.get(target), self._now()
+            since, said = (now, None) if known is None else (known.since, known.reason)
+            pause = Pause(since, None if seconds is None else plus(now, seconds), reason or said)
+            if pause == known:
+                return False
+            event = act_event(self._new_id(), "target.paused", target={"name": target})
+            outcome = {**event.fields["outcome"], "reason": reason and Remark(reason)}
+            fields = {**event.fields, "outcome": outcome, "until": pause.until}
+            await self._kept.note(target, pause, replace(event, fields=fields))
+            self._known[target] = pause
+            return True
 
     async def resume(self, target: str) -> bool:
         """Send again; False where the target is not paused."""
-        if target not in self._since:
-            return False
-        await self._kept.note(target, None, self._event("target.resumed", target))
-        del self._since[target]
-        return True
+        async with self._turn:
+            if target not in self._known:
+                return False
+            await self._resume(target, act_event(self._new_id(), "target.resumed", target={"name": target}))
+            return True
 
-    def _event(self, name: str, target: str) -> Event:
-        return act_event(self._new_id(), name, target={"name": target})
+    async def end_due(self) -> tuple[str, ...]:
+        """Send again to those whose time is over, and return them; raises `JournalUnavailable`."""
+        async with self._turn:
+            now = self._now()
+            due = [name for name, pause in self._known.items() if pause.until and pause.until <= now]
+            for target in due:
+                event = act_event(self._new_id(), "target.resumed", target={"name": target}, reason=OVER)
+                actor = {"type": "gateway", "name": "pause", "token": None}
+                await self._resume(target, replace(event, fields={**event.fields, "actor": actor}))
+        return tuple(due)
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]]) -> NoReturn:
+        """End each pause whose time is over, until cancelled; that of an earlier process, too."""
+        while True:
+            with suppress(JournalUnavailable):  # then nothing could be sent either
+                for target in await self.end_due():
+                    log.warning("target.resumed", target=target, reason=OVER)
+            await sleep(LOOK)
+
+    async def _resume(self, target: str, event: Event) -> None:
+        await self._kept.note(target, None, event)
+        del self._known[target]
 
 
 @frozen

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 from gateway.admin.problems import parse_problems
 from gateway.admin.runs import EVERY, Lines, Pushed, Run, everybody, push, side_by_side
-from gateway.flow.journal_port import Outcome, Resource, State
+from gateway.flow.journal_port import Key, Outcome, Resource, State
 from gateway.flow.mirror import Mirroring
 from gateway.flow.model import ChangeHandler, Services, Target
 from gateway.flow.resource import as_on_target, unsent
 from gateway.flow.target_port import ResourceType
+from gateway.scim.documents import fold
 from gateway.scim.names import NAMES
 from gateway.values import frozen
 
@@ -72,16 +73,20 @@ class Refill:
 
 @frozen
 class Resync:
-    """One run; `changed`: only those of whom the rules now make something else than was sent."""
+    """One run; `changed`: only those of whom the rules now make something else than was sent.
+
+    `only`: of this person alone.
+    """
 
     services: Services
     changes: ChangeHandler
     target: Target
     changed: bool = False
+    only: Resource | None = None
 
     async def lines(self) -> Lines:
         """Push, and yield who could not be brought there, the progress, and the end."""
-        run = Run(self.services, "resync", self.target)
+        run = Run(self.services, "resync", self.target, self.only)
         strict = replace(self.target, policy=replace(self.target.policy, trust=0.0))
 
         async def pushed(resource: Resource) -> tuple[Unpushed, ...]:
@@ -109,6 +114,9 @@ class Resync:
 
     async def _resources(self, run: Run) -> AsyncIterator[Resource]:
         """Yield everybody, and the groups that come or go: nothing else of a group depends on the rules."""
+        if self.only is not None:
+            yield self.only
+            return
         async for resource in everybody(self.services, self.target):
             if run.is_down:
                 return
@@ -137,6 +145,15 @@ class Resync:
             yield Unpushed(name, resource.id, pushed.outcome, problem.path, problem.rule, problem.reason)
         if not problems:
             yield Unpushed(name, resource.id, pushed.outcome, None, None, pushed.reason)
+
+
+async def known_as(services: Services, target: Target, name: str) -> Resource | None:
+    """Return the person whom the journal knows at a target by a userName, or else by our id."""
+    for key in (Key("name", fold(name)), Key("id", name)):
+        for resource in await services.resources.find(target.name, ResourceType.USER, (key,)):
+            if resource.state is not State.DELETED:
+                return resource
+    return None
 
 
 def _has_entry(target: Target, resource: Resource) -> bool:

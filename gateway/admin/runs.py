@@ -99,6 +99,7 @@ class Run:
     services: Services
     name: str
     target: Target
+    only: Resource | None = None  # whom alone it is about
     correlation_id: str = ""
     people: int = 0
     counts: Counter[str] = field(default_factory=Counter)
@@ -158,12 +159,19 @@ class Run:
             "outcome": {"result": result.value, "status": None, "reason": reason},
             "actor": administrator(),
             "client": {"ip": None, "user_agent": None},
-            "target": {"name": self.target.name, "type": None, "id": None, "user_name": None},
+            "target": {"name": self.target.name, **_identity(self.only), "user_name": None},
             "people": self.people,
             "counts": dict(self.counts),
             "correlation_id": self.correlation_id,
         }
         await self.services.trail.append([Event(self.services.new_id(), fields)])
+
+
+def _identity(resource: Resource | None) -> dict[str, str | None]:
+    """Return what a run's event says of whom alone it is about."""
+    if resource is None:
+        return {"type": None, "id": None}
+    return {"type": str(resource.type), "id": resource.id}
 
 
 async def push(

@@ -10,12 +10,21 @@ from gateway.values import frozen
 
 
 @frozen
+class Pause:
+    """A target to which nothing is sent; times are RFC 3339, UTC."""
+
+    since: str
+    until: str | None = None  # None: until somebody resumes it
+    reason: str | None = None  # as whoever paused it said
+
+
+@frozen
 class Counts:
     """What the journal holds, counted; times are RFC 3339, UTC."""
 
     unsettled: Mapping[tuple[str, str], int] = field(default_factory=dict)  # target, standing -> operations
     braked: Mapping[str, str] = field(default_factory=dict)  # target -> since when
-    paused: Mapping[str, str] = field(default_factory=dict)  # target -> since when
+    paused: Mapping[str, Pause] = field(default_factory=dict)  # by target
     seq: int = 0  # of the newest event
     bytes: int = 0
 
@@ -92,7 +101,9 @@ class TargetState:
     failed: str | None
     failure: str | None
     breaker: TargetHealth | None  # None: no gateway runs that knows
-    paused: str | None
+    paused: str | None  # since when; times are RFC 3339, UTC
+    paused_until: str | None  # None: until somebody resumes it
+    pause_reason: str | None
     braked: str | None
     open: int  # from here on in the order of `Standing`
     doubt: int
@@ -123,6 +134,8 @@ def target_states(
 
 
 def _target_state(name: str, counts: Counts, seen: Seen, health: TargetHealth | None) -> TargetState:
+    pause = counts.paused.get(name)
+    since, until, reason = (None,) * 3 if pause is None else (pause.since, pause.until, pause.reason)
     return TargetState(
         name,
         seen.state,
@@ -130,7 +143,9 @@ def _target_state(name: str, counts: Counts, seen: Seen, health: TargetHealth | 
         seen.failed,
         seen.failure,
         health,
-        counts.paused.get(name),
+        since,
+        until,
+        reason,
         counts.braked.get(name),
         *(counts.unsettled.get((name, standing), 0) for standing in OperationState),
     )

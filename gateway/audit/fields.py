@@ -54,6 +54,7 @@ FIELDS: Final[Mapping[str, str]] = {  # path -> what is there
     "read.q": "`audit.read`: whether a text was looked for.",
     "people": "`reconcile`, `repair`, `resync`: how many people were looked at.",
     "counts": "`reconcile`, `repair`, `resync`: how many of them are in which state.",
+    "until": "`target.paused`: when it ends by itself; null: when somebody resumes it.",
     "export.format": "`export`: `ndjson` or `csv`.",
     "export.since": "`export`: from when.",
     "export.until": "`export`: until when.",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from gateway.cli.output import ExitStatus, Stop
+from gateway.errors import InvalidValue, NotFound
 from gateway.users import INVOKER, acting, invoker, own_name
 from gateway.values import frozen
 
@@ -158,7 +159,10 @@ def via_gateway_or_locally(
 
 @contextmanager
 def alone(socket: Path, absent: NoGateway) -> Iterator[None]:
-    """Act here, in the name of this user; raises Stop where a gateway runs that cannot be asked."""
+    """Act here, in the name of this user; raises Stop where a gateway runs that cannot be asked.
+
+    What cannot be done is told as the running gateway would.
+    """
     from gateway.journal.store import JournalLocked
 
     token = acting.set(own_name())
@@ -166,6 +170,8 @@ def alone(socket: Path, absent: NoGateway) -> Iterator[None]:
         yield
     except JournalLocked as error:
         raise Stop(f"{error}, and {socket} cannot be used: {absent}", ExitStatus.UNREACHABLE) from error
+    except (NotFound, InvalidValue) as error:
+        raise Stop(error.detail, ExitStatus.REFUSED) from error
     finally:
         acting.reset(token)
 

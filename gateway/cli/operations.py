@@ -1,15 +1,16 @@
 """`operations`: what is not settled, and the removal brake, seen and acted on."""
 
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import Answer, GatewayRequest, via_gateway_or_locally
+from gateway.cli.client import LONG_PATIENCE, Answer, GatewayRequest, via_gateway_or_locally
 from gateway.cli.output import (
     CONFIG,
     Column,
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from gateway.flow.model import Services
     from gateway.settings import Settings
 
-Act = Callable[["Services"], Awaitable[int]]
+T = TypeVar("T")
+Act = Callable[["Services"], Awaitable[T]]
 
 PATIENCE: Final = timedelta(hours=24)  # a create whose answer was not delivered by then is listed
 TABLE: Final = (
@@ -46,7 +48,7 @@ class Deed:
 
     method: str
     path: str  # below the operation's
-    here: Act
+    here: Act[int]
     said: str  # "it is …"
 
 
@@ -54,6 +56,13 @@ operations = typer.Typer(help="Changes that are not settled, and held removals."
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `operations list` shows it.")]
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
+MaybeId = Annotated[str | None, typer.Argument(metavar="ID", help="As `operations list` shows it.")]
+AllOf = Annotated[str | None, typer.Option("--target", metavar="TARGET", help="All of this target.")]
+Only = Annotated[
+    str | None,
+    typer.Option("--only", metavar="NAME|N", help="Only of this userName or id, or the oldest N."),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 OfTarget = Annotated[str | None, typer.Option("--target", metavar="TARGET", help="Only of this target.")]
 Formatting = Annotated[Format, typer.Option("--format")]
 
@@ -83,23 +92,70 @@ def retry(id: Id, config: Config = CONFIG) -> None:
 
 
 @operations.command()
-def drop(id: Id, config: Config = CONFIG) -> None:
-    """Give an operation up for good; what the target holds stays as it is."""
+def drop(id: MaybeId = None, target: AllOf = None, yes: Yes = False, config: Config = CONFIG) -> None:
+    """Give an operation up for good, or all of a target; what the target holds stays as it is."""
     from gateway.admin.operations import drop_operation
 
-    _act(read_settings(config), id, Deed("DELETE", "", partial(drop_operation, id=id), "dropped"))
+    if (id is None) is (target is None):
+        raise Stop("say the ID of an operation, or --target TARGET for all of one", ExitStatus.WRONG)
+    settings = read_settings(config)
+    if target is not None:
+        _drop_all(settings, target, yes)
+    elif id is not None:
+        _act(settings, id, Deed("DELETE", "", partial(drop_operation, id=id), "dropped"))
 
 
 @operations.command()
-def release(target: Target, config: Config = CONFIG) -> None:
-    """Let the removals go that the brake of a target holds."""
-    from gateway.admin.operations import release_removals
+def release(target: Target, only: Only = None, config: Config = CONFIG) -> None:
+    """Let the removals go that the brake of a target holds: all of them, or some, and it holds on."""
+    from gateway.admin.operations import release_removals, release_some
 
     settings = read_settings(config)
     check_name("target", target, settings.targets)
     here = partial(release_removals, target=target)
-    count = _done(settings, "POST", f"/targets/{target}/release", here)
+    if only is not None:
+        here = partial(release_some, target=target, only=only)
+    body = None if only is None else {"only": only}
+    request = GatewayRequest("POST", f"/targets/{target}/release", body)
+    count = via_gateway_or_locally(settings, request, _count, lambda: _locally(settings, here))
     print(f"{target}: {count} held removals let go")
+
+
+def _drop_all(settings: "Settings", target: str, yes: bool) -> None:
+    """Give up all of a target, which the configuration may not have any more."""
+    from gateway.admin.operations import Dropped, drop_operations
+
+    waiting = _waiting_for(settings, target)
+    if not waiting:
+        check_name("target", target, settings.targets)
+    elif not yes and not _agreed(target, waiting):
+        raise Stop("nothing was dropped", ExitStatus.REFUSED)
+    path = f"/targets/{quote(target, safe='')}/operations"
+    dropped = via_gateway_or_locally(
+        settings,
+        GatewayRequest("DELETE", path, timeout=LONG_PATIENCE),
+        lambda answer: Dropped(**answer.document),
+        lambda: _locally(settings, partial(drop_operations, target=target)),
+    )
+    print(f"{target}: {dropped.count} operations dropped")
+    if dropped.left:
+        reason = f"{dropped.left} are under way and were left; drop them again in a moment"
+        raise Stop(f"{target}: {reason}", ExitStatus.REFUSED)
+
+
+def _waiting_for(settings: "Settings", target: str) -> int:
+    """Return how many operations of a target are not settled."""
+    from gateway.journal.reader import reading
+
+    with reading(settings.journal.path) as reader:
+        unsettled = reader.counts().unsettled
+    return sum(count for (name, _), count in unsettled.items() if name == target)
+
+
+def _agreed(target: str, waiting: int) -> bool:
+    print(f"{waiting} changes never reach {target}, leavers among them stay. Go on? [y/N] ", end="")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().casefold() in ("y", "yes")
 
 
 def _act(settings: "Settings", id: str, deed: Deed) -> None:
@@ -110,7 +166,7 @@ def _act(settings: "Settings", id: str, deed: Deed) -> None:
     print(f"{id} is {deed.said}")
 
 
-def _done(settings: "Settings", method: str, resource: str, act: Act) -> int:
+def _done(settings: "Settings", method: str, resource: str, act: Act[int]) -> int:
     """Have the running gateway act, or act here where none runs; return how much was done, 0 for nothing."""
     return via_gateway_or_locally(
         settings, GatewayRequest(method, resource, absent=404), _count, lambda: _locally(settings, act)
@@ -121,7 +177,7 @@ def _count(answer: Answer) -> int:
     return int(answer.document.get("released", 1)) if answer.is_ok else 0
 
 
-async def _locally(settings: "Settings", act: Act) -> int:
+async def _locally(settings: "Settings", act: Act[T]) -> T:
     from gateway.build import open_journal, services_on
 
     async with open_journal(settings) as journal:

@@ -44,6 +44,9 @@ Repair = Annotated[bool, typer.Option("--repair", help="Bring the target back to
 Changed = Annotated[
     bool, typer.Option("--changed", help="Only people of whom the rules now make something else.")
 ]
+Person = Annotated[
+    str | None, typer.Option("--person", metavar="NAME|ID", help="Only this person, by userName or id.")
+]
 Shown = Annotated[
     bool | None,
     typer.Option("--progress/--no-progress", help="Tell how far it is; default: on a terminal."),
@@ -65,12 +68,13 @@ def reconcile(
 def resync(
     target: Target,
     changed: Changed = False,
+    person: Person = None,
     progress: Shown = None,
     format: Formatting = Format.TABLE,
     config: Config = CONFIG,
 ) -> int:
-    """Push everybody to a target again, and list who was refused."""
-    return _run(RunRequest(config, "resync", target, changed), UNPUSHED, format, progress)
+    """Push everybody to a target again, or one person, and list who was refused."""
+    return _run(RunRequest(config, "resync", target, changed, person), UNPUSHED, format, progress)
 
 
 @frozen
@@ -81,6 +85,7 @@ class RunRequest:
     run: str
     target: str
     option: bool
+    person: str | None = None  # whom alone it is of
 
 
 class _Progress:
@@ -137,10 +142,16 @@ def _lines(settings: "Settings", request: RunRequest) -> Generator[Line, None, N
     socket = settings.journal.socket
     resource = f"/targets/{request.target}/{request.run}"
     try:
-        yield from follow(socket, resource, {"option": request.option})
+        yield from follow(socket, resource, _wish(request))
     except NoGateway as absent:
         with alone(socket, absent):
             yield from _locally(request)
+
+
+def _wish(request: RunRequest) -> dict[str, Any]:
+    """Return what a run is asked beside its name."""
+    person = {} if request.person is None else {"person": request.person}
+    return {"option": request.option} | person
 
 
 def _locally(request: RunRequest) -> Iterator[Line]:
@@ -164,7 +175,7 @@ async def _opened(request: RunRequest) -> AsyncGenerator[Line, None]:
     settings = read_settings(request.config, read_secrets=True)
     async with (
         open_gateway(settings) as gateway,
-        aclosing(gateway.runs.lines(request.run, request.target, option=request.option)) as lines,
+        aclosing(await gateway.runs.start(request.run, request.target, **_wish(request))) as lines,
     ):
         async for line in lines:
             yield render_line(line)

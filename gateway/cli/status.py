@@ -19,6 +19,7 @@ from gateway.cli.output import (
     Stop,
     columns,
     read_settings,
+    shortened,
     text,
     write,
 )
@@ -66,6 +67,8 @@ TABLE: Final = (
     Column("refused", "breaker.refused", _sum),
     *columns("open", "doubt", "pending", "held", "dead"),
     Column("paused since", "paused", _moment),
+    Column("paused until", "paused_until", _moment),
+    Column("reason of the pause", "pause_reason", shortened(60)),
     Column("removals held since", "braked", _moment),
 )
 
@@ -119,25 +122,42 @@ def _show(found: Document, path: Path) -> None:
 Act = Callable[["Pauses"], Awaitable[bool]]
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")]
+Lasts = Annotated[
+    str | None,
+    typer.Option("--for", metavar="DURATION", help='How long, such as "2h"; default: until `resume`.'),
+]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for `status` and trail.")]
 
 
-def pause(target: Target, config: Config = CONFIG) -> None:
+def pause(target: Target, lasts: Lasts = None, reason: Reason = None, config: Config = CONFIG) -> None:
     """Send nothing more to a target until `resume`; providers are told to come again, reads go on."""
-    via_gateway_or_locally = _done(config, target, "pause", lambda pauses: pauses.pause(target))
-    print(f"{target} is paused" if via_gateway_or_locally else f"{target} was paused already")
+    seconds = None if lasts is None else _seconds(lasts)
+    said = {name: value for name, value in (("seconds", seconds), ("reason", reason)) if value is not None}
+    is_news = _done(config, target, "pause", lambda pauses: pauses.pause(target, seconds, reason), said)
+    length = f" for {lasts}, then it resumes by itself" if lasts is not None else ""
+    print(f"{target} is paused{length}" if is_news else f"{target} was paused already")
 
 
 def resume(target: Target, config: Config = CONFIG) -> None:
     """Send to a paused target again, what waits first."""
-    via_gateway_or_locally = _done(config, target, "resume", lambda pauses: pauses.resume(target))
-    print(f"{target} is resumed" if via_gateway_or_locally else f"{target} was not paused")
+    is_news = _done(config, target, "resume", lambda pauses: pauses.resume(target))
+    print(f"{target} is resumed" if is_news else f"{target} was not paused")
 
 
-def _done(config: Config, target: str, name: str, act: Act) -> bool:
+def _seconds(lasts: str) -> float:
+    from gateway.settings.fields import parse_some_seconds
+
+    try:
+        return parse_some_seconds(lasts)
+    except ValueError as error:
+        raise Stop(f"--for: {error}", ExitStatus.WRONG) from error
+
+
+def _done(config: Config, target: str, name: str, act: Act, said: Mapping[str, Any] | None = None) -> bool:
     """Have the running gateway act, or act here where none runs; False where it was so already."""
     settings = read_settings(config)
     check_name("target", target, settings.targets)
-    request = GatewayRequest("POST", f"/targets/{target}/{name}")
+    request = GatewayRequest("POST", f"/targets/{target}/{name}", said or None)
     return via_gateway_or_locally(
         settings,
         request,

@@ -315,6 +315,9 @@ class Mirrors(Protocol):
     async def numbered(self, n: int) -> DueMirror | None:
         """Return one by its number."""
 
+    async def waiting(self, target: str, after: int, count: int) -> tuple[DueMirror, ...]:
+        """Return up to `count` of what a target is to be told, due or not, in order of their numbers."""
+
     async def count(self, base: str, target: str) -> tuple[int, int]:
         """Return of how many resources a target is still to be told, and how many of them it refuses."""
 

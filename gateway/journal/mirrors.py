@@ -41,6 +41,7 @@ OF: Final = f"""
     SELECT {COLUMNS} FROM mirror
     WHERE target = ? AND base = ? AND type = ? AND resource = ?"""  # noqa: S608
 NUMBERED: Final = f"SELECT {COLUMNS} FROM mirror WHERE n = ?"  # noqa: S608
+WAITING: Final = f"SELECT {COLUMNS} FROM mirror WHERE target = ? AND n > ? ORDER BY n LIMIT ?"  # noqa: S608
 COUNT: Final = "SELECT count(*), coalesce(sum(refused), 0) FROM mirror WHERE target = ? AND base = ?"
 REFUSED: Final = """
     SELECT m.resource, coalesce(json_extract(r.original, '$.userName'),
@@ -115,6 +116,13 @@ class SqliteMirrors:
     async def _one(self, sql: str, about: Row) -> DueMirror | None:
         row = await self._database.read(lambda connection: connection.execute(sql, about).fetchone())
         return None if row is None else _due(row)
+
+    async def waiting(self, target: str, after: int, count: int) -> tuple[DueMirror, ...]:
+        """Return up to `count` of what a target is to be told, due or not, in order of their numbers."""
+        found = await self._database.read(
+            lambda connection: connection.execute(WAITING, (target, after, count)).fetchall()
+        )
+        return tuple(map(_due, found))
 
     async def count(self, base: str, target: str) -> tuple[int, int]:
         """Return of how many resources a target is still to be told, and how many of them it refuses."""

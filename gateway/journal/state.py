@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.admin.acts import Token
+from gateway.admin.status import Pause
 from gateway.audit.chain import stamp
 from gateway.audit.event import Event
 from gateway.journal.events import Appender
@@ -49,8 +50,8 @@ def list_tokens(connection: sqlite3.Connection) -> tuple[Token, ...]:
     return tuple(Token(*row) for row in connection.execute(LIST))
 
 
-READ_PAUSES: Final = "SELECT target, since FROM pause"
-ADD_PAUSE: Final = "INSERT OR REPLACE INTO pause (target, since) VALUES (?, ?)"
+READ_PAUSES: Final = "SELECT target, since, until, reason FROM pause"
+ADD_PAUSE: Final = "INSERT OR REPLACE INTO pause (target, since, until, reason) VALUES (?, ?, ?, ?)"
 REMOVE_PAUSE: Final = "DELETE FROM pause WHERE target = ?"
 
 
@@ -61,27 +62,27 @@ class SqlitePauses:
         self._database = database
         self._appender = appender
 
-    async def read(self) -> Mapping[str, str]:
-        """Return since when each paused target is paused (RFC 3339, UTC)."""
+    async def read(self) -> Mapping[str, Pause]:
+        """Return the pause of each paused target."""
         return await self._database.read(read_pauses)
 
-    async def note(self, target: str, since: str | None, event: Event) -> None:
+    async def note(self, target: str, pause: Pause | None, event: Event) -> None:
         """Keep a pause, or None for no longer one, and its event; raises `JournalUnavailable`."""
         made = self._appender.drafted(event)
 
         def work(connection: sqlite3.Connection) -> None:
-            if since is None:
+            if pause is None:
                 connection.execute(REMOVE_PAUSE, (target,))
             else:
-                connection.execute(ADD_PAUSE, (target, since))
+                connection.execute(ADD_PAUSE, (target, pause.since, pause.until, pause.reason))
             self._appender.add(connection, [made])
 
         await self._database.write(work)
 
 
-def read_pauses(connection: sqlite3.Connection) -> dict[str, str]:
-    """Return since when each paused target is paused, without a gateway."""
-    return dict(connection.execute(READ_PAUSES).fetchall())
+def read_pauses(connection: sqlite3.Connection) -> dict[str, Pause]:
+    """Return the pause of each paused target, without a gateway."""
+    return {target: Pause(*said) for target, *said in connection.execute(READ_PAUSES)}
 
 
 COUNT_REMOVALS: Final = """

@@ -52,14 +52,37 @@ class Runs:
             [self.targets[name]] if name in self.targets else sorted(route, key=lambda own: bool(own.follows))
         )
 
+    async def start(self, run: str, name: str, *, option: bool, person: str | None = None) -> "Lines":
+        """Return the lines of a run, or of a resync of whom `person` names alone, by userName or id.
+
+        Raises NotFound where no target that is meant knows the person.
+        """
+        if person is None:
+            return self.lines(run, name, option=option)
+        from gateway.admin.resync import Resync, known_as
+
+        found = [(target, await known_as(self.services, target, person)) for target in self.of(name)]
+        runs = {
+            target.name: Resync(self.services, self.changes, target, option, only=whom).lines()
+            for target, whom in found
+            if whom is not None
+        }
+        if not runs:
+            raise NotFound(f"nobody whom the journal knows at {name} has this userName or id")
+        return self._one_or_all(name, runs)
+
     def lines(self, run: str, name: str, *, option: bool) -> "Lines":
         """Return the lines of a run; nothing is done before the first is asked for.
 
         Its option is to repair what differs, or to push only what has changed.
         """
+        return self._one_or_all(
+            name, {target.name: self._lines(run, target, option) for target in self.of(name)}
+        )
+
+    def _one_or_all(self, name: str, runs: dict[str, "Lines"]) -> "Lines":
         from gateway.admin.runs import in_turn  # a gateway may never be asked for one
 
-        runs = {target.name: self._lines(run, target, option) for target in self.of(name)}
         return runs[name] if name in runs else in_turn(runs)
 
     def _lines(self, run: str, target: Target, option: bool) -> "Lines":
@@ -103,7 +126,6 @@ FIELDS: Final = {  # of a token -> its form
 }
 FORMATS: Final = ("ndjson", "csv")
 TEXTS: Final = ("since", "until", "filter", "q")  # of an export
-PAUSES: Final = {"pause": Pauses.pause, "resume": Pauses.resume}
 
 
 def administration(admin: Administration) -> web.Application:
@@ -149,14 +171,28 @@ async def drop_operation(admin: Administration, request: web.Request) -> web.Res
 
 
 async def release_target(admin: Administration, request: web.Request) -> web.Response:
-    """Let the removals go that a target's brake holds."""
+    """Let the removals go that a target's brake holds: all, somebody's, or so many, as the body says."""
     name = request.match_info["name"]
     if name not in admin.runs.targets:
         raise InvalidValue("the target is not in the running gateway's configuration")
-    count = await operations.release_removals(admin.services, name)
+    only = (await _fields(request, {})).get("only")
+    if only is None:
+        count = await operations.release_removals(admin.services, name)
+    elif isinstance(only, str) and only:
+        count = await operations.release_some(admin.services, name, only)
+    else:
+        raise InvalidValue("only is not as a command writes it")
     log.info("removals.released", target=name, count=count)
     admin.wake()
     return web.json_response({"released": count})
+
+
+async def drop_operations(admin: Administration, request: web.Request) -> web.Response:
+    """Give up all that is not settled of a target, which the configuration need not have any more."""
+    name = request.match_info["name"]
+    dropped = await operations.drop_operations(admin.services, name)
+    log.warning("operations.dropped", target=name, count=dropped.count, left=dropped.left)
+    return web.json_response(asdict(dropped))
 
 
 async def show_status(admin: Administration, request: web.Request) -> web.Response:
@@ -165,15 +201,33 @@ async def show_status(admin: Administration, request: web.Request) -> web.Respon
 
 
 async def pause_target(admin: Administration, request: web.Request) -> web.Response:
-    """Pause or resume a target; "changed" is false where that was so already."""
-    name, act = request.match_info["name"], request.match_info["act"]
-    if name not in admin.runs.targets:
-        raise NotFound("the target is not in the running gateway's configuration")
-    changed = await PAUSES[act](admin.pauses, name)
+    """Pause a target, for so many seconds and a reason where the body says so; "changed": it is news."""
+    name = _target(admin, request)
+    fields = await _fields(request, {})
+    seconds, reason = fields.get("seconds"), fields.get("reason")
+    if not (seconds is None or type(seconds) in (int, float)) or not isinstance(reason, str | None):
+        raise InvalidValue("the pause is not as a command writes it")
+    changed = await admin.pauses.pause(name, seconds, reason)
     if changed:
-        log.warning(f"target.{act}d", target=name)
+        log.warning("target.paused", target=name, seconds=seconds)
     admin.wake()
     return web.json_response({"changed": changed})
+
+
+async def resume_target(admin: Administration, request: web.Request) -> web.Response:
+    """Resume a target; "changed" is false where it was not paused."""
+    name = _target(admin, request)
+    if changed := await admin.pauses.resume(name):
+        log.warning("target.resumed", target=name)
+    admin.wake()
+    return web.json_response({"changed": changed})
+
+
+def _target(admin: Administration, request: web.Request) -> str:
+    name = request.match_info["name"]
+    if name not in admin.runs.targets:
+        raise NotFound("the target is not in the running gateway's configuration")
+    return name
 
 
 async def note_export(admin: Administration, request: web.Request) -> web.Response:
@@ -196,19 +250,23 @@ async def erase_person(admin: Administration, request: web.Request) -> web.Respo
 async def start_run(admin: Administration, request: web.Request) -> web.StreamResponse:
     """Answer with the lines of a run as they become known, one JSON object each.
 
-    Its option is `true` or `false` in the body. A command that goes away, or a gateway that stops, ends it
-    after the people who are under way.
+    Its option is `true` or `false` in the body, where `person` may say whom a resync is of. A command that
+    goes away, or a gateway that stops, ends it after the people who are under way.
     """
     name, run = request.match_info["name"], request.match_info["run"]
     if not admin.runs.of(name):
         raise NotFound("the target is not in the running gateway's configuration")
-    option = (await _fields(request)).get("option")
+    fields = await _fields(request)
+    option, person = fields.get("option"), fields.get("person")
     if not isinstance(option, bool):
         raise InvalidValue("option is missing, or not as a command writes it")
+    if not (person is None or (isinstance(person, str) and person and run == "resync")):
+        raise InvalidValue("person is not as a command writes it")
+    lines = await admin.runs.start(run, name, option=option, person=person)
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await response.prepare(request)
     with suppress(ConnectionError):  # the command has gone
-        await _stream(response, admin.runs.lines(run, name, option=option), admin.is_stopping)
+        await _stream(response, lines, admin.is_stopping)
     return response
 
 
@@ -217,9 +275,11 @@ ROUTES: Final[tuple[tuple[str, str, Act], ...]] = (
     ("DELETE", "/tokens/{id}", revoke_token),
     ("POST", "/operations/{id}/retry", retry_operation),
     ("DELETE", "/operations/{id}", drop_operation),
+    ("DELETE", "/targets/{name}/operations", drop_operations),
     ("GET", "/status", show_status),
     ("POST", "/targets/{name}/release", release_target),
-    ("POST", f"/targets/{{name}}/{{act:{'|'.join(PAUSES)}}}", pause_target),
+    ("POST", "/targets/{name}/pause", pause_target),
+    ("POST", "/targets/{name}/resume", resume_target),
     ("POST", f"/targets/{{name}}/{{run:{'|'.join(RUNS)}}}", start_run),
     ("POST", "/exports", note_export),
     ("POST", "/erasures", erase_person),
@@ -247,8 +307,9 @@ async def _write(response: web.StreamResponse, line: dict[str, Any]) -> None:
     await response.write(orjson.dumps(line) + b"\n")
 
 
-async def _fields(request: web.Request) -> dict[str, Any]:
-    return parse_json(await request.read(), refuse_duplicates=True)
+async def _fields(request: web.Request, default: dict[str, Any] | None = None) -> dict[str, Any]:
+    body = await request.read()
+    return default if default is not None and not body else parse_json(body, refuse_duplicates=True)
 
 
 def _text(fields: dict[str, Any], name: str) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from gateway.admin.acts import Pauses
-from gateway.errors import Busy
+from gateway.admin.status import Pause
+from gateway.errors import Busy, InvalidValue, JournalUnavailable
 from gateway.flow.journal_port import OperationState
 from gateway.flow.recovery import Recovery
 from gateway.flow.target_port import Silent, Unreachable
@@ -164,3 +165,89 @@ async def test_a_pause_outlives_the_process(gateway, pauses) -> None:
     await again.load()
 
     assert (before, again.since("phonebook")) == (None, pauses.since("phonebook"))
+
+
+async def test_a_pause_with_an_end_is_over_then_by_itself_and_the_trail_says_so(gateway, pauses) -> None:
+    await pauses.pause("phonebook", 7200.0, "moves house")
+    before = (await pauses.end_due(), pauses.since("phonebook"))
+
+    gateway.clock[0] += 7200
+
+    assert before == ((), "2026-11-22T00:00:00.000000Z")
+    assert (await pauses.end_due(), pauses.since("phonebook")) == (("phonebook",), None)
+    paused, resumed = (await gateway.events())[-2:]
+    assert (paused["event"], paused["until"]) == ("target.paused", "2026-11-22T02:00:00.000000Z")
+    assert paused["outcome"]["reason"] == "moves house"
+    assert (resumed["event"], resumed["outcome"]["reason"]) == ("target.resumed", "its time is over")
+    assert resumed["actor"] == {"type": "gateway", "name": "pause", "token": None}
+    assert await gateway.journal.pauses.read() == {}
+
+
+async def test_an_end_that_passed_while_nothing_ran_ends_the_pause_at_the_start(gateway, pauses) -> None:
+    await pauses.pause("phonebook", 60.0)
+    gateway.clock[0] += 3600
+    again = Pauses(gateway.journal.pauses, gateway.services.now, gateway.services.new_id)
+
+    await again.load()
+
+    assert await again.end_due() == ("phonebook",)
+
+
+SINCE = "2026-11-22T00:00:00.000000Z"
+IN_A_MINUTE = "2026-11-22T00:01:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_news", "expected"),
+    [
+        pytest.param((60.0, "a"), (60.0, "b"), True, Pause(SINCE, IN_A_MINUTE, "b"), id="another reason"),
+        pytest.param((None, "a"), (60.0, None), True, Pause(SINCE, IN_A_MINUTE, "a"), id="an end"),
+        pytest.param((60.0, "a"), (None, None), True, Pause(SINCE, None, "a"), id="no end any more"),
+        pytest.param((60.0, "a"), (60.0, "a"), False, Pause(SINCE, IN_A_MINUTE, "a"), id="the same"),
+    ],
+)
+async def test_a_pause_takes_the_end_that_was_said_last_and_keeps_its_reason(
+    gateway, pauses, first, second, is_news, expected
+) -> None:
+    await pauses.pause("phonebook", *first)
+
+    assert await pauses.pause("phonebook", *second) is is_news
+    assert await gateway.journal.pauses.read() == {"phonebook": expected}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [
+        pytest.param(0.0, None, id="no time"),
+        pytest.param(367 * 86_400.0, None, id="more than a year"),
+        pytest.param(float("nan"), None, id="no number"),
+        pytest.param(None, "", id="no reason"),
+        pytest.param(None, "two\nlines", id="two lines"),
+        pytest.param(None, "x" * 201, id="a long reason"),
+    ],
+)
+async def test_a_pause_that_nobody_can_mean_is_refused(gateway, pauses, seconds, reason) -> None:
+    with pytest.raises(InvalidValue):
+        await pauses.pause("phonebook", seconds, reason)
+
+    assert await gateway.journal.pauses.read() == {}
+
+
+async def test_a_pause_goes_on_while_its_end_cannot_be_recorded(gateway, pauses, monkeypatch) -> None:
+    async def full(*_: Any) -> None:
+        raise JournalUnavailable("the disk is full")
+
+    async def sleep(seconds: float) -> None:
+        raise TimeoutError
+
+    await pauses.pause("phonebook", 60.0)
+    gateway.clock[0] += 60
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway.journal.pauses, "note", full)
+        with pytest.raises(TimeoutError):
+            await pauses.run(sleep)
+    during = pauses.since("phonebook")
+    with pytest.raises(TimeoutError):
+        await pauses.run(sleep)
+
+    assert (during, pauses.since("phonebook")) == (SINCE, None)

@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 
-from gateway.admin.operations import drop_operation, release_removals, retry_operation
-from gateway.errors import Busy
+from gateway.admin.operations import (
+    Dropped,
+    drop_operation,
+    drop_operations,
+    release_removals,
+    release_some,
+    retry_operation,
+)
+from gateway.errors import Busy, InvalidValue, NotFound
 from gateway.flow.journal_port import (
     Intent,
     Key,
@@ -315,3 +322,91 @@ async def test_an_operation_settled_between_two_looks_is_not_there(house) -> Non
     services = replace(gateway.services, operations=fleeting)
 
     assert await drop_operation(services, "op-1") is False
+
+
+async def held(gateway: House, *names: str) -> None:
+    """Leave a held removal of each of these people, the first the oldest."""
+    for name in names:
+        own = {"userName": name, "active": False}
+        intent = replace(
+            INTENT, op_id=f"op-{name}", keys=(Key("id", f"id-{name}"), Key("name", name)), wanted=own
+        )
+        intent = replace(intent, original=own, resource_id=f"id-{name}")
+        operation = await gateway.services.operations.claim(intent)
+        await gateway.services.operations.mark(operation, Transition(OperationState.HELD, "too many"))
+
+
+async def still_held(gateway: House) -> list[str]:
+    found = await gateway.services.operations.open("phonebook", ())
+    return [o.intent.original["userName"] for o in found if o.standing is OperationState.HELD]
+
+
+@pytest.mark.parametrize(
+    ("only", "stay"),
+    [
+        pytest.param("BOB", ["ann", "7", "cid"], id="a name, in any case"),
+        pytest.param("id-cid", ["ann", "bob", "7"], id="an id"),
+        pytest.param("2", ["7", "cid"], id="the oldest so many"),
+        pytest.param("7", ["ann", "bob", "cid"], id="a name that is a number"),
+    ],
+)
+async def test_some_are_let_go_and_the_brake_holds_the_others(house, only: str, stay: list[str]) -> None:
+    gateway = house()
+    await gateway.services.removals.trip("phonebook", "2026-11-22T00:00:00.000000Z")
+    await held(gateway, "ann", "bob", "7", "cid")
+
+    count = await release_some(gateway.services, "phonebook", only)
+
+    assert (count, await still_held(gateway)) == (4 - len(stay), stay)
+    assert (await gateway.services.removals.brake("phonebook"))[0] is not None
+    *each, last = await gateway.events()
+    assert [event["event"] for event in each] == ["operation.released"] * count
+    said = f"{count} held removals let go, {len(stay)} still held"
+    assert (last["event"], last["outcome"]["reason"]) == ("removals.released", said)
+
+
+@pytest.mark.parametrize(
+    ("only", "error"),
+    [
+        pytest.param("dan", NotFound, id="nobody"),
+        pytest.param("op-ann", NotFound, id="an operation"),
+        pytest.param("3", InvalidValue, id="more than are held"),
+        pytest.param("0", InvalidValue, id="none"),
+        pytest.param("²", NotFound, id="no number"),
+    ],
+)
+async def test_nobody_is_let_go_where_nobody_is_meant(house, only: str, error: type[Exception]) -> None:
+    gateway = house()
+    await held(gateway, "ann", "bob")
+
+    with pytest.raises(error):
+        await release_some(gateway.services, "phonebook", only)
+
+    assert (await still_held(gateway), await gateway.events()) == (["ann", "bob"], [])
+
+
+async def test_all_of_a_target_is_dropped_each_with_its_event_but_what_is_under_way(house) -> None:
+    gateway = house()
+    await held(gateway, "ann", "bob", "cid")
+    await gateway.services.operations.claim(replace(INTENT, op_id="op-dan", keys=(Key("name", "dan"),)))
+    other = replace(INTENT, op_id="op-eve", base="other", target="other")
+    await gateway.services.operations.claim(other)
+
+    async with gateway.services.locks.hold("phonebook", (Key("name", "bob"),), patience=0):
+        dropped = await drop_operations(gateway.services, "phonebook")
+
+    assert dropped == Dropped(2, 2)
+    unsettled = await gateway.services.operations.open(None, ())
+    assert [operation.intent.op_id for operation in unsettled] == ["op-bob", "op-dan", "op-eve"]
+    *each, last = await gateway.events()
+    assert [event["target"]["user_name"] for event in each] == ["ann", "cid"]
+    assert {event["event"] for event in each} == {"operation.dropped"}
+    assert (last["event"], last["target"]["name"]) == ("operations.dropped", "phonebook")
+    assert last["outcome"]["reason"] == "2 operations dropped, 2 left: they are under way"
+
+
+async def test_there_is_nothing_to_tell_where_nothing_is_dropped(house) -> None:
+    gateway = house()
+
+    assert await drop_operations(gateway.services, "phonebook") == Dropped(0, 0)
+    assert await gateway.events() == []

@@ -248,6 +248,58 @@ def test_an_act_is_done_here_where_no_gateway_runs(run, standing, argv, before, 
     assert [row["standing"] for row in listed(run)] == after
 
 
+def test_all_of_a_target_is_dropped_once_that_is_confirmed(run, standing) -> None:
+    for op_id, target in (("op-1", "cx"), ("op-2", "cx"), ("op-3", "phonebook")):
+        standing(op_id, OperationState.DEAD, target)
+
+    refused = run("operations", "drop", "--target", "cx", stdin="n\n")
+    done = run("operations", "drop", "--target", "cx", stdin="y\n")
+
+    assert (refused.status, refused.err) == (1, "nothing was dropped\n")
+    assert refused.out == "2 changes never reach cx, leavers among them stay. Go on? [y/N] "
+    assert (done.status, done.out.endswith("cx: 2 operations dropped\n")) == (0, True)
+    assert [row["id"] for row in listed(run)] == ["op-3"]
+
+
+def test_what_a_removed_target_left_is_dropped_at_once(run, standing) -> None:
+    standing("op-1", OperationState.DEAD, "gone")
+
+    ended = run("operations", "drop", "--target", "gone", "--yes")
+
+    assert (ended.status, ended.out, listed(run)) == (0, "gone: 1 operations dropped\n", [])
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        pytest.param([], "say the ID", id="neither"),
+        pytest.param(["op-1", "--target", "cx"], "say the ID", id="both"),
+        pytest.param(["--target", "phonebok"], 'did you mean "phonebook"?', id="unknown"),
+    ],
+)
+def test_what_to_drop_has_to_be_clear(run, journal, argv, says) -> None:
+    journal(lambda opened: opened.operations.open(None, ()))
+
+    ended = run("operations", "drop", *argv)
+
+    assert (ended.status, says in ended.err) == (2, True)
+
+
+def test_one_held_removal_is_let_go_here_where_no_gateway_runs(run, standing) -> None:
+    standing("op-1", OperationState.HELD)
+    standing("op-2", OperationState.HELD)
+
+    nobody = run("operations", "release", "cx", "--only", "op-3@example.com")
+    ended = run("operations", "release", "cx", "--only", "op-2@example.com")
+
+    assert (nobody.status, nobody.err) == (
+        1,
+        "no removal of somebody with this userName or id is held\n",
+    )
+    assert (ended.status, ended.out) == (0, "cx: 1 held removals let go\n")
+    assert {row["id"]: row["standing"] for row in listed(run)} == {"op-1": "held", "op-2": "pending"}
+
+
 @pytest.mark.parametrize(
     ("act", "standings", "says"),
     [
@@ -384,3 +436,30 @@ async def test_what_somebody_works_on_is_left_to_them(run, gateway) -> None:
 
     assert (ended.status, ended.out) == (3, "")
     assert ended.err.startswith("another change of this resource is still under way [")
+
+
+async def test_a_running_gateway_lets_one_go_and_holds_the_other(run, gateway) -> None:
+    ended = await command(run, "release", "phonebook", "--only", "p2")
+
+    await settled(gateway, 1)
+    (left,) = await gateway.services.operations.open("phonebook", ())
+    assert (ended.status, ended.out) == (0, "phonebook: 1 held removals let go\n")
+    assert (left.intent.original["userName"], left.standing) == ("p1", OperationState.HELD)
+
+
+@pytest.mark.parametrize(
+    ("only", "says"),
+    [("p7", "no removal of somebody"), ("3", "2 removals are held: say a number from 1 to that")],
+)
+async def test_a_running_gateway_lets_nobody_go_where_nobody_is_meant(run, gateway, only, says) -> None:
+    ended = await command(run, "release", "phonebook", "--only", only)
+
+    assert (ended.status, ended.err.startswith(says)) == (1, True)
+    assert len(await waiting(gateway)) == 2
+
+
+async def test_a_running_gateway_drops_all_of_a_target(run, gateway) -> None:
+    ended = await command(run, "drop", "--target", "phonebook", "--yes")
+
+    assert (ended.status, ended.out) == (0, "phonebook: 2 operations dropped\n")
+    assert await waiting(gateway) == []

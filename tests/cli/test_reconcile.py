@@ -127,6 +127,40 @@ def test_a_repair_brings_the_target_back_and_the_trail_is_whole(run, edit):
     assert run("audit", "verify").status == 0
 
 
+@pytest.mark.parametrize("by", ["name", "id"])
+def test_a_resync_is_of_one_person_by_name_or_id(run, people, edit, folder, by):
+    edit(TITLED)
+    config = folder / "config.toml"
+    config.write_text(config.read_text().replace('via = ["phone"]', 'via = ["digits"]'))
+    by_name = {event["target"]["user_name"]: event["target"]["id"] for event in _creates(run)}
+
+    ended = run("resync", "phonebook", "--person", {"name": "BOB", "id": by_name["bob"]}[by])
+
+    assert (ended.status, ended.err) == (0, "resync phonebook: 1 people, 1 applied\n")
+    assert {row["user_name"] for row in rows(run("reconcile", "phonebook", "--format", "ndjson"))} == {
+        "ann",
+        "eve",
+    }
+    about = last_event_of(run, "resync")["target"]
+    assert (about["name"], about["type"], about["id"]) == ("phonebook", "User", by_name["bob"])
+
+
+def test_a_resync_of_nobody_ends_with_1(run, people):
+    ended = run("resync", "phonebook", "--person", "dan")
+
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err == "nobody whom the journal knows at phonebook has this userName or id\n"
+
+
+def _creates(run: Any) -> list[dict[str, Any]]:
+    return rows(run("audit", "query", "--filter", 'event eq "user.create"', "--format", "ndjson"))
+
+
+def last_event_of(run: Any, name: str) -> dict[str, Any]:
+    filter = f'event eq "{name}" and actor.type eq "administrator" and people ge 0'
+    return rows(run("audit", "query", "--filter", filter, "--limit", "1", "--format", "ndjson"))[0]
+
+
 def test_a_resync_brings_what_the_rules_now_make(run, people, folder):
     config = folder / "config.toml"
     config.write_text(config.read_text().replace('via = ["phone"]', 'via = ["digits"]'))

@@ -132,6 +132,15 @@ def test_what_is_refused_is_an_open_operation_that_can_be_tried_again_and_droppe
     assert (retried.status, dropped.status, left) == (0, 0, [])
 
 
+def test_all_that_a_target_of_a_route_was_not_told_is_dropped_with_the_rest(run, peopled) -> None:
+    before = [row["standing"] for row in json.loads(run("operations", "list", "--format", "json").out)]
+
+    ended = run("operations", "drop", "--target", "dialpad", "--yes")
+
+    assert (before, ended.out) == (["refused"], "dialpad: 1 operations dropped\n")
+    assert json.loads(run("operations", "list", "--format", "json").out) == []
+
+
 def test_the_status_counts_what_a_target_has_still_to_be_told(run, peopled) -> None:
     found = json.loads(run("status", "--format", "json").out)
 

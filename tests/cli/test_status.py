@@ -38,7 +38,8 @@ def test_without_a_gateway_the_journal_says_what_it_knows_and_the_status_is_1(ru
     size = found["journal"].pop("bytes")
     assert (found["journal"], size > 4096) == ({"writable": None, "reason": None, "seq": 4}, True)
     unseen = {"state": "unknown", "answered": None, "failed": None, "failure": None}
-    unseen |= {"breaker": None, "paused": None, "braked": None} | NOTHING
+    unseen |= {"breaker": None, "paused": None, "paused_until": None, "pause_reason": None}
+    unseen |= {"braked": None} | NOTHING
     assert found["targets"] == [{"name": name} | unseen for name in TARGETS]
 
 
@@ -121,7 +122,8 @@ async def test_a_journal_that_cannot_be_read_ends_with_3(run, gateway, monkeypat
 def test_the_fields_are_a_promise() -> None:
     names = [list(shape.__dataclass_fields__) for shape in (Status, JournalState, TargetState)]
 
-    target: Any = ["name", "state", "answered", "failed", "failure", "breaker", "paused", "braked", *NOTHING]
+    target: Any = ["name", "state", "answered", "failed", "failure", "breaker"]
+    target += ["paused", "paused_until", "pause_reason", "braked", *NOTHING]
     assert list(TargetHealth.__dataclass_fields__) == [
         *("state", "since", "until", "failures", "refused"),
         *("retries", "retries_refused", "under_way", "waiting"),

@@ -10,9 +10,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.app import Gateway, open_gateway, serving
+from gateway.flow.services import between
 from gateway.journal.store import JournalLock
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
+from tests.support.waiting import until
 
 
 def paused(run: Any) -> dict[str, Any]:
@@ -35,6 +37,32 @@ def test_a_target_is_paused_and_resumed_while_no_gateway_runs(run, acts, says, e
     assert [end.status for end in ended] == [0] * len(acts)
     assert ended[-1].out == f"{says}\n"
     assert paused(run) == {"phonebook": expected, "cx": False}
+
+
+def test_status_tells_until_when_and_why_a_target_is_paused(run) -> None:
+    ended = run("pause", "phonebook", "--for", "2h", "--reason", "moves house")
+
+    (target, _) = json.loads(run("status", "--format", "json").out)["targets"]
+    assert ended.out == "phonebook is paused for 2h, then it resumes by itself\n"
+    assert between(target["paused"], target["paused_until"]) == 7200
+    assert target["pause_reason"] == "moves house"
+    assert "moves house" in run("status").out
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "says"),
+    [
+        pytest.param(["--for", "soon"], 2, "--for: must be a duration", id="no duration"),
+        pytest.param(["--for", "0s"], 2, "--for: must be longer than 0", id="no time"),
+        pytest.param(["--for", "400d"], 1, "a year at most", id="too long"),
+        pytest.param(["--reason", "a\nb"], 1, "one line of text", id="two lines"),
+    ],
+)
+def test_a_pause_that_nobody_can_mean_is_refused(run, journal, argv, status, says) -> None:
+    ended = run("pause", "phonebook", *argv)
+
+    assert (ended.status, says in ended.err) == (status, True)
+    assert paused(run)["phonebook"] is False
 
 
 @pytest.mark.parametrize("act", ["pause", "resume"])
@@ -69,6 +97,25 @@ async def test_a_running_gateway_pauses_at_once(run, gateway) -> None:
     assert (ended.status, ended.out) == (0, "phonebook is paused\n")
     assert gateway.services.paused_since("phonebook") is not None
     assert await asyncio.to_thread(paused, run) == {"phonebook": True, "cx": False}
+
+
+async def test_a_running_gateway_resumes_by_itself_and_says_why_it_was_paused(run, gateway) -> None:
+    argv = ("pause", "phonebook", "--for", "100ms", "--reason", "moves house")
+    ended = await asyncio.to_thread(run, *argv)
+    await until(lambda: gateway.services.paused_since("phonebook") is None)
+
+    assert ended.status == 0
+    resumed, was, *_ = await gateway.services.trail.page(None, 2, None, None)
+    assert (resumed["event"], resumed["actor"]["type"]) == ("target.resumed", "gateway")
+    assert (was["event"], was["outcome"]["reason"]) == ("target.paused", "moves house")
+    assert was["until"] is not None
+
+
+async def test_a_running_gateway_refuses_a_pause_that_nobody_can_mean(run, gateway) -> None:
+    ended = await asyncio.to_thread(run, "pause", "phonebook", "--for", "400d")
+
+    assert (ended.status, "a year at most" in ended.err) == (1, True)
+    assert gateway.services.paused_since("phonebook") is None
 
 
 async def test_a_running_gateway_knows_who_came_by_sudo(run, gateway, monkeypatch) -> None:

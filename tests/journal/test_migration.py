@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from gateway.admin.acts import erase_person
+from gateway.admin.status import Pause
 from gateway.audit.event import Event, Personal
 from gateway.audit.masking import Masking, masked
 from gateway.audit.query import AuditQuery, parse_event_filter
@@ -106,7 +107,7 @@ async def test_members_tokens_brakes_pauses_and_counts_are_as_they_were(journal,
         assert {id: plain(asdict(row)) for id, row in rows.items()} == members
         assert len(members) == 6
     assert [plain(asdict(token)) for token in await journal.tokens.list()] == made["tokens"]
-    assert await journal.pauses.read() == made["pauses"]
+    assert await journal.pauses.read() == {name: Pause(since) for name, since in made["pauses"].items()}
     for target in ("cx", "masked"):
         assert await journal.removals.count(target, "2026") == made["removed"][target]
         assert list(await journal.removals.brake(target)) == made["brakes"][target]
@@ -367,7 +368,7 @@ def test_a_journal_larger_than_memory_is_taken_up(path):
         connection.commit()
     subprocess.run([sys.executable, "-c", BOUNDED, str(path)], check=True, timeout=60)
     with closing(read_only(path)) as connection:
-        assert connection.execute("SELECT max(version) FROM schema_version").fetchone() == (7,)
+        assert connection.execute("SELECT max(version) FROM schema_version").fetchone() == (8,)
         assert connection.execute("SELECT count(*) FROM link WHERE length(sent) = 4000").fetchone() == (
             12_000,
         )

@@ -80,3 +80,15 @@ async def test_a_mark_is_found_by_what_it_is_about_and_by_its_number(sqlite, mar
     assert await sqlite.mirrors.of("cx", "dialpad", ResourceType.GROUP, "1") is None
     assert await sqlite.mirrors.numbered(one.n) == one
     assert await sqlite.mirrors.numbered(one.n + 1) is None
+
+
+async def test_all_that_a_target_waits_for_is_read_page_by_page_due_or_not(sqlite, marked) -> None:
+    await marked(row("1"), row("2"), row("3"))
+    (one, *_) = await due(sqlite)
+    await sqlite.mirrors.put_off(one, LATER, "no title", refused=True)
+
+    first = await sqlite.mirrors.waiting("dialpad", 0, 2)
+    rest = await sqlite.mirrors.waiting("dialpad", first[-1].n, 2)
+
+    assert [mark.id for mark in (*first, *rest)] == ["1", "2", "3"]
+    assert await sqlite.mirrors.waiting("other", 0, 2) == ()

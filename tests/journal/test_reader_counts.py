@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.admin.status import Counts
+from gateway.admin.status import Counts, Pause
 from gateway.flow.journal_port import Key, OperationState, Outcome, Settlement, Transition
 from gateway.journal.reader import reading
 from gateway.sqlite import Database
@@ -19,7 +19,7 @@ async def fill(journal, intent, event) -> None:
     await journal.operations.settle(settled, Settlement(Outcome.APPLIED, event("e-1")))
     await journal.removals.trip("cx", "2026")
     await journal.removals.release("book", "2026")
-    await journal.pauses.note("book", "2027", event("e-2"))
+    await journal.pauses.note("book", Pause("2027"), event("e-2"))
 
 
 async def test_what_is_not_settled_is_counted_and_the_file_is_measured(sqlite, intent, event) -> None:
@@ -30,7 +30,7 @@ async def test_what_is_not_settled_is_counted_and_the_file_is_measured(sqlite, i
 
     assert empty == Counts(bytes=empty.bytes)
     unsettled = {("cx", "dead"): 2, ("cx", "held"): 1}
-    assert found == Counts(unsettled, {"cx": "2026"}, {"book": "2027"}, 2, found.bytes)
+    assert found == Counts(unsettled, {"cx": "2026"}, {"book": Pause("2027")}, 2, found.bytes)
     assert found.bytes >= empty.bytes > 4096
 
 
