@@ -144,7 +144,7 @@ def query(  # noqa: PLR0913, PLR0917 - one parameter for each option
     question = parse_asked(since=since, until=until, filter=filter, q=q, sort=sort, after=place)
     with reading(read_settings(config).journal.path) as reader:
         found = _Limited(reader.answers(question), limit)
-        write(found, format, TABLE, CSV_COLUMNS)
+        write(found, format, TABLE, CSV_COLUMNS, empty="the trail has no such event")
         if found.has_more:
             print(f"more: --after {found.last}", file=sys.stderr)
 

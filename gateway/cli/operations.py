@@ -21,7 +21,7 @@ from gateway.cli.output import (
     check_name,
     columns,
     read_settings,
-    shortened,
+    second,
     write,
 )
 from gateway.values import frozen
@@ -35,9 +35,16 @@ Act = Callable[["Services"], Awaitable[T]]
 
 PATIENCE: Final = timedelta(hours=24)  # a create whose answer was not delivered by then is listed
 TABLE: Final = (
-    *columns("id", "target", "what", "whom", "standing", "tries", "opened", "due"),
-    Column("reason", "reason", shortened(60)),
-    Column("correlation id", "correlation_id"),
+    Column("id", "id", rank=0),
+    Column("target", "target"),
+    Column("what", "what", rank=0),
+    Column("whom", "whom", rank=0),
+    Column("standing", "standing", rank=0),
+    Column("tries", "tries", rank=2),
+    Column("opened", "opened", second, rank=2),
+    Column("due", "due", second, rank=3),
+    Column("reason", "reason"),
+    Column("correlation id", "correlation_id", rank=4),
 )
 CSV_COLUMNS: Final = columns(*(column.path for column in TABLE))
 
@@ -78,7 +85,7 @@ def list_(target: OfTarget = None, format: Formatting = Format.TABLE, config: Co
         check_name("target", target, settings.targets)
     with reading(settings.journal.path) as reader:
         found = reader.waiting(target, stamp(datetime.now(UTC) - PATIENCE))
-        write(map(asdict, found), format, TABLE, CSV_COLUMNS)
+        write(map(asdict, found), format, TABLE, CSV_COLUMNS, empty="no operations are open")
 
 
 @operations.command()

@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
@@ -11,14 +12,14 @@ import orjson
 import typer
 
 from gateway.audit.fields import at, cell
+from gateway.cli.terminal import painter_of, width_of
+from gateway.cli.terminal.table import Field, Kind, rendered
 from gateway.errors import CannotListen, ConfigError, GatewayError, JournalUnavailable
 from gateway.values import frozen
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
 
-
-WIDE: Final = 10_000  # columns of a table that no terminal bounds
 
 Row = Mapping[str, Any]
 
@@ -40,6 +41,11 @@ def text(value: Any) -> str:
     return "".join(character if character.isprintable() else "?" for character in plain)
 
 
+def second(moment: Any) -> str:
+    """Return a time without its fractions, nothing for none."""
+    return "" if moment is None else f"{text(moment)[:19]}Z"
+
+
 def shortened(most: int) -> Callable[[Any], str]:
     """Return `text` for at most so many characters."""
 
@@ -57,15 +63,42 @@ class Column:
     title: str
     path: str  # names joined by dots
     show: Callable[[Any], str] = text
+    rank: int = 1  # where there is no room the highest goes first, and 0 never
 
     def value(self, row: Row) -> Any:
         """Return the row's value, or None."""
         return at(row, self.path)
 
+    @property
+    def kind(self) -> Kind:
+        """What its values are, by its name."""
+        name = self.path.rpartition(".")[2]
+        return KINDS.get(name) or KINDS.get(name.rpartition("_")[2], Kind.PLAIN)
+
+
+KINDS: Final[Mapping[str, Kind]] = {  # the last name of a path -> what is there
+    **dict.fromkeys(("id", "hash", "prev", "externalId"), Kind.ID),
+    **dict.fromkeys(("reason", "failure", "ours", "theirs", "before", "after", "diff"), Kind.PROSE),
+    **dict.fromkeys(("state", "standing", "result", "outcome", "finding", "what"), Kind.STATE),
+}
+
 
 def columns(*paths: str) -> tuple[Column, ...]:
     """Return columns that are titled as their paths."""
     return tuple(Column(path, path) for path in paths)
+
+
+@frozen
+class View:
+    """What people asked to see of a table."""
+
+    chosen: tuple[str, ...] = ()  # titles or paths of columns; none: those that there is room for
+    is_wide: bool = False  # all columns, however long the lines
+
+
+USUAL: Final = View()
+VIEW: Final = ContextVar("view", default=USUAL)  # of the command that runs
+NOTHING: Final = "there is nothing to show"
 
 
 def write(
@@ -74,23 +107,46 @@ def write(
     table: Sequence[Column],
     csv_columns: Sequence[Column] | None = None,
     out: TextIO | None = None,
+    empty: str = NOTHING,
 ) -> None:
-    """Write rows, by default to standard output; CSV has the table's columns, or others."""
-    chosen = csv_columns if csv_columns is not None and format is Format.CSV else table
-    WRITERS[format](rows, chosen, sys.stdout if out is None else out)
+    """Write rows, by default to standard output; CSV has the table's columns, or others.
+
+    `empty` is the line that stands for a table without rows. Raises Stop for a column that there is not.
+    """
+    shown = csv_columns if csv_columns is not None and format is Format.CSV else table
+    known = (*table, *(csv_columns or ()))
+    chosen = _chosen(VIEW.get(), format, known) or shown
+    out = sys.stdout if out is None else out
+    if format is Format.TABLE:
+        _table(rows, chosen, out, empty)
+    else:
+        WRITERS[format](rows, chosen, out)
 
 
-def _table(rows: Iterable[Row], columns: Sequence[Column], out: TextIO) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _chosen(view: View, format: Format, known: Sequence[Column]) -> tuple[Column, ...]:
+    if view.chosen and format not in (Format.TABLE, Format.CSV):
+        raise Stop("--columns: chooses those of a table or of CSV; JSON has all", ExitStatus.WRONG)
+    names = {name.casefold(): column for column in reversed(known) for name in (column.path, column.title)}
+    for name in view.chosen:
+        if name.casefold() not in names:
+            shown = tuple(dict.fromkeys(column.title for column in known))
+            check_name("column", name, shown, "--columns: ")
+    return tuple(names[name.casefold()] for name in view.chosen)
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column.title, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(column.show(column.value(row))) for column in columns))
-    Console(file=out, width=None if out.isatty() else WIDE).print(table)
+
+def _table(rows: Iterable[Row], columns: Sequence[Column], out: TextIO, empty: str) -> None:
+    found = list(rows)
+    if not found:
+        print(empty, file=out, end="\n" if empty else "")
+        return
+    view = VIEW.get()
+    fields = [
+        Field(column.title, [column.show(column.value(row)) for row in found], column.kind, column.rank)
+        for column in columns
+    ]
+    most = None if view.is_wide else width_of(out)
+    for line in rendered(fields, most, painter_of(out), whole=bool(view.chosen)):
+        print(line, file=out)
 
 
 def _json(rows: Iterable[Row], columns: Sequence[Column], out: TextIO) -> None:
@@ -114,7 +170,6 @@ def _csv(rows: Iterable[Row], columns: Sequence[Column], out: TextIO) -> None:
 
 
 WRITERS: Final[Mapping[Format, Callable[[Iterable[Row], Sequence[Column], TextIO], None]]] = {
-    Format.TABLE: _table,
     Format.JSON: _json,
     Format.NDJSON: _ndjson,
     Format.CSV: _csv,
@@ -164,7 +219,25 @@ def _statuses() -> dict[type[Exception], ExitStatus]:
     }
 
 
-Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The configuration.")]
+def _nearest(context: typer.Context, config: Path) -> Path:
+    """Return the file that is named after the command, or else what is known before it."""
+    source = context.get_parameter_source("config")
+    is_said_here = source is not None and source.name == "COMMANDLINE"
+    if is_said_here or context.parent is None:
+        return config
+    return Path(context.parent.params.get("config", config))
+
+
+Config = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The configuration.",
+        envvar="SCIM_GATEWAY_CONFIG",
+        callback=_nearest,
+    ),
+]
 CONFIG: Final = Path("config.toml")
 
 
@@ -189,10 +262,10 @@ def targets_of(settings: "Settings", name: str) -> tuple[str, ...]:
     return (name,)
 
 
-def check_name(what: str, name: str, known: Iterable[str]) -> None:
+def check_name(what: str, name: str, known: Iterable[str], where: str = "") -> None:
     """Raise Stop with the nearest right name where `name` is not among the known ones."""
     from gateway.settings.faults import hint
 
     names = tuple(known)
     if name not in names:
-        raise Stop(f'there is no {what} "{name}"{hint(name, names)}', ExitStatus.WRONG)
+        raise Stop(f'{where}there is no {what} "{name}"{hint(name, names)}', ExitStatus.WRONG)

@@ -46,7 +46,7 @@ def problems(target: Target, format: Formatting = Format.TABLE, config: Config =
             for trouble in _troubles(reader, settings, name, left_out)
         )
         first = list(islice(rows, 1))
-        write(chain(first, rows), format, shown)
+        write(chain(first, rows), format, shown, empty=f"nobody's data is refused by {target}")
     for name, number in left_out.items():
         print(f"{name}: {number} out of scope, of whom nothing is sent", file=sys.stderr)
     return ExitStatus.REFUSED if first else ExitStatus.DONE

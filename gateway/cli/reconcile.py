@@ -114,7 +114,7 @@ def _run(request: RunRequest, table: Sequence[Column], format: Format, progress:
     targets_of(settings, request.target)
     with closing(_lines(settings, request)) as lines:
         shown = _Progress(lines, sys.stderr.isatty() if progress is None else progress)
-        write(shown, format, table)
+        write(shown, format, table, empty="")
     if shown.end is None:
         raise Stop("the running gateway broke off before the end", ExitStatus.UNREACHABLE)
     print(_sentence(request, shown.end), file=sys.stderr)

@@ -19,7 +19,7 @@ from gateway.cli.output import (
     Stop,
     columns,
     read_settings,
-    shortened,
+    second,
     text,
     write,
 )
@@ -47,29 +47,25 @@ class StatusFormat(StrEnum):
     JSON = "json"
 
 
-def _moment(value: Any) -> str:
-    return "" if value is None else f"{text(value)[:19]}Z"
-
-
 def _sum(value: Any) -> str:
     return "" if value is None else text(sum(value.values()))
 
 
 TABLE: Final = (
-    Column("target", "name"),
-    Column("state", "state"),
-    Column("answered", "answered", _moment),
-    Column("failed", "failed", _moment),
+    Column("target", "name", rank=0),
+    Column("state", "state", rank=0),
+    Column("answered", "answered", second, rank=3),
+    Column("failed", "failed", second, rank=2),
     Column("failure", "failure"),
     Column("breaker", "breaker.state"),
-    Column("since", "breaker.since", _moment),
-    Column("no calls until", "breaker.until", _moment),
+    Column("since", "breaker.since", second),
+    Column("no calls until", "breaker.until", second),
     Column("refused", "breaker.refused", _sum),
     *columns("open", "doubt", "pending", "held", "dead"),
-    Column("paused since", "paused", _moment),
-    Column("paused until", "paused_until", _moment),
-    Column("reason of the pause", "pause_reason", shortened(60)),
-    Column("removals held since", "braked", _moment),
+    Column("paused since", "paused", second),
+    Column("paused until", "paused_until", second),
+    Column("reason of the pause", "pause_reason"),
+    Column("removals held since", "braked", second),
 )
 
 Formatting = Annotated[StatusFormat, typer.Option("--format")]
@@ -112,11 +108,11 @@ def _read(settings: "Settings") -> Document:
 
 def _show(found: Document, path: Path) -> None:
     journal, reason = found["journal"], found["journal"]["reason"]
-    runs = f"runs since {_moment(found['since'])}" if found["running"] else "does not run"
+    runs = f"runs since {second(found['since'])}" if found["running"] else "does not run"
     print(f"gateway {found['version']} {runs}")
     state = {True: ", writable", False: f", cannot be written: {reason}", None: ""}[journal["writable"]]
     print(f"journal {path}: {journal['bytes']:,} bytes, {journal['seq']:,} events{state}\n", flush=True)
-    write(found["targets"], Format.TABLE, TABLE)
+    write(found["targets"], Format.TABLE, TABLE, empty="there is no target")
 
 
 Act = Callable[["Pauses"], Awaitable[bool]]

@@ -5,7 +5,7 @@ import secrets
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -13,6 +13,7 @@ import typer
 from gateway.cli.client import GatewayRequest, via_gateway_or_locally
 from gateway.cli.output import (
     CONFIG,
+    Column,
     Config,
     ExitStatus,
     Format,
@@ -20,6 +21,7 @@ from gateway.cli.output import (
     check_name,
     columns,
     read_settings,
+    second,
     write,
 )
 
@@ -28,6 +30,14 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 token = typer.Typer(help="Inbound tokens beside those of the configuration.", no_args_is_help=True)
+
+TABLE: Final = (
+    Column("id", "id", rank=0),
+    Column("provider", "provider"),
+    Column("state", "state", rank=0),
+    *(Column(name, name, second) for name in ("created", "expires", "revoked")),
+)
+CSV_COLUMNS: Final = columns(*(column.path for column in TABLE))
 
 Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="Who will show the token.")]
 Expires = Annotated[
@@ -63,7 +73,7 @@ def list_(format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
     now = _stamp(datetime.now(UTC))
     with reading(read_settings(config).journal.path) as reader:
         rows = [_row(found, now) for found in reader.tokens()]
-    write(rows, format, columns("id", "provider", "state", "created", "expires", "revoked"))
+    write(rows, format, TABLE, CSV_COLUMNS, empty="there are no tokens beside those of the configuration")
 
 
 @token.command()

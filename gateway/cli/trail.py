@@ -8,7 +8,7 @@ import orjson
 import typer
 
 from gateway.audit.fields import CSV_PATHS, at
-from gateway.cli.output import Column, columns, shortened, text
+from gateway.cli.output import Column, columns, second, shortened, text
 
 if TYPE_CHECKING:
     from gateway.audit.query import AuditQuery
@@ -49,11 +49,6 @@ def details(event: Event) -> str:
     return "".join(f"{path:<{GAP}}{text(value)}\n" for path, value in _leaves(event))
 
 
-def second(published: Any) -> str:
-    """Return a time without its fractions."""
-    return f"{text(published)[:19]}Z"
-
-
 def _change(line: Mapping[str, Any], show: Callable[[Any], str]) -> str:
     path, before, after, rule = (line.get(name) for name in ("path", "before", "after", "rule"))
     if before is None and after is None:
@@ -77,23 +72,23 @@ LONGEST: Final = 120  # characters of a value where changes are in a table
 GAP: Final = 20  # columns that the name of a field has
 CSV_COLUMNS: Final = columns(*CSV_PATHS)
 TABLE: Final = (
-    Column("TIME", "published", second),
-    Column("EVENT", "event"),
-    Column("RESULT", "outcome.result"),
-    Column("ACTOR", "actor.name"),
-    Column("TARGET", "target.name"),
-    Column("USER", "target.user_name"),
-    Column("CORRELATION ID", "correlation_id"),
-    Column("REASON", "outcome.reason", shortened(60)),
+    Column("time", "published", second, rank=0),
+    Column("event", "event", rank=0),
+    Column("result", "outcome.result", rank=0),
+    Column("actor", "actor.name", rank=3),
+    Column("target", "target.name", rank=2),
+    Column("userName", "target.user_name"),
+    Column("correlation id", "correlation_id", rank=4),
+    Column("reason", "outcome.reason"),
 )
 HISTORY: Final = (
-    Column("TIME", "published", second),
-    Column("EVENT", "event"),
-    Column("RESULT", "outcome.result"),
-    Column("ACTOR", "actor.name"),
-    Column("TARGET", "target.name"),
-    Column("REASON", "outcome.reason", shortened(60)),
-    Column("CHANGES", "diff", briefly),
+    Column("time", "published", second, rank=0),
+    Column("event", "event", rank=0),
+    Column("result", "outcome.result", rank=0),
+    Column("actor", "actor.name", rank=2),
+    Column("target", "target.name"),
+    Column("reason", "outcome.reason"),
+    Column("changes", "diff", briefly),
 )
 LINE: Final = (20, 16, 9, 10, 12, 28, 32, 0)  # widths of TABLE where rows are shown one by one
 

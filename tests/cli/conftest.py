@@ -58,6 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).touch(0o600)
         (tmp_path / name).write_text(f"the-secret-of-{name}\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SCIM_GATEWAY_CONFIG", raising=False)
     return tmp_path
 
 

@@ -2,17 +2,23 @@
 
 import io
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from gateway.cli import main
+from gateway.cli.commands import application
 from gateway.cli.output import ExitStatus, Stop, stop_of
+from gateway.cli.terminal.usage import USAGES
 from gateway.errors import ConfigError, Fault, InvalidFilter, JournalUnavailable
 from gateway.flow.target_port import Unreachable
 from gateway.journal.store import JournalLocked
+from gateway.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,3 +119,111 @@ def test_a_reader_that_has_gone_gets_no_traceback(folder, monkeypatch, unbuffere
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert "BrokenPipe" not in ended.stderr
+
+
+def words_of_commands():
+    """Return every command of the program, sub-commands with their group."""
+    for name, command in get_command(application()).commands.items():
+        below = getattr(command, "commands", None)
+        yield from [name] if below is None else (f"{name} {sub}" for sub in below)
+
+
+@pytest.mark.parametrize("words", list(words_of_commands()))
+def test_the_help_of_a_command_has_examples_that_can_be_typed_and_its_exit_statuses(run, words):
+    ended = run(*words.split(), "-h")
+
+    assert "Exit status:\n    0   done\n" in ended.out
+    for example in USAGES[words].examples if words in USAGES else ():
+        assert f"    scim-gateway {example}\n" in ended.out
+        assert example.startswith(words)
+        command, rest = get_command(application()), shlex.split(example.partition(" > ")[0])
+        while hasattr(command, "commands"):
+            command = command.commands[rest.pop(0)]
+        command.make_context("scim-gateway", rest)
+
+
+def test_h_is_help(run):
+    assert run("-h").out == run("--help").out
+
+
+def test_the_version_is_told(run):
+    assert run("--version") == (0, f"scim-gateway {VERSION}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "file"),
+    [
+        pytest.param(["token", "list"], "environment.toml", id="environment"),
+        pytest.param(["--config", "first.toml", "token", "list"], "first.toml", id="before"),
+        pytest.param(["--config=first.toml", "check"], "first.toml", id="before, with ="),
+        pytest.param(["token", "--config", "second.toml", "list"], "second.toml", id="between"),
+        pytest.param(["token", "list", "--config", "third.toml"], "third.toml", id="after"),
+        pytest.param(
+            ["--config", "first.toml", "token", "list", "--config", "third.toml"],
+            "third.toml",
+            id="the nearest",
+        ),
+    ],
+)
+def test_the_configuration_is_named_by_the_environment_or_before_or_after_the_command(
+    run, monkeypatch, argv, file
+):
+    monkeypatch.setenv("SCIM_GATEWAY_CONFIG", "environment.toml")
+
+    ended = run(*argv)
+
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith(f"{file}: there is no such file")
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        pytest.param("scim-gateway che", ["check"], id="a command"),
+        pytest.param("scim-gateway operations ", ["list", "retry", "drop", "release"], id="a group's"),
+        pytest.param("scim-gateway token list --fo", ["--format"], id="an option"),
+        pytest.param("scim-gateway token list --format n", ["ndjson"], id="what an option may be"),
+    ],
+)
+def test_a_shell_is_told_what_may_come_next(folder, line, offered):
+    asked = {
+        "_SCIM_GATEWAY_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(line.count(" ")),
+    }
+
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "gateway.py")],
+        cwd=folder,
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.stdout.split() == offered
+
+
+def test_completion_is_installed_where_the_shell_looks(tmp_path):
+    shell = shutil.which("bash")
+    if shell is None:
+        pytest.skip("there is no bash here")
+    command = (
+        f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'gateway.py'))} --install-completion; true"
+    )
+
+    ended = subprocess.run(
+        [shell, "-c", command],
+        env=os.environ | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.stdout.startswith("bash completion installed in"), ended.stderr
+    assert (
+        "_SCIM_GATEWAY_COMPLETE=complete_bash"
+        in (tmp_path / ".bash_completions" / "scim-gateway.sh").read_text()
+    )

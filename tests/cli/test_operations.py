@@ -203,7 +203,7 @@ def test_the_list_is_a_table_for_people(run, standing) -> None:
 
     assert head.split() == [*TITLES, "correlation", "id"]
     assert row.split()[:5] == ["op-1", "cx", "change", "op-1@example.com", "dead"]
-    assert "too long too l…" in row
+    assert row.count("too long") == 12
 
 
 def test_the_list_is_whole_for_programs(run, standing) -> None:

@@ -191,10 +191,7 @@ def test_who_is_refused_is_listed_and_ends_with_1(run, people, folder):
 def test_a_target_that_cannot_be_reached_ends_with_3(run, folder):
     ended = run("reconcile", "cx")
 
-    assert (ended.status, ended.out.strip()) == (
-        3,
-        "finding  user_name  id  target_id  path  ours  theirs  outcome  reason",
-    )
+    assert (ended.status, ended.out) == (3, "")
     assert ended.err.startswith("reconcile cx: 0 people; stopped: cx: unreachable: ")
 
 

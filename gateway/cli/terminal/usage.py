@@ -1,0 +1,118 @@
+"""What `--help` says beside the options of a command: examples, and what its exit status means."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from gateway.values import frozen
+
+NAME: Final = "scim-gateway"
+ALWAYS: Final = {0: "done", 2: "wrong usage or configuration"}
+JOURNAL: Final = {3: "the journal could not be read"}
+ACT: Final = {3: "neither the running gateway nor the journal could be reached"}
+
+
+@frozen
+class Usage:
+    """How one command is used."""
+
+    examples: tuple[str, ...]  # without the program's name
+    statuses: dict[int, str]  # beside those of all commands
+
+
+USAGES: Final[Mapping[str, Usage]] = {
+    "serve": Usage(
+        ("serve", "serve --config /etc/scim-gateway/config.toml"),
+        {3: "the address or the journal is in use, or cannot be used"},
+    ),
+    "check": Usage(
+        ("check", "check --online", "check --online --format json"), {3: "a target could not be reached"}
+    ),
+    "init": Usage(
+        ("init", "init --provider okta --target scim --url https://scim.example.com/v2 --yes"),
+        {1: "the file is there already"},
+    ),
+    "explain": Usage(
+        ("explain phonebook person.json", "explain phonebook people.csv --summary"),
+        {1: "somebody would be rejected"},
+    ),
+    "test": Usage(("test", "test phonebook"), {1: "a test found something else"}),
+    "simulate": Usage(
+        ("simulate phonebook", "simulate phonebook --format csv"),
+        {1: "somebody would be refused"} | JOURNAL,
+    ),
+    "guide": Usage(("guide phonebook", "guide phonebook --provider entra > set-up.md"), {}),
+    "problems": Usage(
+        ("problems phonebook", "problems phonebook --format csv > problems.csv"),
+        {1: "somebody's data is refused, or partly left out"} | JOURNAL,
+    ),
+    "reconcile": Usage(
+        ("reconcile phonebook", "reconcile phonebook --repair", "reconcile phonebook --format csv"),
+        {1: "something differs, or could not be repaired", 3: "the target or the journal could not be used"},
+    ),
+    "resync": Usage(
+        ("resync phonebook --changed", "resync phonebook --format csv"),
+        {1: "somebody was refused", 3: "the target or the journal could not be used"},
+    ),
+    "status": Usage(
+        ("status", "status --wide", "status --columns target,state,failure"),
+        {1: "no gateway runs: this is what the journal says"} | JOURNAL,
+    ),
+    "reload": Usage(("reload",), {1: "no gateway runs"} | ACT),
+    "pause": Usage(("pause phonebook",), ACT),
+    "resume": Usage(("resume phonebook",), ACT),
+    "demo": Usage(("demo",), {}),
+    "alerts test": Usage(("alerts test",), {3: "a channel could not be reached"}),
+    "audit query": Usage(
+        (
+            "audit query --since 2h",
+            "audit query --filter 'outcome.result eq \"rejected\"' --format csv",
+            "audit query --columns time,event,userName",
+        ),
+        JOURNAL,
+    ),
+    "audit show": Usage(("audit show CORRELATION-ID",), {1: "there is no such event"} | JOURNAL),
+    "audit history": Usage(
+        ("audit history ava@example.com", "audit history ava@example.com --target phonebook"),
+        {1: "the trail has nothing about this name"} | JOURNAL,
+    ),
+    "audit tail": Usage(("audit tail", "audit tail --last 50 --format ndjson"), JOURNAL),
+    "audit export": Usage(
+        (
+            "audit export --since 90d --format csv --output events.csv",
+            "audit export --since 7d > week.ndjson",
+        ),
+        JOURNAL,
+    ),
+    "audit erase": Usage(
+        ("audit erase ava@example.com",), {1: "nothing was found, or something had to stay"} | ACT
+    ),
+    "audit verify": Usage(
+        ("audit verify", "audit verify --expect 17:2c26b4…"),
+        {10: "a gap", 11: "changed", 12: "truncated"} | JOURNAL,
+    ),
+    "operations list": Usage(("operations list", "operations list --target phonebook --wide"), JOURNAL),
+    "operations retry": Usage(("operations retry ID",), {1: "there is no such operation"} | ACT),
+    "operations drop": Usage(("operations drop ID",), {1: "there is no such operation"} | ACT),
+    "operations release": Usage(("operations release phonebook",), ACT),
+    "token new": Usage(("token new okta", "token new okta --expires 90d > okta.token"), ACT),
+    "token list": Usage(("token list", "token list --format json"), JOURNAL),
+    "token revoke": Usage(("token revoke tok_1a2b3c4d",), {1: "there is no such live token"} | ACT),
+}
+
+
+def epilog(command: str) -> str:
+    """Return the end of a command's help, of lines that are kept as they are."""
+    return "\n\n".join(_paragraphs(USAGES.get(command, Usage((), {}))))
+
+
+def _paragraphs(usage: Usage) -> Iterator[str]:
+    if usage.examples:
+        yield "\n".join(("\b", "Examples:", *(f"  {NAME} {example}" for example in usage.examples)))
+    statuses = sorted((ALWAYS | usage.statuses).items())
+    yield "\n".join(("\b", "Exit status:", *(f"  {status:<3} {meaning}" for status, meaning in statuses)))
+
+
+def summary(command: Callable[..., Any]) -> str:
+    """Return what a list of commands says of one: the beginning of its sentence."""
+    return (inspect.getdoc(command) or "").partition("\n")[0].partition(";")[0].partition(":")[0].rstrip(".")
