@@ -106,10 +106,10 @@ class ChangeEvent:
 
     def _lines(self, plan: Plan) -> Lines:
         """Return what is sent of each attribute; of a create the form itself is the difference."""
-        mapping = self.change.mapping
+        index = self.change.mapping.index_for(plan.original)
         if plan.send is Send.CREATE:
-            return mapping.lines(plan.mapped.form)
-        return Lines.of(map(mapping.line, plan.differences))
+            return index.lines(plan.mapped.form)
+        return Lines.of(map(index.line, plan.differences))
 
     def _other_lines(self, plan: Plan) -> list[dict[str, Any]]:
         """Return a line for all who come, one for all who go, by our ids, and one for a password."""

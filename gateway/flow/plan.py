@@ -286,7 +286,7 @@ def _wanted(change: Change, document: Attributes, password: str | None) -> Wante
     if protect is not None and is_active(document) and protect(mapped.form):
         raise InvalidValue(f"targets.{change.target.name}.protect keeps such an entry from providers")
     try:
-        return Wanted(document, mapped, active, mapping.secret(password))
+        return Wanted(document, mapped, active, mapping.secret(password, document))
     except Unusable as unusable:
         if not active:
             return Wanted(document, mapped, active)

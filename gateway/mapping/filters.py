@@ -70,7 +70,7 @@ def _comparison(filter: Comparison, mapping: TargetMapping) -> Filter | None:
     rule = mapping.rule_for_source(where)
     if rule is None:
         return filter if _is_untouched(mapping, where) else None
-    if filter.op != CompareOperator.eq or not _is_plain(rule):
+    if filter.op != CompareOperator.eq or not _is_plain(rule) or mapping.precedence.has_rivals(rule):
         return None
     try:
         value = rule.apply(filter.value, "", Person(), None)  # of no country: everybody has their own

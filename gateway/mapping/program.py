@@ -13,6 +13,7 @@ from gateway.mapping.compiled_rule import (
     Takes,
     sole_reader,
 )
+from gateway.mapping.lines import RuleIndex
 from gateway.mapping.places import (
     CORE,
     SINGLE,
@@ -99,7 +100,7 @@ class _Level:
 class Program:
     """What the rules whose condition holds make of a resource."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each part of a target's table
         self,
         rules: Sequence[Rule],
         unlisted: Unlisted,
@@ -108,14 +109,18 @@ class Program:
         *,
         is_careful: bool = False,
         remembered: Sequence[Place] = (),
+        excused: Sequence[Sequence[Place]] = (),
     ) -> None:
         """`is_careful`: whatever the resource spells otherwise than the rules do is found all the same.
 
-        `remembered`: what is known of a resource beside what the rules name.
+        `remembered`: what is known of a resource beside what the rules name; `excused`: the groups of
+        `require` that do not bind.
         """
         self._rules = rules
         self._unlisted = unlisted
         self._require = require
+        self._excused = excused
+        self._binding = [group for group in require if group not in excused]
         self._remembered = remembered
         self._kind = kind
         tables = _Tables(rules, unlisted, require, is_careful)
@@ -138,7 +143,7 @@ class Program:
         form = _finished(state) if state.found else state.form
         for rule, value in state.late:
             form = rule.write(form, value, is_odd=self._is_careful)
-        if active and self._require:
+        if active and self._binding:
             self._check_required(form, state.problems)
         unsent = [path_of(urn, name, *leaf[:2], leaf.element) for urn, name, leaf in state.unsent]
         held, dropped = (unsent, []) if self._unlisted is Unlisted.HOLD else ([], unsent)
@@ -158,6 +163,11 @@ class Program:
         return _finished(state)
 
     @cached_property
+    def index(self) -> RuleIndex:
+        """These rules by what they write."""
+        return RuleIndex(self._rules)
+
+    @cached_property
     def _knowing(self) -> "Program":
         """The program without rules that sends as it is what these rules name."""
         named = [where for rule in self._rules for where in (*rule.sources, rule.to)]
@@ -166,7 +176,8 @@ class Program:
     @cached_property
     def _careful(self) -> "Program":
         """The same program for a resource that spells a name otherwise than the rules do."""
-        return Program(self._rules, self._unlisted, self._require, self._kind, is_careful=True)
+        same = (self._rules, self._unlisted, self._require, self._kind)
+        return Program(*same, is_careful=True, excused=self._excused)
 
     def _walk(
         self, state: MappingState, level: _Level, urn: str | None, attributes: Mapping[str, Any]
@@ -189,7 +200,7 @@ class Program:
             del state.form[urn]
 
     def _check_required(self, form: Mapping[str, Any], problems: list[Problem]) -> None:
-        missing = [group for group in self._require if not any(_is_filled(form, where) for where in group)]
+        missing = [group for group in self._binding if not any(_is_filled(form, where) for where in group)]
         refused = {problem.path.casefold() for problem in problems} if missing else ()
         for group in missing:
             if not any(where.text.casefold() in refused for where in group):

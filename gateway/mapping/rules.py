@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from gateway.mapping.specs import Person, Transform, Unusable, each_back
 from gateway.scim.difference import Difference, Selector, Step
+from gateway.scim.grammar import Filter
 from gateway.scim.names import CORE_USER, EMPTY, is_multi_valued, is_standard, is_urn, key_of
 from gateway.scim.paths import ANYWHERE, Place, Terms, is_match, put, select, take
 from gateway.values import frozen
@@ -67,6 +68,9 @@ class Rule:
     on_invalid: OnInvalid
     label: str  # its origin and target path: dialpad@1:title
     in_directory: bool = False  # it writes what LDAP takes: several values, none with blanks around it
+    condition: Filter | None = None  # what `when` tests
+    is_own: bool = True  # of the configuration, not of a preset
+    excuses: bool = False  # for whom it holds, what the preset requires there is not required
 
     in_place: bool = field(init=False)  # source and target are one path: every element is handled by itself
 

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from gateway.mapping.countries import region_of
 from gateway.mapping.lines import RuleIndex
+from gateway.mapping.precedence import Overruled, Precedence, target_key
 from gateway.mapping.program import ALWAYS_SENT, SERVER_OWNED, Mapped, Program
 from gateway.mapping.rules import Rule, TransformStep, Unlisted
 from gateway.mapping.scope import Scope
 from gateway.mapping.specs import Office, Person
-from gateway.scim.difference import Difference, Line, Lines, compare, overlay
+from gateway.scim.difference import Difference, compare, overlay
 from gateway.scim.names import EMPTY, STANDARD_URNS, UNSERVED, is_standard
 from gateway.scim.paths import ANYWHERE, Place, place, select, take
 
@@ -39,8 +40,11 @@ class TargetMapping:
         self.unlisted = Unlisted(unlisted)
         self.forgets = self.unlisted is Unlisted.DROP and keeps is None
         self._others = tuple(keeps or ())  # rules of those who need what is kept, None: nobody does
-        self._secret = tuple(rule for rule in rules if rule.to.attribute == "password")
-        self.rules = tuple(rule for rule in rules if rule not in self._secret)
+        secret = [rule for rule in rules if rule.to.attribute == "password"]
+        self._secret = Precedence(secret).rules
+        self.precedence = Precedence([rule for rule in rules if rule not in secret])
+        self.rules = self.precedence.rules
+        self._is_contested = self.precedence.is_contested
         self._require = tuple(tuple(place(path) for path in group) for group in require)
         self._offices = dict(offices or {})
         self.region = region
@@ -56,7 +60,7 @@ class TargetMapping:
         }
         self.singles = frozenset(rule.to.attribute for rule in self.rules if rule.writes_one_of_several)
         self._index = RuleIndex(self.rules)
-        self._conditional = tuple(rule for rule in self.rules if rule.when is not None)
+        self._conditional = self.precedence.conditional
         self._programs: dict[tuple[bool, ...], Program] = {}  # by which conditions hold
         urns = {
             where.urn.casefold()
@@ -80,14 +84,21 @@ class TargetMapping:
         """Say whether a resource is out of the target's scope."""
         return self.scope is not None and not self.scope.holds(original)
 
-    def secret(self, password: str | None) -> dict[str, Any]:
-        """Return what to send of a password: nothing unless a rule names it."""
-        if password is None or not self._secret:
+    def secret(self, password: str | None, original: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what to send of somebody's password: nothing unless a rule names it."""
+        if password is None:
             return {}
-        return {"password": self._secret[0].apply(password, "password", Person(), None)}
+        writers = (rule for rule in self._secret if rule.when is None or rule.when(original))
+        if (rule := next(writers, None)) is None:
+            return {}
+        return {"password": rule.apply(password, "password", Person(), None)}
 
-    def reverse(self, entry: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a target's entry as the provider would have sent it."""
+    def reverse(self, entry: Mapping[str, Any], rules: Sequence[Rule] | None = None) -> dict[str, Any]:
+        """Return a target's entry as the provider would have sent it, by `rules` where they are known."""
+        if rules is None:
+            rules = self.rules
+            if self._is_contested:
+                rules = self.precedence.likely(self.reverse(entry, self.precedence.likely(None)))
         whole = entry
         if self.singles:
             entry = self._one_each(entry, {})
@@ -96,12 +107,12 @@ class TargetMapping:
         }
         is_plain = all(self._alone.get(name.casefold(), name) == name for name in entry)
         alone = self._alone.values() if is_plain else ()
-        for rule in self.rules:
+        for rule in rules:
             if rule.to.attribute in alone:
                 document.pop(rule.to.attribute, None)
             elif not rule.in_place or (rule.to.where is None and rule.to.sub is None):
                 document = take(document, rule.to)  # the target's own shape is not the provider's
-        for rule in self.rules:
+        for rule in rules:
             if rule.to.attribute not in alone:
                 document = rule.unwrite(entry, document)
             elif (value := rule.invert(entry.get(rule.to.attribute))) not in EMPTY:
@@ -120,8 +131,9 @@ class TargetMapping:
         laid: list[Difference] = []
         judged: list[Rule] = []
         changed: list[Rule] = []
+        index = self.index_for(original) if differences else self._index
         for difference in differences:
-            rule = self._applicable(difference, original)
+            rule = _applicable(index, difference, original)
             if rule is None:
                 if self._is_shown(str(difference.steps[0])):
                     laid.append(difference)
@@ -203,17 +215,9 @@ class TargetMapping:
             return dict(original)
         return self._program(original).known(original)
 
-    def rule_of(self, difference: Difference) -> Rule | None:
-        """Return the rule that writes what differs, the last one where several do."""
-        return self._index.rule_of(difference)
-
-    def lines(self, form: Mapping[str, Any]) -> Lines:
-        """Return all that a new entry has, with the rules that wrote it: its differences from nothing."""
-        return self._index.lines(form)
-
-    def line(self, difference: Difference) -> Line:
-        """Return a difference as the audit trail tells it."""
-        return self._index.line(difference)
+    def index_for(self, original: Mapping[str, Any]) -> RuleIndex:
+        """Return which rule writes what of somebody's form."""
+        return self._program(original).index if self._is_contested else self._index
 
     def sources(self) -> tuple[Place, ...]:
         """Return the paths of the provider that are sent: those that rules read, those sent as they are."""
@@ -254,20 +258,27 @@ class TargetMapping:
         return program
 
     def _compiled(self, hold: tuple[bool, ...]) -> Program:
-        left_out = [rule for rule, holds in zip(self._conditional, hold, strict=True) if not holds]
-        rules = [rule for rule in self.rules if not any(rule is other for other in left_out)]
-        remembered = self.scope.places if self.scope is not None else ()
-        return Program(rules, self.unlisted, self._require, self.kind, remembered=remembered)
+        running = self.precedence.running(hold)
+        free = {target_key(rule.to) for rule in running if rule.excuses}
+        return Program(
+            running,
+            self.unlisted,
+            self._require,
+            self.kind,
+            remembered=(*(self.scope.places if self.scope is not None else ()), *self.precedence.places()),
+            excused=[group for group in self._require if any(target_key(where) in free for where in group)],
+        )
 
     def _person(self, original: Mapping[str, Any]) -> Person:
         return Person(original, lambda: region_of(original, self._offices, self.region))
 
-    def _applicable(self, difference: Difference, original: Mapping[str, Any]) -> Rule | None:
-        rule = self.rule_of(difference)
-        return None if rule is None or (rule.when is not None and not rule.when(original)) else rule
-
     def _is_shown(self, name: str) -> bool:
         return self.unlisted is Unlisted.SEND or name in ALWAYS_SHOWN
+
+
+def _applicable(index: RuleIndex, difference: Difference, original: Mapping[str, Any]) -> Rule | None:
+    rule = index.rule_of(difference)
+    return None if rule is None or (rule.when is not None and not rule.when(original)) else rule
 
 
 def _is_whole(where: Place) -> bool:
@@ -298,6 +309,7 @@ def explain(target: str, mapping: TargetMapping, resource: Mapping[str, Any]) ->
     original = {"active": True, **resource}
     is_in_scope = not mapping.leaves_out(original)
     mapped = mapping.forward(original, steps) if is_in_scope else Mapped({})
+    lost = [_lost(one) for one in mapping.precedence.overruled(original)] if is_in_scope else []
     accepted = not mapped.problems
     scope = {} if mapping.scope is None else {"in_scope": is_in_scope, "scope": mapping.scope.text}
     return {
@@ -318,7 +330,15 @@ def explain(target: str, mapping: TargetMapping, resource: Mapping[str, Any]) ->
         "held": list(mapped.held),
         "dropped": list(mapped.dropped),
         "problems": [asdict(problem) for problem in mapped.problems],
+        **({"lost": lost} if lost else {}),
     }
+
+
+def _lost(one: Overruled) -> dict[str, Any]:
+    """Return a rule that did not run, as `explain` tells it."""
+    rule = one.rule
+    when = None if rule.condition is None else str(rule.condition)
+    return {"to": rule.to.text, "rule": rule.label, "when": when, "reason": one.reason}
 
 
 def summarize(target: str, explanations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from pydantic import Field
+
 from gateway.address import Directory, External, Signing
 from gateway.settings.faults import Faults, at, read
-from gateway.settings.fields import is_loopback
+from gateway.settings.fields import GroupClass, Inactive, MadeAttribute, is_loopback
 from gateway.settings.secrets import Secrets
-from gateway.settings.tables import ExternalTable
-from gateway.settings.target_tables import LdapTable
+from gateway.settings.tables import ExternalTable, SomeText, Table
 
 SCHEMES: Final = ("ldap", "ldaps", "ldapi")
 NEEDED: Final = "needs python-ldap: make setup LDAP=1, or pip install 'scim-gateway[ldap]'"
@@ -23,6 +24,70 @@ _DN: Final = re.compile(r"[A-Za-z][A-Za-z0-9.-]*=[^\x00]+")
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f]")
+
+
+class LdapTable(Table):
+    """[targets.NAME.ldap]"""
+
+    base: SomeText | None = Field(
+        default=None,
+        description="The DN of the entry below which people are looked for, inactive ones included.",
+    )
+    dn: SomeText | None = Field(
+        default=None,
+        description="The DN of new people; `{base}` is the key above, `{userName}` or any attribute that is "
+        "sent stands for the person's own, escaped.",
+    )
+    people: SomeText | None = Field(
+        default=None, description="The LDAP filter that every person below `base` matches."
+    )
+    object_classes: list[SomeText] | None = Field(
+        default=None,
+        description="The object classes of new people; a rule to `objectClass` says otherwise for some, and "
+        "adds to those of entries that are there.",
+    )
+    id: SomeText | None = Field(
+        default=None, description="The attribute by which an entry is known however it is renamed."
+    )
+    user_name: SomeText | None = Field(default=None, description="The attribute that holds `userName`.")
+    external_id: SomeText | None = Field(default=None, description="The attribute that holds `externalId`.")
+    password: SomeText | None = Field(
+        default=None,
+        description="The attribute that takes `password`, where a rule sends it.",
+    )
+    makes: list[MadeAttribute] | None = Field(
+        default=None,
+        description="The attributes that are made for people who come without: `cn` and `sn` of the other "
+        "names, `sAMAccountName` of `userName`, `password` of chance.",
+    )
+    inactive: Inactive | None = Field(
+        default=None,
+        description="What says that somebody is inactive: `move` puts the entry below `inactive_base`, the "
+        "others are attributes; without it nothing does, and `on_deactivate` must be `delete`.",
+    )
+    inactive_base: SomeText | None = Field(
+        default=None, description="The DN of the entry that `move` puts inactive people below."
+    )
+    group_base: SomeText | None = Field(
+        default=None,
+        description="The DN of the entry below which groups are; without it the target has no groups.",
+    )
+    group_dn: SomeText | None = Field(default=None, description="The DN of new groups.")
+    group_class: GroupClass | None = Field(
+        default=None, description="The object class of groups, which says how members are held."
+    )
+    group_external_id: SomeText | None = Field(
+        default=None, description="The attribute that holds the `externalId` of groups, if any does."
+    )
+    start_tls: bool | None = Field(
+        default=None,
+        description="Whether a connection to `ldap://` is secured before anything is said on it.",
+    )
+    ca: SomeText | None = Field(
+        default=None,
+        description="The PEM file with the authorities that may have signed the directory's certificate; "
+        "unless you say, those that the system trusts.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

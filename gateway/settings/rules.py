@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.mapping.precedence import TargetKey, target_key
 from gateway.mapping.rules import Rule
 from gateway.mapping.specs import Office, Transform, is_json
 from gateway.mapping.transforms import BadTransform, compile_transform
@@ -150,25 +151,33 @@ def _check_pair(row: Sequence[str], number: int, seen: dict[str, int]) -> None:
         raise ValueError(f"begins as line {first} does")
 
 
-Key = tuple[str, str]  # a rule's `to` and `when`, by which a later one replaces it
+Key = tuple[TargetKey, str]  # a rule's `to` and `when`, by which a later one replaces it
 
 
 class Rules:
     """Compiles the rules of one target."""
 
     def __init__(
-        self, offices: Mapping[str, Office], faults: Faults, files: TableFiles, *, flat: bool = False
+        self,
+        offices: Mapping[str, Office],
+        faults: Faults,
+        files: TableFiles,
+        *,
+        flat: bool = False,
+        excuses: bool = False,
     ) -> None:
+        """`excuses`: what is required is the preset's word, which an exception of one's own overrides."""
         self._offices = offices
         self._files = files
         self._flat = flat  # the target's entries are: LDAP
+        self._excuses = excuses
         self._faults = faults
         self._rules: dict[Key, Rule] = {}
 
     def add_preset(self, preset: Preset, options: Mapping[str, str]) -> None:
         """Begin with the preset's rules."""
         for path, table in preset.rules(options, self._faults):
-            self._lay(self._compile(table, path, str(preset.pin)), table)
+            self._lay(self._compile(table, path, str(preset.pin), is_own=False), table)
 
     def add_written(self, written: list[Any], path: str) -> None:
         """Lay the file's rules over them: replace in place, take away, or append."""
@@ -189,7 +198,13 @@ class Rules:
         return tuple(self._rules.values())
 
     def _lay(self, rule: Rule, table: RuleTable) -> None:
+        """Add a rule, or replace the preset's; one's own without a condition is for everybody."""
         self._rules[_key(rule.to, table)] = rule
+        if rule.is_own and rule.when is None:
+            place = target_key(rule.to)
+            beaten = [key for key, other in self._rules.items() if key[0] == place and not other.is_own]
+            for key in beaten:
+                del self._rules[key]
 
     def _take_away(self, to: Place, table: RuleTable, path: str) -> None:
         if self._rules.pop(_key(to, table), None) is None:
@@ -197,7 +212,7 @@ class Rules:
             reason = f"the preset has no rule with this `to` and `when` to turn off{hint(to.text, known)}"
             self._faults.add(at(path, "to"), reason)
 
-    def _compile(self, table: RuleTable, path: str, source: str) -> Rule:
+    def _compile(self, table: RuleTable, path: str, source: str, *, is_own: bool = True) -> Rule:
         """Return the rule; where it has faults, what is left of it."""
         to = self._to(table.to, at(path, "to"))
         if table.default is not None and not is_json(table.default):
@@ -212,6 +227,9 @@ class Rules:
             default=table.default,
             on_invalid=table.on_invalid,
             label=f"{source}:{to.text}",
+            condition=table.when,
+            is_own=is_own,
+            excuses=is_own and table.when is not None and self._excuses,
         )
 
     def _to(self, text: str, path: str) -> Place:
@@ -252,4 +270,4 @@ class Rules:
 
 
 def _key(to: Place, table: RuleTable) -> Key:
-    return repr((to.urn, to.attribute, to.where, to.sub)).casefold(), repr(table.when)
+    return target_key(to), repr(table.when)

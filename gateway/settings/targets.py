@@ -209,7 +209,13 @@ class TargetReader:
     def _rules(
         self, offices: Mapping[str, Office], options: Mapping[str, str], connector: str | None
     ) -> tuple[Rule, ...]:
-        rules = Rules(offices, self._faults, self._world.tables, flat=connector == "ldap")
+        rules = Rules(
+            offices,
+            self._faults,
+            self._world.tables,
+            flat=connector == "ldap",
+            excuses=self._preset is not None and "require" not in self._table.model_fields_set,
+        )
         if self._preset is not None:
             rules.add_preset(self._preset, options)
         rules.add_written(self._table.rules, at(self._path, "rules"))

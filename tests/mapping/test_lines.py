@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.mapping.lines import RuleIndex
 from gateway.mapping.rules import covers
 from gateway.mapping.target import TargetMapping
 from gateway.scim.difference import Difference, Line, Lines, compare
@@ -39,7 +40,7 @@ odd_documents = st.dictionaries(ODD_NAMES, documents | st.lists(documents, max_s
 def test_the_lines_of_a_new_entry_are_its_differences_from_nothing(
     mapping: TargetMapping, form: dict[str, Any]
 ) -> None:
-    lines = mapping.lines(form)
+    lines = RuleIndex(mapping.rules).lines(form)
 
     assert lines == Lines.of(line_of(mapping, difference) for difference in compare({}, form))
 
@@ -49,7 +50,7 @@ def test_the_rule_of_a_difference_is_the_last_one_that_covers_it(
     mapping: TargetMapping, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     for difference in compare(before, after):
-        rule = mapping.rule_of(difference)
+        rule = RuleIndex(mapping.rules).rule_of(difference)
 
         assert (rule.label if rule else None) == by_search(mapping, difference)
 
@@ -93,18 +94,24 @@ def test_a_new_entry_is_told_line_by_line(form: Mapping[str, Any], expected: lis
     paths = ("title", 'phoneNumbers[type eq "work"].value', f"{ENTERPRISE_USER}:department")
     mapping = TargetMapping([make_rule(path) for path in paths])
 
-    assert [(line.path, line.after, line.rule) for line in lines_in(mapping.lines(form))] == expected
+    assert [
+        (line.path, line.after, line.rule) for line in lines_in(RuleIndex(mapping.rules).lines(form))
+    ] == expected
 
 
 def test_of_several_rules_the_last_one_has_written_it() -> None:
     mapping = TargetMapping([make_rule("name", ["a"]), make_rule("name.givenName", ["b"])])
 
-    lines = mapping.lines({"name": {"givenName": "Ann", "familyName": "Lee"}})
+    lines = RuleIndex(mapping.rules).lines({"name": {"givenName": "Ann", "familyName": "Lee"}})
 
     assert [line.rule for line in lines_in(lines)] == ["config:name.givenName", "config:name"]
 
 
 def test_a_path_that_holds_a_value_is_personal() -> None:
-    lines = TargetMapping().lines({"phoneNumbers": [WORK], "roles": [{"value": "a"}], "title": "Boss"})
+    lines = (
+        TargetMapping()
+        .index_for({})
+        .lines({"phoneNumbers": [WORK], "roles": [{"value": "a"}], "title": "Boss"})
+    )
 
     assert [line.personal_path for line in lines_in(lines)] == [False, True, False]

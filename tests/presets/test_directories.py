@@ -116,6 +116,6 @@ on_invalid = "drop"
 
 
 def test_a_password_goes_to_windows_only():
-    sent = {preset: mapping_for(preset, REGION).secret("p") for preset in DIRECTORIES}
+    sent = {preset: mapping_for(preset, REGION).secret("p", {}) for preset in DIRECTORIES}
 
     assert sent == {"openldap": {}, "389ds": {}, "active_directory": {"password": "p"}}

@@ -5,6 +5,7 @@ import pytest
 from gateway.mapping.rules import OnInvalid, Rule
 from gateway.scim.paths import place
 from gateway.settings import TargetSettings
+from gateway.settings.compiled import mapping_of
 
 TARGET = '[targets.t]\nconnector = "embedded"\nurl = "sqlite:t.db"\n'
 CX = '[targets.t]\npreset = "cx"\nurl = "https://cx.example.com"\n'
@@ -180,3 +181,28 @@ def test_attributes_of_ones_own_are_welcome(load, path):
     assert not any(
         "rules" in line for line in load(TARGET + rule(to='"title"', **{"from": f'"{path}"'})).warnings
     )
+
+
+EXTENSION = {"phoneNumbers": [{"type": "work", "value": "+44 20 7946 0018 ext. 12"}]}
+DESK = rule(to=f"'{WORK_PHONE}'", when="'userType eq \"Desk\"'", via='["trim"]')
+
+
+@pytest.mark.parametrize(
+    ("person", "own", "refused"),
+    [
+        pytest.param(EXTENSION, DESK, False, id="what the preset's rule refuses"),
+        pytest.param({}, DESK, False, id="what the preset requires"),
+        pytest.param(
+            {}, DESK.replace("[[", f"require = ['{WORK_PHONE}']\n[["), True, id="not one's own require"
+        ),
+        pytest.param({}, rule(to=f"'{WORK_PHONE}'", via='["trim"]'), True, id="not by a rule for everybody"),
+    ],
+)
+def test_an_exception_replaces_the_presets_refusal_for_its_people(load, person, own, refused):
+    target = load(f"{CX}{own}").targets["t"]
+    known = {"userName": "a", "externalId": "1", "name": {"givenName": "A"}, "userType": "Desk"}
+
+    mapped = mapping_of(target).forward(known | person)
+
+    assert bool(mapped.problems) is refused
+    assert mapping_of(target).forward(known | {"userType": "Agent"}).problems

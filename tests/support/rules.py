@@ -16,6 +16,7 @@ def make_rule(
     default: Any = None,
     on_invalid: str = "reject",
     origin: str = "config",
+    **more: Any,
 ) -> Rule:
     """Return a rule as the settings compile it; raises InvalidPath."""
     return Rule(
@@ -26,4 +27,5 @@ def make_rule(
         default=default,
         on_invalid=OnInvalid(on_invalid),
         label=f"{origin}:{to}",
+        **more,
     )

@@ -18,7 +18,7 @@ from gateway.mapping.specs import Office, OptionKind, OptionSpec, Person, Transf
 from gateway.mapping.transforms import TRANSFORMS, compile_transform
 from gateway.metrics import FAMILIES
 from gateway.settings import fields as forms
-from gateway.settings import model, rest, tables, target_tables
+from gateway.settings import ldap, model, rest, tables, target_tables
 from gateway.settings.presets import preset_names
 from gateway.targets.registry import CONNECTORS
 from tools.docs import architecture, preset_pages, protocol
@@ -43,7 +43,7 @@ TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> tabl
     "header": (tables.HeaderTable, None),
     "oauth": (tables.OAuth2Table, None),
     "external": (tables.ExternalTable, None),
-    "ldap": (target_tables.LdapTable, address.Directory),
+    "ldap": (ldap.LdapTable, address.Directory),
     "scope": (target_tables.ScopeTable, None),
     "session": (tables.SessionTable, None),
     "rest": (target_tables.RestTable, None),
