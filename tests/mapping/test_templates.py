@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.mapping.merging import laid, merge_patch, sparing
 from gateway.mapping.templates import (
     ABSENT,
     Unfit,
@@ -11,8 +12,6 @@ from gateway.mapping.templates import (
     compile_spot,
     compile_text,
     faults_of,
-    laid,
-    merge_patch,
     read_back,
 )
 from gateway.scim.names import ENTERPRISE_USER
@@ -186,6 +185,18 @@ def test_what_only_the_service_knows_stays_and_all_else_is_as_it_shall_be(before
     assert {name: whole[name] for name in own} == own
     assert whole["who"]["middle"] == "M"
     assert ENTRY.unfill(whole, {}) == after
+
+
+@given(people, people, st.booleans())
+def test_a_merge_patch_comes_to_what_a_whole_entry_does(before, after, more):
+    found = laid(ENTRY, {"who": {"middle": "M"}, "vip": True} if more else {}, ENTRY.filled(before))
+    held = [{"kind": "fax", "number": "3"}] if more else []
+    if phones := [one | {"seen": 5} for one in found.get("phones", [])] + held:
+        found["phones"] = phones
+
+    patch = merge_patch(ENTRY.filled(before), ENTRY.filled(after))
+
+    assert patched(found, sparing(ENTRY, found, patch)) == laid(ENTRY, found, ENTRY.filled(after))
 
 
 DESK = {"kind": "desk", "number": WORK}

@@ -24,7 +24,7 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.mapping.filters import equals
-from gateway.mapping.templates import merge_patch
+from gateway.mapping.merging import merge_patch
 from gateway.scim.difference import Difference, overlay
 from gateway.scim.documents import is_active
 from gateway.scim.predicate import predicate
@@ -231,9 +231,11 @@ class RestConnector:
         if patch == {}:
             return None, False
         body = patch if request.sends == "changes" else whole
+        # a read may lag behind; where the entry is gone, the call is answered so
         if request.sends == "merged":
-            # a read may lag behind; where the entry is gone, the call is answered so
             body = own.laid(await self._raw(own, id), whole)
+        elif request.body is None and request.sends == "changes" and own.loses(patch):
+            body = own.sparing(await self._raw(own, id), patch)
         raw = await self._told(own, "change", after, body)
         shown = own.shown(raw, id) if isinstance(raw, dict) else {}
         return _without_members(shown) if own.is_whole(raw, own.body(after)) else None, True

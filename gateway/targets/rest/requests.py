@@ -16,6 +16,7 @@ from gateway.flow.target_port import (
     Refused,
     ResourceType,
 )
+from gateway.mapping.merging import laid, loses, sparing
 from gateway.mapping.templates import (
     ABSENT,
     Record,
@@ -25,7 +26,6 @@ from gateway.mapping.templates import (
     compile_shape,
     compile_spot,
     compile_text,
-    laid,
 )
 from gateway.scim.documents import is_active, truth
 from gateway.scim.names import NAMES, is_urn
@@ -244,6 +244,15 @@ class Collection:
     def laid(self, raw: Any, body: Attributes) -> Attributes:
         """Return a body with what the service holds of the entry besides, as it showed it."""
         found: Attributes = laid(self._entry, raw, body)
+        return found
+
+    def loses(self, patch: Attributes) -> bool:
+        """Say whether what only the service knows would go with what differs of an entry."""
+        return loses(self._entry, patch)
+
+    def sparing(self, raw: Any, patch: Attributes) -> Attributes:
+        """Return what differs with what the service holds in its lists besides, as it showed it."""
+        found: Attributes = sparing(self._entry, raw, patch)
         return found
 
     def id_of(self, raw: Any) -> str | None:

@@ -445,17 +445,74 @@ async def test_what_is_no_such_entry_is_not_read_and_nothing_is_laid_over_it(spe
     assert [call.method for call in transport.calls] == ["GET", "GET"]
 
 
+FAX = {"kind": "fax", "number": "9"}
+WORK = {"value": "1", "type": "work"}
+
+
 @pytest.mark.parametrize(
-    ("sends", "body"),
+    ("present", "wanted", "shown", "body"),
     [
-        ("changes", {"job": "Lead", "names": None}),
-        ("whole", {"login": "ann", "enabled": True, "job": "Lead"}),
+        pytest.param(
+            {"phoneNumbers": [WORK]},
+            {"phoneNumbers": [WORK | {"value": "2"}]},
+            {"phones": [{"kind": "work", "number": "1", "seen": 5}, FAX]},
+            {"phones": [{"kind": "work", "number": "2", "seen": 5}, FAX]},
+            id="a list",
+        ),
+        pytest.param(
+            {"phoneNumbers": [WORK]},
+            {},
+            {"phones": [{"kind": "work", "number": "1", "seen": 5}, FAX]},
+            {"phones": [FAX]},
+            id="all of ours in a list",
+        ),
+        pytest.param({"phoneNumbers": [WORK]}, {}, {"phones": []}, {"phones": None}, id="a list of ours"),
+        pytest.param(
+            {"name": {"givenName": "Ann"}},
+            {},
+            {"names": {"first": "Ann", "middle": "M"}},
+            {"names": {"first": None}},
+            id="all of ours in an object",
+        ),
+        pytest.param({"title": "Agent"}, {"title": "Lead"}, None, {"job": "Lead"}, id="no list: no read"),
+        pytest.param({"title": "Agent"}, {}, None, {"job": None}, id="an end of one value: no read"),
+        pytest.param(
+            {"name": {"givenName": "Ann"}},
+            {"name": {"givenName": "Anna"}},
+            None,
+            {"names": {"first": "Anna"}},
+            id="part of an object: no read",
+        ),
     ],
 )
-async def test_a_change_sends_what_the_configuration_says(spec, sends, body) -> None:
+async def test_a_patch_keeps_what_only_the_service_knows(spec, present, wanted, shown, body) -> None:
+    phones = [{"kind": "work", "number": '{phoneNumbers[type eq "work"].value}'}]
+    calls = {**spec.users.calls, "change": RestCall("PATCH /people/{id}")}
+    users = replace(spec.users, calls=calls, entry={**spec.users.entry, "phones": phones})
+    reads = [] if shown is None else [answer({"data": ANN | shown})]
+    transport = Scripted(*reads, HttpReply(204))
+    person = {"id": "7", "userName": "ann", "active": True}
+    before, after = person | present, person | wanted
+
+    await RestConnector(transport, "https://x.example", replace(spec, users=users)).change(
+        USER, "7", Update(before, after, compare(before, after))
+    )
+
+    assert [call.method for call in transport.calls] == ["GET"] * len(reads) + ["PATCH"]
+    assert json.loads(transport.calls[-1].body or b"") == body
+
+
+@pytest.mark.parametrize(
+    ("sends", "reads", "body"),
+    [
+        ("changes", [{"names": {"first": "Ann"}}], {"job": "Lead", "names": None}),
+        ("whole", [], {"login": "ann", "enabled": True, "job": "Lead"}),
+    ],
+)
+async def test_a_change_sends_what_the_configuration_says(spec, sends, reads, body) -> None:
     calls = {**spec.users.calls, "change": RestCall("PUT /people/{id}", sends=sends)}
     service = replace(spec, users=replace(spec.users, calls=calls))
-    transport = Scripted(HttpReply(204))
+    transport = Scripted(*[answer({"data": ANN | shown}) for shown in reads], HttpReply(204))
     present = {"id": "7", "userName": "ann", "active": True, "name": {"givenName": "Ann"}}
     wanted = {"id": "7", "userName": "ann", "active": True, "title": "Lead"}
 
@@ -464,7 +521,7 @@ async def test_a_change_sends_what_the_configuration_says(spec, sends, body) -> 
     )
 
     assert changed is None
-    assert [json.loads(call.body or b"") for call in transport.calls] == [body]
+    assert [json.loads(call.body) for call in transport.calls if call.body] == [body]
 
 
 async def test_a_password_is_sent_and_never_read(spec) -> None:
