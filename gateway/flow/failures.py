@@ -67,7 +67,7 @@ _TO_CHANGES: Final[Mapping[type[TargetError], Row]] = {
     Refused: (InvalidValue, "{target} refused the change"),
     CannotFilter: (InvalidValue, "{target} refused the change"),
     Conflict: (Uniqueness, "{target} holds such an entry already"),
-    Missing: (Busy, "{target} gave an answer that is not SCIM"),
+    Missing: (Busy, "{target} gave an answer that the gateway does not understand"),
     Denied: (
         Busy,
         "{target} does not accept the gateway's credentials; its administrator has been alerted",
@@ -77,7 +77,7 @@ _TO_CHANGES: Final[Mapping[type[TargetError], Row]] = {
     Sick: (Busy, "{target} does not answer, so nothing is sent to it until it is well again"),
     Crowded: (Busy, "too many calls to {target} wait for their turn"),
     Broken: (Busy, "{target} {answered}"),
-    Nonsense: (Busy, "{target} gave an answer that is not SCIM"),
+    Nonsense: (Busy, "{target} gave an answer that the gateway does not understand"),
     Contradiction: (Busy, "{target} contradicts itself"),
 }
 _TO_READS: Final[Mapping[type[TargetError], Row]] = {
@@ -85,8 +85,8 @@ _TO_READS: Final[Mapping[type[TargetError], Row]] = {
     Refused: (InvalidValue, "{target} refused to be read"),
     CannotFilter: (InvalidValue, "{target} refused to be read"),
     Denied: (BadTarget, "{target} does not accept the gateway's credentials (targets.{target}.auth)"),
-    Missing: (BadTarget, "{target} gave an answer that is not SCIM"),
-    Nonsense: (BadTarget, "{target} gave an answer that is not SCIM"),
+    Missing: (BadTarget, "{target} gave an answer that the gateway does not understand"),
+    Nonsense: (BadTarget, "{target} gave an answer that the gateway does not understand"),
     Contradiction: (BadTarget, "{target} contradicts itself"),
 }
 

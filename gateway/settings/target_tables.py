@@ -46,7 +46,7 @@ class RestErrorsTable(Table):
         default=None,
         description="Where an answer of any status says that something went wrong: whatever stands there is "
         "an error, unless it is among `ok`; without the key, an `error` or `errors` with anything in it is "
-        "one.",
+        "one, and so is a `success` or `ok` that is false.",
     )
     reason: Any = Field(default=None, description="Where it says that for people to read.")
     ok: list[Any] = Field(default=[], description="What at `code` means that all is well.")

@@ -450,8 +450,8 @@ async def test_a_target_without_groups_shows_none(house) -> None:
     ("fault", "error", "says"),
     [
         pytest.param(Denied("no", 401), BadTarget, r"credentials \(targets.phonebook.auth\)", id="denied"),
-        pytest.param(Nonsense("HTML", 200), BadTarget, "not SCIM", id="HTML"),
-        pytest.param(Missing("none", 404), BadTarget, "not SCIM", id="no collection"),
+        pytest.param(Nonsense("HTML", 200), BadTarget, "does not understand", id="HTML"),
+        pytest.param(Missing("none", 404), BadTarget, "does not understand", id="no collection"),
         pytest.param(Throttled("slow", 429, 7.0), Busy, "asks to slow down", id="throttled"),
         pytest.param(Broken("oops", 500), Busy, "answered 500", id="broken"),
         pytest.param(Silent("timed out"), Busy, "could not be reached", id="silent"),

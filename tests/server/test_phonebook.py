@@ -367,9 +367,9 @@ SHOWN_TWICE = {"totalResults": 4, "Resources": [{"id": str(n), "userName": f"u{n
 @pytest.mark.parametrize(
     ("status", "text", "told", "says"),
     [
-        pytest.param(200, "<html>sign in</html>", 502, "not SCIM", id="HTML"),
-        pytest.param(200, '{"totalResults": 3', 502, "not SCIM", id="half a JSON"),
-        pytest.param(302, "", 502, "not SCIM", id="a redirect"),
+        pytest.param(200, "<html>sign in</html>", 502, "does not understand", id="HTML"),
+        pytest.param(200, '{"totalResults": 3', 502, "does not understand", id="half a JSON"),
+        pytest.param(302, "", 502, "does not understand", id="a redirect"),
         pytest.param(401, "", 502, "does not accept the gateway's credentials", id="credentials"),
         pytest.param(503, "", 503, "phonebook", id="unavailable"),
         pytest.param(200, json.dumps(SHOWN_TWICE), 502, "contradicts itself", id="pages that repeat"),

@@ -108,7 +108,7 @@ async def test_nonsense_is_busy_for_a_change(before, refused, scripted, status, 
 
     answer = await asked(served, "POST", token)
 
-    check_busy(refused, answer, BUSY[token], "phonebook gave an answer that is not SCIM")
+    check_busy(refused, answer, BUSY[token], "phonebook gave an answer that the gateway does not understand")
     (event,) = await served.events()
     assert (event["outcome"]["result"], event["outcome"]["status"]) == ("pending", BUSY[token])
 
@@ -118,7 +118,11 @@ async def test_nonsense_is_502_for_a_read(before, refused, scripted, status: int
     scripted.says(status, body, Location="/canary")
     served = await before(scripted.toml())
 
-    refused(await asked(served, "GET", "okta"), 502, "phonebook gave an answer that is not SCIM")
+    refused(
+        await asked(served, "GET", "okta"),
+        502,
+        "phonebook gave an answer that the gateway does not understand",
+    )
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -436,7 +440,7 @@ async def test_nobody_is_shown_or_changed_by_what_is_shown_of_another(before, re
         (standing,) = await served.gateway.services.operations.open("phonebook", ())
         again = await served.ask("PUT", f"{USERS}/{ids[0]}", {"userName": "canary.ann", "active": False})
 
-    refused(read, 502, "gave an answer that is not SCIM")
+    refused(read, 502, "gave an answer that the gateway does not understand")
     assert (left.status, standing.standing, again.status) == (429, "pending", 200)
     assert [entry.get("active") for entry in target.entries.values()] == [False, True]
 

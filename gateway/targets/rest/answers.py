@@ -54,6 +54,7 @@ BY_STATUS: Final[Mapping[Any, type[TargetError]]] = {  # unless the configuratio
 BY_CLASS: Final[Mapping[int, type[TargetError]]] = {4: Refused, 5: Broken}  # the rest is no answer
 
 FAULTS: Final = ("error", "errors")  # in what says 200, unless the configuration says where a code is
+DENIALS: Final = ("success", "ok")  # so are these where they are false
 
 _NEXT: Final = re.compile(r'<([^<>]*)>\s*;[^<]*?\brel\s*=\s*"?(?:[^";,]*\s)?next\b', re.IGNORECASE)
 
@@ -118,7 +119,8 @@ class Answers:
         """Return the code by which an answer tells of an error, None where it tells of none."""
         if self._code is None:
             found = document if isinstance(document, dict) else {}
-            return next((name for name in FAULTS if found.get(name)), None)
+            told = [name for name in FAULTS if found.get(name)]
+            return next(iter([*told, *(name for name in DENIALS if found.get(name) is False)]), None)
         code = self._code.of(document)
         is_none = code in EMPTY or (code is False and not self._ok)
         return None if is_none or code in self._ok else _hashable(code)

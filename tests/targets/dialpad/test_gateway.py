@@ -339,7 +339,7 @@ async def flooding(request: web.Request) -> web.StreamResponse:
     return response
 
 
-NONSENSE = "phonebook gave an answer that is not SCIM"
+NONSENSE = "phonebook gave an answer that the gateway does not understand"
 BAD = [
     pytest.param(saying(200, "<html><h1>canary</h1></html>", "text/html"), NONSENSE, id="HTML"),
     pytest.param(saying(200, '{"id": "7", "ema'), NONSENSE, id="half a JSON"),

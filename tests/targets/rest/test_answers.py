@@ -79,6 +79,10 @@ def test_a_code_that_is_no_error_is_none(code):
         ({"error": True}, True),
         ({"error": None, "errors": []}, False),
         ({"error": False, "errors": 0}, False),
+        ({"success": False, "message": "no"}, True),
+        ({"ok": False}, True),
+        ({"ok": True, "success": 0, "uid": 7}, False),
+        ({"data": {"ok": False}}, False),
         ([{"error": "of one"}], False),
     ],
 )
