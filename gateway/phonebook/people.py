@@ -181,18 +181,31 @@ def row_in(line: bytes) -> bytes:
     return line.partition(_ROW.encode())[2]
 
 
-def words_of(asked: str) -> tuple[str, ...]:
-    """Return the words of a question, as `matching` takes them."""
-    return tuple(plain(line_of(asked)).replace("+", " ").split())
+_SPELLED: Final = re.compile(r"(?<!\S)[+(]*[0-9][0-9 ()/.-]*(?!\S)")  # a number, maybe in pieces
+SHORTEST: Final = 3  # digits of a number that is looked for whichever way it is spelled
+
+Words = tuple[str, ...]
 
 
-def matching(rows: Iterable[bytes], words: Sequence[str]) -> Iterator[Contact]:
-    """Yield those of the rows in whose name, department or numbers every word is; words are `plain`."""
-    sought = [orjson.dumps(word)[1:-1] for word in words]
+def words_of(asked: str) -> tuple[Words, ...]:
+    """Return the words of a question, and those with its numbers as they are kept; nothing for none."""
+
+    def kept(found: re.Match[str]) -> str:
+        digits = _digits(found[0])
+        return digits if len(digits) >= SHORTEST else found[0]
+
+    text = plain(line_of(asked))
+    spellings = (tuple(each.replace("+", " ").split()) for each in (text, _SPELLED.sub(kept, text)))
+    return tuple(dict.fromkeys(filter(None, spellings)))
+
+
+def matching(rows: Iterable[bytes], spellings: Sequence[Words]) -> Iterator[Contact]:
+    """Yield those of the rows in whose name, department or numbers all words of a spelling are."""
+    sought = [[orjson.dumps(word)[1:-1] for word in words] for words in spellings]
     for row in rows:
-        if all(word in row for word in sought):  # few get further
+        if not sought or any(all(word in row for word in words) for words in sought):  # few get further
             *parts, looked_for = orjson.loads(row)
-            if all(word in looked_for for word in words):
+            if not sought or any(all(word in looked_for for word in words) for words in spellings):
                 yield Contact(*parts)
 
 

@@ -217,7 +217,7 @@ MOST: Final = 10_000_000  # entries
 class Question(NamedTuple):
     """What of a phone book is asked for."""
 
-    words: tuple[str, ...] = ()
+    words: Sequence[tuple[str, ...]] = ()  # in each spelling
     number: str | None = None
     start: int = 1  # the first entry, for phones that take pages
 

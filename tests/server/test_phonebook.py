@@ -249,6 +249,7 @@ async def test_its_head_has_no_body(serve) -> None:
         pytest.param("q=arno", ["Ärno"], id="name"),
         pytest.param("q=%C3%84RNO", ["Ärno"], id="name with its accent"),
         pytest.param("q=", ["Ann", "Ärno", "Zoe"], id="nothing"),
+        pytest.param("q=020%207946%200003", ["Zoe"], id="a number as it is spelled at home"),
         pytest.param("q=nobody", [], id="nobody"),
         pytest.param("q=%ED%A0%80", [], id="no text"),
         pytest.param("number=%2B442079460003", ["Zoe"], id="number"),
