@@ -10,6 +10,7 @@ from typing import Any, Final
 from gateway.mapping.precedence import TargetKey, target_key
 from gateway.mapping.rules import Rule
 from gateway.mapping.specs import Office, Transform, is_json
+from gateway.mapping.tables import fold_width
 from gateway.mapping.transforms import BadTransform, compile_transform
 from gateway.scim.paths import Place, place
 from gateway.scim.predicate import predicate
@@ -24,6 +25,7 @@ ANYWHERE: Final = "*:"
 LARGEST: Final = 4 * 1024 * 1024  # bytes of a table's file
 MOST_TOLD: Final = 10  # lines of it that are wrong
 DELIMITERS: Final = ("\t", ";", ",")
+Same = Callable[[str], str]  # what makes of a key that by which it is compared
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")  # as spreadsheets write "Unicode text"
 
 
@@ -49,11 +51,16 @@ class TableFiles:
         return hashlib.sha256(bytes.fromhex(of_configuration) + b"".join(self._digests)).hexdigest()
 
     def rows(
-        self, raw: object, path: str, most: int = 2, check: Callable[[Sequence[str]], object] = tuple
+        self,
+        raw: object,
+        path: str,
+        most: int = 2,
+        check: Callable[[Sequence[str]], object] = tuple,
+        same: Same = str,
     ) -> Mapping[str, Sequence[str]]:
         """Return each first cell with those behind it, up to `most` in all; the first two are never empty.
 
-        `check` raises ValueError for a row that cannot be used.
+        `check` raises ValueError for a row that cannot be used; so are two whose first cells are the `same`.
         """
         table = read(FileTable, raw, path, self._faults)
         if table is None:
@@ -65,7 +72,7 @@ class TableFiles:
             )
             return {}
         try:
-            return _picked(self._lines(table.file), columns, most, check)
+            return _picked(self._lines(table.file), columns, most, check, same)
         except ValueError as error:
             self._faults.add(at(path, "file"), f"{table.file}: {error}")
             return {}
@@ -107,6 +114,7 @@ def _picked(
     columns: Sequence[str] | None,
     most: int,
     check: Callable[[Sequence[str]], object],
+    same: Same,
 ) -> Mapping[str, Sequence[str]]:
     """Return the cells that are asked for by their first; raises ValueError for all lines that are wrong."""
     places: Sequence[int] = range(most)
@@ -119,13 +127,13 @@ def _picked(
             raise ValueError(f"line {number}: has several columns {', '.join(twice)}")
         places = [titles.index(name) for name in columns]
     found: dict[str, Sequence[str]] = {}
-    seen: dict[str, int] = {}
+    seen: dict[str, tuple[int, str]] = {}
     wrong = []
     for number, cells in lines:
         row = [cells[place] if place < len(cells) else "" for place in places]
         try:
             _check_size(len(cells) if columns is None else most, most)
-            _check_pair(row, number, seen)
+            _check_pair(row, number, seen, same)
             check(row)
         except ValueError as error:
             wrong.append(f"line {number}: {error}")
@@ -143,12 +151,26 @@ def _check_size(size: int, most: int) -> None:
         raise ValueError(f"has {size} cells; say which are meant with `columns`")
 
 
-def _check_pair(row: Sequence[str], number: int, seen: dict[str, int]) -> None:
+def _check_pair(row: Sequence[str], number: int, seen: dict[str, tuple[int, str]], same: Same) -> None:
     """Note a line; raises ValueError where it has no pair of cells, or the first one of another line."""
     if not row[0] or not row[1]:
         raise ValueError("a cell is empty")
-    if (first := seen.setdefault(row[0], number)) != number:
-        raise ValueError(f"begins as line {first} does")
+    first, spelled = seen.setdefault(same(row[0]), (number, row[0]))
+    if first != number:
+        but = "" if spelled == row[0] else ", as case and width do not count"
+        raise ValueError(f"begins as line {first} does{but}")
+
+
+def warn_of_likes(table: object, same: Same, path: str, faults: Faults) -> None:
+    """Warn of keys that are the `same` and say different things."""
+    first: dict[str, tuple[str, object]] = {}
+    for key, value in table.items() if isinstance(table, dict) else ():
+        known, said = first.setdefault(same(key), (key, value))
+        if said != value:
+            faults.warn(
+                at(path, key),
+                f"is {known} as well, as case and width do not count: other spellings mean that",
+            )
 
 
 Key = tuple[TargetKey, str]  # a rule's `to` and `when`, by which a later one replaces it
@@ -263,9 +285,14 @@ class Rules:
 
     def _with_table(self, entry: str | dict[str, Any], path: str) -> str | dict[str, Any] | None:
         """Return an entry with its table, where that stands in a file; None where the file has faults."""
-        if not isinstance(entry, dict) or not is_in_file(entry.get("table")):
+        if not isinstance(entry, dict):
             return entry
-        rows = self._files.rows(entry["table"], at(path, "table"))
+        table, where = entry.get("table"), at(path, "table")
+        same = fold_width if entry.get("ignore_case") is True else str
+        if not is_in_file(table):
+            warn_of_likes(table, same, where, self._faults)
+            return entry
+        rows = self._files.rows(table, where, same=same)
         return {**entry, "table": {key: cells[0] for key, cells in rows.items()}} if rows else None
 
 

@@ -9,6 +9,7 @@ from gateway.address import Basic, Bearer, Directory, Header, OAuth2, RestServic
 from gateway.guide.data import Guide
 from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.specs import Office
+from gateway.mapping.tables import fold_width
 from gateway.scim.predicate import attributes_named
 from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.fields import is_in_clear, parse_region, parse_sqlite_url, parse_web_url, read_path
@@ -23,7 +24,7 @@ from gateway.settings.ldap import (
 from gateway.settings.model import ScopeSettings, TargetSettings, frozen
 from gateway.settings.presets import Preset, load_guide, load_preset
 from gateway.settings.rest import RestWay, load_rest, overlaid
-from gateway.settings.rules import Rules, TableFiles, is_in_file
+from gateway.settings.rules import Rules, TableFiles, is_in_file, warn_of_likes
 from gateway.settings.secrets import Secrets, load_session
 from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table
 from gateway.settings.target_tables import OfficeTable, ScopeTable, TargetTable
@@ -189,8 +190,9 @@ class TargetReader:
     def _offices(self) -> dict[str, Office]:
         written, path = self._table.offices, at(self._path, "offices")
         if is_in_file(written):
-            rows = self._world.tables.rows(written, path, 3, lambda row: _country(row[1:]))
+            rows = self._world.tables.rows(written, path, 3, lambda row: _country(row[1:]), fold_width)
             return {key: Office(cells[0], _country(cells)) for key, cells in rows.items()}
+        warn_of_likes(written, fold_width, path, self._faults)
         offices = {}
         for key, raw in written.items():
             table = read(OfficeTable, raw, at(path, key), self._faults)

@@ -15,6 +15,7 @@ MAP = '[[targets.t.rules]]\nto = "title"\nvia = [{ name = "map", table = { %s } 
 OFFICES = "offices = { %s }\n"
 FILE = 'file = "t.csv"'
 PATH = "targets.t.rules[0].via[0].table"
+IN_ANY_CASE = MAP.replace("table", "ignore_case = true, table")
 
 
 @pytest.fixture
@@ -150,6 +151,53 @@ def test_a_fault_of_a_file_is_told_with_its_lines(
 
     assert list(faults) == [f"{PATH}.file"]
     assert says in faults[f"{PATH}.file"]
+
+
+LIKE = "line 2: begins as line 1 does, as case and width do not count"
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "says"),
+    [
+        pytest.param("a,b\nＡ,c\n", IN_ANY_CASE, LIKE, id="a map that ignores case"),
+        pytest.param("a,b\nA,b\n", IN_ANY_CASE, LIKE, id="and says the same twice"),
+        pytest.param("a,b\nA,c\n", MAP, None, id="a map that does not"),
+        pytest.param("LDN,London\nldn,Leiden\n", OFFICES, LIKE, id="offices"),
+    ],
+)
+def test_keys_that_are_one_in_any_case_are_a_fault_of_their_file(
+    faults_of, load, written, content: str, where: str, says: str | None
+) -> None:
+    written(content)
+    text = TARGET + where % FILE
+
+    if says is None:
+        assert mapped(load(text), "A") == "c"
+    else:
+        assert [reason.removeprefix("t.csv: ") for reason in faults_of(text).values()] == [says]
+
+
+@pytest.mark.parametrize(
+    ("table", "warnings"),
+    [
+        pytest.param(
+            IN_ANY_CASE % 'a = "b", A = "c"', [f"{PATH}.A: is a as well, as case and"], id="of a map"
+        ),
+        pytest.param(IN_ANY_CASE % 'a = "b", A = "b"', [], id="that say the same"),
+        pytest.param(
+            '[targets.t.offices]\nLDN.name = "London"\nldn.name = "Leiden"\n',
+            ["targets.t.offices.ldn: is LDN as well, as case and"],
+            id="of offices",
+        ),
+    ],
+)
+def test_keys_that_are_one_in_any_case_are_warned_of_where_they_stand_here(
+    load, table: str, warnings: list[str]
+) -> None:
+    found = load(TARGET + table).warnings
+
+    about = [told for told in found if "width" in told]
+    assert [told.partition(" width")[0] for told in about] == warnings
 
 
 @pytest.mark.parametrize(
