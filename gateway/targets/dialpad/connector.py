@@ -27,7 +27,7 @@ from gateway.flow.target_port import (
     Unreachable,
     Update,
 )
-from gateway.scim.documents import fold
+from gateway.scim.documents import fold, is_active
 from gateway.scim.predicate import predicate
 from gateway.targets.dialpad import answers
 from gateway.targets.dialpad.lists import Offices, UserPages, by_cursor
@@ -40,6 +40,7 @@ from gateway.targets.dialpad.users import (
     entry_of,
     is_gone,
     is_id,
+    licence_of,
     lookup_of,
     office_name,
     office_of,
@@ -84,7 +85,7 @@ class DialpadConnector:
         self._now = now
         self._assigns = (options or {}).get("auto_assign") == "yes"
         self._guards = (options or {}).get("seat_guard", "off")
-        self._one_by_one = asyncio.Lock()  # so that two creates do not take one seat
+        self._one_by_one = asyncio.Lock()  # so that two people do not take one seat
         self._offices = Offices(self._read_offices)
         self._pages = UserPages(self._read_people, self._shown, clock)
 
@@ -116,8 +117,10 @@ class DialpadConnector:
         refuse_unsendable(wanted, {})
         office = await self._offices.find(office_name(wanted))
         body = created(wanted, office, auto_assign=self._assigns)
-        async with nullcontext() if self._guards == "off" else self._one_by_one:
-            await self._refuse_without_seat(office, body.get("license", DEFAULT_LICENCE))
+        licence = body.get("license", DEFAULT_LICENCE)
+        async with self._one_by_one if self._is_guarded(licence) else nullcontext():
+            if self._is_guarded(licence):
+                await self._refuse_without_seat(office, licence)
             user = answers.read_created(await self._send(self._calls.create(body)), self._now())
         return await self._completed(self._entry(user), wanted)
 
@@ -128,7 +131,12 @@ class DialpadConnector:
         refuse_unsendable(update.wanted, update.present)
         body = changed(update.present, update.wanted) | await self._moved(update)
         if body:
-            return await self._changed(id, body, self._send)
+            licence = _seat_taken(update, body)
+            async with self._one_by_one if self._is_guarded(licence) else nullcontext():
+                if licence is not None and self._is_guarded(licence):
+                    name = office_name(update.wanted) or office_name(update.present)
+                    await self._refuse_without_seat(await self._offices.find(name), licence)
+                return await self._changed(id, body, self._send)
         shown = await self.get(kind, id)  # what differs is nothing that Dialpad keeps
         if shown is None:
             raise Missing("there is no such person", 404)
@@ -149,8 +157,8 @@ class DialpadConnector:
         offices = await self._offices.load()
         seats = {
             "off": "are not counted: `options.seat_guard` is off",
-            "counted": f"are counted before a create with the licence {' or '.join(SEATS)}, and no other",
-            "on": f"are counted before a create, which only {' and '.join(SEATS)} can be",
+            "counted": f"are counted before somebody takes one of {' or '.join(SEATS)}, and no other",
+            "on": f"are counted before somebody takes one, which only {' and '.join(SEATS)} can be",
         }
         return (
             TargetFinding("offices", f"known: {offices.known()}"),
@@ -196,11 +204,13 @@ class DialpadConnector:
         office = await self._offices.find(after)
         return {} if self._offices.kept.names.get(office) == before else {"office_id": int(office)}
 
+    def _is_guarded(self, licence: str | None) -> bool:
+        """Say whether seats are counted before somebody takes one of a licence."""
+        return licence is not None and self._guards != "off" and (self._guards == "on" or licence in SEATS)
+
     async def _refuse_without_seat(self, office: str, licence: str) -> None:
-        """Raise Refused where a create would take a seat that is not there, or that nobody can count."""
+        """Raise Refused where somebody would take a seat that is not there, or that nobody can count."""
         line = SEATS.get(licence)
-        if self._guards == "off" or (line is None and self._guards == "counted"):
-            return
         reply = await self._send(self._calls.seats(office))
         left = None if line is None else answers.read_seats(reply, line, self._now())
         if left is None:  # the office is not named: whatever the person has is blotted out of an answer
@@ -253,6 +263,14 @@ class DialpadConnector:
         if len(reply.body) > LARGE_ANSWER:
             return await off_loop(answers.read_collection, reply, now)
         return answers.read_collection(reply, now)
+
+
+def _seat_taken(update: Update, body: User) -> str | None:
+    """Return the licence of which a change takes a seat; None: who leaves, or has one, takes none."""
+    had = licence_of(update.present) or DEFAULT_LICENCE
+    has = body.get("license", had)
+    is_had = is_active(update.present) and has == had
+    return None if is_had or not is_active(update.wanted) else has
 
 
 def _half_built(error: TargetError) -> TargetError:

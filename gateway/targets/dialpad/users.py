@@ -20,6 +20,7 @@ from gateway.values import frozen
 User = dict[str, Any]  # a UserProto of the API
 JSON: Final = "application/json"
 OFFICE: Final = (ENTERPRISE_USER, "officeName")
+LICENCE: Final = (ENTERPRISE_USER, "licenseType")
 
 _IS_ID: Final = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 
@@ -43,7 +44,7 @@ FIELDS: Final = (  # CreateUserMessage and UpdateUserMessage; addresses, state a
     UserField(("name", "givenName"), "first_name", on_create=True),
     UserField(("name", "familyName"), "last_name", on_create=True),
     UserField(("title",), "job_title"),
-    UserField((ENTERPRISE_USER, "licenseType"), "license", on_create=True, stays=True),
+    UserField(LICENCE, "license", on_create=True, stays=True),
     UserField((ENTERPRISE_USER, "extension"), "extension"),
 )
 SENT: Final = frozenset({field.path for field in FIELDS} | {":".join(OFFICE)})
@@ -99,6 +100,11 @@ def entry_of(user: User, offices: Mapping[str, str]) -> Attributes:
 def office_name(entry: Mapping[str, Any]) -> str | None:
     """Return the name of the office that an entry has or is to have."""
     return _text(_at(entry, OFFICE))
+
+
+def licence_of(entry: Mapping[str, Any]) -> str | None:
+    """Return the licence that an entry has, as the API calls it."""
+    return _text(_at(entry, LICENCE))
 
 
 def refuse_unsendable(wanted: Mapping[str, Any], present: Mapping[str, Any]) -> None:

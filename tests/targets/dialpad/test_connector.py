@@ -404,6 +404,42 @@ async def test_nobody_is_made_without_a_seat(company, line, guard, licence, line
     assert company.changes == []
 
 
+def seated(licence: str, *, active: bool = True) -> Any:
+    return ANN | {"active": active, ENTERPRISE: {"officeName": "London", "licenseType": licence}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "asked"),
+    [
+        pytest.param(seated("talk", active=False), seated("talk"), "talk_lines", id="is active again"),
+        pytest.param(seated("talk"), seated("agents"), "sell_lines", id="gets another licence"),
+        pytest.param(seated("lite_lines"), seated("talk"), "talk_lines", id="gets one that is counted"),
+        pytest.param(seated("talk", active=False), seated("agents"), "sell_lines", id="both"),
+        pytest.param(
+            seated("talk"), seated("talk") | {"title": "Lead"}, None, id="keeps the one that is had"
+        ),
+        pytest.param(seated("talk"), seated("talk", active=False), None, id="leaves"),
+        pytest.param(seated("talk"), seated("agents", active=False), None, id="leaves with another"),
+        pytest.param(seated("talk"), seated("lite_lines"), None, id="gets one that nobody counts"),
+    ],
+)
+async def test_whoever_takes_another_seat_is_counted_as_the_new_are(
+    company, line, before, after, asked
+) -> None:
+    shown = await made(guarded(line, "off"), before)
+    company.seats = dict.fromkeys(company.seats, 0)
+    told = len(company.changes)
+    target = guarded(line, "counted")
+
+    if asked is None:
+        await target.change(USER, shown["id"], update(shown, **after))
+    else:
+        with pytest.raises(Refused, match=f"no seat is left: the person's office has 0 {asked}"):
+            await target.change(USER, shown["id"], update(shown, **after))
+
+    assert (len(company.changes) == told) == (asked is not None)
+
+
 async def test_seats_are_not_counted_unless_that_is_asked_for(company, target) -> None:
     company.seats["talk_lines"] = 0
 
@@ -459,8 +495,8 @@ async def test_there_are_no_groups_and_that_is_said(target) -> None:
     ("guard", "says"),
     [
         ("off", "are not counted"),
-        ("counted", "are counted before a create with the licence talk or agents, and no other"),
-        ("on", "are counted before a create, which only talk and agents can be"),
+        ("counted", "are counted before somebody takes one of talk or agents, and no other"),
+        ("on", "are counted before somebody takes one, which only talk and agents can be"),
     ],
 )
 async def test_a_check_names_the_offices_and_says_what_is_not_there(line, guard, says) -> None:
