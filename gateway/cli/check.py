@@ -48,6 +48,10 @@ def check(online: Online = False, format: Formatting = CheckFormat.TEXT, config:
         rows.append(row)
         if format is CheckFormat.TEXT:  # each at once: another may be slow
             print(*_lines(row), sep="\n", flush=True)
+    if format is CheckFormat.TEXT:
+        for name, book in settings.phonebooks.items():
+            address = f"{settings.server.public_url}/phonebook/{name}"
+            print(f"phone book {name}: ok ({book.format}, the people of {book.target}, {address})")
     if format is CheckFormat.JSON:
         print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
     return ExitStatus.UNREACHABLE if any(row["state"] == "failing" for row in rows) else ExitStatus.DONE

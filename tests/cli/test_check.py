@@ -62,6 +62,23 @@ def test_a_configuration_without_a_fault_names_its_targets(run, folder):
     ]
 
 
+def test_phone_books_are_named_behind_the_targets(run, folder):
+    book = """[phonebooks.desk]
+target = "phonebook"
+format = "snom"
+token = { file = "desk.token" }
+"""
+    with (folder / "config.toml").open("a") as file:
+        file.write(book)
+
+    ended = run("check")
+
+    assert ended.status == 0
+    assert ended.out.splitlines()[-1] == (
+        "phone book desk: ok (snom, the people of phonebook, http://127.0.0.1:0/phonebook/desk)"
+    )
+
+
 def test_a_missing_token_file_is_no_fault_before_the_first_start(run, folder):
     (folder / "okta.token").unlink()
 
