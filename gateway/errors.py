@@ -160,14 +160,19 @@ class Fault:
 
     path: str  # TOML path: targets.dialpad.rules[2].via[0].format
     reason: str
+    place: str = ""  # of a rule or a test: its line, and what it is called
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.place}): {self.reason}" if self.place else f"{self.path}: {self.reason}"
 
 
 class ConfigError(Exception):
-    """Every fault of a configuration at once."""
+    """Every fault of a configuration at once, and what is doubtful beside them."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], warnings: Sequence[str] = ()) -> None:
         super().__init__(f"{len(faults)} fault(s) in the configuration")
         self.faults = tuple(faults)
+        self.warnings = tuple(warnings)
 
 
 class CannotListen(Exception):

@@ -10,6 +10,7 @@ import orjson
 import typer
 
 from gateway.cli.output import CONFIG, Config, ExitStatus, read_settings
+from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
     from gateway.flow.target_port import TargetError
@@ -38,9 +39,12 @@ Formatting = Annotated[CheckFormat, typer.Option("--format")]
 
 def check(online: Online = False, format: Formatting = CheckFormat.TEXT, config: Config = CONFIG) -> int:
     """Name every fault of the configuration at once; with --online, say what each target can do."""
-    settings = read_settings(config, read_secrets=True)
-    for warning in settings.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    try:
+        settings = read_settings(config, read_secrets=True)
+    except ConfigError as error:
+        _warn(error.warnings)
+        raise
+    _warn(settings.warnings)
     for file in settings.made_tokens:
         print(f"note: {file} is not there yet; `serve` makes it, with a new token", file=sys.stderr)
     rows = []
@@ -55,6 +59,11 @@ def check(online: Online = False, format: Formatting = CheckFormat.TEXT, config:
     if format is CheckFormat.JSON:
         print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
     return ExitStatus.UNREACHABLE if any(row["state"] == "failing" for row in rows) else ExitStatus.DONE
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _asked(settings: "Settings") -> Iterator[Row]:

@@ -198,7 +198,7 @@ def stop_of(error: Exception) -> Stop | None:
     if isinstance(error, Stop):
         return error
     if isinstance(error, ConfigError):
-        faults = "\n".join(f"{fault.path}: {fault.reason}" for fault in error.faults)
+        faults = "\n".join(map(str, error.faults))
         return Stop(faults, ExitStatus.WRONG)
     known = (status for kind, status in _statuses().items() if isinstance(error, kind))
     status = next(known, None)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.mapping.specs import Offices, Options, Person, Transform, Unusable, text_of
+from gateway.mapping.specs import Offices, Options, Person, Transform, Unusable, kind_of, text_of
 from gateway.mapping.text import trim
 from gateway.scim.names import EMPTY
 
@@ -77,8 +77,14 @@ def _marked(element: dict[str, Any], yes: Any, no: Any, *, chosen: bool) -> dict
 
 def _elements(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise Unusable("is not a list of objects")
+        raise Unusable(f"is not a list of objects, but {_kind(value)}")
     return value
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, list):
+        return kind_of(value)
+    return f"has {next(kind_of(item) for item in value if not isinstance(item, dict))} in it"
 
 
 def _splitter(on: str) -> Any:
@@ -109,7 +115,7 @@ def _texts(value: Any, separator: re.Pattern[str], depth: int) -> Iterator[str]:
         case None:
             return
         case _:
-            raise Unusable("is not text")
+            raise Unusable(f"is not text, but {kind_of(value)}")
 
 
 def _inner(text: str, separator: re.Pattern[str]) -> list[Any]:

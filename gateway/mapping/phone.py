@@ -287,7 +287,7 @@ def _digits(number: PhoneNumber, region: str | None) -> str:
 
 def _rejected(text: str, mark: str, extension: str | None) -> str:
     if extension:
-        raise Unusable("has an extension")
+        raise Unusable('has an extension; the option extension = "drop" leaves it out')
     return text
 
 

@@ -251,8 +251,24 @@ def each_back(change: Callable[[str], Any]) -> Invert:
 def text_of(value: Any) -> str:
     """Return a value that is text; raises Unusable."""
     if not isinstance(value, str):
-        raise Unusable("is not text")
+        raise Unusable(f"is not text, but {kind_of(value)}")
     return value
+
+
+_KIND_NAMES: Final = {str: "text", bool: "true or false", list: "a list", dict: "an object"}
+MOST_LISTED: Final = 20
+
+
+def kind_of(value: Any) -> str:
+    """Return what a value is, for a refusal, which never has the value itself."""
+    return _KIND_NAMES.get(type(value), "a number")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return what a value may be, for a refusal."""
+    known = list(dict.fromkeys(names))
+    more = f" and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
+    return ", ".join(known[:MOST_LISTED]) + more
 
 
 def _change_item(change: Apply, item: Any, person: Person) -> Any:

@@ -5,7 +5,16 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from gateway.mapping.specs import Office, Offices, Options, Transform, Unusable, each_back, each_text
+from gateway.mapping.specs import (
+    Office,
+    Offices,
+    Options,
+    Transform,
+    Unusable,
+    each_back,
+    each_text,
+    listed,
+)
 
 Otherwise = Callable[[str], Any]
 
@@ -15,7 +24,7 @@ def map_(options: Options, offices: Offices) -> Transform:
     table: Mapping[str, Any] = options["table"]
     ignore_case: bool = options["ignore_case"]
     back = _first_stays((value, key) for key, value in table.items() if isinstance(value, str))
-    otherwise = _otherwise(options["otherwise"], "is not in the table of its rule")
+    otherwise = _otherwise(options["otherwise"], f"is not one of {listed(table)}")
     return Transform(
         "map",
         each_text(_lookup(table, ignore_case, otherwise)),
@@ -25,19 +34,20 @@ def map_(options: Options, offices: Offices) -> Transform:
 
 def allow(options: Options, offices: Offices) -> Transform:
     """Build the check that every text is one of those listed; it is written as the list has it."""
-    listed = {value: value for value in options["values"]}
-    otherwise = _otherwise(options["otherwise"], "is not one of the allowed values")
-    return Transform("allow", each_text(_lookup(listed, options["ignore_case"], otherwise)))
+    values = {value: value for value in options["values"]}
+    otherwise = _otherwise(options["otherwise"], f"is not one of {listed(values)}")
+    return Transform("allow", each_text(_lookup(values, options["ignore_case"], otherwise)))
 
 
 def office(options: Options, offices: Offices) -> Transform:
     """Build the look-up among the target's offices, by the provider's name or the target's."""
     back = _first_stays((known.name, key) for key, known in offices.items())
+    reason = f"is not an office of this target: {listed(offices) or 'it has none'}"
 
     def name_of(text: str) -> str:
         found = find_office(text, offices)
         if found is None:
-            raise Unusable("is not an office of this target")
+            raise Unusable(reason)
         return found.name
 
     return Transform("office", each_text(name_of), each_back(lambda text: back.get(text, text)))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -33,12 +34,118 @@ PHRASES: Final[Mapping[str, str]] = {  # pydantic's error type -> our sentence
 }
 
 
+_TOKEN: Final = re.compile(
+    r"""(?P<text>\"{3}(?:\\.|[^\\])*?"{3,5}|'{3}.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
+    r"""|(?P<comment>\#[^\n]*)|(?P<bare>[^\s\[\]{}=,.\#"']+)|(?P<mark>[\[\]{}=,.\n])""",
+    re.DOTALL,
+)
+
+
+class TomlLines:
+    """The line of every table and every element of a list in a text that is TOML, by its path."""
+
+    def __init__(self, text: str) -> None:
+        self.found: dict[str, int] = {}
+        self._table = ""  # the path that keys are below
+        self._keys: list[str] = []  # of a key or a heading, as far as it was read
+        self._counts: dict[str, int] = {}  # the tables of a list of tables so far
+        self._value = ""  # the path of the key whose value is read
+        self._open: list[_Bracket] = []
+        line = 1
+        for token in _TOKEN.finditer(text):
+            kind, said = str(token.lastgroup), token.group()
+            if kind == "mark":
+                self._mark(said, line)
+            elif kind != "comment":
+                self._word(said, line)
+            line += said.count("\n")
+
+    def _word(self, said: str, line: int) -> None:
+        inner = self._open[-1] if self._open else None
+        if inner is None or inner.is_heading or inner.mark == "{":
+            self._keys.append(said.strip("\"'") if said[0] in "\"'" else said)
+        else:
+            self._begin(inner, line)
+
+    def _begin(self, inner: "_Bracket", line: int) -> None:
+        """Note an element of a list that begins here."""
+        if inner.is_between:
+            inner.is_between = False
+            inner.path, inner.count = at(inner.whole, inner.count), inner.count + 1
+            self.found[inner.path] = line
+
+    def _mark(self, mark: str, line: int) -> None:
+        inner = self._open[-1] if self._open else None
+        match mark:
+            case "[" | "{":
+                self._enter(mark, inner, line)
+            case "]" | "}" if inner is not None:
+                self._open.pop()
+                if inner.is_heading and self._open:
+                    return
+                if inner.is_heading:
+                    self._head(inner.is_double, line)
+                self._keys = []
+            case "=" if inner is None or inner.mark == "{":
+                holder = inner.path if inner is not None else self._table
+                self._value, self._keys = at(holder, *self._keys), []
+            case "," if inner is not None:
+                inner.is_between, self._keys = True, []
+            case "\n" if inner is None:
+                self._value, self._keys = "", []
+
+    def _enter(self, mark: str, inner: "_Bracket | None", line: int) -> None:
+        if inner is not None and inner.is_heading:
+            inner.is_double = True
+            self._open.append(_Bracket(mark, "", is_heading=True, is_double=True))
+        elif inner is None and not self._value:
+            self._open.append(_Bracket(mark, "", is_heading=True))
+        elif inner is not None and inner.mark == "[":
+            self._begin(inner, line)
+            self._open.append(_Bracket(mark, inner.path))
+        else:
+            self._open.append(_Bracket(mark, self._value))
+
+    def _head(self, is_double: bool, line: int) -> None:
+        """Take a heading: what is below a list of tables is in the last one so far."""
+        path = ""
+        for key in self._keys[:-1]:
+            path = at(path, key)
+            path = at(path, self._counts[path] - 1) if path in self._counts else path
+        path = at(path, *self._keys[-1:])
+        if is_double:
+            number = self._counts[path] = self._counts.get(path, 0) + 1
+            path = at(path, number - 1)
+        elif path in self._counts:
+            path = at(path, self._counts[path] - 1)
+        self.found[path] = line
+        self._table = path
+
+
+@dataclass(slots=True)
+class _Bracket:
+    """A bracket that is open."""
+
+    mark: str
+    path: str  # of the table, or of the element of a list that is read
+    is_heading: bool = False
+    is_double: bool = False
+    is_between: bool = True  # the next thing begins an element
+    count: int = 0
+    whole: str = field(init=False)  # the path of a list
+
+    def __post_init__(self) -> None:
+        self.whole = self.path
+
+
 class Faults:
     """Collects faults, of which the first one at a path stands, and warnings."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Callable[[str], str] = lambda path: "") -> None:
+        """`place` says where in the file something is, "" where its path is enough."""
         self._found: dict[str, str] = {}
         self._warnings: dict[str, str] = {}
+        self._place = place
 
     @property
     def count(self) -> int:
@@ -46,7 +153,12 @@ class Faults:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return tuple(f"{path}: {reason}" for path, reason in self._warnings.items())
+        return tuple(str(Fault(path, reason, self._place(path))) for path, reason in self._warnings.items())
+
+    def name(self, path: str) -> str:
+        """Return a path with its place, to name it in a sentence."""
+        place = self._place(path)
+        return f"{path} ({place})" if place else path
 
     def add(self, path: str, reason: str) -> None:
         self._found.setdefault(path, reason)
@@ -65,7 +177,8 @@ class Faults:
     def raise_all(self) -> None:
         """Raise ConfigError if there is any fault."""
         if self._found:
-            raise ConfigError([Fault(path, reason) for path, reason in self._found.items()])
+            found = [Fault(path, reason, self._place(path)) for path, reason in self._found.items()]
+            raise ConfigError(found, self.warnings)
 
 
 def at(path: str, *keys: str | int) -> str:
@@ -93,6 +206,11 @@ def hint(word: str, known: Iterable[str]) -> str:
     if near := nearest(word, names):
         return f'; did you mean "{near}"?'
     return f"; known: {', '.join(names)}" if names else ""
+
+
+def unknown(what: str, word: str, known: Iterable[str], meant: str | None = None) -> str:
+    """Return the sentence for a name that nothing has; `meant`: the part of it that is looked for."""
+    return f'there is no {what} "{word[:80]}"{hint(meant or word, known)}'
 
 
 def read(table: type[T], raw: object, path: str, faults: Faults) -> T | None:

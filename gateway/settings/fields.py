@@ -289,7 +289,7 @@ def _compare(where: Place, path: str, faults: Faults) -> None:
     attribute = known.get(where.attribute.casefold())
     if attribute is not None:
         for name in (where.sub, *(name for name, _ in where.where or ())):
-            if name is not None and (fault := _wrong_sub(attribute, name)):
+            if name is not None and (fault := wrong_sub(attribute, name)):
                 faults.add(path, fault)
     elif near := nearest(where.attribute, (inner.name for inner in known.values()), CLOSE):
         faults.warn(path, f'there is no standard attribute {where.attribute}; did you mean "{near}"?')
@@ -297,7 +297,8 @@ def _compare(where: Place, path: str, faults: Faults) -> None:
         faults.warn(path, f"the standard {where.attribute} is {ENTERPRISE_USER}:{where.attribute}")
 
 
-def _wrong_sub(attribute: Attribute, name: str) -> str | None:
+def wrong_sub(attribute: Attribute, name: str) -> str | None:
+    """Say what is wrong with the name of a sub-attribute, or None."""
     if attribute.find(name):
         return None
     if not attribute.sub:

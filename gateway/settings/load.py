@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from gateway.address import Secret
 from gateway.errors import ConfigError, Fault
-from gateway.settings.faults import Faults, at, hint, read
+from gateway.settings.faults import Faults, TomlLines, at, read, unknown
 from gateway.settings.fields import (
     Address,
     Network,
@@ -48,6 +48,7 @@ from gateway.settings.targets import World, load_target
 
 S = TypeVar("S")
 
+_LISTED: Final = re.compile(r'targets\.(?P<name>"[^"]*"|[^.]+)\.(?P<list>rules|tests)\[(?P<index>\d+)\]')
 _TOML_FAULT: Final = re.compile(r"(?P<what>.*) \(at (?P<where>.*)\)", re.DOTALL)
 
 
@@ -62,7 +63,7 @@ def load_settings(
     """
     content = _read_file(path)
     raw = _parse(content, path)
-    faults = Faults()
+    faults = Faults(_places(raw, content))
     base = path.absolute().parent
     secrets = Secrets(base, faults, make_tokens=make_tokens, read=read_secrets)
     loader = Loader(World(base, connectors, faults, secrets, TableFiles(base, faults)))
@@ -95,8 +96,8 @@ class Loader:
         alerts = self._alerts(root.alerts)
         self._check_writers(providers, targets, routes)
         self._check_files(journal, targets)
-        self._warn_of_nothing(providers, targets)
         self._faults.raise_all()
+        self._warn_of_nothing(providers, targets)
         made = self._world.secrets.make()
         warnings, digest = self._faults.warnings, self._world.tables.digest(digest)
         rest = (warnings, made, digest, alerts, phonebooks, routes)
@@ -195,7 +196,7 @@ class Loader:
         for index, target in enumerate(table.targets):
             here = at(path, "targets", index)
             if target not in targets:
-                self._faults.add(here, f"there is no such target{hint(target, targets)}")
+                self._faults.add(here, unknown("target", target, targets))
             elif target in places:
                 self._faults.add(
                     here, f"is in a route already, at {places[target]}; a target is in one, once"
@@ -218,7 +219,7 @@ class Loader:
                 reason = f'is reached by its route only: say "{within[target]}"'
                 self._faults.add(at(path, "targets", index), reason)
             elif target not in known:
-                reason = f"there is no such target{' or route' if routes else ''}{hint(target, known)}"
+                reason = unknown("target or route" if routes else "target", target, known)
                 self._faults.add(at(path, "targets", index), reason)
         return ProviderSettings(name, table.dialect, self._tokens(path, table.token, name), tuple(named))
 
@@ -236,7 +237,7 @@ class Loader:
             if not getattr(table, key):
                 self._faults.add(at(path, key), "is required")
         if table.target and table.target not in targets:
-            reason = f"there is no such target{hint(table.target, targets)}"
+            reason = unknown("target", table.target, targets)
             self._faults.add(at(path, "target"), reason)
         digests = self._world.secrets.inbound(table.token, at(path, "token"))
         if table.format is None:
@@ -282,6 +283,28 @@ class Loader:
         for section, what in zip(sections, ("providers", "targets"), strict=True):
             if not section:
                 self._faults.warn(what, "there is none, so there is nothing to do")
+
+
+def _places(raw: Mapping[str, Any], content: bytes) -> Callable[[str], str]:
+    """Return what says of the path of a rule or a test where it is; the lines are looked for once."""
+    lines: dict[str, int] = {}
+
+    def place(path: str) -> str:
+        if (found := _LISTED.match(path)) is None:
+            return ""
+        if not lines:
+            lines.update(TomlLines(content.decode("utf-8-sig")).found)
+        name = found["name"].strip('"')
+        line = lines.get(found[0], 0)
+        try:
+            entry = raw["targets"][name][found["list"]][int(found["index"])]
+            called = entry.get("to" if found["list"] == "rules" else "name")
+        except (LookupError, TypeError, AttributeError):
+            called = None
+        told = (f"line {line}" if line else "", f'"{called[:80]}"' if isinstance(called, str) else "")
+        return ", ".join(filter(None, told))
+
+    return place
 
 
 def _is_file(file: Path) -> bool:

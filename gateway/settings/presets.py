@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from gateway.guide.data import Guide, GuideRow
-from gateway.settings.faults import Faults, at, hint, parts, read
+from gateway.settings.faults import Faults, at, hint, parts, read, unknown
 from gateway.settings.fields import read_path
 from gateway.settings.model import PresetPin, frozen
 from gateway.settings.tables import SomeText, Table
@@ -57,7 +57,7 @@ def load_preset(text: str, path: str, faults: Faults) -> Preset | None:
     found = _PIN.fullmatch(text)
     revisions = {} if found is None else _revisions(found["name"])
     if found is None or not revisions:
-        faults.add(path, f"there is no such preset{hint(text.partition('@')[0], preset_names())}")
+        faults.add(path, unknown("preset", text, preset_names(), text.partition("@")[0]))
         return None
     wanted = int(found["revision"] or max(revisions))
     if wanted not in revisions:

@@ -17,6 +17,7 @@ from gateway.scim.predicate import predicate
 from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.fields import read_path
 from gateway.settings.presets import Preset
+from gateway.settings.rule_check import WrittenRule
 from gateway.settings.secrets import read_content
 from gateway.settings.tables import FileTable
 from gateway.settings.target_tables import RuleTable
@@ -195,6 +196,7 @@ class Rules:
         self._excuses = excuses
         self._faults = faults
         self._rules: dict[Key, Rule] = {}
+        self.written: list[WrittenRule] = []  # those of the file that have no fault
 
     def add_preset(self, preset: Preset, options: Mapping[str, str]) -> None:
         """Begin with the preset's rules."""
@@ -208,13 +210,16 @@ class Rules:
             where = at(path, index)
             if (table := read(RuleTable, raw, where, self._faults)) is None:
                 continue
+            before = self._faults.count
             rule = self._compile(table, where, "config")
             if (first := seen.setdefault(_key(rule.to, table), where)) != where:
-                self._faults.add(at(where, "to"), f"{first} has the same `to` and `when`")
+                self._faults.add(at(where, "to"), f"{self._faults.name(first)} has the same `to` and `when`")
             elif table.off:
                 self._take_away(rule.to, table, where)
             else:
                 self._lay(rule, table)
+                if self._faults.count == before:
+                    self.written.append(WrittenRule(where, rule))
 
     def compiled(self) -> tuple[Rule, ...]:
         return tuple(self._rules.values())

@@ -24,6 +24,7 @@ from gateway.settings.ldap import (
 from gateway.settings.model import ScopeSettings, TargetSettings, frozen
 from gateway.settings.presets import Preset, load_guide, load_preset
 from gateway.settings.rest import RestWay, load_rest, overlaid
+from gateway.settings.rule_check import RuleCheck, warn_of_address
 from gateway.settings.rules import Rules, TableFiles, is_in_file, warn_of_likes
 from gateway.settings.secrets import Secrets, load_session
 from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table
@@ -157,6 +158,8 @@ class TargetReader:
             if connector is not None:
                 self._faults.add(path, "is required")
             return None
+        if connector == "scim":
+            warn_of_address(url, path, self._faults)
         parse = URLS.get(connector or "")
         return self._faults.attempt(lambda text: parse(text, self._world.base), url, path) if parse else url
 
@@ -221,7 +224,10 @@ class TargetReader:
         if self._preset is not None:
             rules.add_preset(self._preset, options)
         rules.add_written(self._table.rules, at(self._path, "rules"))
-        return rules.compiled()
+        compiled = rules.compiled()
+        check = RuleCheck(rules.written, [rule for rule in compiled if not rule.is_own], self._faults)
+        check.run(names_targets=connector not in ("ldap", "rest"))
+        return compiled
 
     def _guide(self) -> Guide:
         preset = self._preset

@@ -44,7 +44,7 @@ def test_map_rejects_what_is_not_in_the_table_without_repeating_it():
     with pytest.raises(Unusable) as caught:
         run("map", ["CSR", "Secret"], table=TABLE, otherwise="reject")
 
-    assert str(caught.value) == "is not in the table of its rule"
+    assert str(caught.value) == "is not one of " + ", ".join(TABLE)
 
 
 def test_map_prefers_the_exact_spelling():
@@ -86,7 +86,7 @@ def test_an_office_is_written_as_the_target_names_it(value, expected):
 
 
 def test_an_unknown_office_is_unusable():
-    with pytest.raises(Unusable, match=r"^is not an office of this target$"):
+    with pytest.raises(Unusable, match=r"^is not an office of this target: LDN, "):
         run("office", "Paris")
 
 
@@ -111,5 +111,5 @@ def test_allow_lets_listed_values_through(value, options, expected):
 
 @pytest.mark.parametrize("value", ["ADMIN", "other", ["admin", "other"], [{"value": "other"}]], ids=repr)
 def test_allow_rejects_any_other(value):
-    with pytest.raises(Unusable, match=r"^is not one of the allowed values$"):
+    with pytest.raises(Unusable, match=r"^is not one of admin, general$"):
         run("allow", value, values=["admin", "general"])

@@ -94,7 +94,7 @@ def test_a_role_that_acall_has_not_is_refused_but_not_of_a_leaver(roles):
 
     ((path, reason),) = refusals(mapping, person)
 
-    assert (path.partition("[")[0], reason) == ("roles", "is not one of the allowed values")
+    assert (path.partition("[")[0], reason) == ("roles", "is not one of admin, general")
     assert refusals(mapping, person | {"active": False}) == []
 
 

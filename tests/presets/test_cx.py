@@ -59,7 +59,11 @@ def test_one_name_will_do(path):
     ("number", "reason"),
     [
         pytest.param("n/a", "has no digits", id="no number"),
-        pytest.param("+44 20 7946 0018 ext. 12", "has an extension", id="extension"),
+        pytest.param(
+            "+44 20 7946 0018 ext. 12",
+            'has an extension; the option extension = "drop" leaves it out',
+            id="extension",
+        ),
         pytest.param("1234", "is not a valid phone number", id="too short"),
     ],
 )

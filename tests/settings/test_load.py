@@ -188,7 +188,7 @@ def test_a_provider_writes_every_target_unless_it_names_some(load):
 def test_a_provider_of_an_unknown_target_is_a_fault(faults_of):
     found = faults_of(PHONEBOOK + '[providers.okta]\ntargets = ["phonebook", "fonebook"]')
 
-    assert found["providers.okta.targets[1]"] == 'there is no such target; did you mean "phonebook"?'
+    assert found["providers.okta.targets[1]"] == 'there is no target "fonebook"; did you mean "phonebook"?'
 
 
 def test_two_providers_of_one_target_are_a_fault_unless_it_is_shared(load, faults_of):

@@ -42,7 +42,7 @@ def test_a_provider_writes_targets_and_routes(load, named, opened):
         pytest.param(
             '[routes.everyone]\ntargets = ["phonbook"]\n',
             "routes.everyone.targets[0]",
-            'there is no such target; did you mean "phonebook"?',
+            'there is no target "phonbook"; did you mean "phonebook"?',
             id="unknown target",
         ),
         pytest.param(
@@ -71,7 +71,7 @@ def test_a_provider_writes_targets_and_routes(load, named, opened):
         pytest.param(
             EVERYONE + OKTA + 'targets = ["everyon"]\n',
             "providers.okta.targets[0]",
-            'there is no such target or route; did you mean "everyone"?',
+            'there is no target or route "everyon"; did you mean "everyone"?',
             id="provider of an unknown route",
         ),
         pytest.param(

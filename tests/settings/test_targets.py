@@ -164,7 +164,7 @@ def test_a_key_says_what_it_says(load, line, key, value):
         ),
         pytest.param("options = { a = 1 }", "options.a", "with a preset only", id="options"),
         pytest.param('preset = "dialpat"', "preset", 'did you mean "dialpad"?', id="preset"),
-        pytest.param('preset = "dialpad@x"', "preset", "no such preset", id="preset revision"),
+        pytest.param('preset = "dialpad@x"', "preset", 'no preset "dialpad@x"', id="preset revision"),
         pytest.param('preset = "dialpad@99"', "preset", "known: dialpad@1", id="unknown revision"),
         pytest.param("auth = 1", "auth", "must be a table", id="auth type"),
         pytest.param("auth = {}", "auth", "needs one of", id="auth nothing"),
