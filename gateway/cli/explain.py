@@ -170,6 +170,8 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     for step in explanation["steps"]:
         way = text(f"{step['to']} ← {step['from']}  {step['transform']}")
         yield f"  {way}: {_json(step['before'])} → {_json(step['after'])}"
+    for lost in explanation.get("lost", ()):
+        yield text(f"not run: {lost['to']}: {lost['reason']} (rule {lost['rule']}{_when(lost)})")
     for name in ("held", "dropped"):
         if explanation[name]:
             yield text(f"{name}: {', '.join(explanation[name])}")
@@ -182,6 +184,10 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield from (text(f"  {name}: {value}") for name, value in request["headers"].items())
         if request["body"] is not None:
             yield orjson.dumps(request["body"], option=orjson.OPT_INDENT_2).decode()
+
+
+def _when(lost: Mapping[str, Any]) -> str:
+    return "" if lost["when"] is None else f", when {lost['when']}"
 
 
 def _json(value: Any) -> str:

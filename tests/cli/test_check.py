@@ -226,3 +226,24 @@ def test_targets_are_asked_before_the_first_start(run, folder):
     ended = run("check", "--online")
 
     assert (ended.status, ended.out.splitlines()[0]) == (0, "phonebook: reachable")
+
+
+def test_warnings_are_told_beside_faults_and_rules_by_their_line(run, folder):
+    rules = '[[targets.cx.rules]]\nto = "titel"\n[[targets.cx.rules]]\nto = "title"\nvia = ["tirm"]\n'
+    (folder / "config.toml").write_text((folder / "config.toml").read_text() + rules)
+
+    ended = run("check")
+
+    at = (folder / "config.toml").read_text().splitlines().index("[[targets.cx.rules]]") + 1
+    assert (ended.status, ended.out) == (2, "")
+    assert [line.partition(": ")[::2] for line in ended.err.splitlines()] == [
+        (
+            "warning",
+            f'targets.cx.rules[0].to (line {at}, "titel"): there is no standard attribute titel; '
+            'did you mean "title"?',
+        ),
+        (
+            f'targets.cx.rules[1].via[0] (line {at + 2}, "title")',
+            "tirm is not a transform; did you mean trim?",
+        ),
+    ]

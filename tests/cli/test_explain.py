@@ -304,3 +304,25 @@ def test_who_is_out_of_scope_is_told_with_the_filter(run, folder):
     ]
     assert summary.out.splitlines()[0] == "phonebook: 2 accepted, 0 rejected, 1 out of scope"
     assert explained(run, ANN, target="phonebook")[1]["in_scope"] is True
+
+
+EXCEPTION = """
+[[targets.cx.rules]]
+to = "title"
+when = 'userType eq "Agent"'
+via = ["upper"]
+[[targets.cx.rules]]
+to = "nickName"
+when = 'userType eq "Boss"'
+"""
+
+
+def test_the_rules_that_did_not_run_are_told_with_the_reason(run, folder):
+    (folder / "config.toml").write_text((folder / "config.toml").read_text() + EXCEPTION)
+
+    ended = run("explain", "cx", stdin=json.dumps(ANN | {"userType": "Agent", "title": "x"}))
+
+    assert [line for line in ended.out.splitlines() if line.startswith("not run: ")] == [
+        'not run: title: config:title holds: userType eq "Agent" (rule cx@1:title)',
+        'not run: nickName: its condition does not hold (rule config:nickName, when userType eq "Boss")',
+    ]
