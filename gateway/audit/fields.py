@@ -84,8 +84,13 @@ CSV_PATHS: Final = (  # the columns of CSV
     "target.id",
     "target.user_name",
     "diff",
+    "dropped",
+    "held",
+    "attempts",
     "correlation_id",
     "id",
+    "prev",
+    "hash",
 )
 
 

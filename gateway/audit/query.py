@@ -30,6 +30,8 @@ ORDERS: Final = {"desc": True, "asc": False}  # word -> the newest first
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 _AGO: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([smhd])", re.ASCII)
+_MONTH: Final = re.compile(r"([12]\d{3})-(0[1-9]|1[0-2])", re.ASCII)
+_QUARTER: Final = re.compile(r"([12]\d{3})-?[Qq]([1-4])", re.ASCII)
 _SEQ: Final = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 
 
@@ -86,14 +88,39 @@ def parse_audit_query(given: Mapping[str, str | None], now: datetime) -> AuditQu
         raise InvalidValue("sort: must be desc or asc")
     if after is not None and not _SEQ.fullmatch(after):
         raise InvalidValue("after: must be the seq of an event")
+    since, until = (_moment(name, given.get(name), now) for name in ("since", "until"))
+    if since is not None and until is not None and since > until:
+        raise InvalidValue("since: is after until, so nothing lies between them")
     return AuditQuery(
-        since=_moment("since", given.get("since"), now),
-        until=_moment("until", given.get("until"), now),
+        since=since,
+        until=until,
         filter=None if filter is None else parse_event_filter(filter),
         q=given.get("q"),
         newest_first=ORDERS[sort],
         after=None if after is None else int(after),
     )
+
+
+def parse_month(text: str) -> tuple[str, str]:
+    """Return when a month begins and when the next one does, of "2026-09"; raises ValueError."""
+    found = _MONTH.fullmatch(text)
+    if found is None:
+        raise ValueError('must be a month such as "2026-09"')
+    return _months(int(found[1]), int(found[2]), 1)
+
+
+def parse_quarter(text: str) -> tuple[str, str]:
+    """Return when a quarter begins and when the next one does, of "2026Q3"; raises ValueError."""
+    found = _QUARTER.fullmatch(text)
+    if found is None:
+        raise ValueError('must be a quarter such as "2026Q3"')
+    return _months(int(found[1]), 3 * int(found[2]) - 2, 3)
+
+
+def _months(year: int, month: int, count: int) -> tuple[str, str]:
+    years, last = divmod(month - 1 + count, 12)
+    first, end = (datetime(*of, 1, tzinfo=UTC) for of in ((year, month), (year + years, last + 1)))
+    return first.isoformat(), end.isoformat()
 
 
 def parse_event_filter(text: str) -> Filter:

@@ -14,7 +14,7 @@ import typer
 
 from gateway.cli.client import GatewayRequest, via_gateway_or_locally
 from gateway.cli.output import CONFIG, Config, ExitStatus, Format, Stop, read_settings, write
-from gateway.cli.trail import CSV_COLUMNS, TABLE, Event, Filter, Since, Text, Until, parse_asked
+from gateway.cli.trail import CSV_COLUMNS, TABLE, Event, Filter, Since, Text, Until, parse_asked, period
 
 if TYPE_CHECKING:
     from gateway.admin.acts import Export
@@ -36,15 +36,21 @@ Output = Annotated[
     Path | None, typer.Option("--output", metavar="FILE", help="Where to; default: standard output.")
 ]
 Formatting = Annotated[Literal["ndjson", "csv"], typer.Option("--format")]
+Month = Annotated[str | None, typer.Option("--month", metavar="YYYY-MM", help="All of a month, in UTC.")]
+Quarter = Annotated[str | None, typer.Option("--quarter", metavar="YYYYQN", help="All of a quarter, in UTC.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file where there is one.")]
 
 
 def export(  # noqa: PLR0913, PLR0917 - one parameter for each option
     since: Since = None,
     until: Until = None,
+    month: Month = None,
+    quarter: Quarter = None,
     filter: Filter = None,
     q: Text = None,
     format: Formatting = "ndjson",
     output: Output = None,
+    force: Force = False,
     config: Config = CONFIG,
 ) -> None:
     """Write events to a file, the oldest first, as they are now."""
@@ -52,8 +58,11 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from gateway.journal.reader import reading
 
     settings = read_settings(config)
+    if sum(given is not None for given in (month, quarter, since or until)) > 1:
+        raise Stop("--month, --quarter, and --since with --until: say one of them", ExitStatus.WRONG)
+    since, until = period(month, quarter) or (since, until)
     question = parse_asked(since=since, until=until, filter=filter, q=q, sort="asc")
-    with reading(settings.journal.path) as reader, _opened(output) as out:
+    with reading(settings.journal.path) as reader, _opened(output, force) as out:
         last = reader.newest()
         _note(settings, Export(format, question.since, question.until, filter, q, last))
         found = _Counted(reader, question, last)
@@ -95,13 +104,15 @@ def _folder(path: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _opened(output: Path | None) -> Iterator[TextIO]:
+def _opened(output: Path | None, force: bool) -> Iterator[TextIO]:
     """Yield where to write; a file is there under its name only once it is whole, for its owner alone."""
     if output is None:
         yield sys.stdout
         return
     if os.path.exists(output) and not os.path.isfile(output):  # a device or a pipe would be replaced
         raise Stop(f"--output: {output} cannot be written: it is not a file", ExitStatus.WRONG)
+    if os.path.exists(output) and not force:
+        raise Stop(f"--output: {output} is there already; --force replaces it", ExitStatus.WRONG)
     place = Path(os.path.realpath(output))  # where a link leads to is replaced, not the link
     try:
         file = NamedTemporaryFile(  # noqa: SIM115 - closed below, and renamed

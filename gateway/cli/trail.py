@@ -8,7 +8,7 @@ import orjson
 import typer
 
 from gateway.audit.fields import CSV_PATHS, at
-from gateway.cli.output import Column, columns, second, shortened, text
+from gateway.cli.output import Column, ExitStatus, Stop, columns, second, shortened, text
 
 if TYPE_CHECKING:
     from gateway.audit.query import AuditQuery
@@ -25,6 +25,20 @@ Filter = Annotated[
     ),
 ]
 Text = Annotated[str | None, typer.Option("--q", metavar="TEXT", help="A text in any value.")]
+
+
+def period(month: str | None, quarter: str | None) -> tuple[str, str] | None:
+    """Return from when until when a month or a quarter is, None where neither is named; raises Stop."""
+    from gateway.audit.query import parse_month, parse_quarter
+
+    parsers = {"--month": (month, parse_month), "--quarter": (quarter, parse_quarter)}
+    for option, (given, parse) in parsers.items():
+        if given is not None:
+            try:
+                return parse(given)
+            except ValueError as error:
+                raise Stop(f"{option}: {error}", ExitStatus.WRONG) from error
+    return None
 
 
 def parse_asked(**given: str | None) -> "AuditQuery":

@@ -51,7 +51,7 @@ def test_a_file_is_for_its_owner_alone_and_leaves_nothing_beside_it(run, journal
     (folder / "out.csv").write_text("old")
     beside = set(os.listdir(folder))
 
-    ended = run("audit", "export", "--format", "csv", "--output", "out.csv")
+    ended = run("audit", "export", "--format", "csv", "--output", "out.csv", "--force")
 
     title, *rows = csv.reader(io.StringIO((folder / "out.csv").read_text("utf-8"), newline=""))
     assert (ended.status, ended.out) == (0, "")
@@ -200,3 +200,75 @@ def test_an_export_is_on_the_disk_before_it_has_its_name_and_then_the_name_is(
     size = (folder / "out" / "trail.ndjson").stat().st_size
     assert done[:2] == [("sync", False, size), ("rename", "trail.ndjson")]
     assert [step[:2] for step in done[2:]] == [("sync", True)]
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        pytest.param(["--month", "2026-03"], NAMES, id="month"),
+        pytest.param(["--month", "2026-02"], [], id="the month before"),
+        pytest.param(["--month", "2026-12"], [], id="the last month of a year"),
+        pytest.param(["--quarter", "2026Q1"], NAMES, id="quarter"),
+        pytest.param(["--quarter", "2026-q1"], NAMES, id="quarter, otherwise written"),
+        pytest.param(["--quarter", "2025Q4"], [], id="the quarter before"),
+    ],
+)
+def test_a_month_or_a_quarter_is_written(run, journal, options, names):
+    ended = run("audit", "export", *options)
+
+    assert ended.status == 0
+    assert [json.loads(line)["event"] for line in ended.out.splitlines()] == names
+
+
+def test_a_month_ends_where_the_next_begins(run, journal):
+    run("audit", "export", "--month", "2026-12")
+
+    noted = events(run)[-1]["export"]
+    assert (noted["since"], noted["until"]) == ("2026-12-01T00:00:00+00:00", "2027-01-01T00:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        pytest.param(["--month", "2026-13"], '--month: must be a month such as "2026-09"', id="no month"),
+        pytest.param(["--month", "9999-12"], '--month: must be a month such as "2026-09"', id="no year"),
+        pytest.param(
+            ["--quarter", "2026Q5"], '--quarter: must be a quarter such as "2026Q3"', id="no quarter"
+        ),
+        pytest.param(["--month", "2026-03", "--quarter", "2026Q1"], "say one of them", id="both"),
+        pytest.param(["--month", "2026-03", "--since", "2d"], "say one of them", id="month and since"),
+        pytest.param(
+            ["--since", "2026-03-02", "--until", "2026-03-01"],
+            "since: is after until",
+            id="since after until",
+        ),
+    ],
+)
+def test_a_period_that_cannot_be_is_a_fault(run, journal, options, sentence):
+    ended = run("audit", "export", *options)
+
+    assert (ended.status, ended.out) == (2, "")
+    assert sentence in ended.err
+    assert len(events(run)) == 4
+
+
+def test_a_file_that_is_there_is_replaced_only_by_force(run, journal, folder):
+    (folder / "out.csv").write_text("old")
+
+    refused = run("audit", "export", "--output", "out.csv")
+    before = (folder / "out.csv").read_text()
+    forced = run("audit", "export", "--output", "out.csv", "--force")
+
+    assert (refused.status, refused.err) == (2, "--output: out.csv is there already; --force replaces it\n")
+    assert before == "old"
+    assert forced.status == 0
+    assert len((folder / "out.csv").read_text().splitlines()) == len(NAMES)
+
+
+def test_a_sheet_has_what_was_left_out_each_attempt_and_the_chain(run, journal):
+    (title, *rows) = csv.reader(io.StringIO(run("audit", "export", "--format", "csv").out, newline=""))
+
+    assert set(title) >= {"dropped", "held", "attempts", "prev", "hash"}
+    hashes = [(row[title.index("prev")], row[title.index("hash")]) for row in rows]
+    assert [prev for prev, _ in hashes[1:]] == [hash for _, hash in hashes[:-1]]
+    assert all(len(hash) == 64 for _, hash in hashes)

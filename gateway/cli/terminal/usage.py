@@ -79,7 +79,7 @@ USAGES: Final[Mapping[str, Usage]] = {
     "audit tail": Usage(("audit tail", "audit tail --last 50 --format ndjson"), JOURNAL),
     "audit export": Usage(
         (
-            "audit export --since 90d --format csv --output events.csv",
+            "audit export --quarter 2026Q3 --format csv --output 2026Q3.csv",
             "audit export --since 7d > week.ndjson",
         ),
         JOURNAL,
