@@ -88,7 +88,8 @@ $(VENV)/.run: pyproject.toml $(VENV)/.locked
 	@touch $@
 
 $(VENV)/.ldap: requirements/ldap.txt $(VENV)/.locked
-	$(INSTALL) --no-build-isolation --require-hashes --requirement requirements/ldap.txt || { \
+	@echo "$(INSTALL) --requirement requirements/ldap.txt"
+	@$(INSTALL) --no-build-isolation --require-hashes --requirement requirements/ldap.txt || { \
 		echo "python-ldap is built here: install a C compiler and the headers of Python, OpenLDAP and SASL" \
 		"(Debian: gcc python3-dev libldap2-dev libsasl2-dev)" >&2; exit 1; }
 	@touch $@

@@ -112,7 +112,7 @@ def make_file(path: Path) -> None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         links = os.stat(path).st_nlink
     except OSError as error:
-        raise StoreUnavailable(f"the file cannot be opened: {error.strerror}") from error
+        raise StoreUnavailable(f"the file {path} cannot be opened: {error.strerror}") from error
     if links > 1:  # SQLite names the log after the file: under two names it has two
         raise StoreUnavailable("the file has a second name, a hard link: remove that")
 

@@ -93,3 +93,51 @@ def test_the_two_scripts_hold_nothing_but_a_call_of_main():
 def test_the_package_is_found_before_the_script():
     assert Path(str(gateway.__file__)) == ROOT / "gateway" / "__init__.py"
     assert gateway.__version__
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check"]], ids=" ".join)
+def test_a_python_without_the_libraries_is_told_which_one_has_them(tmp_path, arguments):
+    bare = [sys.executable, "-S", "-E", str(SCRIPT)]  # as one outside of .venv: no packages but its own
+
+    entered = enter(*bare, *arguments, cwd=tmp_path)
+
+    assert (entered.returncode, entered.stdout) == (2, "")
+    assert entered.stderr == (
+        f"this Python ({sys.executable}) has no typer: `make setup` once, then .venv/bin/python gateway.py\n"
+    )
+
+
+def test_a_python_that_is_too_old_is_told_which_one_is_not(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "version_info", (3, 10, 9))
+
+    assert main(["check"]) == 2
+    assert "is older than 3.11: `make setup` once" in capsys.readouterr().err
+
+
+def test_a_part_of_the_gateway_that_is_missing_is_not_taken_for_a_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gateway.cli.commands", None)
+
+    with pytest.raises(ModuleNotFoundError):
+        main(["check"])
+
+
+PYTHON = """#!/bin/sh
+case "$1 $2" in
+"-m venv") mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
+esac
+"""
+
+
+def test_a_setup_with_ldap_says_nothing_of_errors_where_all_is_well(tmp_path):
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / "python"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+
+    entered = enter("make", "setup", "LDAP=1", f"PYTHON={python}", cwd=tmp_path)
+
+    assert (entered.returncode, entered.stderr) == (0, "")
+    assert "requirements/ldap.txt" in entered.stdout
+    assert "install a C compiler" not in entered.stdout

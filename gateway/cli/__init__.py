@@ -3,9 +3,26 @@
 import sys
 from collections.abc import Sequence
 
+OLDEST = (3, 11)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what a command line says, by default this process's own; return the exit status."""
-    from gateway.cli.commands import run
+    if sys.version_info < OLDEST:
+        return _wrong_python("is older than 3.11")
+    try:
+        from gateway.cli.commands import run
 
-    return run(sys.argv[1:] if argv is None else argv)
+        return run(sys.argv[1:] if argv is None else argv)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "gateway", *sys.stdlib_module_names):
+            raise
+        return _wrong_python(f"has no {missing}")
+
+
+def _wrong_python(why: str) -> int:
+    """Say which Python to take instead of this one."""
+    cure = "`make setup` once, then .venv/bin/python gateway.py"
+    print(f"this Python ({sys.executable}) {why}: {cure}", file=sys.stderr)
+    return 2

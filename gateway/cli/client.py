@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from gateway.cli.output import ExitStatus, Stop
 from gateway.errors import InvalidValue, NotFound
-from gateway.users import INVOKER, acting, invoker, own_name
+from gateway.users import INVOKER, acting, invoker, own_name, why
 from gateway.values import frozen
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class _Connection(http.client.HTTPConnection):
             self.sock.connect(str(self._path))
         except OSError as error:
             self.sock.close()
-            raise NoGateway(error.strerror or str(error)) from error
+            raise NoGateway(why(error, self._path)) from error
 
 
 def ask(

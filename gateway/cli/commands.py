@@ -3,6 +3,7 @@
 import inspect
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
@@ -136,7 +137,7 @@ def run(argv: Sequence[str]) -> int:
             args=list(argv), prog_name=NAME, standalone_mode=False
         )
     except typer.TyperException as error:
-        print(error.format_message(), file=sys.stderr)
+        print(_worded(error.format_message()), file=sys.stderr)
         return error.exit_code
     except Exception as error:
         stop = stop_of(error)
@@ -145,6 +146,24 @@ def run(argv: Sequence[str]) -> int:
         print(stop, file=sys.stderr)
         status = stop.status
     return _flushed(int(status or ExitStatus.DONE))
+
+
+WORDS: Final = (  # what libraries say -> what people read
+    (re.compile(r"^Invalid value for '([^']+)'(?: \([^)]*\))?: "), r"\1: "),
+    (re.compile(r"Value error, "), ""),
+    (re.compile(r"Input should be a valid integer\b.*", re.DOTALL), "must be a whole number"),
+    (re.compile(r"Input should be a valid number\b.*", re.DOTALL), "must be a number"),
+    (re.compile(r"Input should be greater than or equal to"), "must be at least"),
+    (re.compile(r"Input should be less than or equal to"), "must be at most"),
+    (re.compile(r"Input should be"), "must be"),
+)
+
+
+def _worded(message: str) -> str:
+    """Return a library's message in the words of all others."""
+    for pattern, words in WORDS:
+        message = pattern.sub(words, message)
+    return message
 
 
 def named(argv: Sequence[str]) -> Iterable[str]:

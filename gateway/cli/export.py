@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 from typing import TYPE_CHECKING
 
 from gateway.cli.client import LONG_PATIENCE, Answer
+from gateway.users import why
 
 if TYPE_CHECKING:
     from gateway.admin.acts import Erased
@@ -119,7 +120,7 @@ def _opened(output: Path | None, force: bool) -> Iterator[TextIO]:
             "w", dir=place.parent, prefix=f".{place.name}.", encoding="utf-8", newline="", delete=False
         )
     except OSError as error:
-        raise Stop(f"--output: {output} cannot be written: {error.strerror}", ExitStatus.WRONG) from error
+        raise Stop(f"--output: {output} cannot be written: {why(error, output)}", ExitStatus.WRONG) from error
     try:
         with file:
             yield cast(TextIO, file)  # the wrapper has all that a text file has
@@ -129,7 +130,7 @@ def _opened(output: Path | None, force: bool) -> Iterator[TextIO]:
         with _folder(place.parent) as folder:
             os.fsync(folder)  # so that a power cut leaves the new name, too
     except OSError as error:
-        raise Stop(f"--output: {output} cannot be written: {error.strerror}", ExitStatus.WRONG) from error
+        raise Stop(f"--output: {output} cannot be written: {why(error, output)}", ExitStatus.WRONG) from error
     finally:
         with suppress(FileNotFoundError):
             os.unlink(file.name)

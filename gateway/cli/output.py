@@ -15,6 +15,7 @@ from gateway.audit.fields import at, cell
 from gateway.cli.terminal import painter_of, width_of
 from gateway.cli.terminal.table import Field, Kind, rendered
 from gateway.errors import CannotListen, ConfigError, GatewayError, JournalUnavailable
+from gateway.users import why
 from gateway.values import frozen
 
 if TYPE_CHECKING:
@@ -200,6 +201,8 @@ def stop_of(error: Exception) -> Stop | None:
     if isinstance(error, ConfigError):
         faults = "\n".join(map(str, error.faults))
         return Stop(faults, ExitStatus.WRONG)
+    if isinstance(error, PermissionError) and error.filename is not None:
+        return Stop(f"{error.filename} cannot be used: {why(error, error.filename)}", ExitStatus.WRONG)
     known = (status for kind, status in _statuses().items() if isinstance(error, kind))
     status = next(known, None)
     return None if status is None else Stop(str(error), status)
@@ -236,6 +239,7 @@ Config = Annotated[
         help="The configuration.",
         envvar="SCIM_GATEWAY_CONFIG",
         callback=_nearest,
+        readable=False,  # who reads it says better why it cannot be
     ),
 ]
 CONFIG: Final = Path("config.toml")

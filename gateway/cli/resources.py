@@ -18,6 +18,7 @@ from gateway.scim.jsontext import parse_json
 from gateway.scim.names import resource
 from gateway.scim.paths import Place, place, put
 from gateway.settings.faults import hint
+from gateway.users import why
 
 STDIN: Final = "-"
 ENCODING: Final = "utf-8-sig"  # with or without a byte order mark
@@ -35,7 +36,7 @@ def read_resources(source: str, knows: Knows) -> Iterator[Resource]:
     except UnicodeDecodeError as error:
         raise Stop(f"{name}: is not UTF-8 text", ExitStatus.WRONG) from error
     except OSError as error:
-        raise Stop(f"{name}: cannot be read: {error.strerror}", ExitStatus.WRONG) from error
+        raise Stop(f"{name}: cannot be read: {why(error, source)}", ExitStatus.WRONG) from error
     except (ValueError, GatewayError) as error:
         raise Stop(f"{name}: {error}", ExitStatus.WRONG) from error
 

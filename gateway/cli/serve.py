@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from gateway.cli.output import CONFIG, Config, ExitStatus, Stop, read_settings
+from gateway.users import why
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -114,7 +115,10 @@ async def _listen(gateway: "Gateway", stack: AsyncExitStack) -> int:
     except ssl.SSLError as error:
         raise Stop("server.tls: certificate and key cannot be used together", ExitStatus.WRONG) from error
     except OSError as error:
-        raise Stop(f"server.tls: cannot be read: {error.strerror}", ExitStatus.WRONG) from error
+        tls = gateway.settings.server.tls
+        files = () if tls is None else (tls.key, tls.cert)
+        file = next((file for file in files if not os.access(file, os.R_OK)), "a file")
+        raise Stop(f"server.tls: {file} cannot be read: {why(error, file)}", ExitStatus.WRONG) from error
 
 
 def _warn(settings: "Settings") -> None:

@@ -1,5 +1,7 @@
 """The journal's file for commands that only read, whether or not a gateway writes it: lists and counts."""
 
+import errno
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -22,6 +24,7 @@ from gateway.journal.verify import Verdict, verify
 from gateway.scim.documents import fold
 from gateway.scim.grammar import Filter
 from gateway.sqlite_file import read_only
+from gateway.users import why
 from gateway.values import frozen
 
 PAGE: Final = 500  # rows of one read
@@ -242,8 +245,15 @@ class Reader:
 @contextmanager
 def reading(path: Path) -> Iterator[Reader]:
     """Open a journal for reading; raises `JournalUnavailable` where there is none or it cannot be read."""
-    if not path.exists():
-        raise JournalUnavailable(f"there is no journal {path} yet: `serve` makes it")
+    try:
+        path.stat()
+        # not opened: to close it would drop what SQLite has locked of it here
+        if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except FileNotFoundError:
+        raise JournalUnavailable(f"there is no journal {path} yet: `serve` makes it") from None
+    except OSError as error:
+        raise JournalUnavailable(f"the journal {path} cannot be read: {why(error, path)}") from error
     try:
         with answered(), closing(read_only(path)) as connection:
             yield Reader(connection, path)

@@ -16,6 +16,7 @@ import orjson
 from gateway.errors import JournalUnavailable
 from gateway.log import get_logger
 from gateway.sqlite_file import StoreUnavailable, read_only
+from gateway.users import why
 
 Clock = Callable[[], datetime]  # aware, UTC
 Random = Callable[[int], bytes]  # so many bytes
@@ -67,7 +68,7 @@ def _locked(path: Path, what: str, journal: Path) -> BinaryIO:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = open(path, "ab", opener=_open_private)  # noqa: SIM115 - held until released
     except OSError as error:
-        raise StoreUnavailable(f"{what} cannot be opened: {error.strerror}") from error
+        raise StoreUnavailable(f"{what} {path} cannot be opened: {why(error, path)}") from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -93,7 +94,7 @@ def load_key(file: Path) -> bytes:
             log.info("audit_key.made", file=str(file))
         key = file.read_bytes().strip()
     except OSError as error:
-        raise JournalUnavailable(f"the audit key {file} cannot be read: {error.strerror}") from error
+        raise JournalUnavailable(f"the audit key {file} cannot be read: {why(error, file)}") from error
     if len(key) < LEAST:
         raise JournalUnavailable(f"the audit key {file} must have {LEAST} characters or more")
     return key

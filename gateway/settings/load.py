@@ -1,6 +1,7 @@
 """Reads config.toml: every fault at once, or frozen settings."""
 
 import hashlib
+import os
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -45,6 +46,7 @@ from gateway.settings.tables import (
     TlsTable,
 )
 from gateway.settings.targets import World, load_target
+from gateway.users import why
 
 S = TypeVar("S")
 
@@ -154,7 +156,7 @@ class Loader:
             self._faults.add("journal.url", 'PostgreSQL is not in this release; use "sqlite:" and a file')
         base = self._world.base
         file = self._faults.attempt(lambda url: parse_sqlite_url(url, base), table.url, "journal.url")
-        if file is not None and file.is_symlink():  # what stands beside the journal stands beside the file
+        if file is not None and os.path.islink(file):  # what stands beside the journal stands beside the file
             file = file.resolve()
         key = None if table.audit_key is None else base / table.audit_key
         for kept in (file, Path(f"{file}-wal")) if file is not None else ():
@@ -320,7 +322,7 @@ def _read_file(path: Path) -> bytes:
     except FileNotFoundError:
         raise _broken(path, "there is no such file") from None
     except OSError as error:
-        raise _broken(path, f"cannot be read: {error.strerror}") from error
+        raise _broken(path, f"cannot be read: {why(error, path)}") from error
 
 
 def _parse(content: bytes, path: Path) -> dict[str, Any]:

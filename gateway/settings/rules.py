@@ -21,6 +21,7 @@ from gateway.settings.rule_check import WrittenRule
 from gateway.settings.secrets import read_content
 from gateway.settings.tables import FileTable
 from gateway.settings.target_tables import RuleTable
+from gateway.users import why
 
 ANYWHERE: Final = "*:"
 LARGEST: Final = 4 * 1024 * 1024  # bytes of a table's file
@@ -83,7 +84,7 @@ class TableFiles:
         try:
             content = read_content(self._base / name, LARGEST + 1)
         except OSError as error:
-            raise ValueError(f"the file cannot be read: {error.strerror}") from error
+            raise ValueError(f"the file cannot be read: {why(error, self._base / name)}") from error
         if len(content) > LARGEST:
             raise ValueError(f"the file is larger than {LARGEST // 1024 // 1024} MiB")
         self._digests.append(hashlib.sha256(content).digest())

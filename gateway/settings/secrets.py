@@ -17,6 +17,7 @@ from gateway.mapping.templates import compile_spot
 from gateway.settings.faults import Faults, at, parts, read
 from gateway.settings.fields import parse_request
 from gateway.settings.tables import SecretTable, SessionTable
+from gateway.users import why
 
 LONGEST: Final = 64 * 1024  # bytes of a secret's file
 PATIENCE: Final = 5.0  # seconds that a pipe may take
@@ -71,7 +72,7 @@ class Secrets:
                 with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
                     stream.write(token + "\n")
             except OSError as error:
-                self._faults.add(path, f"cannot be made: {error.strerror}")
+                self._faults.add(path, f"cannot be made: {why(error, file)}")
         self._faults.raise_all()
         return tuple(self._to_make)
 
@@ -120,12 +121,13 @@ class Secrets:
         return value
 
     def _from_file(self, name: str) -> str:
+        file = self._base / name
         try:
-            return _usable(read_content(self._base / name, LONGEST, takes_pipe=True).decode())
+            return _usable(read_content(file, LONGEST, takes_pipe=True).decode())
         except UnicodeDecodeError:
             raise ValueError("the file is no text (UTF-8)") from None
         except OSError as error:
-            raise ValueError(f"the file cannot be read: {error.strerror}") from error
+            raise ValueError(f"the file {file} cannot be read: {why(error, file)}") from error
 
 
 def read_content(file: Path, most: int, *, takes_pipe: bool = False) -> bytes:

@@ -1,6 +1,8 @@
 """Sends one call to a target over HTTP, or an alert to its webhook: one attempt, bounded in time and size."""
 
 import asyncio
+import os
+import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -166,11 +168,21 @@ HEADERS: Final = {"Content-Type": "application/json", "User-Agent": f"scim-gatew
 
 
 def _not_reached(error: aiohttp.ClientConnectorError) -> str:
-    """Return why there is no connection, without the address in memory of what was to trust."""
-    text = str(error)
-    return readable(
-        text.replace(str(error.ssl), "default") if isinstance(error.ssl, ssl.SSLContext) else text
-    )
+    """Return why there is no connection, in our words: aiohttp's say "ssl:default" where no TLS is spoken."""
+    place = f"{error.host}:{error.port}"
+    match getattr(error, "certificate_error", None) or error.os_error:
+        case socket.gaierror() as cause:
+            return readable(f"the name {error.host} is not known here: {cause.strerror}")
+        case ssl.SSLCertVerificationError() as cause:
+            return readable(f"the certificate of {place} is not trusted: {cause.verify_message}")
+        case ssl.SSLError() as cause:
+            return readable(f"{place} does not speak TLS as this system wants it: {cause.reason}")
+        case ConnectionRefusedError():
+            return readable(f"nobody listens on {place}")
+        case OSError(errno=int(number)) if number > 0:
+            return readable(f"{place} cannot be reached: {os.strerror(number)}")
+        case _:
+            return readable(f"{place} cannot be reached")
 
 
 class Webhook:

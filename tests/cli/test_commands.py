@@ -18,6 +18,7 @@ from gateway.cli.terminal.usage import USAGES
 from gateway.errors import ConfigError, Fault, InvalidFilter, JournalUnavailable
 from gateway.flow.target_port import Unreachable
 from gateway.journal.store import JournalLocked
+from gateway.users import why
 from gateway.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,8 +32,14 @@ ROOT = Path(__file__).resolve().parents[2]
         pytest.param(["audit"], "Usage: scim-gateway audit", id="no sub-command"),
         pytest.param(["explain"], "Missing argument 'TARGET'", id="missing argument"),
         pytest.param(["check", "--offline"], "No such option", id="unknown option"),
-        pytest.param(["audit", "query", "--limit", "0"], "greater than or equal to 1", id="limit too small"),
-        pytest.param(["token", "list", "--format", "xml"], "'xml' is not one of", id="unknown format"),
+        pytest.param(["audit", "query", "--limit", "0"], "--limit: must be at least 1", id="limit too small"),
+        pytest.param(["audit", "query", "--limit", "x"], "--limit: must be a whole number\n", id="no number"),
+        pytest.param(
+            ["audit", "query", "--limit", "1.5"], "--limit: must be a whole number\n", id="no whole one"
+        ),
+        pytest.param(
+            ["token", "list", "--format", "xml"], "--format: 'xml' is not one of", id="unknown format"
+        ),
     ],
 )
 def test_wrong_usage_ends_with_2_and_a_sentence(run, argv, sentence):
@@ -40,6 +47,8 @@ def test_wrong_usage_ends_with_2_and_a_sentence(run, argv, sentence):
 
     assert (ended.status, ended.out) == (2, "")
     assert sentence in ended.err
+    assert "Value error" not in ended.err
+    assert "Input should" not in ended.err
 
 
 def test_output_may_go_where_there_is_no_encoding(folder, monkeypatch):
@@ -84,6 +93,12 @@ def test_every_command_takes_a_configuration_and_names_its_faults(run, argv, fol
         pytest.param(JournalUnavailable("disk"), 3, "disk", id="journal"),
         pytest.param(JournalLocked("taken"), 3, "taken", id="locked"),
         pytest.param(Unreachable("gone"), 3, "gone", id="target"),
+        pytest.param(
+            PermissionError(13, "Permission denied", "/nowhere/x"),
+            2,
+            f"/nowhere/x cannot be used: {why(PermissionError(13, 'Permission denied'), '/nowhere/x')}",
+            id="a file",
+        ),
     ],
 )
 def test_an_error_of_ours_has_an_exit_status(error, status, sentence):

@@ -271,7 +271,11 @@ def test_what_cannot_be_read_ends_with_2_and_says_where(run, content, sentence):
 def test_a_missing_file_ends_with_2(run):
     ended = run("explain", "cx", "nobody.json")
 
-    assert (ended.status, ended.err) == (2, "nobody.json: cannot be read: No such file or directory\n")
+    assert (ended.status, ended.err) == (
+        2,
+        "nobody.json: cannot be read: No such file or directory: "
+        "is the name right, from the folder it is relative to?\n",
+    )
 
 
 def test_an_unknown_target_ends_with_2_and_the_nearest_name(run):

@@ -133,3 +133,12 @@ def test_the_fields_are_a_promise() -> None:
         ["writable", "reason", "bytes", "seq"],
         target,
     ]
+
+
+def test_who_may_not_read_the_journal_is_told_whose_it_is(run, journal, monkeypatch) -> None:
+    monkeypatch.setattr("os.access", lambda *asked, **how: False)
+
+    ended = run("status")
+
+    assert (ended.status, ended.out) == (3, "")
+    assert ended.err.startswith(f"the journal {journal} cannot be read: Permission denied: {journal} ")

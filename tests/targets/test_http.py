@@ -1,6 +1,7 @@
 """Calls over real connections, and all that can happen to them."""
 
 import asyncio
+import errno
 import gzip
 import html
 import json
@@ -19,6 +20,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.test_utils import TestServer
 
 from gateway import __version__
@@ -405,17 +407,57 @@ async def test_over_tls_only_whom_this_system_trusts_is_sent_something(
     await service.server.close()
     assert [reply.status for reply in answered if isinstance(reply, HttpReply)] == [200] * is_trusted
     assert len(service.asked) == is_trusted
-    assert is_trusted or isinstance(answered[0], Unreachable)
+    if not is_trusted:
+        assert isinstance(answered[0], Unreachable)
+        assert answered[0].reason.endswith("is not trusted: self-signed certificate")
 
 
-async def test_who_is_not_reached_over_tls_is_told_of_without_an_address_in_memory(session):
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_why_nobody_is_reached_is_told_in_words_of_ours(session, scheme: str):
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         with pytest.raises(Unreachable) as caught:
-            await HttpTransport(session).send(Call("GET", f"https://127.0.0.1:{port}/"))
+            await HttpTransport(session).send(Call("GET", f"{scheme}://127.0.0.1:{port}/"))
 
-    assert caught.value.reason.startswith(f"Cannot connect to host 127.0.0.1:{port} ssl:default [")
+    assert caught.value.reason == f"nobody listens on 127.0.0.1:{port}"
+
+
+async def test_a_service_without_tls_is_told_of_in_words_of_ours(serve, session):
+    service = await serve(answer())
+    call = Call("GET", service.call().url.replace("http:", "https:"))
+
+    with pytest.raises(Unreachable, match="does not speak TLS as this system wants it: "):
+        await HttpTransport(session).send(call)
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        pytest.param(
+            socket.gaierror(-2, "Name or service not known"),
+            "the name scim.example.com is not known here: Name or service not known",
+            id="name",
+        ),
+        pytest.param(
+            OSError(errno.ENETUNREACH, "Connect call failed"),
+            "scim.example.com:443 cannot be reached: Network is unreachable",
+            id="network",
+        ),
+        pytest.param(OSError("odd"), "scim.example.com:443 cannot be reached", id="unknown"),
+    ],
+)
+async def test_why_a_host_is_not_reached_is_told_in_words_of_ours(session, monkeypatch, cause, said: str):
+    key = ConnectionKey("scim.example.com", 443, True, True, None, None, None)
+
+    async def connect(*asked, **how):
+        raise aiohttp.ClientConnectorError(key, cause)
+
+    monkeypatch.setattr(session.connector, "connect", connect)
+    with pytest.raises(Unreachable) as caught:
+        await HttpTransport(session).send(Call("GET", "https://scim.example.com/"))
+
+    assert caught.value.reason == said
 
 
 @pytest.mark.skipif(os.uname().sysname != "Linux", reason="only Linux drops what a full backlog cannot take")
