@@ -29,6 +29,7 @@ FIELDS: Final[Mapping[str, str]] = {  # path -> what is there
     "target.type": "`User`, `Group`, `Token`.",
     "target.id": "The gateway's id of the resource.",
     "target.user_name": "The userName of the person, or the displayName of the group.",
+    "target.external_id": "The externalId that a refused request said; absent where it said none.",
     "diff.path": "What changed at the target; one entry for each change.",
     "diff.op": "`add`, `replace`, `remove`.",
     "diff.before": "The value before; null where there was none, and for passwords.",
@@ -36,6 +37,10 @@ FIELDS: Final[Mapping[str, str]] = {  # path -> what is there
     "diff.rule": "The rule that made it.",
     "held": "What the gateway keeps and never sends: a list of paths.",
     "dropped": "What was left out: a list of paths.",
+    "reasons.path": "Why a rule dropped a value: the path of each, which is in `dropped`, too; absent where "
+    "none did.",
+    "reasons.rule": "The rule that dropped it.",
+    "reasons.reason": "What the rule could not use, without the value.",
     "attempts.n": "Each call to the target, from 1.",
     "attempts.status": "The HTTP status that it answered; null where it did not.",
     "attempts.ms": "How long that took, in milliseconds.",

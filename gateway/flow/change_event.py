@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -87,11 +87,17 @@ class ChangeEvent:
             "correlation_id": change.correlation_id,
             "timing": {"total_ms": round(self.seconds() * 1000, 1)},
         }
+        if plan is not None and plan.mapped.reasons:
+            fields["reasons"] = [asdict(reason) for reason in plan.mapped.reasons]
         return Event(self.event_id, fields, self._lines(plan) if plan else Lines())
 
     def refusal(self, error: GatewayError, status: int) -> Event:
-        """Return the event of a change that was not made."""
-        return self.event(outcome_of(error, status), status, error.verbatim or error.detail)
+        """Return the event of a change that was not made; whose that was is in no other place, maybe."""
+        made = self.event(outcome_of(error, status), status, error.verbatim or error.detail)
+        if isinstance(external := get(self.change.body, "externalId"), str):
+            target = {**made.fields["target"], "external_id": Personal(external)}
+            return replace(made, fields={**made.fields, "target": target})
+        return made
 
     def quotes(self) -> tuple[Any, ...]:
         """Return what a target may repeat of: what was asked, and what is held and sent because of it."""

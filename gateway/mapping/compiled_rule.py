@@ -11,6 +11,7 @@ from gateway.mapping.specs import Person, Unusable
 from gateway.scim.names import COMPANIONS, EMPTY, is_urn
 from gateway.scim.paths import ANYWHERE, Place, put, select_in, take
 
+NOTHING_LEFT: Final = "the rule makes nothing of it"
 _USUAL: Final = COMPANIONS | {"value"}  # what elements have
 
 
@@ -88,6 +89,7 @@ class MappingState:
         self.late: list[tuple[CompiledRule, Any]] = []  # what rules write elsewhere
         self.unsent: list[tuple[str | None, str, Leaf]] = []  # by no rule's doing
         self.dropped: list[str] = []
+        self.reasons: list[Problem] = []  # why a rule dropped what
         self.problems: list[Problem] = []
         self.kept: list[Place] = []
         self.is_odd = False  # a name that rules know is spelled as in no rule
@@ -167,6 +169,7 @@ class CompiledRule:
                 return value
             if rule.on_invalid is OnInvalid.DROP:
                 state.dropped.append(path())
+                state.reasons.append(Problem(path(), rule.label, str(unusable)))
             elif state.active:
                 state.problems.append(Problem(path(), rule.label, str(unusable)))
             else:
@@ -174,6 +177,7 @@ class CompiledRule:
             return None
         if after is None:
             state.dropped.append(path())
+            state.reasons.append(Problem(path(), rule.label, NOTHING_LEFT))
         return after
 
 

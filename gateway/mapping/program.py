@@ -46,6 +46,7 @@ class Mapped:
     dropped: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     kept: tuple[Place, ...] = ()  # invalid on somebody inactive: the target keeps what it has
+    reasons: tuple[Problem, ...] = ()  # why a rule dropped what: the path of each is in `dropped`
 
 
 @frozen
@@ -154,6 +155,7 @@ class Program:
             tuple(dict.fromkeys((*dropped, *state.dropped, *left))),
             tuple(state.problems),
             tuple(state.kept),
+            tuple(state.reasons),
         )
 
     def known(self, original: Mapping[str, Any]) -> dict[str, Any]:
