@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Final, NoReturn
 
 from gateway.address import TargetAddress
+from gateway.admin.simulate import Cover, Uncalled
 from gateway.audit.chain import stamp
-from gateway.audit.masking import Mask, Masking, hashing, masked
+from gateway.audit.masking import MASK, Mask, Masking, covered, covered_path, hashing, masked
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Services, Target
 from gateway.flow.services import EntryCache
@@ -41,21 +42,30 @@ BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only w
 
 def target_of(settings: Settings, name: str, connector: Gate) -> Target:
     """Return a target as the flow knows it, with the others of its route."""
+    kind = CONNECTORS[settings.targets[name].connector]
+    return replace(
+        planned_target(settings, name),
+        connector=connector,
+        has_groups=connector.has_groups,
+        sorts=kind.sorts,
+        admission=connector,
+    )
+
+
+def planned_target(settings: Settings, name: str) -> Target:
+    """Return a target as plans are made for it, which nobody can call."""
     target, route = settings.targets[name], settings.route_of(name)
     beside = () if route is None else settings.routes[route].targets
     others = [settings.targets[other] for other in beside if other != name]
     leads = next((first for first, behind in settings.followers.items() if name in behind), None)
     return Target(
         name,
-        connector,
+        Uncalled(),
         mapping_of(target, others),
         policy_of(target),
         f"{settings.server.public_url}/scim/{route or name}/v2",
         target.busy_status,
-        connector.has_groups,
-        groups_mapping_of(target),
-        sorts=CONNECTORS[target.connector].sorts,
-        admission=connector,
+        groups=groups_mapping_of(target),
         route=route,
         follows=leads,
     )
@@ -167,6 +177,19 @@ def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, 
         for name, target in settings.targets.items()
         if target.audit in MASKS
     }
+
+
+def cover_of(settings: Settings, name: str) -> Cover:
+    """Return what covers values of a target's people that are shown to somebody, as its `audit` says.
+
+    Where the key of `hashed` is not there yet, nothing at all is shown.
+    """
+    key, level = settings.journal.key_file, settings.targets[name].audit
+    if level not in MASKS:
+        return lambda value, is_path: value
+    is_blind = level == "hashed" and not key.exists()
+    mask: Mask = (lambda _: MASK) if is_blind else MASKS[level](lambda: load_key(key))
+    return lambda value, is_path: covered_path(value, mask) if is_path else covered(value, mask)
 
 
 log = get_logger()

@@ -31,30 +31,42 @@ class Trouble:
     path: str | None
     rule: str | None
     reason: str
+    state: str | None = None  # active, inactive; None: the journal does not know them
 
 
 def troubles_of(
-    original: Mapping[str, Any], mapping: TargetMapping, strict: TargetMapping
+    original: Mapping[str, Any], mapping: TargetMapping, strict: TargetMapping, *, active: bool = True
 ) -> tuple[Trouble, ...]:
-    """Return the problems of somebody active.
+    """Return the problems of somebody; of who is inactive, those that they would come back with.
 
     `strict` is the same mapping, with the rules that drop a value rejecting it: it says why.
     """
-    every = strict.forward(original).problems
+    wanted = original if active else {**original, "active": True}
+    every = strict.forward(wanted).problems
     if not every:  # then nothing is dropped either
         return ()
-    refused = mapping.forward(original).problems
+    refused = mapping.forward(wanted).problems
     dropped = [problem for problem in every if problem not in refused]
     return (
-        *(_trouble(Fate.REFUSED, original, problem) for problem in refused),
-        *(_trouble(Fate.DROPPED, original, problem) for problem in dropped),
+        *(_trouble(Fate.REFUSED, original, problem, active) for problem in refused),
+        *(_trouble(Fate.DROPPED, original, problem, active) for problem in dropped),
     )
 
 
-def troubles_in(user_name: str, reason: str) -> tuple[Trouble, ...]:
-    """Return the problems of somebody whose create was refused, from what the provider was told."""
+def troubles_in(
+    user_name: str, reason: str, external_id: str | None = None, state: str | None = None
+) -> tuple[Trouble, ...]:
+    """Return the problems of somebody whose change was refused, from what the provider was told."""
     return tuple(
-        Trouble(Fate.REFUSED, user_name, None, problem.path or None, problem.rule or None, problem.reason)
+        Trouble(
+            Fate.REFUSED,
+            user_name,
+            external_id,
+            problem.path or None,
+            problem.rule or None,
+            problem.reason,
+            state,
+        )
         for problem in parse_problems(reason)
     )
 
@@ -67,6 +79,7 @@ def parse_problems(text: str) -> tuple[Problem, ...]:
     return tuple(Problem(match["path"], match["rule"], match["reason"]) for match in found)
 
 
-def _trouble(fate: Fate, original: Mapping[str, Any], problem: Problem) -> Trouble:
+def _trouble(fate: Fate, original: Mapping[str, Any], problem: Problem, active: bool) -> Trouble:
     name, external = original.get("userName", ""), original.get("externalId")
-    return Trouble(fate, name, external, problem.path, problem.rule, problem.reason)
+    state = "active" if active else "inactive"
+    return Trouble(fate, name, external, problem.path, problem.rule, problem.reason, state)

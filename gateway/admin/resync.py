@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from gateway.admin.problems import parse_problems
 from gateway.admin.runs import EVERY, Lines, Pushed, Run, everybody, push, side_by_side
+from gateway.admin.simulate import is_misplaced, is_up_to_date, refusal
 from gateway.flow.journal_port import Key, Outcome, Resource, State
 from gateway.flow.mirror import Mirroring
 from gateway.flow.model import ChangeHandler, Services, Target
-from gateway.flow.resource import as_on_target, unsent
 from gateway.flow.target_port import ResourceType
 from gateway.scim.documents import fold
 from gateway.scim.names import NAMES
@@ -124,27 +124,22 @@ class Resync:
         async for group in everybody(self.services, self.target, ResourceType.GROUP):
             if run.is_down:
                 return
-            is_misplaced = _has_entry(self.target, group) == self.target.groups.leaves_out(group.original)
-            if is_misplaced and await self.target.has_groups():
+            if is_misplaced(self.target, group) and await self.target.has_groups():
                 yield group
 
     def _is_well(self, resource: Resource) -> bool:
         """Say whether nothing has to be sent, without asking the target."""
-        mapping, link = self.target.mapping_for(resource.type), resource.links.get(self.target.name)
-        there = as_on_target(mapping, resource)
-        if link is None or link.target_id is None:
-            return there.state is State.INACTIVE
-        return self.changed and there is resource and not unsent(mapping, resource, link)
+        link = resource.links.get(self.target.name)
+        has_entry = link is not None and link.target_id is not None
+        return (self.changed or not has_entry) and is_up_to_date(self.target, resource)
 
     def _rows(self, resource: Resource, pushed: Pushed) -> Iterator[Unpushed]:
         if pushed.outcome in DONE:
             return
         name = resource.original.get(NAMES[resource.type])
-        problems = self.target.mapping_for(resource.type).forward(resource.original).problems
-        for problem in problems:
-            yield Unpushed(name, resource.id, pushed.outcome, problem.path, problem.rule, problem.reason)
-        if not problems:
-            yield Unpushed(name, resource.id, pushed.outcome, None, None, pushed.reason)
+        for problem in refusal(self.target, resource, pushed.reason):
+            path, rule, reason = problem.path or None, problem.rule or None, problem.reason or None
+            yield Unpushed(name, resource.id, pushed.outcome, path, rule, reason)
 
 
 async def known_as(services: Services, target: Target, name: str) -> Resource | None:
@@ -154,8 +149,3 @@ async def known_as(services: Services, target: Target, name: str) -> Resource | 
             if resource.state is not State.DELETED:
                 return resource
     return None
-
-
-def _has_entry(target: Target, resource: Resource) -> bool:
-    link = resource.links.get(target.name)
-    return link is not None and link.target_id is not None

@@ -9,6 +9,7 @@ from enum import StrEnum
 from itertools import count
 from typing import Any, Final, TypeVar
 
+from gateway.admin.simulate import push_of
 from gateway.audit.event import Event, administrator
 from gateway.audit.masking import blotted
 from gateway.errors import Busy, GatewayError, JournalUnavailable
@@ -189,16 +190,14 @@ async def push(
     The run notes what became of it. A target that asks to slow down is waited for.
     Raises JournalUnavailable.
     """
-    cid, original = run.correlation_id, resource.original
     caller = Caller(acting.get(), kind="administrator")
-    kind, id, operation = resource.type, resource.id, "push" if members is None else "replace"
-    change = Change(operation, kind, target, caller, cid, id, original, event=event, members=members or ())
+    change = push_of(target, resource, caller, run.correlation_id, event, members)
     for _ in range(PATIENCE):
         pushed = await _pushed(changes, change)
         if pushed.fault is None or not _is_waited_for(pushed.fault):
             break
         await run.services.sleep(_asked_pause(pushed.fault))
-    return run.pushed(pushed, original)
+    return run.pushed(pushed, resource.original)
 
 
 async def _pushed(changes: ChangeHandler, change: Change) -> Pushed:

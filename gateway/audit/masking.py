@@ -70,13 +70,14 @@ def _masked_lines(lines: Lines, mask: Mask) -> Lines:
     # those that are personal are numbers: where their texts stand among the values
     paths = {path for path, *_ in parts_of(lines.labels)}
     values = [
-        _masked_path(value, mask) if number in paths else _covered(value, mask)
+        covered_path(value, mask) if number in paths else covered(value, mask)
         for number, value in enumerate(lines.values)
     ]
     return Lines(lines.labels, values)
 
 
-def _masked_path(path: str, mask: Mask) -> str:
+def covered_path(path: str, mask: Mask) -> str:
+    """Return a path with the literals covered that it quotes."""
     return _LITERALS.sub(lambda found: mask(found[0]), path)
 
 
@@ -85,9 +86,9 @@ def _masked_value(value: Any, name: str, mask: Mask) -> Any:
     if isinstance(value, Remark):
         return Personal(_quoted(value, mask))
     if isinstance(value, Personal) and name == "path":
-        return Personal(_masked_path(value.value, mask))
+        return Personal(covered_path(value.value, mask))
     if isinstance(value, Personal):
-        return Personal(_covered(value.value, mask))
+        return Personal(covered(value.value, mask))
     if isinstance(value, Mapping):
         return {inner: _masked_value(part, inner, mask) for inner, part in value.items()}
     if isinstance(value, list | tuple):
@@ -95,15 +96,15 @@ def _masked_value(value: Any, name: str, mask: Mask) -> Any:
     return value
 
 
-def _covered(value: Any, mask: Mask) -> Any:
+def covered(value: Any, mask: Mask) -> Any:
     """Return a value with its texts and numbers covered; names, labels, booleans and null stay."""
     if isinstance(value, Mapping):
         return {
-            name: inner if name in LABELS and isinstance(inner, str) else _covered(inner, mask)
+            name: inner if name in LABELS and isinstance(inner, str) else covered(inner, mask)
             for name, inner in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_covered(inner, mask) for inner in value]
+        return [covered(inner, mask) for inner in value]
     return value if value is None or isinstance(value, bool) else mask(str(value))
 
 

@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = {  # in the order of --help -> the module t
     "explain": "explain",
     "guide": "guide",
     "problems": "problems",
+    "simulate": "simulate",
     "reconcile": "reconcile",
     "resync": "reconcile",
     "status": "status",

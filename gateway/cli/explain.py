@@ -138,7 +138,7 @@ def _wrong_types(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 def _summarize(target: str, explanations: Iterator[Explanation], format: ExplainFormat | None) -> int:
     """Write the summary and return how many would be rejected."""
-    from gateway.mapping.target import summarize
+    from gateway.mapping.summary import summarize
 
     found = summarize(target, explanations)
     if format is ExplainFormat.TEXT:

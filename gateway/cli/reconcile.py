@@ -22,6 +22,7 @@ from gateway.cli.output import (
     targets_of,
     write,
 )
+from gateway.cli.simulate import show_progress, simulate
 from gateway.values import frozen
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ Changed = Annotated[
 Person = Annotated[
     str | None, typer.Option("--person", metavar="NAME|ID", help="Only this person, by userName or id.")
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only show what would be sent, as `simulate` does; with --changed.")
+]
 Shown = Annotated[
     bool | None,
     typer.Option("--progress/--no-progress", help="Tell how far it is; default: on a terminal."),
@@ -65,15 +69,20 @@ def reconcile(
     return _run(RunRequest(config, "reconcile", target, repair), FINDINGS, format, progress)
 
 
-def resync(
+def resync(  # noqa: PLR0913, PLR0917 - one parameter for each option
     target: Target,
     changed: Changed = False,
     person: Person = None,
+    dry_run: DryRun = False,
     progress: Shown = None,
     format: Formatting = Format.TABLE,
     config: Config = CONFIG,
 ) -> int:
     """Push everybody to a target again, or one person, and list who was refused."""
+    if dry_run and (not changed or person is not None):
+        raise Stop("--dry-run: only with --changed, of everybody", ExitStatus.WRONG)
+    if dry_run:
+        return simulate(target, False, progress, format, config)
     return _run(RunRequest(config, "resync", target, changed, person), UNPUSHED, format, progress)
 
 
@@ -105,7 +114,7 @@ class _Progress:
             elif "end" in line:
                 self.end = line["end"]
             elif self._progress:
-                _show(**line["progress"])
+                show_progress(**line["progress"])
 
 
 def _run(request: RunRequest, table: Sequence[Column], format: Format, progress: bool | None) -> int:
@@ -130,11 +139,6 @@ def _sentence(request: RunRequest, end: Line) -> str:
 def _counted(name: str, count: int) -> str:
     words = name.replace("_", " ")
     return words.removesuffix("s") if count == 1 else words
-
-
-def _show(people: int, seconds: float) -> None:
-    line = f"{people} people, {people / max(seconds, 1.0):.0f}/s"
-    print(line, file=sys.stderr, end="\r" if sys.stderr.isatty() else "\n", flush=True)
 
 
 def _lines(settings: "Settings", request: RunRequest) -> Generator[Line, None, None]:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from gateway.errors import NotFound, Uniqueness
-from gateway.flow.journal_port import Key, Operation, Resource, State
+from gateway.flow.journal_port import Key, Link, Operation, Resource, State
 from gateway.flow.model import (
     NOTHING_KNOWN,
     Change,
@@ -126,8 +126,13 @@ def _told(services: Services, target: Target, own: Resource) -> Attributes | Non
         return None
     if between(own.modified, services.now()) >= target.policy.trust:
         return None
-    told = {**(link.seen or link.sent), "id": link.target_id}
+    told = as_told(link)
     return None if is_protected(target, told) else told
+
+
+def as_told(link: Link) -> Attributes:
+    """Return the entry of a link as the target last showed it, else as it was sent."""
+    return {**(link.seen or link.sent), "id": link.target_id}
 
 
 async def _vanished_owner(services: Services, change: Change, rivals: Sequence[Resource]) -> Resource | None:
@@ -145,7 +150,12 @@ async def _vanished_owner(services: Services, change: Change, rivals: Sequence[R
 async def _refuse_protected(target: Target, own: Resource) -> None:
     """Raise NotFound where the entry is there, but kept from us: a change of it must not look done."""
     if await _is_hidden(target, own):
-        raise NotFound(f"targets.{target.name}.protect keeps this entry from providers")
+        raise protected(target)
+
+
+def protected(target: Target) -> NotFound:
+    """Return the error of a change of an entry that the target's administrator keeps from us."""
+    return NotFound(f"targets.{target.name}.protect keeps this entry from providers")
 
 
 async def _is_hidden(target: Target, own: Resource) -> bool:
@@ -165,7 +175,7 @@ async def recall_situation(services: Services, change: Change, keys: Iterable[Ke
         return None
     if link is None or link.target_id is None:
         return None
-    return replace(known, present={**(link.seen or link.sent), "id": link.target_id})
+    return replace(known, present=as_told(link))
 
 
 async def _load_unlinked(services: Services, change: Change) -> Attributes | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -16,7 +16,10 @@ from gateway.admin.status import Counts
 from gateway.audit.chain import subject
 from gateway.audit.query import AuditQuery, Batch, StoredEvent, either, named
 from gateway.errors import JournalUnavailable
+from gateway.flow.journal_port import Key, Resource, State
+from gateway.flow.target_port import ResourceType
 from gateway.journal.events import page, read_head, read_salt
+from gateway.journal.resources import load, load_page
 from gateway.journal.search import find
 from gateway.journal.state import list_tokens, read_pauses
 from gateway.journal.store import answered
@@ -55,12 +58,17 @@ UNTOLD: Final = """
         SELECT 1 FROM op WHERE (op.target, op.type, op.resource) = (m.target, m.type, m.resource))
     ORDER BY n"""
 REFUSED_THERE: Final = """
-    SELECT r.original, m.reason FROM mirror AS m JOIN resource AS r
+    SELECT r.original, m.reason, r.state, m.since FROM mirror AS m JOIN resource AS r
         ON (r.base, r.type, r.id) = (m.base, m.type, m.resource)
     WHERE m.target = ? AND m.refused = 1 AND m.type = 'User' AND m.reason IS NOT NULL ORDER BY m.n"""
-ACTIVE: Final = """
-    SELECT id, original FROM resource
-    WHERE base = ? AND type = 'User' AND state = 'active' AND id > ? ORDER BY id LIMIT ?"""
+STANDING: Final = """
+    SELECT resource, state FROM op
+    WHERE target = :target AND type = :type AND resource IN (SELECT value FROM json_each(:ids))
+    UNION ALL SELECT resource, iif(refused, 'refused', 'pending') FROM mirror
+    WHERE target = :target AND type = :type AND resource IN (SELECT value FROM json_each(:ids))"""
+PEOPLE: Final = """
+    SELECT id, original, state FROM resource
+    WHERE base = ? AND type = 'User' AND state <> 'deleted' AND id > ? ORDER BY id LIMIT ?"""
 REFUSED: Final = """
     SELECT seq, subject FROM event AS refused
     WHERE event IN ('user.create', 'user.replace', 'user.patch') AND result = 'rejected'
@@ -76,7 +84,7 @@ RENAMED: Final = ("userName", "displayName")
 NAME_OF: Final = """
     SELECT name_folded FROM resource WHERE base = ? AND type = ? AND id = ? AND name_folded IS NOT NULL"""
 NAMES: Final = """
-    SELECT name_folded, state FROM resource
+    SELECT name_folded, state, external_id FROM resource
     WHERE base = ? AND type = 'User' AND state <> 'deleted' AND name_folded IS NOT NULL"""
 
 
@@ -103,39 +111,69 @@ def waiting(connection: sqlite3.Connection, target: str | None, before: str) -> 
         yield from (Waiting(*row) for row in connection.execute(sql, asked).fetchall())
 
 
-def active_people(connection: sqlite3.Connection, base: str) -> Iterator[dict[str, Any]]:
-    """Yield the originals of active people, page by page, each a short read."""
+def people(connection: sqlite3.Connection, base: str) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Yield the originals of people, and whether they are active, page by page, each a short read."""
     after = ""
-    while rows := connection.execute(ACTIVE, (base, after, PAGE)).fetchall():
-        yield from (orjson.loads(original) for _, original in rows)
+    while rows := connection.execute(PEOPLE, (base, after, PAGE)).fetchall():
+        yield from ((orjson.loads(original), state == "active") for _, original, state in rows)
         after = rows[-1][0]
 
 
-def refused(connection: sqlite3.Connection, target: str) -> Iterator[tuple[str, str]]:
-    """Yield name and reason of everybody whose newest change was refused, none having gone through since.
+def resources(
+    connection: sqlite3.Connection, base: str, kind: ResourceType
+) -> Iterator[tuple[Resource, str | None]]:
+    """Yield resources, each with how an operation on it stands that is not settled; page by page."""
+    after = ""
+    while page := load_page(connection, base, kind, after, PAGE):
+        ids = orjson.dumps([resource.id for resource in page]).decode()
+        asked = {"target": base, "type": str(kind), "ids": ids}
+        standings = dict(connection.execute(STANDING, asked).fetchall())
+        yield from ((resource, standings.get(resource.id)) for resource in page)
+        after = page[-1].id
+
+
+class RefusedChange(NamedTuple):
+    """The newest change of somebody, which was refused, with none done since."""
+
+    user_name: str
+    external_id: str | None
+    state: str | None  # active, inactive; None: the journal does not know them
+    reason: str
+    since: str  # RFC 3339, UTC
+
+
+def refused(connection: sqlite3.Connection, target: str, name: str | None = None) -> Iterator[RefusedChange]:
+    """Yield everybody whose newest change was refused, none having gone through since.
 
     Of a change of somebody known only what is said of their data counts, of a create anything.
+    `name`: only who has this userName, or gave this externalId.
     """
     after, salt = 0, read_salt(connection)
+    asked = None if name is None else subject(salt, fold(name))
     # the trail may keep no name that could be looked up
-    states = {subject(salt, name): state for name, state in connection.execute(NAMES, (target,))}
+    known = {subject(salt, name): (state, id) for name, state, id in connection.execute(NAMES, (target,))}
     while rows := connection.execute(REFUSED, (target, after, PAGE)).fetchall():
         for seq, about in rows:
             (event,) = page(connection, seq + 1, 1, None, None)
-            name, outcome = event["target"]["user_name"], event["outcome"]
+            whose, outcome = event["target"], event["outcome"]
+            if asked is not None and about != asked and whose.get("external_id") != name:
+                continue
+            state, external_id = known.get(about, (None, whose.get("external_id")))
             if event["event"] == "user.create":
-                counts = states.get(about) != "active"
+                counts = state != "active"
             else:
-                counts = about in states and outcome["status"] in (400, 409)
-            if name and counts:
-                yield name, event["outcome"]["reason"] or ""
+                counts = about in known and outcome["status"] in (400, 409)
+            if whose["user_name"] and counts:
+                said = (outcome["reason"] or "", event["published"])
+                yield RefusedChange(whose["user_name"], external_id, state, *said)
         after = rows[-1][0]
 
 
-def refused_there(connection: sqlite3.Connection, target: str) -> Iterator[tuple[str, str]]:
-    """Yield name and reason of everybody whom a target refuses that follows another."""
-    for original, reason in connection.execute(REFUSED_THERE, (target,)).fetchall():
-        yield orjson.loads(original).get("userName", ""), reason
+def refused_there(connection: sqlite3.Connection, target: str) -> Iterator[RefusedChange]:
+    """Yield everybody whom a target refuses that follows another."""
+    for original, reason, state, since in connection.execute(REFUSED_THERE, (target,)).fetchall():
+        said = orjson.loads(original)
+        yield RefusedChange(said.get("userName", ""), said.get("externalId"), state, reason, since)
 
 
 def _whose(event: StoredEvent) -> tuple[str, str, str]:
@@ -229,16 +267,27 @@ class Reader:
         """Return what the journal holds, counted."""
         return counts(self.connection)
 
-    def active_people(self, base: str) -> Iterator[dict[str, Any]]:
-        """Yield the originals of active people, in bounded memory."""
-        return active_people(self.connection, base)
+    def people(self, base: str) -> Iterator[tuple[dict[str, Any], bool]]:
+        """Yield the originals of people, and whether they are active, in bounded memory."""
+        return people(self.connection, base)
 
-    def refused(self, target: str) -> Iterator[tuple[str, str]]:
-        """Yield name and reason of everybody whose newest change was refused, with none done since."""
-        return refused(self.connection, target)
+    def resources(self, base: str, kind: ResourceType) -> Iterator[tuple[Resource, str | None]]:
+        """Yield resources, each with how an operation on it stands that is not settled."""
+        return resources(self.connection, base, kind)
 
-    def refused_there(self, target: str) -> Iterator[tuple[str, str]]:
-        """Yield name and reason of everybody whom a target refuses that follows another."""
+    def find_person(self, base: str, name: str) -> Resource | None:
+        """Return whom a userName, an externalId or an id of ours means; None where that is nobody."""
+        keys = (Key("id", name), Key("name", fold(name)), Key("external", name))
+        found = load(self.connection, base, ResourceType.USER, keys)
+        alive = [person for person in found if person.state is not State.DELETED]
+        return next(iter(sorted(alive, key=lambda person: person.id != name)), None)
+
+    def refused(self, target: str, name: str | None = None) -> Iterator[RefusedChange]:
+        """Yield everybody whose newest change was refused, with none done since; `name`: only theirs."""
+        return refused(self.connection, target, name)
+
+    def refused_there(self, target: str) -> Iterator[RefusedChange]:
+        """Yield everybody whom a target refuses that follows another."""
         return refused_there(self.connection, target)
 
 

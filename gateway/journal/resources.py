@@ -190,6 +190,13 @@ def load(
     return tuple(found if len(found) < 2 else sorted(found, key=attrgetter("id")))
 
 
+def load_page(
+    connection: sqlite3.Connection, base: str, type: ResourceType, after: str, count: int
+) -> tuple[Resource, ...]:
+    """Return up to `count` resources in order of id, after the id `after`, without tombstones."""
+    return _load(connection, [(AFTER, (base, str(type), after, count))])
+
+
 @lru_cache(maxsize=256)
 def with_links(kinds: tuple[str, ...]) -> str:
     """Return the statement for keys of these kinds: base, type and value for each."""

@@ -1,7 +1,6 @@
 """The mapping of one target: a resource to the target's form and back, and why it comes to that. Pure."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from gateway.mapping.program import ALWAYS_SENT, SERVER_OWNED, Mapped, Program
 from gateway.mapping.rules import Rule, TransformStep, Unlisted
 from gateway.mapping.scope import Scope
 from gateway.mapping.specs import Office, Person
+from gateway.mapping.summary import unsent
 from gateway.scim.difference import Difference, compare, overlay
 from gateway.scim.names import EMPTY, STANDARD_URNS, UNSERVED, is_standard
 from gateway.scim.paths import ANYWHERE, Place, place, select, take
@@ -329,6 +329,7 @@ def explain(target: str, mapping: TargetMapping, resource: Mapping[str, Any]) ->
         ],
         "held": list(mapped.held),
         "dropped": list(mapped.dropped),
+        "unsent": unsent(mapped),
         "problems": [asdict(problem) for problem in mapped.problems],
         **({"lost": lost} if lost else {}),
     }
@@ -339,29 +340,3 @@ def _lost(one: Overruled) -> dict[str, Any]:
     rule = one.rule
     when = None if rule.condition is None else str(rule.condition)
     return {"to": rule.to.text, "rule": rule.label, "when": when, "reason": one.reason}
-
-
-def summarize(target: str, explanations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return how many would be accepted, and each problem once with how often it occurs."""
-    accepted = rejected = 0
-    sides: Counter[bool] = Counter()  # of the scope, where there is one
-    counts: Counter[tuple[str, str, str]] = Counter()
-    for explanation in explanations:
-        accepted += explanation["accepted"]
-        rejected += not explanation["accepted"]
-        sides.update([explanation["in_scope"]] if "in_scope" in explanation else [])
-        counts.update(
-            (problem["path"], problem["rule"], problem["reason"]) for problem in explanation["problems"]
-        )
-    problems = [
-        {"path": path, "rule": rule, "reason": reason, "count": count}
-        for (path, rule, reason), count in counts.most_common()
-    ]
-    out_of_scope = {"out_of_scope": sides[False]} if sides else {}
-    return {
-        "target": target,
-        "accepted": accepted,
-        "rejected": rejected,
-        **out_of_scope,
-        "problems": problems,
-    }

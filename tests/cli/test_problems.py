@@ -21,7 +21,7 @@ from gateway.journal.journal import SqliteJournal
 USER = ResourceType.USER
 STARTED = datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC)
 AT = "2026-03-01T09:00:00.000000Z"
-NAMES = ["what", "userName", "externalId", "path", "rule", "reason"]
+NAMES = ["what", "state", "userName", "externalId", "path", "rule", "reason"]
 REASON = 'phoneNumbers[type eq "work"].value: is odd (rule cx@1:x); externalId: is missing (rule require)'
 
 
@@ -34,12 +34,20 @@ def person(id: str, *numbers: str, target: str = "phonebook", **changes: Any) ->
     return Settlement(Outcome.APPLIED, event, Resource(**{**fields, "created": AT, "modified": AT} | changes))
 
 
-def told(name: str, event: str, result: str, target: str = "cx", reason: str = REASON) -> Settlement:
+def told(
+    name: str,
+    event: str,
+    result: str,
+    target: str = "cx",
+    reason: str = REASON,
+    external_id: str | None = None,
+) -> Settlement:
     """Return what puts an event about somebody into the trail."""
+    said = {} if external_id is None else {"external_id": Personal(external_id)}
     fields = {
         "event": event,
         "outcome": {"result": result, "status": 400, "reason": reason},
-        "target": {"name": target, "type": "User", "id": None, "user_name": name and Personal(name)},
+        "target": {"name": target, "type": "User", "id": None, "user_name": name and Personal(name), **said},
     }
     return Settlement(Outcome.REJECTED, Event(f"e-{next(NUMBERS)}", fields))
 
@@ -111,16 +119,46 @@ def test_somebody_who_is_refused_is_listed_with_each_problem(run, remember) -> N
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"state": State.INACTIVE}, id="inactive"),
         pytest.param({"state": State.DELETED}, id="deleted"),
         pytest.param({"base": "cx"}, id="at another target"),
         pytest.param({"type": ResourceType.GROUP}, id="a group"),
     ],
 )
-def test_only_active_people_of_the_target_are_looked_at(run, remember, changes) -> None:
+def test_only_people_of_the_target_who_are_not_deleted_are_looked_at(run, remember, changes) -> None:
     remember(person("ann", "12", **changes))
 
     assert rows(run, "phonebook") == []
+
+
+def test_who_is_inactive_is_kept_with_what_they_would_come_back_with(run, remember) -> None:
+    original = {"userName": "ann@example.com", "externalId": "x-ann", "active": False}
+    remember(person("ann", target="cx", original=original, state=State.INACTIVE))
+
+    found = rows(run, "cx")
+    assert {(row["what"], row["state"], row["externalId"]) for row in found} == {
+        ("refused", "inactive", "x-ann")
+    }
+    assert {row["rule"] for row in found} == {"require"}
+
+
+@pytest.mark.parametrize("asked", ["ANN@example.com", "x-ann", "ann"], ids=["userName", "externalId", "id"])
+def test_one_person_can_be_asked_for(run, remember, asked) -> None:
+    refused = [told(f"{name}@example.com", "user.patch", "rejected", "phonebook") for name in ("ann", "bob")]
+    remember(person("ann", "12"), person("bob", "12"), *refused)
+
+    found = json.loads(run("problems", "phonebook", "--person", asked, "--format", "json").out)
+
+    assert [row["what"] for row in found] == ["dropped", "refused", "refused"]
+    assert {(row["userName"], row["externalId"]) for row in found} == {("ann@example.com", "x-ann")}
+
+
+def test_whose_create_was_refused_is_named_by_the_external_id_that_it_said(run, remember) -> None:
+    created = told("ann", "user.create", "rejected", external_id="00u1")
+    remember(created, told("bob", "user.create", "rejected", external_id="00u2"))
+
+    found = json.loads(run("problems", "cx", "--person", "00u1", "--format", "json").out)
+
+    assert {(row["userName"], row["externalId"], row["state"]) for row in found} == {("ann", "00u1", None)}
 
 
 def test_people_are_read_page_by_page_and_none_is_left_out(run, remember, monkeypatch) -> None:
@@ -176,8 +214,8 @@ def test_a_refused_create_is_listed_with_its_problems(run, remember) -> None:
 
     path = 'phoneNumbers[type eq "work"].value'
     assert [list(row.values()) for row in rows(run, "cx")] == [
-        ["refused", "ann", None, path, "cx@1:x", "is odd"],
-        ["refused", "ann", None, "externalId", "require", "is missing"],
+        ["refused", None, "ann", None, path, "cx@1:x", "is odd"],
+        ["refused", None, "ann", None, "externalId", "require", "is missing"],
     ]
 
 
@@ -270,7 +308,7 @@ def test_problems_are_a_table_for_people_and_csv_for_sheets(run, remember) -> No
     (cells,) = csv.DictReader(io.StringIO(run("problems", "phonebook", "--format", "csv").out))
 
     assert head.split() == list(cells) == NAMES
-    assert row.split()[:3] == ["dropped", "ann@example.com", "x-ann"]
+    assert row.split()[:3] == ["dropped", "active", "ann@example.com"]
     assert cells["rule"] == "config:phoneNumbers.value"
 
 

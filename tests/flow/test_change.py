@@ -576,7 +576,21 @@ async def test_a_refusal_leaves_an_event_with_the_reason_and_sends_nothing(house
 
     event = (await gateway.events())[-1]
     assert (event["outcome"]["result"], event["outcome"]["status"]) == ("rejected", 400)
+    assert event["target"]["external_id"] == ANN["externalId"]
     assert gateway.fake.calls == []
+
+
+async def test_an_event_says_why_a_rule_dropped_a_value_and_not_the_value(house) -> None:
+    path = 'phoneNumbers[type eq "work"].value'
+    phone = make_rule(path, via=[compile_transform("phone", {})], on_invalid="drop")
+    gateway = house(TargetMapping([phone], region="GB"))
+
+    await gateway.send("create", ANN | {"phoneNumbers": [{"type": "work", "value": "n/a"}]})
+
+    event = (await gateway.events())[0]
+    assert event["dropped"] == [path]
+    assert event["reasons"] == [{"path": path, "rule": f"config:{path}", "reason": "has no digits"}]
+    assert "n/a" not in repr(event)
 
 
 @pytest.mark.parametrize("operation", ["create", "replace", "patch", "delete"])

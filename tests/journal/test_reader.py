@@ -32,7 +32,7 @@ async def test_who_is_known_is_known_by_a_covered_name_too(path, clock, resource
     await journal.close()
 
     with closing(read_only(path)) as connection:
-        told = [name for name, _ in refused(connection, "cx")]
+        told = [one.user_name for one in refused(connection, "cx")]
     assert told == (["a*** (7)"] if is_told else ["n*** (6)"])
 
 

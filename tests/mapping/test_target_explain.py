@@ -3,7 +3,8 @@
 from typing import Any
 
 from gateway.mapping.scope import Scope
-from gateway.mapping.target import TargetMapping, explain, summarize
+from gateway.mapping.summary import HELD, summarize
+from gateway.mapping.target import TargetMapping, explain
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.grammar import parse_filter
 from tests.support.rules import make_rule
@@ -35,6 +36,7 @@ def test_a_good_resource_is_explained_rule_by_rule() -> None:
         ],
         "held": ["title"],
         "dropped": [],
+        "unsent": [{"what": "held", "path": "title", "rule": None, "reason": HELD}],
         "problems": [],
     }
 
@@ -62,7 +64,8 @@ def test_many_are_summed_up_the_commonest_problem_first() -> None:
 
 
 def test_nobody_is_summed_up_as_nobody() -> None:
-    assert summarize("cx", []) == {"target": "cx", "accepted": 0, "rejected": 0, "problems": []}
+    nobody = {"target": "cx", "accepted": 0, "rejected": 0, "problems": [], "unsent": []}
+    assert summarize("cx", []) == nobody
 
 
 def test_who_is_out_of_scope_is_explained_by_it_and_nothing_is_sent() -> None:
@@ -81,6 +84,7 @@ def test_who_is_out_of_scope_is_explained_by_it_and_nothing_is_sent() -> None:
         "steps": [],
         "held": [],
         "dropped": [],
+        "unsent": [],
         "problems": [],
     }
     assert (taken["in_scope"], taken["scope"], taken["resource"]["title"]) == (True, scope.text, "Agent")
@@ -89,5 +93,14 @@ def test_who_is_out_of_scope_is_explained_by_it_and_nothing_is_sent() -> None:
         "accepted": 2,
         "rejected": 1,
         "out_of_scope": 1,
-        "problems": [{"path": WORK, "rule": f"cx@1:{WORK}", "reason": "has no digits", "count": 1}],
+        "problems": [
+            {
+                "path": WORK,
+                "rule": f"cx@1:{WORK}",
+                "reason": "has no digits",
+                "count": 1,
+                "examples": [{}],
+            }
+        ],
+        "unsent": [],
     }

@@ -1,0 +1,171 @@
+"""`simulate`: what the configuration as it stands would change of what was sent; nothing is sent."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import field
+from typing import TYPE_CHECKING, Annotated, Final
+
+import orjson
+import typer
+
+from gateway.cli.output import (
+    CONFIG,
+    Column,
+    Config,
+    ExitStatus,
+    Format,
+    Row,
+    columns,
+    read_settings,
+    shortened,
+    targets_of,
+    write,
+)
+from gateway.mapping.summary import Tally
+from gateway.values import frozen
+
+if TYPE_CHECKING:
+    from gateway.admin.simulate import Cover, Foreseen
+    from gateway.flow.model import Target
+    from gateway.journal.reader import Reader
+    from gateway.settings import Settings
+
+EVERY: Final = 1.0  # seconds between two lines of progress
+LONGEST: Final = 60  # characters of a value in a table
+TABLE: Final = (
+    *columns("what", "state", "userName", "externalId", "path"),
+    Column("before", "before", shortened(LONGEST)),
+    Column("after", "after", shortened(LONGEST)),
+    *columns("rule", "reason"),
+)
+CSV_COLUMNS: Final = columns("target", "what", "type", "state", "userName", "externalId", "id") + columns(
+    "path", "before", "after", "rule", "reason"
+)
+SUMMARY: Final = columns("count", "what", "path", "rule", "reason", "examples")
+
+Name = Annotated[
+    str | None, typer.Argument(metavar="[TARGET]", help="The name of a target, or of a route; default: all.")
+]
+Shown = Annotated[
+    bool | None,
+    typer.Option("--progress/--no-progress", help="Tell how far it is; default: on a terminal."),
+]
+Summary = Annotated[bool, typer.Option("--summary", help="Count instead, by what, attribute and reason.")]
+Formatting = Annotated[Format, typer.Option("--format")]
+
+
+def simulate(
+    target: Name = None,
+    summary: Summary = False,
+    progress: Shown = None,
+    format: Formatting = Format.TABLE,
+    config: Config = CONFIG,
+) -> int:
+    """Show who would change by the configuration as it stands, attribute by attribute; nothing is sent.
+
+    Exit status 1 where somebody would be refused.
+    """
+    from gateway.journal.reader import reading
+
+    settings = read_settings(config)
+    names = tuple(settings.targets) if target is None else targets_of(settings, target)
+    is_shown = sys.stderr.isatty() if progress is None else progress
+    with reading(settings.journal.path) as reader:
+        runs = [_simulation(settings, reader, name, is_shown) for name in names]
+        if summary:
+            for run in runs:
+                _write_summary(run, format)
+        else:
+            table = TABLE if len(runs) == 1 else (*columns("target"), *TABLE)
+            write((row for run in runs for row in run.rows()), format, table, CSV_COLUMNS)
+    for run in runs:
+        print(run.sentence(), file=sys.stderr)
+    return ExitStatus.REFUSED if any(run.counts["refused"] for run in runs) else ExitStatus.DONE
+
+
+@frozen
+class Simulation:
+    """A walk over all that the journal knows of a target, a page in memory at a time."""
+
+    target: "Target"
+    reader: "Reader"
+    has_groups: bool
+    cover: "Cover"
+    is_shown: bool  # how far it is
+    counts: Counter[str] = field(default_factory=Counter)  # of people, by what would become of them
+    others: Counter[str] = field(default_factory=Counter)  # people, groups, and who would leave
+
+    def rows(self) -> Iterator[Row]:
+        """Yield a row for each attribute of everybody who would change or be refused."""
+        from gateway.admin.simulate import rows_of
+
+        for foreseen in self._all():
+            yield from rows_of(self.target, foreseen, self.cover)
+
+    def sentence(self) -> str:
+        """Say what it came to."""
+        people = f"simulate {self.target.name}: {self.others['people']} people"
+        counts = "".join(f", {self.counts[what]} {what.replace('_', ' ')}" for what in self._told())
+        groups = (self.others["groups"] and f", groups that come or go: {self.others['groups']}") or ""
+        return f"{people}{counts}{groups}; nothing was sent{self._braked()}"
+
+    def _told(self) -> list[str]:
+        from gateway.admin.simulate import Effect
+
+        return [effect.value for effect in Effect if self.counts[effect.value]]
+
+    def _braked(self) -> str:
+        limit, leaving = self.target.policy.max_removals, self.others["leaving"]
+        if limit is None or leaving <= limit[0]:
+            return ""
+        return f"; {leaving} would leave, and max_removals lets {limit[0]} go: the others would be held"
+
+    def _all(self) -> Iterator["Foreseen"]:
+        from gateway.admin.simulate import foresee, is_misplaced
+        from gateway.flow.target_port import ResourceType
+
+        started = shown = time.monotonic()
+        for resource, standing in self.reader.resources(self.target.name, ResourceType.USER):
+            foreseen = foresee(self.target, resource, standing)
+            self.others["people"] += 1
+            self.others["leaving"] += foreseen.removes
+            self.counts[foreseen.effect.value] += 1
+            yield foreseen
+            if self.is_shown and (now := time.monotonic()) - shown >= EVERY:
+                shown = now
+                show_progress(self.others["people"], now - started)
+        if not self.has_groups:
+            return
+        for resource, standing in self.reader.resources(self.target.name, ResourceType.GROUP):
+            if is_misplaced(self.target, resource):
+                self.others["groups"] += 1
+                yield foresee(self.target, resource, standing)
+
+
+def show_progress(people: int, seconds: float) -> None:
+    """Tell how far a walk over people is; on a terminal the line takes the place of the one before."""
+    line = f"{people} people, {people / max(seconds, 1.0):.0f}/s"
+    print(line, file=sys.stderr, end="\r" if sys.stderr.isatty() else "\n", flush=True)
+
+
+def _simulation(settings: "Settings", reader: "Reader", name: str, is_shown: bool) -> Simulation:
+    from gateway.build import cover_of, planned_target
+
+    has_groups = settings.targets[name].groups is not False
+    cover = cover_of(settings, name)
+    return Simulation(planned_target(settings, name), reader, has_groups, cover, is_shown)
+
+
+def _write_summary(run: Simulation, format: Format) -> None:
+    tally = Tally("what", "path", "rule", "reason")
+    for row in run.rows():
+        who = {name: row[name] for name in ("userName", "externalId")}
+        tally.add((row["what"], row["path"], row["rule"], row["reason"]), who)
+    rows = [{"target": run.target.name, **row} for row in tally.rows()]
+    if format in (Format.TABLE, Format.CSV):
+        write(rows, format, SUMMARY, columns("target") + SUMMARY)
+    else:
+        people = {"target": run.target.name, "people": run.others["people"], "counts": dict(run.counts)}
+        print(orjson.dumps({**people, "changes": rows}).decode())
