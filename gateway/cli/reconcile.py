@@ -22,7 +22,6 @@ from gateway.cli.output import (
     targets_of,
     write,
 )
-from gateway.cli.simulate import show_progress, simulate
 from gateway.values import frozen
 
 if TYPE_CHECKING:
@@ -82,6 +81,8 @@ def resync(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if dry_run and (not changed or person is not None):
         raise Stop("--dry-run: only with --changed, of everybody", ExitStatus.WRONG)
     if dry_run:
+        from gateway.cli.simulate import simulate
+
         return simulate(target, False, progress, format, config)
     return _run(RunRequest(config, "resync", target, changed, person), UNPUSHED, format, progress)
 
@@ -114,7 +115,7 @@ class _Progress:
             elif "end" in line:
                 self.end = line["end"]
             elif self._progress:
-                show_progress(**line["progress"])
+                _show(**line["progress"])
 
 
 def _run(request: RunRequest, table: Sequence[Column], format: Format, progress: bool | None) -> int:
@@ -139,6 +140,11 @@ def _sentence(request: RunRequest, end: Line) -> str:
 def _counted(name: str, count: int) -> str:
     words = name.replace("_", " ")
     return words.removesuffix("s") if count == 1 else words
+
+
+def _show(people: int, seconds: float) -> None:
+    line = f"{people} people, {people / max(seconds, 1.0):.0f}/s"
+    print(line, file=sys.stderr, end="\r" if sys.stderr.isatty() else "\n", flush=True)
 
 
 def _lines(settings: "Settings", request: RunRequest) -> Generator[Line, None, None]:

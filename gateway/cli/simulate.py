@@ -1,7 +1,6 @@
 """`simulate`: what the configuration as it stands would change of what was sent; nothing is sent."""
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import field
@@ -23,6 +22,7 @@ from gateway.cli.output import (
     targets_of,
     write,
 )
+from gateway.cli.terminal import ProgressLine
 from gateway.mapping.summary import Tally
 from gateway.values import frozen
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from gateway.journal.reader import Reader
     from gateway.settings import Settings
 
-EVERY: Final = 1.0  # seconds between two lines of progress
 LONGEST: Final = 60  # characters of a value in a table
 TABLE: Final = (
     *columns("what", "state", "userName", "externalId", "path"),
@@ -71,9 +70,8 @@ def simulate(
 
     settings = read_settings(config)
     names = tuple(settings.targets) if target is None else targets_of(settings, target)
-    is_shown = sys.stderr.isatty() if progress is None else progress
     with reading(settings.journal.path) as reader:
-        runs = [_simulation(settings, reader, name, is_shown) for name in names]
+        runs = [_simulation(settings, reader, name, progress) for name in names]
         if summary:
             for run in runs:
                 _write_summary(run, format)
@@ -93,7 +91,7 @@ class Simulation:
     reader: "Reader"
     has_groups: bool
     cover: "Cover"
-    is_shown: bool  # how far it is
+    is_shown: bool | None  # how far it is; None: on a terminal
     counts: Counter[str] = field(default_factory=Counter)  # of people, by what would become of them
     others: Counter[str] = field(default_factory=Counter)  # people, groups, and who would leave
 
@@ -126,16 +124,13 @@ class Simulation:
         from gateway.admin.simulate import foresee, is_misplaced
         from gateway.flow.target_port import ResourceType
 
-        started = shown = time.monotonic()
-        for resource, standing in self.reader.resources(self.target.name, ResourceType.USER):
+        people = self.reader.resources(self.target.name, ResourceType.USER)
+        for resource, standing in ProgressLine("people", self.is_shown).over(people):
             foreseen = foresee(self.target, resource, standing)
             self.others["people"] += 1
             self.others["leaving"] += foreseen.removes
             self.counts[foreseen.effect.value] += 1
             yield foreseen
-            if self.is_shown and (now := time.monotonic()) - shown >= EVERY:
-                shown = now
-                show_progress(self.others["people"], now - started)
         if not self.has_groups:
             return
         for resource, standing in self.reader.resources(self.target.name, ResourceType.GROUP):
@@ -144,13 +139,7 @@ class Simulation:
                 yield foresee(self.target, resource, standing)
 
 
-def show_progress(people: int, seconds: float) -> None:
-    """Tell how far a walk over people is; on a terminal the line takes the place of the one before."""
-    line = f"{people} people, {people / max(seconds, 1.0):.0f}/s"
-    print(line, file=sys.stderr, end="\r" if sys.stderr.isatty() else "\n", flush=True)
-
-
-def _simulation(settings: "Settings", reader: "Reader", name: str, is_shown: bool) -> Simulation:
+def _simulation(settings: "Settings", reader: "Reader", name: str, is_shown: bool | None) -> Simulation:
     from gateway.build import cover_of, planned_target
 
     has_groups = settings.targets[name].groups is not False

@@ -34,6 +34,7 @@ from gateway.values import frozen
 
 ALWAYS_SENT: Final = frozenset({"userName", "externalId", "active"})
 SERVER_OWNED: Final = frozenset({"schemas", "id", "meta", "groups", "password"})
+HELD: Final = "no rule names it: it is kept here, and shown to the provider"
 _USUAL: Final = tuple(name.name for name in resource("User").sub[ENTERPRISE_USER.casefold()].sub.values())
 
 
@@ -47,6 +48,13 @@ class Mapped:
     problems: tuple[Problem, ...] = ()
     kept: tuple[Place, ...] = ()  # invalid on somebody inactive: the target keeps what it has
     reasons: tuple[Problem, ...] = ()  # why a rule dropped what: the path of each is in `dropped`
+
+    def unsent(self) -> list[dict[str, str | None]]:
+        """Return every path that is held or dropped, with the rule that drops it and the reason."""
+        why = {problem.path: (problem.rule, problem.reason) for problem in self.reasons}
+        held = [("held", path, None, HELD) for path in self.held]
+        dropped = [("dropped", path, *why.get(path, (None, "no rule takes it"))) for path in self.dropped]
+        return [dict(zip(("what", "path", "rule", "reason"), one, strict=True)) for one in (*held, *dropped)]
 
 
 @frozen

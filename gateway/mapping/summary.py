@@ -1,18 +1,15 @@
-"""What of a resource is not sent, and why; and what many resources come to, counted by reason. Pure."""
+"""What many resources come to on a target, counted by reason, with examples. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from gateway.errors import InvalidPath
-from gateway.mapping.program import Mapped
 from gateway.scim.paths import place, select
 
 EXAMPLES: Final = 3  # of each reason
 MOST: Final = 1_000  # reasons that are told apart: a file may name any path
 OTHERS: Final = "others, of which there are too many to tell apart"
-HELD: Final = "no rule names it: it is kept here, and shown to the provider"
-NO_RULE: Final = "no rule takes it"
 WHO: Final = ("row", "userName", "externalId")
 
 
@@ -44,19 +41,6 @@ class Tally:
             }
             for key, count in self._counts.most_common()
         ]
-
-
-def unsent(mapped: Mapped) -> list[dict[str, Any]]:
-    """Return every path that is held or dropped, with the rule that drops it and the reason."""
-    why = {problem.path: problem for problem in mapped.reasons}
-    held = [{"what": "held", "path": path, "rule": None, "reason": HELD} for path in mapped.held]
-    return [*held, *(_dropped(path, why) for path in mapped.dropped)]
-
-
-def _dropped(path: str, why: Mapping[str, Any]) -> dict[str, Any]:
-    problem = why.get(path)
-    rule, reason = (None, NO_RULE) if problem is None else (problem.rule, problem.reason)
-    return {"what": "dropped", "path": path, "rule": rule, "reason": reason}
 
 
 def with_values(parts: Iterable[Mapping[str, Any]], document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

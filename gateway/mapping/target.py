@@ -11,7 +11,6 @@ from gateway.mapping.program import ALWAYS_SENT, SERVER_OWNED, Mapped, Program
 from gateway.mapping.rules import Rule, TransformStep, Unlisted
 from gateway.mapping.scope import Scope
 from gateway.mapping.specs import Office, Person
-from gateway.mapping.summary import unsent
 from gateway.scim.difference import Difference, compare, overlay
 from gateway.scim.names import EMPTY, STANDARD_URNS, UNSERVED, is_standard
 from gateway.scim.paths import ANYWHERE, Place, place, select, take
@@ -329,7 +328,7 @@ def explain(target: str, mapping: TargetMapping, resource: Mapping[str, Any]) ->
         ],
         "held": list(mapped.held),
         "dropped": list(mapped.dropped),
-        "unsent": unsent(mapped),
+        "unsent": mapped.unsent(),
         "problems": [asdict(problem) for problem in mapped.problems],
         **({"lost": lost} if lost else {}),
     }

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from gateway.mapping import summary
-from gateway.mapping.summary import HELD, NO_RULE, Tally, summarize, unsent, with_values
+from gateway.mapping.program import HELD
+from gateway.mapping.summary import Tally, summarize, with_values
 from gateway.mapping.target import TargetMapping, explain
 from gateway.mapping.transforms import compile_transform
 from tests.support.rules import make_rule
@@ -43,21 +44,21 @@ def phones(*values: str) -> dict[str, Any]:
         pytest.param(
             TargetMapping([], unlisted="drop"),
             {"userName": "ann", "title": "x"},
-            [("dropped", "title", None, NO_RULE)],
+            [("dropped", "title", None, "no rule takes it")],
             id="named by no rule, and forgotten",
         ),
         pytest.param(TargetMapping([]), {"userName": "ann", "title": "x"}, [], id="sent"),
     ],
 )
 def test_all_that_is_not_sent_has_its_reason(mapping, document, expected) -> None:
-    found = unsent(mapping.forward(document))
+    found = mapping.forward(document).unsent()
 
     assert [(one["what"], one["path"], one["rule"], one["reason"]) for one in found] == expected
 
 
 def test_a_reason_stands_beside_the_value_only_where_that_is_asked() -> None:
     document = phones("n/a")
-    parts = unsent(TargetMapping([DROPPING], region="GB").forward(document))
+    parts = TargetMapping([DROPPING], region="GB").forward(document).unsent()
 
     assert "n/a" not in repr(parts)
     assert [part["value"] for part in with_values(parts, document)] == ["n/a"]
