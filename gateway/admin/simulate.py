@@ -5,11 +5,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gateway.errors import GatewayError
-from gateway.flow.find import as_told, is_protected, protected
+from gateway.flow.find import is_protected, protected
 from gateway.flow.journal_port import Resource, State
 from gateway.flow.model import Caller, Change, Plan, Send, Situation, Target, keys_of_resource
 from gateway.flow.plan import decide, intent_of
-from gateway.flow.resource import as_on_target, unsent
+from gateway.flow.resource import as_on_target, as_told, unsent
 from gateway.flow.target_port import Attributes, Page, Query, ResourceType, Update
 from gateway.mapping.rules import Problem
 from gateway.scim.difference import compare

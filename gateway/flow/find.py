@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from gateway.errors import NotFound, Uniqueness
-from gateway.flow.journal_port import Key, Link, Operation, Resource, State
+from gateway.flow.journal_port import Key, Operation, Resource, State
 from gateway.flow.model import (
     NOTHING_KNOWN,
     Change,
@@ -21,6 +21,7 @@ from gateway.flow.model import (
     may_adopt,
 )
 from gateway.flow.paging import walk
+from gateway.flow.resource import as_told
 from gateway.flow.services import between
 from gateway.flow.target_port import (
     Attributes,
@@ -128,11 +129,6 @@ def _told(services: Services, target: Target, own: Resource) -> Attributes | Non
         return None
     told = as_told(link)
     return None if is_protected(target, told) else told
-
-
-def as_told(link: Link) -> Attributes:
-    """Return the entry of a link as the target last showed it, else as it was sent."""
-    return {**(link.seen or link.sent), "id": link.target_id}
 
 
 async def _vanished_owner(services: Services, change: Change, rivals: Sequence[Resource]) -> Resource | None:

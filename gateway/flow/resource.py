@@ -210,6 +210,11 @@ def seems_left_out(target: Target, resource: Resource, entry: Attributes) -> boo
     return resource.state is State.ACTIVE and shown is False
 
 
+def as_told(link: Link) -> Attributes:
+    """Return the entry of a link as the target last showed it, else as it was sent."""
+    return {**(link.seen or link.sent), "id": link.target_id}
+
+
 def form_on_target(mapping: TargetMapping, resource: Resource, link: Link, present: Attributes) -> Attributes:
     """Return what the target has, in the form it was sent, whatever the rules have become since."""
     if mapping.scope is not None:
