@@ -1,5 +1,6 @@
-"""Targets to test against: a directory of our own, a foreign SCIM server and slapd as real processes."""
+"""Targets to test against: a directory of our own, and foreign servers as real processes."""
 
+import os
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from gateway.address import Bearer, Secret, TargetAddress
 from gateway.targets.http import open_session
 from gateway.targets.registry import OpenTarget, Shared, open_connector
+from tests.support import ns_slapd, samba
 from tests.support.dialpad import OPENAPI, dialpad
 from tests.support.forms import DIALPAD, FLAT, SCIM, Form
 from tests.support.lesser import Lesser, Paging
@@ -39,6 +41,7 @@ REST: Final[Mapping[str, RestLesser]] = {
     "rest, links, no look-ups": RestLesser(way="link", finds=False),
     "rest, all at once, no totals": RestLesser(way="all at once", says_total=False),
 }
+REAL: Final = {"active directory": "domain", "389": "directory_389"}  # and the fixtures of their servers
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def around(session: aiohttp.ClientSession) -> Shared:
     return Shared(session, on_fatal=pytest.fail)
 
 
-@pytest.fixture(params=["embedded", "scim", "ldap", "dialpad", *LESSER, *REST])
+@pytest.fixture(params=["embedded", "scim", "ldap", "dialpad", *REAL, *LESSER, *REST])
 async def address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TargetAddress]:
     """Where an empty directory of each kind is."""
     if request.param in LESSER:
@@ -69,6 +72,8 @@ async def address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
             pytest.skip("Dialpad's OpenAPI file is not at hand")
         async with dialpad() as company:
             yield TargetAddress("dialpad", company.url, Bearer(Secret("token")))
+    elif request.param in REAL:
+        yield cast(TargetAddress, request.getfixturevalue(REAL[request.param]).address())
     elif request.param == "ldap":
         yield cast(TargetAddress, request.getfixturevalue("slapd_server").address())
     else:
@@ -87,6 +92,38 @@ def slapd_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
     """An LDAP directory for all tests of a process; each has a room of its own in it."""
     with slapd(tmp_path_factory.mktemp("slapd")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def domain_controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[samba.Samba]:
+    """A domain controller of Active Directory for all tests of a process; the domain is made once for all."""
+    samba.needed()
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with samba.samba(samba.provisioned(shared), tmp_path_factory.mktemp("samba")) as server:
+        yield server
+
+
+@pytest.fixture
+def domain(domain_controller: samba.Samba) -> samba.Samba:
+    """The domain, in which no test has left anybody."""
+    domain_controller.empty()
+    return domain_controller
+
+
+@pytest.fixture(scope="session")
+def ns_slapd_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ns_slapd.NsSlapd]:
+    """A 389 Directory Server for all tests of a process."""
+    ns_slapd.needed()
+    with ns_slapd.ns_slapd(tmp_path_factory.mktemp("389")) as server:
+        yield server
+
+
+@pytest.fixture
+def directory_389(ns_slapd_server: ns_slapd.NsSlapd) -> ns_slapd.NsSlapd:
+    """The directory, in which no test has left anybody."""
+    ns_slapd_server.empty()
+    return ns_slapd_server
 
 
 @pytest.fixture

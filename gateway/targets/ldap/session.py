@@ -6,9 +6,10 @@ A few threads have one each, so that no call to a directory stops the event loop
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 import ldap
@@ -17,7 +18,7 @@ from ldap.controls.libldap import SimplePagedResultsControl
 
 from gateway.flow.target_port import Missing, Refused, Silent, TargetError, Unreachable
 from gateway.targets.ldap.entries import Attribute, Modification, Raw
-from gateway.targets.ldap.filters import EVERYBODY
+from gateway.targets.ldap.filters import EVERYBODY, equal
 from gateway.targets.ldap.results import BROKEN_LINE, code_of, error_of
 from gateway.targets.ldap.sign_in import SignIn, connected
 
@@ -29,7 +30,11 @@ PAGE: Final = 500  # entries asked for at once; directories give 1,000 at most
 IDLE: Final = 60.0  # seconds
 LEAST: Final = 0.05  # seconds that a call has, however late it is
 PERMISSIVE: Final = "1.2.840.113556.1.4.1413"  # a value that is there is no error, nor one that is not
-AS_WANTED: Final = (ldap.TYPE_OR_VALUE_EXISTS, ldap.NO_SUCH_ATTRIBUTE)
+# what says that a value is there already, or gone; of links between entries Active Directory says 68 and 53
+AS_WANTED: Final[Mapping[int, tuple[type[ldap.LDAPError], ...]]] = {
+    ldap.MOD_ADD: (ldap.TYPE_OR_VALUE_EXISTS, ldap.ALREADY_EXISTS),
+    ldap.MOD_DELETE: (ldap.NO_SUCH_ATTRIBUTE, ldap.UNWILLING_TO_PERFORM),
+}
 SUBTREE: Final = ldap.SCOPE_SUBTREE
 BASE: Final = ldap.SCOPE_BASE
 
@@ -104,11 +109,11 @@ class Session:
         try:
             self._modify(dn, modifications, [RequestControl(PERMISSIVE, False, None)])
         except TargetError as error:
-            if not isinstance(error.__cause__, AS_WANTED):
+            if not isinstance(error.__cause__, tuple(chain(*AS_WANTED.values()))):
                 raise
             for kind, name, values in modifications:
                 for value in values or ():
-                    self._amend_one(dn, (kind, name, [value]))
+                    self._amend_one(dn, kind, name, value)
 
     def rename(self, dn: str, rdn: str, parent: str) -> str:
         """Give an entry that is there another name or place, and return its DN."""
@@ -127,11 +132,14 @@ class Session:
         names = list(dict.fromkeys(name for _, name, _ in modifications))
         self._change(lambda connection: connection.modify_ext(dn, list(modifications), controls), names)
 
-    def _amend_one(self, dn: str, modification: Modification) -> None:
+    def _amend_one(self, dn: str, kind: int, name: str, value: bytes) -> None:
         try:
-            self._modify(dn, [modification], [])
+            self._modify(dn, [(kind, name, [value])], [])
         except TargetError as error:
-            if not isinstance(error.__cause__, AS_WANTED):
+            if not isinstance(error.__cause__, AS_WANTED[kind]):
+                raise
+            is_vague = isinstance(error.__cause__, ldap.UNWILLING_TO_PERFORM)  # it may be for another reason
+            if is_vague and self.read(dn, ["1.1"], equal(name, value.decode())) is not None:
                 raise
 
     def _page(
