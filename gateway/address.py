@@ -130,6 +130,8 @@ class Directory:
 
     base: str
     dn: str = "uid={userName},{base}"
+    longest_name: int | None = None  # characters that name a new person's entry; None: whatever fits
+    make_ou: bool = False  # make the units that `dn` names and that are not there
     people: str = "(objectClass=inetOrgPerson)"  # who below `base` is a person
     object_classes: tuple[str, ...] = PERSON  # of new people, unless a rule says otherwise
     id: str = "entryUUID"
@@ -142,6 +144,7 @@ class Directory:
     group_base: str | None = None  # None: there are no groups
     group_dn: str = "cn={displayName},{group_base}"
     group_class: str = "groupOfNames"
+    groups: str | None = None  # who below `group_base` is a group; None: whatever has that class
     group_external_id: str | None = None
     start_tls: bool = False
     ca: Path | None = None  # None: what the system trusts

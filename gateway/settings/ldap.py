@@ -14,7 +14,7 @@ from gateway.address import Directory, External, Signing
 from gateway.settings.faults import Faults, at, read
 from gateway.settings.fields import GroupClass, Inactive, MadeAttribute, is_loopback
 from gateway.settings.secrets import Secrets
-from gateway.settings.tables import ExternalTable, SomeText, Table
+from gateway.settings.tables import ExternalTable, Positive, SomeText, Table
 
 SCHEMES: Final = ("ldap", "ldaps", "ldapi")
 NEEDED: Final = "needs python-ldap: make setup LDAP=1, or pip install 'scim-gateway[ldap]'"
@@ -37,6 +37,16 @@ class LdapTable(Table):
         default=None,
         description="The DN of new people; `{base}` is the key above, `{userName}` or any attribute that is "
         "sent stands for the person's own, escaped.",
+    )
+    longest_name: Positive | None = Field(
+        default=None,
+        description="How many characters may name a person's entry: a longer name is cut, and ends in a "
+        "digest of all of it, so that no two are alike.",
+    )
+    make_ou: bool | None = Field(
+        default=None,
+        description="Whether organizational units that `dn` names and that are not there are made; else who "
+        "is to stand there is refused.",
     )
     people: SomeText | None = Field(
         default=None, description="The LDAP filter that every person below `base` matches."
@@ -75,6 +85,11 @@ class LdapTable(Table):
     group_dn: SomeText | None = Field(default=None, description="The DN of new groups.")
     group_class: GroupClass | None = Field(
         default=None, description="The object class of groups, which says how members are held."
+    )
+    groups: SomeText | None = Field(
+        default=None,
+        description="The LDAP filter that every group below `group_base` matches; unless you say, whatever "
+        "has that class.",
     )
     group_external_id: SomeText | None = Field(
         default=None, description="The attribute that holds the `externalId` of groups, if any does."
@@ -192,9 +207,10 @@ def _faults_of_texts(settings: Directory) -> Iterator[tuple[str, str]]:
         text = getattr(settings, key)
         if text is not None and not _ATTRIBUTE.fullmatch(text):
             yield key, "must be the name of an attribute"
-    people = settings.people
-    if not (people.startswith("(") and people.endswith(")") and people.count("(") == people.count(")")):
-        yield "people", 'must be an LDAP filter in brackets, such as "(objectClass=inetOrgPerson)"'
+    for key in ("people", "groups"):
+        text = getattr(settings, key) or "()"
+        if not (text.startswith("(") and text.endswith(")") and text.count("(") == text.count(")")):
+            yield key, 'must be an LDAP filter in brackets, such as "(objectClass=inetOrgPerson)"'
 
 
 def _faults_of_templates(settings: Directory) -> Iterator[tuple[str, str]]:

@@ -124,7 +124,7 @@ def _filled(server: NsSlapd) -> None:
         f'cn="{SUFFIX}",cn=mapping tree,cn=config', ["top", "extensibleObject", "nsMappingTree"], **mapping
     )
     server.add(SUFFIX, ["top", "domain"], dc="example", aci=RIGHTS)
-    server.add(f"ou=rooms,{SUFFIX}", ["organizationalUnit"])
+    server.add(f"OU=rooms,{SUFFIX}", ["organizationalUnit"])
     server.add(
         server.gateway_dn,
         ["organizationalRole", "simpleSecurityObject", "extensibleObject"],

@@ -109,13 +109,13 @@ class RealDirectory:
 
     def room(self, **habits: Any) -> Directory:
         """Return an empty place for people, inactive people and groups, with the habits of the preset."""
-        base = f"ou=room{next(self.numbers)},ou=rooms,{self.suffix}"
-        for dn in (base, f"ou=people,{base}", f"ou=left,{base}", f"ou=groups,{base}"):
+        base = f"OU=room{next(self.numbers)},OU=rooms,{self.suffix}"
+        for dn in (base, f"OU=people,{base}", f"OU=left,{base}", f"OU=groups,{base}"):
             self.add(dn, ["organizationalUnit"])
         said = loads((files("gateway.presets") / f"{self.preset}.toml").read_text())["ldap"]
         preset = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
-        preset["dn"] = preset["dn"].replace("{base}", "ou=people,{base}")
-        plain = Directory(base, group_base=f"ou=groups,{base}", ca=self.ca, **preset)
+        preset["dn"] = preset["dn"].replace("{base}", "OU=people,{base}")
+        plain = Directory(base, group_base=f"OU=groups,{base}", ca=self.ca, **preset)
         return replace(plain, **habits)
 
     @property

@@ -47,6 +47,12 @@ class Samba(RealDirectory):
     def ca(self) -> Path:
         return self.folder / "private/tls/cert.pem"
 
+    def protect(self, dn: str) -> None:
+        """Take everybody's right to change an entry, as the domain does with administrators."""
+        _tool(
+            "dsacl", "set", f"--objectdn={dn}", "--sddl=(D;;WP;;;AU)", f"-H{self.folder / 'private/sam.ldb'}"
+        )
+
     def empty(self) -> None:
         from ldap.controls import RequestControl
 

@@ -112,9 +112,16 @@ def domain(domain_controller: samba.Samba) -> samba.Samba:
 
 
 @pytest.fixture(scope="session")
-def ns_slapd_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ns_slapd.NsSlapd]:
-    """A 389 Directory Server for all tests of a process."""
+def ns_slapd_needed() -> None:
+    """Skip, or fail in CI, where no 389 Directory Server can be started."""
     ns_slapd.needed()
+
+
+@pytest.fixture(scope="session")
+def ns_slapd_server(
+    tmp_path_factory: pytest.TempPathFactory, ns_slapd_needed: None
+) -> Iterator[ns_slapd.NsSlapd]:
+    """A 389 Directory Server for all tests of a process."""
     with ns_slapd.ns_slapd(tmp_path_factory.mktemp("389")) as server:
         yield server
 

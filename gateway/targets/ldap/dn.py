@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Final
 
 from ldap import DECODING_ERROR
@@ -10,6 +11,8 @@ from ldap.dn import dn2str, str2dn
 from gateway.flow.target_port import Refused
 
 LONGEST: Final = 240  # bytes; OpenLDAP answers a longer name with a fault of its own, as if it might pass
+
+DIGITS: Final = 8  # of the digest of a name that is cut
 
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z][\w-]*)\}")
 _SPECIAL: Final = re.compile(r'[\\,+"<>;=]')
@@ -45,9 +48,23 @@ def rendered(template: str, form: Mapping[str, Any], bases: Mapping[str, str | N
     return _PLACEHOLDER.sub(fill, template)
 
 
-def fitting(dn: str) -> str:
-    """Return a DN that a new name makes; raises Refused where the name is longer than directories take."""
+def cut(dn: str, longest: int | None) -> str:
+    """Return a DN whose name has no more characters; one that is cut ends in a digest of all of it."""
     attribute, value = rdn_of(dn) or ("", "")
+    if longest is None or len(value) <= longest:
+        return dn
+    digest = sha256(value.encode(errors="replace")).hexdigest()[:DIGITS]
+    return f"{attribute}={escaped(f'{value[: longest - DIGITS - 1]}-{digest}')},{parent_of(dn)}"
+
+
+def fitting(dn: str, longest: int | None = None) -> str:
+    """Return a DN that a new name makes; raises Refused where the name is longer than the directory takes.
+
+    `longest` is in characters.
+    """
+    attribute, value = rdn_of(dn) or ("", "")
+    if longest is not None and len(value) > longest:
+        raise Refused(f"{attribute}: an entry cannot be named by more than {longest} characters")
     if len(value.encode()) > LONGEST:
         raise Refused(f"{attribute}: an entry cannot be named by more than {LONGEST} bytes")
     return dn
@@ -71,6 +88,15 @@ def split(dn: str) -> tuple[str, str]:
     """Return what names an entry, escaped, and the DN above it."""
     parts = _parts(dn)
     return str(dn2str(parts[:1])), str(dn2str(parts[1:]))
+
+
+def above(dn: str, attribute: str) -> str | None:
+    """Return the nearest DN, itself included, that is named by an attribute; None where there is none."""
+    parts = _parts(dn)
+    for n, rdn in enumerate(parts):
+        if rdn[0][0].casefold() == attribute:
+            return str(dn2str(parts[n:]))
+    return None
 
 
 def is_below(dn: str, base: str) -> bool:

@@ -47,6 +47,8 @@ HIDDEN: Final = frozenset(  # folded attributes that are never read: secrets, an
 _TIME: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:[.,]\d+)?Z")  # RFC 4517 section 3.3.13
 
 
+FLAGS: Final = "userAccountControl"
+
 Modification = tuple[int, str, list[bytes] | None]
 
 
@@ -199,6 +201,12 @@ def object_classes(form: Attributes, default: tuple[str, ...] = ()) -> list[byte
     return encoded("objectClass", form.get("objectClass") or list(default))
 
 
+def enabled(classes: Sequence[bytes], attributes: Mapping[str, Any]) -> list[Attribute]:
+    """Return what makes an account of Active Directory an active one: unless told, it makes it disabled."""
+    is_account = any(name.lower() == b"user" for name in classes)
+    return [(FLAGS, [b"512"])] if is_account and key_in(attributes, FLAGS) is None else []
+
+
 def _named(form: Mapping[str, Any], directory: Directory) -> Iterator[tuple[str, Any]]:
     yield from ((name, value) for name, value in form.items() if name.casefold() not in OWN)
     yield directory.user_name, form.get("userName")
@@ -212,7 +220,7 @@ def _password(password: str, directory: Directory) -> bytes:
 
 
 SHORT_NAME: Final = 20  # characters of a person's sAMAccountName
-_NOT_IN_SHORT_NAMES: Final = re.compile(r'["/\\\[\]:;|=,+*?<>@\s]')
+_NOT_IN_SHORT_NAMES: Final = re.compile(r'["/\\\[\]:;|=,+*?<>@]|[^\S ]')
 
 Form = Mapping[str, Any]
 
@@ -234,7 +242,7 @@ def unicode_password(password: str) -> bytes:
 
 def short_name(text: str, length: int) -> str:
     """Return a text as a sAMAccountName takes it."""
-    return _NOT_IN_SHORT_NAMES.sub("", text)[:length].rstrip(".")
+    return " ".join(_NOT_IN_SHORT_NAMES.sub("", text).split())[:length].rstrip(". ")
 
 
 def _common_name(form: Form) -> Any:
@@ -248,7 +256,7 @@ def _family_name(form: Form) -> Any:
 
 
 def _short_name(form: Form) -> str:
-    return short_name(str(form.get("userName", "")).partition("@")[0], SHORT_NAME)
+    return short_name(str(form.get("userName", "")).partition("@")[0].replace(" ", ""), SHORT_NAME)
 
 
 def _made_password(form: Form) -> str:

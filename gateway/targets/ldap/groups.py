@@ -17,6 +17,7 @@ from gateway.flow.target_port import (
     Unreachable,
     Update,
 )
+from gateway.targets.ldap import short_names
 from gateway.targets.ldap.dn import fitting, normal, parent_of, rdn_of, rendered, split
 from gateway.targets.ldap.entries import Attribute, Raw, encoded, meta_of
 from gateway.targets.ldap.filters import Vocabulary, any_of, both, equal
@@ -75,11 +76,11 @@ class Groups:
     def create(self, session: Session, form: Attributes, beside: Collection[str] = ()) -> Attributes:
         """Make a group without members; raises Conflict where there is one of that name."""
         bases = {"base": self._directory.base, "group_base": self._base}
-        dn = fitting(rendered(self._directory.group_dn, form, bases))
+        dn = fitting(rendered(self._directory.group_dn, form, bases), self._directory.longest_name)
         with self._numbering:
             attributes = self._new(session, form, dn)
             try:
-                session.add(dn, attributes)
+                short_names.add(session, self._directory, dn, attributes)
             except Missing as error:
                 raise Unreachable(f"there is no entry {parent_of(dn)} to make groups in") from error
         return self.shown(self.listing.reread(session, dn))
@@ -132,10 +133,11 @@ class Groups:
 
     def _renamed(self, session: Session, id: str, raw: Raw, wanted: Attributes) -> str:
         bases = {"base": self._directory.base, "group_base": self._base}
-        rdn, _ = split(fitting(rendered(self._directory.group_dn, wanted, bases)))
+        longest = self._directory.longest_name
+        rdn, _ = split(fitting(rendered(self._directory.group_dn, wanted, bases), longest))
         parent = parent_of(raw.dn)
         with self.memberships.renaming(session, id, raw, f"{rdn},{parent}", {}):
-            dn = session.rename(raw.dn, rdn, parent)
+            dn = self.memberships.rename(session, id, raw, f"{rdn},{parent}")
             self.memberships.settle(session, id, self.listing.reread(session, dn))
         return dn
 
@@ -199,6 +201,5 @@ def listing_of(directory: Directory, base: str) -> Listing:
         loose=frozenset({"externalid"}),
     )
     names = ("cn", directory.id, *READ, *([external] if external else []))
-    return Listing(
-        ResourceType.GROUP, base, equal("objectClass", directory.group_class), directory.id, names, words
-    )
+    groups = directory.groups or equal("objectClass", directory.group_class)
+    return Listing(ResourceType.GROUP, base, groups, directory.id, names, words)

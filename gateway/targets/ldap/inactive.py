@@ -13,6 +13,7 @@ from gateway.targets.ldap.filters import EVERYBODY, NOBODY, Ask, LdapFilter
 from gateway.values import frozen
 
 DISABLED: Final = 0x2  # of userAccountControl: ACCOUNTDISABLE
+NOT_REQUIRED: Final = 0x20  # PASSWD_NOTREQD
 NORMAL: Final = 0x200  # NORMAL_ACCOUNT
 BIT: Final = "(userAccountControl:1.2.840.113556.1.4.803:=2)"  # LDAP_MATCHING_RULE_BIT_AND
 
@@ -26,6 +27,7 @@ class Habit:
     changes: Callable[[Raw, bool], list[Modification]]  # that make an entry active or not
     asks: Ask  # `active eq …` as a filter
     reads: tuple[str, ...] = ()  # attributes it looks at
+    is_open: Callable[[Raw], bool] = lambda raw: False  # once made active, to whoever gives no password
     moves: bool = False
 
 
@@ -59,9 +61,12 @@ def _is_enabled(raw: Raw, directory: Directory) -> bool:
 
 
 def _switch(raw: Raw, active: bool) -> list[Modification]:
-    """Change one bit of what is there now; whoever changed it meanwhile makes this fail, and be done anew."""
+    """Change one bit of what is there now; whoever changed it meanwhile makes this fail, and be done anew.
+
+    An account that becomes active needs a password from then on.
+    """
     before = raw.first("userAccountControl")
-    after = _flags(raw) & ~DISABLED if active else _flags(raw) | DISABLED
+    after = _flags(raw) & ~(DISABLED | NOT_REQUIRED) if active else _flags(raw) | DISABLED
     if before is None:
         return [(MOD_REPLACE, "userAccountControl", [b"%d" % after])]
     gone = (MOD_DELETE, "userAccountControl", [before.encode()])
@@ -71,6 +76,10 @@ def _switch(raw: Raw, active: bool) -> list[Modification]:
 def _flags(raw: Raw) -> int:
     text = raw.first("userAccountControl") or ""
     return int(text) if text.lstrip("-").isdecimal() else NORMAL
+
+
+def _has_no_password(raw: Raw) -> bool:
+    return bool(_flags(raw) & NOT_REQUIRED) and raw.first("pwdLastSet") in (None, "0")
 
 
 def _stands_with_the_active(raw: Raw, directory: Directory) -> bool:
@@ -103,6 +112,7 @@ HABITS: Final[Mapping[str | None, Habit]] = {
         lambda active: [("userAccountControl", [b"%d" % (NORMAL if active else NORMAL | DISABLED)])],
         _switch,
         _by_literal(LdapFilter(f"(!{BIT})"), LdapFilter(BIT)),
-        reads=("userAccountControl",),
+        reads=("userAccountControl", "pwdLastSet"),
+        is_open=_has_no_password,
     ),
 }

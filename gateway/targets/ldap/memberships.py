@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from ldap import MOD_ADD, MOD_DELETE
+from ldap import MOD_ADD, MOD_DELETE, TYPE_OR_VALUE_EXISTS
 
 from gateway.address import Directory
 from gateway.flow.target_port import Attributes, Conflict, Denied, Missing, Refused, TargetError, Unreachable
-from gateway.targets.ldap.dn import normal
+from gateway.targets.ldap.dn import normal, split
 from gateway.targets.ldap.entries import Modification, Raw, short_name
 from gateway.targets.ldap.filters import both, equal
 from gateway.targets.ldap.session import Session, chunks, in_doubt
@@ -55,6 +55,19 @@ class GroupMemberships:
                 if not error.maybe_applied:
                     self.settle(session, id, raw)
                 raise
+
+    def rename(self, session: Session, id: str, raw: Raw, dn: str) -> str:
+        """Give an entry a DN, and return it.
+
+        A directory that renames members itself finds the new name there already: it goes first, then.
+        """
+        try:
+            return session.rename(raw.dn, *split(dn))
+        except Refused as error:
+            if not isinstance(error.__cause__, TYPE_OR_VALUE_EXISTS):
+                raise
+        self.settle(session, id, raw)
+        return session.rename(raw.dn, *split(dn))
 
     def settle(self, session: Session, id: str, raw: Raw) -> None:
         """Name somebody as they are known now, and by no other name that they may have; raises Silent."""
@@ -196,11 +209,14 @@ def part_of(raw: Raw, attribute: str) -> tuple[list[str], str | None]:
     return raw.texts(attribute), None
 
 
+def _short_name(name: str) -> dict[str, str]:
+    found = short_name(name, 256)
+    return {"sAMAccountName": found} if found else {}  # without one the directory makes it
+
+
 MEMBERSHIPS: Final[Mapping[str, MemberStyle]] = {  # by object class
     "groupOfNames": MemberStyle("member", placeholder=True),
     "groupOfUniqueNames": MemberStyle("uniqueMember", placeholder=True),
     "posixGroup": MemberStyle("memberUid", by_dn=False, numbered=True),
-    "group": MemberStyle(
-        "member", follows=True, extras=lambda name: {"sAMAccountName": short_name(name, 256)}
-    ),
+    "group": MemberStyle("member", follows=True, extras=_short_name),
 }

@@ -1,14 +1,17 @@
 """People in a directory: shown, made, changed and removed, each in one attempt."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 
-from ldap import MOD_ADD, MOD_REPLACE
+from ldap import INSUFFICIENT_ACCESS, MOD_ADD, MOD_REPLACE
 
 from gateway.address import Directory
 from gateway.flow.target_port import (
     Attributes,
     Conflict,
+    Denied,
     Missing,
     Page,
     Query,
@@ -18,13 +21,25 @@ from gateway.flow.target_port import (
     Update,
 )
 from gateway.scim.documents import fold, is_active
-from gateway.targets.ldap import entries
-from gateway.targets.ldap.dn import Rdn, escaped, fitting, is_dn, normal, parent_of, rdn_of, rendered, split
+from gateway.targets.ldap import entries, short_names
+from gateway.targets.ldap.dn import (
+    Rdn,
+    cut,
+    escaped,
+    fitting,
+    is_dn,
+    normal,
+    parent_of,
+    rdn_of,
+    rendered,
+    split,
+)
 from gateway.targets.ldap.entries import (
     Modification,
     Raw,
     Written,
     encoded,
+    key_in,
     meta_of,
     named_anew,
     plain_attributes,
@@ -33,9 +48,10 @@ from gateway.targets.ldap.filters import any_of, both, equal
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.inactive import habit_of
 from gateway.targets.ldap.memberships import GroupMemberships
-from gateway.targets.ldap.paging import READ, Listing
+from gateway.targets.ldap.paging import READ, Listing, id_is
 from gateway.targets.ldap.session import Session, in_doubt
 
+CHILDREN: Final = "allowedChildClassesEffective"  # what this account may make below an entry ([MS-ADTS])
 REFERENCES: Final = frozenset({"manager"})  # attributes that hold the DN of another person
 
 
@@ -86,16 +102,24 @@ class People:
         """Make a person; raises Conflict where name or externalId are taken, this by others than `beside`."""
         self._refuse_known(session, form, beside)
         self._refuse_taken(session, form)
-        dn = fitting(self._naming.place(form))
+        dn = self._naming.place(form)
         if (rdn := rdn_of(dn)) is None:
             raise Refused("the entry cannot be named so")
         attributes = self._resolved(session, entries.new(form, self._directory, rdn))
-        born = self._habit.at_birth(is_active(form))
         classes = entries.object_classes(form, self._directory.object_classes)
+        born = self._habit.at_birth(is_active(form)) or entries.enabled(classes, attributes)
+        whole = [("objectClass", classes), *attributes.items(), *born]
+        # a short name that a rule says is not ours to change
+        add = (
+            session.add
+            if key_in(form, short_names.SHORT_NAME)
+            else partial(short_names.add, session, self._directory)
+        )
         try:
-            session.add(dn, [("objectClass", classes), *attributes.items(), *born])
+            add(dn, whole)
         except Missing as error:
-            raise Unreachable(f"there is no entry {parent_of(dn)} to make people in") from error
+            self._make_place(session, dn, form, error)
+            add(dn, whole)
         return self.shown(self.listing.reread(session, dn))
 
     def change(self, session: Session, id: str, update: Update) -> Attributes:
@@ -107,9 +131,12 @@ class People:
         attributes = self._resolved(session, attributes)
         dn = self._naming.new_dn(raw, update, attributes)
         modifications = self._modifications(raw, update, attributes, dn)
-        with self._memberships.renaming(session, id, raw, dn, update.wanted):
+        with (
+            self._protected(session, raw, update),
+            self._memberships.renaming(session, id, raw, dn, update.wanted),
+        ):
             if dn != raw.dn:
-                dn = self._moved(session, raw, dn, update)
+                dn = self._moved(session, id, raw, dn, update)
             if modifications:
                 self._modify(session, raw, dn, modifications)
             after = self.listing.reread(session, dn)
@@ -162,16 +189,69 @@ class People:
             found.append((MOD_ADD, "objectClass", lacking))
         if is_active(update.present) != is_active(update.wanted):
             found += self._habit.changes(raw, is_active(update.wanted))
+            found += self._closing(raw, update, attributes)
         return found
 
-    def _moved(self, session: Session, raw: Raw, dn: str, update: Update) -> str:
+    def _closing(self, raw: Raw, update: Update, attributes: Written) -> list[Modification]:
+        """Return what gives a password to somebody who becomes active, and could sign in without one."""
+        directory = self._directory
+        if not is_active(update.wanted) or directory.password in attributes or not self._habit.is_open(raw):
+            return []
+        if "password" not in directory.makes:
+            return []
+        made = entries.written({"password": entries.made("password", update.wanted)}, directory)
+        return [(MOD_REPLACE, directory.password, made[directory.password])]
+
+    def _moved(self, session: Session, id: str, raw: Raw, dn: str, update: Update) -> str:
         """Give an entry its new name and place; raises Refused where a leaver's place is not there."""
         try:
-            return session.rename(raw.dn, *split(dn))
+            return self._memberships.rename(session, id, raw, dn)
         except Unreachable as error:
-            if isinstance(error.__cause__, Missing) and self._naming.lets_leave(update):
+            if not isinstance(error.__cause__, Missing):
+                raise
+            if self._naming.lets_leave(update) and not self._directory.make_ou:
                 raise Refused(error.reason) from error
-            raise
+            self._make_place(session, dn, update.wanted, error)
+        return self._memberships.rename(session, id, raw, dn)
+
+    def _make_place(self, session: Session, dn: str, form: Attributes, error: TargetError) -> None:
+        """Make the units that an entry is to stand in; raises Refused where that is not ours to do.
+
+        Raises Unreachable where the configuration alone says where everybody stands.
+        """
+        above = parent_of(dn)
+        if not self._naming.is_own_place(form):
+            raise Unreachable(f"there is no entry {above} to make people in") from error
+        if not self._directory.make_ou:
+            raise Refused(f"there is no entry {above}: make it, or let make_ou do it") from error
+        missing: list[str] = []
+        while session.read(above, ["1.1"]) is None:
+            if (rdn_of(above) or ("", ""))[0].casefold() != "ou":
+                raise Refused(f"there is no entry {above}, and make_ou makes units alone") from error
+            missing.append(above)
+            above = parent_of(above)
+        for unit in reversed(missing):
+            with suppress(Conflict):  # somebody else was quicker
+                session.add(unit, [("objectClass", [b"top", b"organizationalUnit"])])
+
+    @contextmanager
+    def _protected(self, session: Session, raw: Raw, update: Update) -> Iterator[None]:
+        """Refuse a change of an entry that is protected from us, where we may write others beside it.
+
+        Who leaves is kept until they can.
+        """
+        try:
+            yield
+        except Denied as error:
+            leaves = is_active(update.present) and not is_active(update.wanted)
+            if leaves or not isinstance(error.__cause__, INSUFFICIENT_ACCESS):
+                raise
+            place = session.read(parent_of(raw.dn), [CHILDREN])
+            may_make = {name.casefold() for name in place.texts(CHILDREN)} if place else set()
+            if self._directory.object_classes[-1].casefold() not in may_make:
+                raise
+            reason = "the directory protects this entry from the gateway's account, as it does administrators"
+            raise Refused(f"{reason}: {error.reason}") from error
 
     def _modify(self, session: Session, raw: Raw, dn: str, modifications: list[Modification]) -> None:
         try:
@@ -198,8 +278,7 @@ class People:
             return who.encode()
         directory = self._directory
         ways = [equal(name, who) for name in (directory.user_name, directory.external_id)]
-        if directory.id.casefold() != "objectguid":
-            ways.append(equal(directory.id, who))
+        ways.append(id_is(directory.id, who))
         found = session.find(self.listing.base, both(self.listing.filter, any_of(ways)), [directory.id])
         if len(found) != 1:
             raise Refused(f"{attribute}: nobody, or more than one, has this id, userName or externalId")
@@ -216,7 +295,13 @@ class Naming:
     def place(self, form: Attributes) -> str:
         """Return the DN that a person has by the template, or among the inactive."""
         dn = self._rendered(self._directory.dn, form)
-        return f"{split(dn)[0]},{self._parent(form)}" if self._is_put_away(form) else dn
+        dn = f"{split(dn)[0]},{self._parent(form)}" if self._is_put_away(form) else dn
+        return fitting(cut(dn, self._directory.longest_name))
+
+    def is_own_place(self, form: Attributes) -> bool:
+        """Say whether a person's own attributes say where they stand."""
+        _, _, parent = self._directory.dn.partition(",")
+        return "{" in parent.replace("{base}", "") and not self._is_put_away(form)
 
     def _parent(self, form: Attributes) -> str:
         """Return where a person stands by the template, or among the inactive."""
@@ -242,13 +327,16 @@ class Naming:
         value, parent = self._new_name(rdn, update, attributes), self._new_parent(raw, update)
         if value == rdn[1] and parent == parent_of(raw.dn):
             return raw.dn
-        return fitting(f"{rdn[0]}={escaped(value)},{parent}")
+        return fitting(cut(f"{rdn[0]}={escaped(value)},{parent}", self._directory.longest_name))
 
     def _new_name(self, rdn: Rdn, update: Update, attributes: Written) -> str:
         """Return what names an entry: its attribute, or the template where it said so before."""
         value = named_anew(rdn, attributes)
-        template = self._directory.dn.partition(",")[0]
-        before = rdn_of(self._rendered(template, update.present))
+        template, longest = self._directory.dn.partition(",")[0], self._directory.longest_name
+        try:
+            before = rdn_of(cut(self._rendered(template, update.present), longest))
+        except Refused:  # it was not named by this template
+            return value
         if value != rdn[1] or before is None or _folded(before) != _folded(rdn):
             return value
         after = rdn_of(self._rendered(template, update.wanted))

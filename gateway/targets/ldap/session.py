@@ -16,7 +16,7 @@ import ldap
 from ldap.controls import RequestControl
 from ldap.controls.libldap import SimplePagedResultsControl
 
-from gateway.flow.target_port import Missing, Refused, Silent, TargetError, Unreachable
+from gateway.flow.target_port import Broken, Missing, Refused, Silent, TargetError, Unreachable
 from gateway.targets.ldap.entries import Attribute, Modification, Raw
 from gateway.targets.ldap.filters import EVERYBODY, equal
 from gateway.targets.ldap.results import BROKEN_LINE, code_of, error_of
@@ -122,6 +122,11 @@ class Session:
             self._change(lambda connection: connection.rename(dn, rdn, parent, 1), [name])
         except Missing as error:
             raise Unreachable(f"there is no entry {parent} to move people to") from error
+        except Broken as error:  # so says Active Directory of a place that is not there
+            if self.read(parent, ["1.1"]) is not None:
+                raise
+            reason = f"there is no entry {parent} to move people to"
+            raise Unreachable(reason) from Missing(error.reason)
         return f"{rdn},{parent}"
 
     def delete(self, dn: str) -> None:

@@ -39,5 +39,6 @@ def test_members_are_named_by_their_entry_or_by_their_name():
 
 
 def test_a_group_of_windows_has_a_short_name():
-    assert MEMBERSHIPS["group"].extras("Sales [EU]") == {"sAMAccountName": "SalesEU"}
+    assert MEMBERSHIPS["group"].extras("Sales [EU] *") == {"sAMAccountName": "Sales EU"}
+    assert MEMBERSHIPS["group"].extras("***") == {}
     assert MEMBERSHIPS["groupOfNames"].extras("Sales") == {}

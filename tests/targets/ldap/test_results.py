@@ -6,6 +6,7 @@ import pytest
 from gateway.flow.target_port import (
     Broken,
     Conflict,
+    Contradiction,
     Denied,
     Missing,
     Nonsense,
@@ -36,7 +37,7 @@ def failure(code: int, info: str = "") -> ldap.LDAPError:
         pytest.param(52, Unreachable, False, id="unavailable"),
         pytest.param(10, Unreachable, False, id="referral"),
         pytest.param(3, Silent, True, id="timeLimitExceeded"),
-        pytest.param(4, Broken, True, id="sizeLimitExceeded"),
+        *(pytest.param(code, Contradiction, False, id=f"too many {code}") for code in (4, 11)),
         pytest.param(80, Broken, True, id="other"),
         pytest.param(9999, Broken, True, id="unknown"),
         pytest.param(2, Nonsense, True, id="protocolError"),

@@ -1,0 +1,131 @@
+"""A gateway before a real 389 Directory Server, with the preset `389ds`."""
+
+import pytest
+
+from tests.support.ldap_scene import USERS, person, work
+from tests.support.ns_slapd import ns_slapd
+from tests.support.real_scene import real_scenes
+
+
+@pytest.fixture
+async def scene(request, directory_389, tmp_path):
+    """A gateway before a server with the usual plug-ins; the parameter is what its target says besides."""
+    async with real_scenes(directory_389, tmp_path, **getattr(request, "param", {})) as opened:
+        yield opened
+
+
+def mail(address: str) -> list[dict[str, str]]:
+    return [{"type": "work", "value": address}]
+
+
+async def test_somebody_is_made_locked_and_unlocked(scene):
+    made = await scene.ask("POST", USERS, person(phoneNumbers=work("+44 (0)20 7946 0018")))
+    gone = await scene.put(made, active=False)
+    locked = scene.one()
+    back = await scene.put(made, active=True)
+
+    assert [answer.body["active"] for answer in (made, gone, back)] == [True, False, True]
+    assert (locked["nsAccountLock"], locked["telephoneNumber"]) == ([b"true"], [b"+442079460018"])
+    assert "nsAccountLock" not in scene.one()
+
+
+@pytest.mark.parametrize("literal", ["TRUE", "false"])
+async def test_a_lock_of_an_administrator_is_understood(scene, literal):
+    made = await scene.ask("POST", USERS, person())
+    scene.modify("uid=ann@example.com,OU=people", nsAccountLock=literal)
+
+    seen = await scene.ask("GET", f"{USERS}/{made.body['id']}")
+
+    assert seen.body["active"] is (literal == "false")
+
+
+@pytest.mark.parametrize("scene", [{}, {"more": 'group_class = "groupOfNames"'}], indirect=True)
+async def test_who_is_in_groups_is_renamed_where_the_server_renames_members_too(scene):
+    ann, bob = [await scene.ask("POST", USERS, person(name)) for name in ("ann", "bob")]
+    await scene.join("Sales", ann, bob)
+    await scene.join("All", ann)
+
+    renamed = await scene.put(ann, userName="anna")
+    later = await scene.put(ann, userName="anna", title="Agent")
+
+    assert [answer.status for answer in (renamed, later)] == [200, 200]
+    assert scene.members("Sales") == ["uid=anna,ou=people", "uid=bob,ou=people"]
+    assert scene.members("All") == ["uid=anna,ou=people"]
+    assert scene.one("(uid=anna)").get("title") == [b"Agent"]
+
+
+async def test_a_name_that_is_refused_in_the_end_leaves_the_groups_as_they_were(scene):
+    ann = await scene.ask("POST", USERS, person("ann"))
+    await scene.ask("POST", USERS, person("bob", emails=mail("bob@example.com")))
+    await scene.join("Sales", ann)
+
+    refused = await scene.put(ann, userName="anna", emails=mail("bob@example.com"))
+
+    assert refused.status == 400
+    assert scene.members("Sales") == ["uid=ann,ou=people"]
+    assert list(scene.there("(uid=ann)")) == ["uid=ann,OU=people"]
+
+
+@pytest.mark.parametrize("operation", ["PUT", "PATCH"])
+async def test_an_address_that_is_taken_is_refused_by_name_and_keeps_no_leaver_in(scene, operation):
+    await scene.ask("POST", USERS, person("bob", emails=mail("bob@example.com")))
+    ann = await scene.ask("POST", USERS, person("ann"))
+    send = scene.put if operation == "PUT" else scene.patch
+
+    refused = await send(ann, emails=mail("bob@example.com"))
+    gone = await send(ann, emails=mail("bob@example.com"), active=False)
+
+    assert (refused.status, refused.body["detail"].partition("mail: ")[1]) == (400, "mail: ")
+    assert (gone.status, gone.body["active"]) == (200, False)
+    assert scene.one("(uid=ann)")["nsAccountLock"] == [b"true"]
+
+
+async def test_the_server_says_who_is_in_a_group(scene):
+    ann = await scene.ask("POST", USERS, person("ann"))
+    await scene.join("Sales", ann)
+
+    assert scene.one("(uid=ann)")["memberOf"] == [f"cn=Sales,OU=groups,{scene.base}".encode()]
+
+
+async def test_names_beyond_ascii_are_found_and_renamed(scene):
+    made = await scene.ask("POST", USERS, person("müller.山田"))
+    found = await scene.ask("GET", f"{USERS}?filter=userName%20eq%20%22M%C3%9CLLER.%E5%B1%B1%E7%94%B0%22")
+    renamed = await scene.put(made, userName="müller.山")
+
+    assert [answer.status for answer in (made, renamed)] == [201, 200]
+    assert found.body["totalResults"] == 1
+
+
+async def test_a_name_beyond_ascii_is_refused_with_the_cure_where_a_plug_in_takes_none(
+    tmp_path, ns_slapd_needed
+):
+    (tmp_path / "server").mkdir()
+    with ns_slapd(tmp_path / "server", {}) as server:
+        async with real_scenes(server, tmp_path) as scene:
+            made = await scene.ask("POST", USERS, person("müller"))
+
+    assert made.status == 400
+    assert "uid: breaks a rule of the directory: its plug-in `7-bit check`" in made.body["detail"]
+
+
+async def test_a_limit_to_lists_is_told_with_its_cure(directory_389, tmp_path):
+    directory_389.configure(directory_389.gateway_dn, nsPagedSizeLimit="2")  # of who signs in from now on
+    try:
+        async with real_scenes(directory_389, tmp_path) as scene:
+            for number in range(4):
+                await scene.ask("POST", USERS, person(f"p{number}"))
+            listed = await scene.ask("GET", USERS)
+    finally:
+        directory_389.configure(directory_389.gateway_dn, nsPagedSizeLimit="-1")
+
+    assert (listed.status, "nsPagedSizeLimit" in listed.body["detail"]) == (502, True)
+
+
+async def test_somebody_removed_by_an_administrator_is_made_again_at_once(scene):
+    made = await scene.ask("POST", USERS, person("ann"))
+    scene.server.root().delete_s(f"uid=ann,OU=people,{scene.base}")
+
+    seen = await scene.ask("GET", f"{USERS}/{made.body['id']}")
+    again = await scene.put(made)
+
+    assert (seen.status, again.status, list(scene.there())) == (404, 200, ["uid=ann,OU=people"])

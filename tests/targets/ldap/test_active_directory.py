@@ -1,0 +1,278 @@
+"""A gateway before a real domain controller, with the preset `active_directory`."""
+
+import pytest
+
+from tests.support.ldap_scene import GROUPS, USERS, person, work
+from tests.support.real_scene import real_scenes
+from tests.support.samba import SUFFIX
+
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+MANAGER = """
+[[targets.phonebook.rules]]
+to = "manager"
+from = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value"
+"""
+BY_DEPARTMENT = {"dn": "CN={userName},OU={department},OU=people,{base}"}
+
+
+@pytest.fixture
+async def scene(request, domain, tmp_path):
+    """A gateway; the parameter is what its target says besides."""
+    async with real_scenes(domain, tmp_path, **getattr(request, "param", {})) as opened:
+        yield opened
+
+
+def flags(entry: dict[str, list[bytes]]) -> int:
+    return int(entry["userAccountControl"][0])
+
+
+@pytest.mark.parametrize("active", [True, False])
+async def test_somebody_is_made_enabled_or_disabled_with_a_password_that_the_policy_takes(scene, active):
+    made = await scene.ask("POST", USERS, person(active=active, name={"familyName": "Lee"}))
+
+    entry = scene.one()
+    assert (made.status, made.body["active"]) == (201, active)
+    assert (flags(entry), entry["pwdLastSet"] != [b"0"]) == (512 if active else 514, True)
+    assert entry["sAMAccountName"] == [b"ann"]
+    assert entry["userPrincipalName"] == [b"ann@example.com"]
+
+
+@pytest.mark.parametrize("scene", [{"rules": MANAGER}], indirect=True)
+@pytest.mark.parametrize("operation", ["PUT", "PATCH"])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param({"title": "T" * 129}, id="a title of 129 characters"),
+        pytest.param({ENTERPRISE: {"department": "D" * 65}}, id="a department of 65 characters"),
+        pytest.param({"password": "short"}, id="a weak password"),
+        pytest.param({ENTERPRISE: {"manager": {"value": "nobody"}}}, id="an unknown manager"),
+        pytest.param({"userName": "taken@example.com"}, id="a name that is taken"),
+    ],
+)
+async def test_a_leaver_leaves_whatever_the_domain_refuses(scene, operation, refused):
+    await scene.ask("POST", USERS, person("taken@example.com"))
+    made = await scene.ask("POST", USERS, person(title="Agent"))
+    leaves = {"active": False} | refused
+
+    gone = await (scene.put if operation == "PUT" else scene.patch)(made, **leaves)
+
+    entry = scene.one("(userPrincipalName=ann@example.com)")
+    assert (gone.status, gone.body["active"]) == (200, False)
+    assert (flags(entry), entry["title"]) == (514, [b"Agent"])
+
+
+@pytest.mark.parametrize("scene", [BY_DEPARTMENT], indirect=True)
+async def test_a_leaver_whose_unit_is_not_there_is_disabled_where_they_stand(scene):
+    scene.server.add(f"OU=Sales,OU=people,{scene.base}", ["organizationalUnit"])
+    made = await scene.ask("POST", USERS, person(**{ENTERPRISE: {"department": "Sales"}}))
+
+    gone = await scene.put(made, active=False, **{ENTERPRISE: {"department": "Nowhere"}})
+
+    ((dn, entry),) = scene.there().items()
+    assert (made.status, gone.status, gone.body["active"]) == (201, 200, False)
+    assert (dn, flags(entry)) == ("CN=ann@example.com,OU=Sales,OU=people", 514)
+
+
+@pytest.mark.parametrize("scene", [BY_DEPARTMENT], indirect=True)
+async def test_a_unit_that_is_not_there_is_a_refusal_that_names_it(scene):
+    scene.server.add(f"OU=Sales,OU=people,{scene.base}", ["organizationalUnit"])
+    made = await scene.ask("POST", USERS, person(**{ENTERPRISE: {"department": "Sales"}}))
+
+    moved = await scene.put(made, **{ENTERPRISE: {"department": "Nowhere"}})
+    other = await scene.ask("POST", USERS, person("bob@example.com", **{ENTERPRISE: {"department": "Lost"}}))
+
+    assert [answer.status for answer in (moved, other)] == [400, 400]
+    assert "make_ou" in moved.body["detail"]
+    assert "OU=" in other.body["detail"]
+    assert list(scene.there()) == ["CN=ann@example.com,OU=Sales,OU=people"]
+
+
+@pytest.mark.parametrize("scene", [BY_DEPARTMENT | {"more": "make_ou = true"}], indirect=True)
+async def test_units_are_made_and_people_move_between_them(scene):
+    made = await scene.ask("POST", USERS, person(**{ENTERPRISE: {"department": "Sales, EMEA"}}))
+    first = list(scene.there())
+    moved = await scene.put(made, **{ENTERPRISE: {"department": "Legal"}})
+
+    assert [answer.status for answer in (made, moved)] == [201, 200]
+    assert first == ["CN=ann@example.com,OU=Sales\\, EMEA,OU=people"]
+    assert list(scene.there()) == ["CN=ann@example.com,OU=Legal,OU=people"]
+
+
+async def test_members_who_are_in_a_group_already_do_not_keep_others_out(scene):
+    people = [await scene.ask("POST", USERS, person(f"p{n}")) for n in range(2)]
+    group = await scene.join("Sales", people[1])
+    ids = [{"value": answer.body["id"]} for answer in people]
+    one = f"{GROUPS}/{group.body['id']}"
+
+    added = await scene.ask(
+        "PATCH", one, {"Operations": [{"op": "add", "path": "members", "value": ids[::-1]}]}
+    )
+    both = len(scene.group("Sales")["member"])
+    for _ in range(2):
+        gone = await scene.ask(
+            "PATCH", one, {"Operations": [{"op": "remove", "path": "members", "value": ids[:1]}]}
+        )
+
+    assert ([added.status, gone.status], both) == ([204, 204], 2)
+    assert len(scene.group("Sales")["member"]) == 1
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [{"keys": 'adopt_by = ["externalId", "userName"]', "more": 'external_id = "employeeID"'}],
+    indirect=True,
+)
+async def test_somebody_without_a_user_principal_name_is_adopted_by_their_employee_id(scene):
+    dn = f"CN=Ann Lee,OU=people,{scene.base}"
+    scene.server.add(dn, ["user"], sAMAccountName="alee", employeeID="78")
+
+    made = await scene.ask("POST", USERS, person("ann@example.com", externalId="78"))
+
+    ((dn, entry),) = scene.there().items()
+    assert (made.status, dn) == (201, "CN=Ann Lee,OU=people")
+    assert (entry["userPrincipalName"], entry["sAMAccountName"]) == ([b"ann@example.com"], [b"alee"])
+
+
+async def test_who_is_adopted_without_a_password_gets_one(scene):
+    dn = f"CN=Ann Lee,OU=people,{scene.base}"
+    scene.server.add(dn, ["user"], userPrincipalName="ann@example.com")
+    before = flags(scene.one())
+
+    made = await scene.ask("POST", USERS, person())
+
+    entry = scene.one()
+    assert (before, made.status, made.body["active"]) == (546, 201, True)
+    assert (flags(entry), entry["pwdLastSet"] != [b"0"]) == (512, True)
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        pytest.param(
+            ["abcdefghijklmnopqrstuvwxyz.1@example.com", "abcdefghijklmnopqrstuvwxyz.2@example.com"],
+            ["abcdefghijklmnopqrst", "abcdefghijklmnopqrs2"],
+            id="the same first 20",
+        ),
+        pytest.param(["jo@example.com", "jo@other.example"], ["jo", "jo2"], id="two domains"),
+        pytest.param(
+            ["a,b@example.com", "a+b@example.com"], ["ab", "ab2"], id="characters that are not taken"
+        ),
+        pytest.param(["administrator@example.com"], ["administrator2"], id="an administrator's"),
+    ],
+)
+async def test_a_short_name_that_is_taken_gets_a_number(scene, names, short):
+    for name in names:
+        assert (await scene.ask("POST", USERS, person(name))).status == 201
+
+    assert sorted(entry["sAMAccountName"][0].decode() for entry in scene.there().values()) == sorted(short)
+
+
+async def test_a_short_name_stays_at_a_rename_and_the_next_one_gets_a_number(scene):
+    made = await scene.ask("POST", USERS, person("first.last@example.com"))
+    renamed = await scene.put(made, userName="second.last@example.com")
+    other = await scene.ask("POST", USERS, person("first.last@example.com", externalId="other"))
+
+    assert [answer.status for answer in (made, renamed, other)] == [201, 200, 201]
+    assert {dn: entry["sAMAccountName"] for dn, entry in scene.there().items()} == {
+        "CN=second.last@example.com,OU=people": [b"first.last"],
+        "CN=first.last@example.com,OU=people": [b"first.last2"],
+    }
+
+
+async def test_groups_whose_names_are_alike_are_two(scene):
+    names = ["Team B", "TeamB", "Team+B", "Sales/EMEA [1]", "Sales: EMEA, 1", "***"]
+
+    made = [await scene.ask("POST", GROUPS, {"displayName": name}) for name in names]
+
+    assert [answer.status for answer in made] == [201] * len(names)
+    assert [answer.body["displayName"] for answer in made] == names
+    groups = scene.there("(objectClass=group)").values()
+    assert {b"Team B", b"TeamB", b"TeamB2"} <= {entry["sAMAccountName"][0] for entry in groups}
+
+
+@pytest.mark.parametrize("scene", [{"rules": MANAGER}], indirect=True)
+async def test_a_manager_is_known_by_our_id(scene):
+    boss = await scene.ask("POST", USERS, person("boss@example.com"))
+
+    made = await scene.ask("POST", USERS, person(**{ENTERPRISE: {"manager": {"value": boss.body["id"]}}}))
+
+    assert made.status == 201
+    assert scene.one("(userPrincipalName=ann*)")["manager"] == [
+        f"CN=boss@example.com,OU=people,{scene.base}".encode()
+    ]
+
+
+async def test_the_groups_of_administrators_are_not_shown(domain, tmp_path):
+    async with real_scenes(domain, tmp_path, groups=f"CN=Users,{SUFFIX}") as scene:
+        shown = await scene.ask("GET", f"{GROUPS}?count=1000")
+
+    names = {group["displayName"] for group in shown.body["Resources"]}
+    assert names.isdisjoint({"Domain Admins", "Schema Admins", "Enterprise Admins", "Domain Users"})
+
+
+async def test_a_group_of_administrators_is_not_adopted(scene):
+    dn = f"CN=Rulers,{scene.directory.group_base}"
+    scene.server.add(dn, ["group"], sAMAccountName="Rulers", adminCount="1")
+    ann = await scene.ask("POST", USERS, person())
+
+    made = await scene.join("Rulers", ann)
+
+    assert (made.status, "member" in scene.group("Rulers")) == (409, False)
+
+
+@pytest.mark.parametrize("way", ['inactive = "move"\ninactive_base = "OU=left,{base}"', "delete"])
+async def test_who_is_made_where_the_flags_say_nothing_is_enabled(domain, tmp_path, way):
+    said = {"keys": 'on_deactivate = "delete"'} if way == "delete" else {"more": way}
+    async with real_scenes(domain, tmp_path, **said) as scene:
+        made = await scene.ask("POST", USERS, person())
+
+        assert (made.status, made.body["active"], flags(scene.one())) == (201, True, 512)
+
+
+async def test_a_name_of_more_than_64_characters_is_cut_where_it_names_the_entry(scene):
+    names = [f"{'x' * 70}{n}@example.com" for n in range(2)]
+    made = [await scene.ask("POST", USERS, person(name)) for name in names]
+    renamed = await scene.put(made[0], userName=f"{'y' * 70}@example.com")
+
+    assert [answer.status for answer in (*made, renamed)] == [201, 201, 200]
+    assert {entry["userPrincipalName"][0].decode() for entry in scene.there().values()} == {
+        renamed.body["userName"],
+        names[1],
+    }
+    assert {len(entry["cn"][0]) for entry in scene.there().values()} == {64}
+
+
+async def test_a_group_name_of_more_than_64_characters_is_refused_by_its_length(scene):
+    made = await scene.ask("POST", GROUPS, {"displayName": "G" * 65})
+
+    assert (made.status, "64 characters" in made.body["detail"]) == (400, True)
+
+
+async def test_a_protected_entry_is_refused_and_says_so_and_others_go_on(scene):
+    ann, bob = [await scene.ask("POST", USERS, person(name)) for name in ("ann@x", "bob@x")]
+    scene.server.protect(f"CN=ann@x,OU=people,{scene.base}")
+
+    refused = await scene.put(ann, title="Agent")
+    done = await scene.put(bob, title="Agent")
+    leaving = await scene.put(ann, active=False)
+
+    assert (refused.status, "protects this entry" in refused.body["detail"]) == (400, True)
+    assert (done.status, leaving.status) == (200, 429)
+
+
+async def test_somebody_removed_by_an_administrator_is_made_again_at_once(scene):
+    made = await scene.ask("POST", USERS, person())
+    scene.server.root().delete_s(f"CN=ann@example.com,OU=people,{scene.base}")
+
+    seen = await scene.ask("GET", f"{USERS}/{made.body['id']}")
+    again = await scene.put(made)
+
+    assert (seen.status, again.status) == (404, 200)
+    assert list(scene.there()) == ["CN=ann@example.com,OU=people"]
+
+
+async def test_phone_numbers_and_the_rest_of_a_person_are_there(scene):
+    made = await scene.ask("POST", USERS, person(phoneNumbers=work("+44 (0)20 7946 0018"), title="Agent"))
+
+    entry = scene.one()
+    assert (made.status, entry["telephoneNumber"], entry["title"]) == (201, [b"+442079460018"], [b"Agent"])
