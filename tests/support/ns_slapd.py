@@ -25,8 +25,8 @@ USUAL = {  # plug-ins, as administrators set them who have groups, and names bey
     "7-bit check": "off",
     "MemberOf Plugin": "on",
     "referential integrity postoperation": "on",
-    "attribute uniqueness": "on",
 }
+STRICT = USUAL | {"7-bit check": "on", "attribute uniqueness": "on"}  # of mail
 RIGHTS = (  # of the gateway: all on people and groups, and no limit to what it may list
     f'(targetattr="*")(version 3.0; acl "gateway"; allow(all) userdn="ldap:///cn=gateway,{SUFFIX}";)'
 )

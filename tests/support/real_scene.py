@@ -84,18 +84,24 @@ class RealScene:
         )
 
 
-@asynccontextmanager
-async def real_scenes(server: RealDirectory, folder: Path, **said: str) -> AsyncIterator[RealScene]:
-    """Serve a gateway before an empty room; `said`: `keys`, `more`, `rules`, `dn`, each with `{base}`."""
+def config_of(server: RealDirectory, folder: Path, **said: str) -> tuple[str, Directory]:
+    """Return the table of a target in an empty room, its password in the folder, and the room.
+
+    `said`: `keys`, `more` (with `{base}`), `rules`, `dn`, `groups`.
+    """
     directory = server.room()
     password = folder / "ldap.password"
     password.write_text(PASSWORD)
     password.chmod(0o600)
-    own = {"more": f'ca = "{directory.ca}"' if directory.ca else "", "dn": directory.dn}
     plain = {"preset": server.preset, "url": server.url, "user": server.gateway_dn, "base": directory.base}
-    more = own["more"] + "\n" + said.pop("more", "").format(base=directory.base)
-    config = TARGET.format(
-        **({"keys": "", "rules": "", "groups": directory.group_base} | plain | own | said | {"more": more})
-    )
+    plain |= {"keys": "", "rules": "", "dn": directory.dn, "groups": str(directory.group_base)}
+    own = [f'ca = "{directory.ca}"' if directory.ca else "", said.get("more", "").format(base=directory.base)]
+    return TARGET.format(**plain | said | {"more": "\n".join(own)}), directory
+
+
+@asynccontextmanager
+async def real_scenes(server: RealDirectory, folder: Path, **said: str) -> AsyncIterator[RealScene]:
+    """Serve a gateway before an empty room, of which this is said as in `config_of`."""
+    config, directory = config_of(server, folder, **said)
     async with gateways(folder) as run:
         yield RealScene(await run(config, OTHER, config=CONFIG), server, directory)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.ldap_scene import USERS, person, work
-from tests.support.ns_slapd import ns_slapd
+from tests.support.ns_slapd import STRICT, ns_slapd
 from tests.support.real_scene import real_scenes
 
 
@@ -11,6 +11,21 @@ from tests.support.real_scene import real_scenes
 async def scene(request, directory_389, tmp_path):
     """A gateway before a server with the usual plug-ins; the parameter is what its target says besides."""
     async with real_scenes(directory_389, tmp_path, **getattr(request, "param", {})) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def strict_server(tmp_path_factory, ns_slapd_needed):
+    """A server that takes ASCII only, and each address once."""
+    with ns_slapd(tmp_path_factory.mktemp("strict"), STRICT) as server:
+        yield server
+
+
+@pytest.fixture
+async def strict(strict_server, tmp_path):
+    """A gateway before it."""
+    strict_server.empty()
+    async with real_scenes(strict_server, tmp_path) as opened:
         yield opened
 
 
@@ -54,30 +69,30 @@ async def test_who_is_in_groups_is_renamed_where_the_server_renames_members_too(
     assert scene.one("(uid=anna)").get("title") == [b"Agent"]
 
 
-async def test_a_name_that_is_refused_in_the_end_leaves_the_groups_as_they_were(scene):
-    ann = await scene.ask("POST", USERS, person("ann"))
-    await scene.ask("POST", USERS, person("bob", emails=mail("bob@example.com")))
-    await scene.join("Sales", ann)
+async def test_a_name_that_is_refused_in_the_end_leaves_the_groups_as_they_were(strict):
+    ann = await strict.ask("POST", USERS, person("ann"))
+    await strict.ask("POST", USERS, person("bob", emails=mail("bob@example.com")))
+    await strict.join("Sales", ann)
 
-    refused = await scene.put(ann, userName="anna", emails=mail("bob@example.com"))
+    refused = await strict.put(ann, userName="anna", emails=mail("bob@example.com"))
 
     assert refused.status == 400
-    assert scene.members("Sales") == ["uid=ann,ou=people"]
-    assert list(scene.there("(uid=ann)")) == ["uid=ann,OU=people"]
+    assert strict.members("Sales") == ["uid=ann,ou=people"]
+    assert list(strict.there("(uid=ann)")) == ["uid=ann,OU=people"]
 
 
 @pytest.mark.parametrize("operation", ["PUT", "PATCH"])
-async def test_an_address_that_is_taken_is_refused_by_name_and_keeps_no_leaver_in(scene, operation):
-    await scene.ask("POST", USERS, person("bob", emails=mail("bob@example.com")))
-    ann = await scene.ask("POST", USERS, person("ann"))
-    send = scene.put if operation == "PUT" else scene.patch
+async def test_an_address_that_is_taken_is_refused_by_name_and_keeps_no_leaver_in(strict, operation):
+    await strict.ask("POST", USERS, person("bob", emails=mail("bob@example.com")))
+    ann = await strict.ask("POST", USERS, person("ann"))
+    send = strict.put if operation == "PUT" else strict.patch
 
     refused = await send(ann, emails=mail("bob@example.com"))
     gone = await send(ann, emails=mail("bob@example.com"), active=False)
 
     assert (refused.status, refused.body["detail"].partition("mail: ")[1]) == (400, "mail: ")
     assert (gone.status, gone.body["active"]) == (200, False)
-    assert scene.one("(uid=ann)")["nsAccountLock"] == [b"true"]
+    assert strict.one("(uid=ann)")["nsAccountLock"] == [b"true"]
 
 
 async def test_the_server_says_who_is_in_a_group(scene):
@@ -96,13 +111,8 @@ async def test_names_beyond_ascii_are_found_and_renamed(scene):
     assert found.body["totalResults"] == 1
 
 
-async def test_a_name_beyond_ascii_is_refused_with_the_cure_where_a_plug_in_takes_none(
-    tmp_path, ns_slapd_needed
-):
-    (tmp_path / "server").mkdir()
-    with ns_slapd(tmp_path / "server", {}) as server:
-        async with real_scenes(server, tmp_path) as scene:
-            made = await scene.ask("POST", USERS, person("müller"))
+async def test_a_name_beyond_ascii_is_refused_with_the_cure_where_a_plug_in_takes_none(strict):
+    made = await strict.ask("POST", USERS, person("müller"))
 
     assert made.status == 400
     assert "uid: breaks a rule of the directory: its plug-in `7-bit check`" in made.body["detail"]
