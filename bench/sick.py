@@ -9,11 +9,11 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from bench.processes import run
-from bench.stub import ERROR, Directory, Reply
-from bench.wire import Buffer, answer
+from bench.stub import ERROR, Connection, Directory, Reply, opened
+from bench.wire import answer
 
 SLOWLY: Final = 1.0  # seconds between two bytes
 WELL: Final = "well"
@@ -32,26 +32,16 @@ class Service:
         self.asked = 0
 
 
-class Connection(asyncio.Protocol):
+class MoodyConnection(Connection):
     """Answers what comes in on one connection as its service's mood is."""
 
     def __init__(self, service: Service) -> None:
+        super().__init__(service.directory.reply)
         self._service = service
-        self._buffer = Buffer()
-        self._transport: asyncio.Transport | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
-
-    def data_received(self, data: bytes) -> None:
-        assert self._transport is not None
-        self._buffer.feed(data)
-        while (message := self._buffer.take()) is not None:
-            method, target, _ = message.first_line.decode("latin1").split(" ", 2)
-            path, _, query = target.partition("?")
-            self._service.asked += 1
-            act = MOODS[self._service.mood]
-            act(self._transport, partial(self._service.directory.reply, method, path, query, message.body))
+    def take(self, transport: asyncio.Transport, method: str, path: str, query: str, body: bytes) -> None:
+        self._service.asked += 1
+        MOODS[self._service.mood](transport, partial(self.reply, method, path, query, body))
 
 
 Ask = Callable[[], Reply]  # does what was asked
@@ -105,8 +95,8 @@ async def main(count: int) -> None:
     services: dict[str, Service] = {}
     for _ in range(count):
         service = Service()
-        server = await loop.create_server(partial(Connection, service), "127.0.0.1", 0, backlog=512)
-        services[str(server.sockets[0].getsockname()[1])] = service
+        _, free = await opened(partial(MoodyConnection, service))
+        services[str(free)] = service
     print(json.dumps([int(port) for port in services]), flush=True)
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         moods: dict[str, Any] = json.loads(line)

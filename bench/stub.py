@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
     """Answers in order what comes in on one connection."""
 
     def __init__(self, reply: Callable[[str, str, str, bytes], Reply]) -> None:
-        self._reply = reply
+        self.reply = reply
         self._buffer = Buffer()
         self._transport: asyncio.Transport | None = None
 
@@ -143,14 +143,25 @@ class Connection(asyncio.Protocol):
         while (message := self._buffer.take()) is not None:
             method, target, _ = message.first_line.decode("latin1").split(" ", 2)
             path, _, query = target.partition("?")
-            self._transport.write(answer(*self._reply(method, path, query, message.body)))
+            self.take(self._transport, method, path, query, message.body)
+
+    def take(self, transport: asyncio.Transport, method: str, path: str, query: str, body: bytes) -> None:
+        """Do what was asked, and say so."""
+        transport.write(answer(*self.reply(method, path, query, body)))
+
+
+async def opened(connection: Callable[[], Connection]) -> tuple[asyncio.Server, int]:
+    """Serve on the loopback; return the server, and its port."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(connection, "127.0.0.1", 0, backlog=512)
+    return server, server.sockets[0].getsockname()[1]
 
 
 async def main() -> None:
     """Serve on the loopback."""
-    directory, loop = Directory(), asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(directory.reply), "127.0.0.1", 0, backlog=512)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    directory = Directory()
+    server, port = await opened(lambda: Connection(directory.reply))
+    print(port, flush=True)
     await server.serve_forever()
 
 

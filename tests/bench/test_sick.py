@@ -3,7 +3,7 @@
 import pytest
 
 from bench.people import dumps, person
-from bench.sick import MOODS, Connection, Service
+from bench.sick import MOODS, MoodyConnection, Service
 from bench.wire import request
 
 
@@ -37,7 +37,7 @@ SENT = {  # mood -> how the answer begins, at once; whether the connection is cu
 async def test_a_service_answers_as_its_mood_is_and_counts_what_it_is_asked(mood: str) -> None:
     service, wire = Service(), Wire()
     service.mood = mood
-    connection = Connection(service)
+    connection = MoodyConnection(service)
     connection.connection_made(wire)
 
     connection.data_received(request("POST", "/Users", dumps(person(1)), "token"))

@@ -58,7 +58,9 @@ SEATS: Final[Mapping[str, str]] = {  # licence -> what counts its seats; of the 
     "talk": "talk_lines",
     "agents": "sell_lines",  # "For a Sell license, specify the type as `agents`"
 }
-NO_GROUPS: Final = "Dialpad's API lists the departments of an office, but makes and fills none"
+NO_GROUPS: Final = (
+    "Dialpad's API has departments and call centres for groups, and the gateway makes and fills neither"
+)
 LARGE_ANSWER: Final = 256 * 1024  # bytes from which to read one would keep other requests waiting
 FOUND_BY: Final = {"email": "emails", "number": "phone_numbers"}  # parameter -> where the answer has it
 
