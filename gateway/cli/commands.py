@@ -20,6 +20,7 @@ from gateway.version import VERSION
 NAME: Final = "scim-gateway"
 COMPLETE: Final = "_SCIM_GATEWAY_COMPLETE"  # typer's own, where a shell asks what may come next
 COMMANDS: Final[Mapping[str, str]] = {  # in the order of --help -> the module that has it under its name
+    "init": "init",
     "serve": "serve",
     "check": "check",
     "explain": "explain",

@@ -29,8 +29,13 @@ USAGES: Final[Mapping[str, Usage]] = {
         ("check", "check --online", "check --online --format json"), {3: "a target could not be reached"}
     ),
     "init": Usage(
-        ("init", "init --provider okta --target scim --url https://scim.example.com/v2 --yes"),
-        {1: "the file is there already"},
+        (
+            "init",
+            "init --yes",
+            "init --provider entra --target scim --url https://scim.example.com/v2 --yes",
+            "init --target dialpad --credentials env:DIALPAD_TOKEN --config dialpad.toml --yes",
+        ),
+        {},
     ),
     "explain": Usage(
         ("explain phonebook person.json", "explain phonebook people.csv --summary"),
