@@ -93,6 +93,13 @@ def _alpha3() -> Mapping[str, str]:
     return {country.alpha_2: country.alpha_3 for country in pycountry.countries} | {"XK": "XKX"}
 
 
+@lru_cache(maxsize=1)
+def _by_alpha2() -> Mapping[str, Any]:
+    import pycountry
+
+    return {country.alpha_2: country for country in pycountry.countries}
+
+
 _TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 _REST: Final = re.compile(r"[,;.@]")  # of a list of languages, or of a POSIX locale
 
@@ -112,15 +119,36 @@ def language(options: Options, offices: Offices) -> Transform:
 
 def country(options: Options, offices: Offices) -> Transform:
     """Build the reading of a country's code or exact name."""
-    short = options["format"] == "alpha2"
+    written = FORMATS[options["format"]]
 
     def code_of(text: str) -> str:
         found = alpha2_of(text)
         if found is None:
             raise Unusable("is not a country")
-        return found if short else alpha3_of(found)
+        return written(found)
 
     return Transform("country", each_text(code_of))
+
+
+def _number(alpha2: str) -> str:
+    """Return a country's number without zeros before it, as who keeps numbers has it."""
+    country = _by_alpha2().get(alpha2)
+    if country is None:
+        raise Unusable("is a country without a number")
+    return str(int(country.numeric))
+
+
+def _name(alpha2: str) -> str:
+    country = _by_alpha2().get(alpha2)
+    return "Kosovo" if country is None else getattr(country, "common_name", country.name)
+
+
+FORMATS: Final[Mapping[str, Callable[[str], str]]] = {  # from the alpha-2 code
+    "alpha2": str,
+    "alpha3": alpha3_of,
+    "numeric": _number,
+    "name": _name,
+}
 
 
 def _two_letters(tag: str, get: Callable[..., Any]) -> Any:

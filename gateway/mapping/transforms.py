@@ -139,7 +139,15 @@ _SPECS: Final = (
         "country",
         "Reads a country's alpha-2, alpha-3 or numeric code, UK and XK too, or exact name.",
         countries.country,
-        {"format": choice("alpha2 GB; alpha3 GBR.", "alpha2", "alpha3")},
+        {
+            "format": choice(
+                "alpha2 GB; alpha3 GBR; numeric 826; name United Kingdom.",
+                "alpha2",
+                "alpha3",
+                "numeric",
+                "name",
+            )
+        },
     ),
     TransformSpec(
         "template",

@@ -16,6 +16,7 @@ from gateway.settings.fields import GroupClass, Inactive, MadeAttribute, is_loop
 from gateway.settings.secrets import Secrets
 from gateway.settings.tables import ExternalTable, Positive, SomeText, Table
 
+CATALOGUE: Final = (3268, 3269)  # ports of Active Directory
 SCHEMES: Final = ("ldap", "ldaps", "ldapi")
 NEEDED: Final = "needs python-ldap: make setup LDAP=1, or pip install 'scim-gateway[ldap]'"
 ATTRIBUTES: Final = ("id", "user_name", "external_id", "password", "group_external_id")
@@ -132,6 +133,10 @@ def parse_ldap_url(value: str) -> str:
         )
     if "@" in parts.netloc:
         raise ValueError("must not hold a user or password; that is what auth is for")
+    if parts.port in CATALOGUE:
+        raise ValueError(
+            "must not be the global catalogue (3268, 3269), which takes no changes: 389 or 636 are"
+        )
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("must end with its host and port; the DN of people is ldap.base")
     return value.rstrip("/")

@@ -32,7 +32,7 @@ def test_every_transform_and_option_is_explained_in_a_sentence(spec):
         pytest.param("primary", "mode", ("first", "only", "keep"), id="primary"),
         pytest.param("primary", "literal", ("boolean", "string"), id="literal"),
         pytest.param("language", "format", ("iso639_1", "bcp47"), id="language"),
-        pytest.param("country", "format", ("alpha2", "alpha3"), id="country"),
+        pytest.param("country", "format", ("alpha2", "alpha3", "numeric", "name"), id="country"),
     ],
 )
 def test_the_first_choice_is_the_default(name, option, choices):

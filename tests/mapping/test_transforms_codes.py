@@ -60,6 +60,25 @@ def test_a_country_is_read(value, alpha2, alpha3):
     assert run("country", value, format="alpha3") == alpha3
 
 
+@pytest.mark.parametrize(
+    ("value", "number", "name"),
+    [
+        pytest.param("GB", "826", "United Kingdom", id="United Kingdom"),
+        pytest.param("AT", "40", "Austria", id="no zero before it"),
+        pytest.param("KR", "410", "South Korea", id="common name"),
+    ],
+)
+def test_a_country_has_a_number_and_a_name(value, number, name):
+    assert run("country", value, format="numeric") == number
+    assert run("country", value, format="name") == name
+
+
+def test_a_country_that_has_a_name_and_no_number():
+    assert run("country", "XK", format="name") == "Kosovo"
+    with pytest.raises(Unusable, match=r"^is a country without a number$"):
+        run("country", "XK", format="numeric")
+
+
 @pytest.mark.parametrize("value", ["Korea", "Global", "EU", "C", "", "AN", "England", "ZZ", "001"])
 def test_a_country_is_never_guessed(value):
     with pytest.raises(Unusable, match=r"^is not a country$"):

@@ -152,6 +152,7 @@ def test_where_nothing_says_that_somebody_is_inactive_they_must_be_removed(fault
         pytest.param("ldap://x:y", "must be a directory", id="no port"),
         pytest.param("ldap://a b", "must be a directory", id="a space"),
         pytest.param("ldap://me@x", "must not hold a user", id="a user"),
+        pytest.param("ldaps://x:3269", "must not be the global catalogue", id="one that takes no changes"),
         pytest.param("ldap://x/dc=y", "must end with its host and port", id="a base"),
         pytest.param("ldap://x?uid", "must end with its host and port", id="a query"),
     ],

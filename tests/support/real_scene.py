@@ -73,6 +73,32 @@ class RealScene:
         ids = [{"value": member.body["id"]} for member in members]
         return await self.ask("POST", GROUPS, {"displayName": name, "members": ids})
 
+    def fill(self, count: int) -> None:
+        """Make people past the gateway."""
+        root, named = self.server.root(), self.directory.user_name
+        classes = [name.encode() for name in self.directory.object_classes]
+        for number in range(count):
+            name = f"p{number}".encode()
+            entry = [("objectClass", classes), (named, [name]), ("sn", [name])]
+            entry += [("cn", [name])] if named == "uid" else []
+            dn = self.directory.dn.format(userName=f"p{number}", base=self.base)
+            root.add_s(dn, entry)
+
+    async def everybody(self) -> list[Any]:
+        """Return all people, page by page."""
+        found: list[Any] = []
+        while True:
+            page = (await self.ask("GET", f"{USERS}?startIndex={len(found) + 1}&count=500")).body
+            found += page["Resources"]
+            if len(found) >= page["totalResults"]:
+                return found
+
+    async def delivered(self) -> None:
+        """Let the members arrive who are told later."""
+        opened = self.served.gateway
+        for target in opened.targets.values():
+            await opened.deliveries.sweep(target)
+
     async def put(self, person: Answer, **changed: Any) -> Answer:
         """Replace a person by what was shown of them, and changes; None: without that."""
         body = {name: value for name, value in (person.body | changed).items() if value is not None}

@@ -95,7 +95,8 @@ def provision(domain: Path) -> None:
     given |= {"dns-backend": "NONE", "targetdir": str(domain), "host-ip": "127.0.0.1", "host-name": "dc"}
     _tool("domain", "provision", "--use-rfc2307", *(f"--{name}={value}" for name, value in given.items()))
     store = f"-H{domain / 'private/sam.ldb'}"
-    _tool("user", "create", "gateway", PASSWORD, store)
+    for name in ("gateway", "reader"):
+        _tool("user", "create", name, PASSWORD, store)
     _tool("ou", "create", f"OU=rooms,{SUFFIX}", store)
     found = subprocess.run(
         ["ldbsearch", store, "(sAMAccountName=gateway)", "objectSid"], check=True, capture_output=True

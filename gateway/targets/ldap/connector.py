@@ -12,11 +12,12 @@ from gateway.targets.ldap.entries import OWN, Raw
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.inactive import habit_of
 from gateway.targets.ldap.paging import people_listing
-from gateway.targets.ldap.people import People
+from gateway.targets.ldap.people import CHILDREN, People
 from gateway.targets.ldap.session import LISTS, Pool, Session, undone
 from gateway.targets.ldap.sign_in import SignIn
 from gateway.targets.transport import TargetFinding
 
+ACTIVE_DIRECTORY: Final = "1.2.840.113556.1.4.800"  # [MS-ADTS] 3.1.1.3.4.3.1
 PAGING: Final = SimplePagedResultsControl.controlType
 KINDS: Final = {"attributeTypes": "attribute", "objectClasses": "object class"}  # of a schema
 _NAMES: Final = re.compile(r"\bNAME\s+(?:'([^']+)'|\(([^)]*)\))")  # RFC 4512 section 4.1.2
@@ -89,7 +90,7 @@ class LdapConnector:
 
 def checked(session: Session, directory: Directory) -> tuple[TargetFinding, ...]:
     """Return what a directory can do, and what is to be mended; raises TargetError where it is of no use."""
-    root = session.read("", ["supportedControl", "subschemaSubentry"])
+    root = session.read("", ["supportedControl", "subschemaSubentry", "supportedCapabilities"])
     if root is None:
         raise Refused("the directory does not show what it can do: let this account read its root entry")
     if PAGING not in root.texts("supportedControl"):
@@ -97,7 +98,28 @@ def checked(session: Session, directory: Directory) -> tuple[TargetFinding, ...]
     if session.read(directory.base, ["1.1"]) is None:
         raise Refused(f"there is no entry {directory.base}, or this account may not see it: see ldap.base")
     found = [_place(session, place) for place in dict.fromkeys(_places(directory))]
+    if ACTIVE_DIRECTORY in root.texts("supportedCapabilities"):
+        found += _rights(session, directory)
     return (*found, _ids(session, directory), _schema(session, root, directory), _inactive(directory))
+
+
+def _rights(session: Session, directory: Directory) -> Iterator[TargetFinding]:
+    """Say where this account may make nobody, as far as the directory says so."""
+    wanted = [(place, directory.object_classes[-1]) for place in _made_in(directory)]
+    if directory.group_base:
+        wanted.append((directory.group_base, directory.group_class))
+    for place, kind in wanted:
+        raw = session.read(place, [CHILDREN])
+        if raw is not None and kind.casefold() not in map(str.casefold, raw.texts(CHILDREN)):
+            fix = f"give it the right to create and change {kind} objects there"
+            yield TargetFinding("rights", f"this account may make no {kind} in {place}", fix)
+
+
+def _made_in(directory: Directory) -> Iterator[str]:
+    """Yield where new people are made, unless their own attributes say so."""
+    _, _, parent = directory.dn.partition(",")
+    if "{" not in (made_in := parent.replace("{base}", directory.base)) and made_in:
+        yield made_in
 
 
 def _place(session: Session, dn: str) -> TargetFinding:
@@ -109,9 +131,7 @@ def _place(session: Session, dn: str) -> TargetFinding:
 def _places(directory: Directory) -> Iterator[str]:
     """Yield the entries that must be there."""
     yield directory.base
-    _, _, parent = directory.dn.partition(",")
-    if "{" not in (made_in := parent.replace("{base}", directory.base)) and made_in:
-        yield made_in
+    yield from _made_in(directory)
     yield from (place for place in (directory.inactive_base, directory.group_base) if place)
 
 

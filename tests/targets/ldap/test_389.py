@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.ldap_scene import USERS, person, work
+from tests.support.ldap_scene import GROUPS, USERS, person, work
 from tests.support.ns_slapd import STRICT, ns_slapd
 from tests.support.real_scene import real_scenes
 
@@ -139,3 +139,18 @@ async def test_somebody_removed_by_an_administrator_is_made_again_at_once(scene)
     again = await scene.put(made)
 
     assert (seen.status, again.status, list(scene.there())) == (404, 200, ["uid=ann,OU=people"])
+
+
+async def test_a_group_of_people_whom_the_gateway_has_never_seen_has_all_of_them(scene):
+    scene.fill(120)
+    people = await scene.everybody()
+
+    made = await scene.ask(
+        "POST", GROUPS, {"displayName": "All", "members": [{"value": one["id"]} for one in people]}
+    )
+    for _ in range(5):  # some of them are told of later
+        await scene.delivered()
+    shown = await scene.ask("GET", f"{GROUPS}/{made.body['id']}")
+
+    assert (len(people), made.status) == (120, 201)
+    assert len(scene.members("All")) == len(shown.body["members"]) == 120

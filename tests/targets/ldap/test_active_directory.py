@@ -2,7 +2,13 @@
 
 import pytest
 
-from tests.support.ldap_scene import GROUPS, USERS, person, work
+from gateway.address import Basic, Secret
+from gateway.flow.target_port import Denied
+from gateway.targets.ldap.connector import LdapConnector
+from gateway.targets.ldap.entries import unicode_password
+from gateway.targets.ldap.sign_in import SignIn
+from tests.support.ldap_scene import GROUPS, USERS, person
+from tests.support.real_directory import PASSWORD
 from tests.support.real_scene import real_scenes
 from tests.support.samba import SUFFIX
 
@@ -260,6 +266,55 @@ async def test_a_protected_entry_is_refused_and_says_so_and_others_go_on(scene):
     assert (done.status, leaving.status) == (200, 429)
 
 
+@pytest.mark.parametrize(
+    ("user", "found"),
+    [
+        pytest.param("gateway", [], id="the rights that docs say"),
+        pytest.param("reader", ["user", "group"], id="none"),
+    ],
+)
+async def test_a_check_says_what_the_account_may_not_make(domain, user, found):
+    directory = domain.room()
+    auth = Basic(f"{user}@example.test", Secret(PASSWORD))
+    connector = LdapConnector(SignIn(domain.url, directory, auth))
+
+    findings = await connector.check()
+    await connector.close()
+
+    places = {"user": f"OU=people,{directory.base}", "group": directory.group_base}
+    assert [one.says for one in findings if one.fix] == [
+        f"this account may make no {kind} in {places[kind]}" for kind in found
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        pytest.param("514", "the account is disabled", id="disabled"),
+        pytest.param("512", "the password is wrong", id="a wrong password"),
+    ],
+)
+async def test_a_sign_in_that_is_refused_says_why(domain, flags, says):
+    directory = domain.room()
+    name = f"CN=somebody,OU=people,{directory.base}"
+    password = unicode_password(PASSWORD)
+    domain.root().add_s(
+        name,
+        [
+            ("objectClass", [b"user"]),
+            ("sAMAccountName", [b"somebody"]),
+            ("userAccountControl", [flags.encode()]),
+            ("unicodePwd", [password]),
+        ],
+    )
+    shown = PASSWORD if flags == "514" else "wrong"
+    connector = LdapConnector(SignIn(domain.url, directory, Basic(name, Secret(shown))))
+
+    with pytest.raises(Denied, match=says):
+        await connector.check()
+    await connector.close()
+
+
 async def test_somebody_removed_by_an_administrator_is_made_again_at_once(scene):
     made = await scene.ask("POST", USERS, person())
     scene.server.root().delete_s(f"CN=ann@example.com,OU=people,{scene.base}")
@@ -271,8 +326,185 @@ async def test_somebody_removed_by_an_administrator_is_made_again_at_once(scene)
     assert list(scene.there()) == ["CN=ann@example.com,OU=people"]
 
 
-async def test_phone_numbers_and_the_rest_of_a_person_are_there(scene):
-    made = await scene.ask("POST", USERS, person(phoneNumbers=work("+44 (0)20 7946 0018"), title="Agent"))
+RICH = """
+[[targets.phonebook.rules]]
+to = "co"
+from = 'addresses[type eq "work"].country'
+via = [{ name = "country", format = "name" }]
+[[targets.phonebook.rules]]
+to = "countryCode"
+from = 'addresses[type eq "work"].country'
+via = [{ name = "country", format = "numeric" }]
+default = 0
+[[targets.phonebook.rules]]
+to = "proxyAddresses"
+from = 'emails[type eq "work"].value'
+via = [{ name = "replace", pattern = "(?i)^(smtp:)?", by = "SMTP:" }]
+[[targets.phonebook.rules]]
+to = "otherTelephone"
+from = 'phoneNumbers[type eq "other"].value'
+via = ["phone"]
+[[targets.phonebook.rules]]
+to = "ipPhone"
+from = 'phoneNumbers[type eq "voip"].value'
+"""
+
+
+@pytest.mark.parametrize("scene", [{"rules": RICH}], indirect=True)
+async def test_everything_of_a_person_is_there_under_its_own_name(scene):
+    numbers = {
+        "work": "+44 (0)20 7946 0018",
+        "mobile": "07400 123456",
+        "other": "020 7946 0019",
+        "voip": "1234",
+    }
+    full = person(
+        displayName="Ann Lee",
+        title="Agent",
+        emails=[{"type": "work", "value": "ann@example.com", "primary": True}],
+        phoneNumbers=[{"type": kind, "value": number} for kind, number in numbers.items()],
+        addresses=[{"type": "work", "country": "GB", "locality": "London"}],
+        **{ENTERPRISE: {"department": "Sales", "organization": "Example", "employeeNumber": "78"}},
+    )
+    made = await scene.ask("POST", USERS, full)
+    entry = {
+        name: [value.decode(errors="replace") for value in values] for name, values in scene.one().items()
+    }
+    shown = await scene.ask("GET", f"{USERS}/{made.body['id']}")
+
+    expected = {
+        "displayName": "Ann Lee",
+        "title": "Agent",
+        "mail": "ann@example.com",
+        "proxyAddresses": "SMTP:ann@example.com",
+        "telephoneNumber": "+442079460018",
+        "mobile": "+447400123456",
+        "otherTelephone": "+442079460019",
+        "ipPhone": "1234",
+        "c": "GB",
+        "co": "United Kingdom",
+        "countryCode": "826",
+        "l": "London",
+        "department": "Sales",
+        "company": "Example",
+        "employeeID": "78",
+        "employeeNumber": "00u-ann@example.com",
+    }
+    assert (made.status, {name: entry.get(name) for name in expected}) == (
+        201,
+        {name: [value] for name, value in expected.items()},
+    )
+    assert {name: shown.body[name] for name in full if name not in ("schemas", "password")} == {
+        name: value for name, value in full.items() if name != "schemas"
+    }
+
+
+@pytest.mark.parametrize("scene", [{"rules": RICH}], indirect=True)
+async def test_a_new_first_address_leaves_the_others_and_a_country_that_goes_takes_its_name_along(scene):
+    emails = [{"type": "work", "value": "ann@example.com", "primary": True}]
+    where = {"addresses": [{"type": "work", "country": "GB"}]}
+    made = await scene.ask("POST", USERS, person(emails=emails, **where))
+    (dn,) = scene.there()
+    scene.server.root().modify_s(f"{dn},{scene.base}", [(0, "proxyAddresses", [b"smtp:old@example.com"])])
+
+    await scene.ask("GET", f"{USERS}/{made.body['id']}")
+    again = [emails[0] | {"value": "lee@example.com"}]
+    changed = await scene.put(made, emails=again, addresses=None)
 
     entry = scene.one()
-    assert (made.status, entry["telephoneNumber"], entry["title"]) == (201, [b"+442079460018"], [b"Agent"])
+    assert changed.status == 200
+    assert sorted(entry["proxyAddresses"]) == [b"SMTP:lee@example.com", b"smtp:old@example.com"]
+    assert (entry["countryCode"], "c" in entry, "co" in entry) == ([b"0"], False, False)
+
+
+async def test_who_is_taken_in_another_unit_is_taken(scene):
+    scene.server.add(f"OU=Other,{scene.base}", ["organizationalUnit"])
+    dn = f"CN=somebody,OU=Other,{scene.base}"
+    scene.server.add(dn, ["user"], userPrincipalName="ann@example.com", employeeNumber="another")
+
+    made = await scene.ask("POST", USERS, person(externalId="00u-1"))
+
+    assert (made.status, len(scene.there())) == (409, 1)
+
+
+LEAVERS = {"keys": 'on_deactivate = "send"', "more": 'inactive = "move"\ninactive_base = "OU=left,{base}"'}
+
+
+@pytest.mark.parametrize("scene", [LEAVERS], indirect=True)
+async def test_who_leaves_is_moved_to_the_leavers_and_returns_with_their_groups(scene):
+    ann = await scene.ask("POST", USERS, person("ann@x"))
+    await scene.join("Sales", ann)
+
+    gone = await scene.put(ann, active=False)
+    left = (list(scene.there()), scene.members("Sales"))
+    back = await scene.put(ann, active=True)
+
+    assert [gone.body["active"], back.body["active"]] == [False, True]
+    assert left == (["CN=ann@x,OU=left"], ["cn=ann@x,ou=left"])
+    assert (list(scene.there()), scene.members("Sales")) == (["CN=ann@x,OU=people"], ["cn=ann@x,ou=people"])
+
+
+async def test_who_is_disabled_keeps_every_other_bit_and_is_enabled_again(scene):
+    made = await scene.ask("POST", USERS, person())
+    (dn,) = scene.there()
+    scene.modify(dn, userAccountControl="66048")  # the password does not expire
+
+    gone = await scene.patch(made, active=False)
+    disabled = flags(scene.one())
+    back = await scene.patch(made, active=True)
+
+    assert [gone.body["active"], back.body["active"]] == [False, True]
+    assert (disabled, flags(scene.one())) == (66050, 66048)
+
+
+async def test_who_is_deleted_leaves_a_tombstone_and_may_come_again(scene):
+    made = await scene.ask("POST", USERS, person())
+    gone = await scene.ask("DELETE", f"{USERS}/{made.body['id']}")
+    again = await scene.ask("POST", USERS, person())
+
+    assert [gone.status, again.status] == [204, 201]
+    assert again.body["id"] != made.body["id"]
+    assert len(scene.there()) == 1
+
+
+async def test_groups_within_groups_contacts_and_distribution_groups_stay(scene):
+    import ldap
+
+    people = [await scene.ask("POST", USERS, person(f"p{n}@x")) for n in range(2)]
+    base = scene.directory.group_base
+    scene.server.add(f"CN=Inner,{base}", ["group"], sAMAccountName="Inner")
+    scene.server.add(f"CN=somebody,OU=people,{scene.base}", ["contact"])
+    scene.server.add(f"CN=Mail,{base}", ["group"], sAMAccountName="Mail", groupType="2")
+    dns = [f"CN=Inner,{base}".encode(), f"CN=somebody,OU=people,{scene.base}".encode()]
+    scene.server.root().modify_s(f"CN=Mail,{base}", [(ldap.MOD_ADD, "member", dns)])
+
+    adopted = await scene.join("Mail", *people)
+    renamed = await scene.ask(
+        "PATCH",
+        f"{GROUPS}/{adopted.body['id']}",
+        {"Operations": [{"op": "replace", "value": {"displayName": "Post"}}]},
+    )
+
+    assert (adopted.status, renamed.status) == (201, 204)
+    assert scene.group("Post")["groupType"] == [b"2"]
+    assert len(scene.members("Post")) == 4
+
+
+@pytest.mark.long
+async def test_a_group_of_thousands_is_made_read_and_changed(scene):
+    count = 1600  # the domain shows 1,500 values at once
+    scene.fill(count)
+    listed = await scene.everybody()
+    ids = [{"value": one["id"]} for one in listed]
+
+    made = await scene.ask("POST", GROUPS, {"displayName": "All", "members": ids})
+    while (
+        len(scene.members("All")) < count
+    ):  # whom the gateway meets here for the first time it tells of later
+        await scene.delivered()
+    less = {"Operations": [{"op": "remove", "path": f'members[value eq "{ids[0]["value"]}"]'}]}
+    changed = await scene.ask("PATCH", f"{GROUPS}/{made.body['id']}", less)
+    shown = await scene.ask("GET", f"{GROUPS}/{made.body['id']}")
+
+    assert (len(listed), made.status, changed.status) == (count, 201, 204)
+    assert len(scene.members("All")) == len(shown.body["members"]) == count - 1
