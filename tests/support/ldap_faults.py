@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
 
+from tests.support.real_directory import RealDirectory
 from tests.support.slapd import Slapd
 
 REQUESTS: Final = {  # RFC 4511 section 4.2 and on
@@ -89,7 +90,7 @@ def _content(element: bytes) -> bytes:
 class Proxy:
     """Stands before a directory; `fault` strikes once, at a request `at` after `spares` others like it."""
 
-    server: Slapd
+    server: Slapd | RealDirectory
     url: str = ""
     fault: str = ""
     at: str = ""  # "": at any request
@@ -215,7 +216,7 @@ ALL: Final = FAULTS | {STOP: _stop_after}
 
 
 @asynccontextmanager
-async def faulty(server: Slapd) -> AsyncIterator[Proxy]:
+async def faulty(server: Slapd | RealDirectory) -> AsyncIterator[Proxy]:
     """Stand before a directory."""
     proxy = Proxy(server)
     listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from tomllib import loads
 from typing import Any, ClassVar, NoReturn
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -61,6 +62,14 @@ class RealDirectory:
         self._root = None
         os.killpg(self.process.pid, how)
         self.process.communicate()
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 636
 
     def root(self) -> Any:
         """Return a connection that may do everything."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.ldap_faults import FAULTS, faulty
 from tests.support.ldap_scene import GROUPS, USERS, person, work
 from tests.support.ns_slapd import STRICT, ns_slapd
 from tests.support.real_scene import real_scenes
@@ -154,3 +155,29 @@ async def test_a_group_of_people_whom_the_gateway_has_never_seen_has_all_of_them
 
     assert (len(people), made.status) == (120, 201)
     assert len(scene.members("All")) == len(shown.body["members"]) == 120
+
+
+QUICK = 'timeout = "600ms"\nsettle = "20ms"\ndeadline = "5s"\nconcurrency = 2'
+CUTS = [fault for fault in FAULTS if "restart" not in fault]  # a server that starts for seconds is a sick one
+TRIES = 3  # of a provider
+
+
+@pytest.mark.parametrize("at", ["rename", "modify"])
+@pytest.mark.parametrize("fault", CUTS)
+async def test_a_rename_that_is_cut_off_ends_once_and_in_the_right_groups(directory_389, tmp_path, at, fault):
+    async with (
+        faulty(directory_389) as proxy,
+        real_scenes(directory_389, tmp_path, url=proxy.url, keys=QUICK) as scene,
+    ):
+        ann = await scene.ask("POST", USERS, person("ann"))
+        await scene.join("Sales", ann)
+        proxy.strike(fault, at)
+        tries = 0
+        while (await scene.put(ann, userName="anna", title="Agent")).status != 200:
+            assert (tries := tries + 1) < TRIES
+
+        assert proxy.has_struck
+        assert list(scene.there()) == ["uid=anna,OU=people"]
+        assert (scene.one()["title"], scene.members("Sales")) == ([b"Agent"], ["uid=anna,ou=people"])
+        assert [name for name, _ in proxy.done].count("rename") == 1
+        assert await scene.served.gateway.services.operations.open("phonebook", ()) == ()
