@@ -8,9 +8,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-versio
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(LOCK_FLAGS)
 
 LDAP ?=
+SMTP ?=
 BENCH ?=
 RANDOM_TESTS ?=
-WITH_LDAP := $(if $(LDAP),$(VENV)/.ldap)
+EXTRAS := $(if $(LDAP),$(VENV)/.ldap) $(if $(SMTP),$(VENV)/.smtp)
 
 .DELETE_ON_ERROR:
 .PHONY: help setup dev run demo test test-short test-random faults bench bench-quick lint lock docs clean
@@ -18,7 +19,7 @@ WITH_LDAP := $(if $(LDAP),$(VENV)/.ldap)
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 18
 
-setup: $(VENV)/.run $(WITH_LDAP) ## make .venv with what the gateway runs on (LDAP=1: for LDAP directories, too)
+setup: $(VENV)/.run $(EXTRAS) ## make .venv with what the gateway runs on (LDAP=1: LDAP directories, too; SMTP=1: e-mail)
 
 demo: setup ## play an Okta day: what came in, what the target got, what the trail says
 	@$(BIN)/python gateway.py demo
@@ -26,7 +27,7 @@ demo: setup ## play an Okta day: what came in, what the target got, what the tra
 run: setup ## start the gateway with config.toml
 	@exec $(BIN)/python gateway.py serve
 
-dev: $(VENV)/.dev $(WITH_LDAP) ## make .venv with what development needs, too
+dev: $(VENV)/.dev $(EXTRAS) ## make .venv with what development needs, too
 
 lint: dev ## check format, style, import contracts and types
 	$(BIN)/ruff format --check .
@@ -61,6 +62,7 @@ lock: $(VENV)/.made ## resolve the lock files again (LOCK_FLAGS=--upgrade for ne
 	$(COMPILE) --constraints requirements/run.txt pyproject.toml requirements/run.in requirements/dev.in \
 		--output-file requirements/dev.txt
 	$(COMPILE) requirements/ldap.in --output-file requirements/ldap.txt
+	$(COMPILE) --constraints requirements/dev.txt requirements/smtp.in --output-file requirements/smtp.txt
 
 docs: setup ## make again what docs/ says of keys, transforms and presets
 	$(BIN)/python -m tools.docs.reference
@@ -92,6 +94,10 @@ $(VENV)/.ldap: requirements/ldap.txt $(VENV)/.locked
 	@$(INSTALL) --no-build-isolation --require-hashes --requirement requirements/ldap.txt || { \
 		echo "python-ldap is built here: install a C compiler and the headers of Python, OpenLDAP and SASL" \
 		"(Debian: gcc python3-dev libldap2-dev libsasl2-dev)" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.smtp: requirements/smtp.txt $(VENV)/.locked
+	$(INSTALL) --require-hashes --requirement requirements/smtp.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run

@@ -23,6 +23,19 @@ class Secret:
         return "Secret(hidden)"
 
 
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Who takes e-mail, and from whom to whom it goes."""
+
+    host: str
+    port: int
+    sender: str
+    to: tuple[str, ...]
+    tls: str = "starttls"  # starttls | tls | none
+    user: str | None = None
+    password: Secret | None = None
+
+
 class Auth(Protocol):
     """Says who we are, in one header."""
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -18,9 +18,11 @@ from gateway.admin.acts import Pauses
 from gateway.admin.alerts import Alarms, TargetMonitor
 from gateway.admin.sick import Illnesses
 from gateway.admin.status import JournalState, Status, TargetHealth, target_states
+from gateway.admin.watch import Watch
 from gateway.audit.event import Event, act_event
 from gateway.build import (
     address_of,
+    channels_of,
     credentials_of,
     end_process,
     now,
@@ -29,8 +31,10 @@ from gateway.build import (
     phone_books_of,
     providers_of,
     services_on,
+    signing_of,
     targets_of,
     utc,
+    watch_of,
 )
 from gateway.flow.change import Changes
 from gateway.flow.groups import Deliveries
@@ -47,7 +51,7 @@ from gateway.log import get_logger
 from gateway.metrics import Metrics
 from gateway.server.admin import Administration, Runs, administration
 from gateway.server.audit import AuditApi, Auditors, AuditReads, GuidePage
-from gateway.server.auth import Authentication, Credentials
+from gateway.server.auth import Credentials
 from gateway.server.monitoring import Health, MetricsPage
 from gateway.server.refusals import Refusals
 from gateway.server.request import MAX_GROUP_BODY
@@ -57,14 +61,12 @@ from gateway.server.scim import Addresses, ScimApi
 from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import subject_of
 from gateway.targets.gate import Gate
-from gateway.targets.http import Webhook, open_session
+from gateway.targets.http import open_session
 from gateway.targets.registry import CONNECTORS, Shared, open_connector
 from gateway.targets.survey import survey
 from gateway.targets.transport import TargetFinding
 from gateway.values import frozen
 from gateway.version import VERSION
-
-LOOK: Final = 5.0  # seconds between looks at the journal
 
 
 @frozen
@@ -80,6 +82,8 @@ class Oversight:
     connectors: dict[str, Gate]  # filled as they are opened
     since: str  # RFC 3339, UTC
     connections: Connections
+    refusals: Refusals
+    watch: Watch
 
     def page(self) -> MetricsPage:
         """Return what answers at /metrics."""
@@ -105,7 +109,8 @@ class Oversight:
             tasks.create_task(self.alarms.run())
             tasks.create_task(self.monitor.illnesses.run())
             tasks.create_task(self.pauses.run(self.services.sleep))
-            tasks.create_task(watch_journal(self.journal.health, self.services))
+            for work in (self.watch.run(), self.watch.walk(), self.watch.watch_journal(self.journal.health)):
+                tasks.create_task(work)
             tasks.create_task(self.connections.run(self.services.alarm))
 
 
@@ -114,26 +119,20 @@ async def open_oversight(
 ) -> Oversight:
     """Make it; raises `JournalUnavailable`."""
     metrics = Metrics(tuple(settings.providers), tuple(settings.targets))
-    url = settings.alerts.webhook
-    webhook = None if url is None else Webhook(session, url.reveal())
     pauses = Pauses(journal.pauses, services.now, services.new_id)
     await pauses.load()
     services = replace(services, meter=metrics, paused_since=pauses.since)
-    alarms = Alarms(services, webhook)
+    alarms = Alarms(services, channels_of(settings.alerts, session), journal.alerts)
+    await alarms.load()
     services = replace(services, alarm=alarms)
     server = settings.server
     most, per_client = allow_connections(server.max_connections), server.max_connections_per_client
     connections = Connections(most, per_client, server.trusted_proxies, metrics.cut)
     monitor = TargetMonitor(services, Illnesses(services, journal.counts))
-    return Oversight(services, metrics, alarms, pauses, monitor, journal, {}, services.now(), connections)
-
-
-async def watch_journal(health: Callable[[], Awaitable[str | None]], services: Services) -> None:
-    """Raise the alarm while the journal cannot be written; a look tries it again."""
-    while True:
-        if (reason := await health()) is not None:
-            services.alarm(Alert("journal.unwritable", None, reason))
-        await services.sleep(LOOK)
+    monitor.remember(alarms.active.values())
+    watch = watch_of(settings, services, alarms, journal, metrics)
+    own = (services.now(), connections, Refusals(services), watch)
+    return Oversight(services, metrics, alarms, pauses, monitor, journal, {}, *own)
 
 
 DRAIN: Final = 25.0  # seconds that requests under way have to end
@@ -266,7 +265,7 @@ async def _wire(settings: Settings, oversight: Oversight) -> Gateway:
     connectors, targets = oversight.connectors, targets_of(settings, oversight.connectors)
     recovery, credentials = Recovery(services), await _credentials(settings, journal)
     changes, reads, wakeup = Changes(services, recovery), Reads(services, recovery), Wakeup()
-    signing = Authentication(credentials.current, Refusals(services), settings.server.trusted_proxies)
+    signing = signing_of(settings, credentials, oversight.refusals)
     addresses = Addresses.of(settings.addresses, targets)
     scim = ScimApi(addresses, providers_of(settings), signing, services, changes, reads).handle
     health, boundary = Health({"journal": journal.health}, oversight.health), Boundary(metrics.answered)
@@ -282,9 +281,11 @@ async def _wire(settings: Settings, oversight: Oversight) -> Gateway:
         runs=Runs(services, changes, targets, mirroring := Mirroring(services, changes)),
         pauses=oversight.pauses,
         status=oversight.status,
+        try_channels=oversight.alarms.test,
         wake=wakeup.wake,
         is_stopping=lambda: health.draining,
     )
+    parts = (targets, connectors, journal, health, wakeup, admin.runs, oversight)
     return Gateway(
         settings,
         application,
@@ -294,19 +295,13 @@ async def _wire(settings: Settings, oversight: Oversight) -> Gateway:
         recovery,
         Deliveries(services, changes),
         mirroring,
-        targets,
-        connectors,
-        journal,
-        health,
-        wakeup,
-        admin.runs,
-        oversight,
+        *parts,
     )
 
 
 async def _credentials(settings: Settings, journal: SqliteJournal) -> Credentials:
     open_to = {name: frozenset(provider.targets) for name, provider in settings.providers.items()}
-    credentials = Credentials(credentials_of(settings), open_to, journal.tokens.active, now)
+    credentials = Credentials(credentials_of(settings), open_to, journal.tokens.list, now)
     await credentials.refresh()
     return credentials
 

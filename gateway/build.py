@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from gateway.address import TargetAddress
+from gateway.admin.alerts import Alarms, Messenger
 from gateway.admin.simulate import Cover, Uncalled
+from gateway.admin.watch import Limits, Sources, Watch
 from gateway.audit.chain import stamp
 from gateway.audit.masking import MASK, Mask, Masking, covered, covered_path, hashing, masked
 from gateway.flow.locks import KeyedLocks
@@ -19,17 +21,23 @@ from gateway.flow.services import EntryCache
 from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import load_key
+from gateway.journal.verify import TrailCheck
 from gateway.log import get_logger
+from gateway.metrics import Metrics
 from gateway.phonebook.formats import FORMATS
 from gateway.phonebook.people import collation, line_of
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.predicate import predicate
-from gateway.server.auth import Authentication, Credential, Provider
+from gateway.server.auth import Authentication, Credential, Credentials, Provider
 from gateway.server.phonebook import Book, PhoneBooks
-from gateway.settings import Settings, TargetSettings
+from gateway.server.refusals import Refusals
+from gateway.settings import AlertSettings, Settings, TargetSettings
 from gateway.settings.compiled import groups_mapping_of, mapping_of
 from gateway.targets.gate import Gate
 from gateway.targets.registry import CONNECTORS
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 MASKS: Final[
     Mapping[str, Callable[[Callable[[], bytes]], Mask]]
@@ -168,6 +176,40 @@ def phone_books_of(
         for book in settings.phonebooks.values()
     ]
     return PhoneBooks(books, signing, services, settings.server.public_url, settings.journal.path.parent)
+
+
+def signing_of(settings: Settings, credentials: Credentials, refusals: Refusals) -> Authentication:
+    """Return what says who asks."""
+    return Authentication(credentials.current, refusals, settings.server.trusted_proxies, credentials.over)
+
+
+def channels_of(settings: AlertSettings, session: "ClientSession") -> dict[str, Messenger]:
+    """Return where alerts go besides the log, by name."""
+    from gateway.targets.http import Webhook
+    from gateway.targets.mail import Mail
+
+    found: dict[str, Messenger] = {}
+    if settings.webhook is not None:
+        found["webhook"] = Webhook(session, settings.webhook.reveal(), settings.format)
+    if settings.mail is not None:
+        found["mail"] = Mail(settings.mail)
+    return found
+
+
+def watch_of(
+    settings: Settings, services: Services, alarms: Alarms, journal: SqliteJournal, metrics: Metrics
+) -> Watch:
+    """Return what looks by itself at what nothing else tells."""
+    sources = Sources(
+        journal.counts,
+        journal.tokens,
+        metrics.changes,
+        TrailCheck(journal.database),
+        settings.journal.path,
+        frozenset(settings.providers),
+    )
+    limits = Limits(settings.alerts.token_expiry, settings.alerts.refused_share)
+    return Watch(services, alarms, sources, limits)
 
 
 def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, Masking]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class GatewayError(Exception):
@@ -66,10 +67,20 @@ class Mutability(GatewayError):
     scim_type = "mutability"
 
 
+class OverToken(NamedTuple):
+    """A token that was let in once: which one, whose, and when that ended (RFC 3339, UTC)."""
+
+    token: str
+    provider: str
+    ended: str
+
+
 class Unauthorized(GatewayError):
     """No token, or one that is unknown, expired or revoked."""
 
     status = 401
+    shown: bytes | None = None  # the SHA-256 of what was shown
+    over: OverToken | None = None  # that token, where it was one once
     challenge = 'Bearer realm="scim"'  # how one is shown (RFC 9110 section 11.6.1)
 
 

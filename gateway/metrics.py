@@ -268,6 +268,10 @@ class Metrics:
         """Count what became of a change."""
         self._changes[target, outcome] += 1
 
+    def changes(self) -> dict[tuple[str, str], int]:
+        """Return how many changes came to what so far: by target and outcome."""
+        return {(target, outcome): count for (target, outcome), count in self._changes.items()}
+
     def alerted(self, alert: str, target: str) -> None:
         """Count an alert; `target` "" where it is about none."""
         self._alerts[alert, target] += 1

@@ -1,8 +1,8 @@
 """Alerts from a gateway that works to somebody's web address, and the eye on the journal."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,8 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from gateway.app import watch_journal
-from gateway.flow.services import ALERTS, Alert
-from tests.support.house import make_house
+from gateway.admin import sick
+from gateway.flow.services import ALERTS
 from tests.support.served import (
     ANN,
     CONFIG,
@@ -68,7 +67,7 @@ async def test_refused_credentials_are_told_once_to_everybody_who_must_hear(
     name = answers[0].headers["X-Correlation-Id"]
     (message,) = messages
     expected = {"alert": "target.denied", "target": "phonebook", "reason": reason, "correlation_id": name}
-    expected |= {"advice": ALERTS["target.denied"]}
+    expected |= {"advice": ALERTS["target.denied"], "resolved": False}
     assert {field: value for field, value in message.items() if field != "at"} == expected
     (event,) = [event for event in await served.events() if event["event"] == "target.denied"]
     assert (event["outcome"]["reason"], event["correlation_id"]) == (reason, name)
@@ -106,18 +105,24 @@ async def test_a_webhook_that_does_not_answer_keeps_nobody_waiting(serve, script
     assert (await served.ask("POST", USERS, ANN)).status == 429
 
 
-async def test_a_journal_that_cannot_be_written_raises_the_alarm_until_it_can() -> None:
-    alerts: list[Alert] = []
-    reasons = iter([None, "the disk is full", "the disk is full"])
+async def test_that_a_target_is_well_is_told_though_the_gateway_was_started_again(
+    serve, scripted, receiver, monkeypatch
+) -> None:
+    hook, messages = receiver
+    monkeypatch.setattr(sick, "STEADY", 0.0)
+    monkeypatch.setattr(sick, "LOOK", 0.01)
+    config = f'{CONFIG}[alerts]\nwebhook = "{hook.url}"\n'
+    served = await serve(scripted.toml(), OTHER, config=config)
+    await falls_sick(served, scripted)
+    await until(lambda: messages)
+    while not await served.gateway.journal.alerts.read():
+        await asyncio.sleep(0.001)
+    await served.end()
 
-    async def health() -> str | None:
-        return next(reasons)
+    scripted.says(200, '{"totalResults": 0, "Resources": []}')
+    again = await serve(scripted.toml(), OTHER, config=config)
+    await again.ask("GET", USERS)
+    await until(lambda: len(messages) > 1)
 
-    async def nothing(seconds: float) -> None:
-        """Do not wait."""
-
-    services = replace(make_house().services, alarm=alerts.append, sleep=nothing)
-    with pytest.raises(RuntimeError, match="StopIteration"):
-        await watch_journal(health, services)
-
-    assert alerts == [Alert("journal.unwritable", None, "the disk is full")] * 2
+    assert [message["alert"] for message in messages] == ["target.sick", "target.well"]
+    assert [message["resolved"] for message in messages] == [False, True]

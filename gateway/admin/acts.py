@@ -1,12 +1,13 @@
 """What an administrator does, each act with its event: tokens, pauses, exports, and people erased."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final, NoReturn, Protocol
 
+from gateway.admin.alerts import Tried
 from gateway.admin.status import Pause
 from gateway.audit.event import ERASURE, Event, Personal, Remark, act_event
 from gateway.errors import InvalidValue, JournalUnavailable
@@ -187,6 +188,12 @@ async def note_export(trail: Trail, export: Export, event_id: str) -> None:
         "last": export.last,
     }
     await trail.append([act_event(event_id, "export", export=taken)])
+
+
+async def note_test(trail: Trail, tried: Sequence[Tried], event_id: str) -> None:
+    """Record that the channels of alerts were tried, and how each took it."""
+    said = "; ".join(f"{one.channel}: {one.error or 'taken'}" for one in tried) or "there is none"
+    await trail.append([act_event(event_id, "alerts.tested", reason=said)])
 
 
 @frozen

@@ -1,7 +1,7 @@
 """Alerts: logged and counted at once, written and sent later; and what raises them of a target's calls."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
@@ -10,7 +10,7 @@ from gateway.audit.event import Event
 from gateway.audit.masking import blotted
 from gateway.errors import JournalUnavailable
 from gateway.flow.model import Services
-from gateway.flow.services import AGAIN, ALERTS, Alert, log_alert
+from gateway.flow.services import AGAIN, ALERTS, Alert, between, log_alert
 from gateway.flow.target_port import CannotFilter, Conflict, Denied, Missing, Refused, TargetError
 from gateway.log import correlation_id, get_logger
 from gateway.values import frozen
@@ -20,19 +20,77 @@ if TYPE_CHECKING:
 
 PAUSES: Final = (1.0, 5.0, 25.0)  # seconds between the tries to send a message
 MOST: Final = 100  # alerts that wait to be told
+HOUR: Final = 3600.0
+DAY: Final = 86_400.0
+REMINDED: Final[Mapping[str, float]] = {  # what lasts -> seconds until it is told once more
+    "token.expiring": DAY,
+    "token.over": DAY,
+    "auth.failing": HOUR,
+    "changes.refused": HOUR,
+    "trail.broken": DAY,
+    "disk.low": HOUR,
+}
+ENDS: Final = {"target.well": "target.sick"}  # what says by a name of its own that something is over
+OVER: Final = "It is over: there is nothing to do."
+TEST: Final = "test"
+TRIED: Final = "This is a test that an administrator asked for: there is nothing to do."
 
 log = get_logger()
 
+Message = Mapping[str, Any]  # what is sent, docs/operations.md
+Key = tuple[str, str, str]  # name, target or "", what else it is about or ""
+
 
 class Undelivered(Exception):
-    """The message was not taken; the text says why, without the address."""
+    """The message was not taken; the text says why, without address and secrets."""
 
 
 class Messenger(Protocol):
     """Takes messages to administrators."""
 
-    async def send(self, message: Mapping[str, Any]) -> None:
+    async def send(self, message: Message) -> None:
         """Try once; raises `Undelivered`."""
+
+
+def title_of(message: Message) -> str:
+    """Return what a message is about, as one line."""
+    where = f" at {message['target']}" if message["target"] else ""
+    return f"{'over: ' if message['resolved'] else ''}{message['alert']}{where}"
+
+
+def text_of(message: Message) -> str:
+    """Return a message for people to read."""
+    return f"{title_of(message)}\n\n{message['reason']}\n\n{message['advice']}\n\n{message['at']}\n"
+
+
+@frozen
+class Standing:
+    """What administrators were told of, and what is not over; times are RFC 3339, UTC."""
+
+    name: str
+    target: str  # "" for none
+    about: str
+    since: str
+    told: str  # the last time
+    reason: str
+
+    @property
+    def key(self) -> Key:
+        """Return what it is told from others by."""
+        return self.name, self.target, self.about
+
+
+class AlertsKept(Protocol):
+    """Where what was told outlives the process."""
+
+    async def read(self) -> tuple[Standing, ...]:
+        """Return all that is not over."""
+
+    async def note(self, standing: Standing) -> None:
+        """Keep it, in place of what was kept of the same."""
+
+    async def forget(self, key: Key) -> None:
+        """Know that it is over."""
 
 
 @frozen
@@ -45,67 +103,143 @@ class _Told:
 
     def message(self) -> dict[str, Any]:
         alert = self.alert
+        is_over = alert.is_good and alert.name not in ENDS
         return {
             "alert": alert.name,
             "target": alert.target,
             "at": self.at,
             "reason": alert.reason,
-            "advice": ALERTS[alert.name],
+            "advice": OVER if is_over else ALERTS[alert.name],
+            "resolved": alert.is_good,
             "correlation_id": self.correlation_id,
         }
 
 
-class Alarms:
-    """Tells administrators; a call only notes the alert, `run` does what takes time."""
+@frozen
+class Tried:
+    """How a channel took a message that is no alert; None: it did."""
 
-    def __init__(self, services: Services, messenger: Messenger | None) -> None:
+    channel: str
+    error: str | None
+
+
+class Alarms:
+    """Tells administrators; a call only notes the alert, `run` does what takes time.
+
+    The same is told once, once more after a while as long as it lasts, and once when it is over.
+    """
+
+    def __init__(
+        self, services: Services, channels: Mapping[str, Messenger], kept: AlertsKept | None = None
+    ) -> None:
         self._services = services
-        self._messenger = messenger
+        self.channels = channels  # by name
+        self._kept = kept
         self._waiting: asyncio.Queue[_Told] = asyncio.Queue(MOST)
-        self._told: dict[tuple[str, str | None], float] = {}  # alert and target -> when, monotonic
+        self._told: dict[Key, float] = {}  # when, monotonic
+        self._raised: dict[Key, float] = {}  # when it was so last, told or not
+        self.active: dict[Key, Standing] = {}
 
     def __call__(self, alert: Alert) -> None:
         """Log and count the alert; have it told elsewhere where it is news."""
+        key, now = _key(alert), self._services.monotonic()
+        if alert.is_good and not alert.is_rare and key not in self.active:
+            return  # nobody was told that it is not well
         log_alert(alert)
-        self._services.meter.alerted(alert.name, alert.target or "")
-        if not self._is_news(alert):
+        if not alert.is_good or alert.is_rare:
+            self._services.meter.alerted(alert.name, alert.target or "")
+        self._raised[key] = now
+        if not self.is_news(alert):
             return
+        at = self._services.now()
         try:
-            self._waiting.put_nowait(_Told(alert, self._services.now(), correlation_id.get() or None))
+            self._waiting.put_nowait(_Told(alert, at, correlation_id.get() or None))
         except asyncio.QueueFull:
             log.warning("alert.dropped", alert=alert.name, target=alert.target)
+            return
+        if alert.is_good:
+            self._forget(key)
+        else:
+            since = self.active[key].since if key in self.active else at
+            self.active[key] = Standing(*key, since, at, alert.reason)
+            self._told[key] = now
+
+    async def load(self) -> None:
+        """Know what an earlier process has told; raises `JournalUnavailable`."""
+        now, wall = self._services.monotonic(), self._services.now()
+        for standing in await self._kept.read() if self._kept is not None else ():
+            self.active[standing.key] = standing
+            self._told[standing.key] = self._raised[standing.key] = now - between(standing.told, wall)
 
     async def run(self) -> NoReturn:
         """Tell what waits, one after another, until cancelled."""
         while True:
             await self._tell(await self._waiting.get())
 
-    def _is_news(self, alert: Alert) -> bool:
-        now, what = self._services.monotonic(), (alert.name, alert.target)
-        if not alert.is_rare and what in self._told and now - self._told[what] < AGAIN:
-            return False
-        self._told[what] = now
-        return True
+    async def test(self) -> tuple[Tried, ...]:
+        """Try every channel once, and say how each took it."""
+        told = {"alert": TEST, "target": None, "at": self._services.now(), "reason": "Can you read this?"}
+        message = {**told, "advice": TRIED, "resolved": False, "correlation_id": None}
+        return tuple([Tried(name, await _tried(channel, message)) for name, channel in self.channels.items()])
+
+    def is_news(self, alert: Alert) -> bool:
+        """Say whether it would be told, were it raised now."""
+        key = _key(alert)
+        if alert.is_rare or alert.is_good or key not in self._told:
+            return True
+        return self._services.monotonic() - self._told[key] >= REMINDED.get(alert.name, AGAIN)
+
+    def quiet(self, key: Key) -> float:
+        """Return for how many seconds this was not raised."""
+        return self._services.monotonic() - self._raised.get(key, float("-inf"))
+
+    def _forget(self, key: Key) -> None:
+        for known in (self.active, self._told, self._raised):
+            known.pop(key, None)
 
     async def _tell(self, told: _Told) -> None:
         if not told.alert.in_trail:
             with suppress(JournalUnavailable):
                 await self._services.trail.append([_event(self._services.new_id(), told)])
-        if self._messenger is not None and not await self._send(self._messenger, told):
-            self._told.pop((told.alert.name, told.alert.target), None)  # nobody heard: it is news again
+        is_heard = await self._sent(told)
+        key = _key(told.alert)
+        if not is_heard and not told.alert.is_good:
+            self._told.pop(key, None)  # nobody heard: it is news again
+        if self._kept is None:
+            return
+        with suppress(JournalUnavailable):
+            if told.alert.is_good:
+                await self._kept.forget(key)
+            elif is_heard and (standing := self.active.get(key)) is not None:
+                await self._kept.note(standing)
 
-    async def _send(self, messenger: Messenger, told: _Told) -> bool:
+    async def _sent(self, told: _Told) -> bool:
+        """Send it over all channels side by side; say whether one of them took it, if there is any."""
+        sent = [self._send(name, channel, told) for name, channel in self.channels.items()]
+        return any(await asyncio.gather(*sent)) or not sent
+
+    async def _send(self, name: str, messenger: Messenger, told: _Told) -> bool:
         for pause in (*PAUSES, None):
-            try:
-                await messenger.send(told.message())
-            except Undelivered as error:
-                reason = str(error)
-            else:
+            reason = await _tried(messenger, told.message())
+            if reason is None:
                 return True
             if pause is not None:
                 await self._services.sleep(pause)
-        log.error("webhook.failed", alert=told.alert.name, target=told.alert.target, reason=reason)
+        log.error(f"{name}.failed", alert=told.alert.name, target=told.alert.target, reason=reason)
         return False
+
+
+def _key(alert: Alert) -> Key:
+    return ENDS.get(alert.name, alert.name), alert.target or "", alert.about
+
+
+async def _tried(messenger: Messenger, message: Message) -> str | None:
+    """Send it once; return why it was not taken, None where it was."""
+    try:
+        await messenger.send(message)
+    except Undelivered as error:
+        return str(error)
+    return None
 
 
 def _event(id: str, told: _Told) -> Event:
@@ -113,7 +247,11 @@ def _event(id: str, told: _Told) -> Event:
         id,
         {
             "event": told.alert.name,
-            "outcome": {"result": "failed", "status": None, "reason": told.alert.reason},
+            "outcome": {
+                "result": "applied" if told.alert.is_good else "failed",
+                "status": None,
+                "reason": told.alert.reason,
+            },
             "actor": {"type": "gateway", "name": "alert", "token": None},
             "client": {"ip": None, "user_agent": None},
             "target": {"name": told.alert.target, "type": None, "id": None, "user_name": None},
@@ -150,6 +288,15 @@ class TargetMonitor:
         self.illnesses = illnesses
         self._answered: dict[str, str] = {}  # target -> when, RFC 3339, UTC
         self._failed: dict[str, tuple[str, str]] = {}  # target -> when, and how
+        self._denied: set[str] = set()  # targets that refused our credentials the last time
+
+    def remember(self, told: Iterable[Standing]) -> None:
+        """Know what an earlier process has told of targets: the first answer of each ends it."""
+        for standing in told:
+            if standing.name == "target.denied":
+                self._denied.add(standing.target)
+            elif standing.name == "target.sick":
+                self.illnesses.remember(standing.target, standing.since, standing.reason)
 
     def admit(self, target: str) -> None:
         """Let a call that alters something go out; raises `Paused`."""
@@ -161,10 +308,17 @@ class TargetMonitor:
         self._services.meter.called(target, kind, seconds)
         if error is None or isinstance(error, ANSWERS):
             self._answered[target] = self._services.now()
+            if target in self._denied:
+                self._denied.discard(target)
+                reason = f"the target accepts targets.{target}.auth again"
+                self._services.alarm(Alert("target.denied", target, reason, in_trail=False, is_good=True))
+            if target in self.illnesses.unproven:
+                self.illnesses.closed(target)
             return
         self._failed[target] = (self._services.now(), kind)
         log.warning("target.failed", target=target, fault=kind, status=error.status)
         if isinstance(error, Denied):
+            self._denied.add(target)
             reason = f"the target does not accept targets.{target}.auth (status {error.status})"
             if error.status is None:  # it was not asked: these are our own words
                 reason = blotted(error.reason, ())  # a directory may name somebody

@@ -12,7 +12,7 @@ from gateway.audit.event import Event
 from gateway.errors import JournalUnavailable
 from gateway.flow.journal_port import OperationState
 from gateway.flow.model import Services
-from gateway.flow.services import AGAIN, Alert, Wakeup
+from gateway.flow.services import AGAIN, Alert, Wakeup, between
 from gateway.values import frozen
 
 STEADY: Final = 60.0  # seconds that a target has to be well until that is told: it may be for a moment only
@@ -30,6 +30,7 @@ class _Illness:
     failure: str  # what was the matter the last time
     told: float | None = None
     well: float | None = None  # since when it is, perhaps for a moment only
+    is_proven: bool = True  # False: an earlier process has seen it, and this one knows nothing yet
 
 
 class Illnesses:
@@ -39,6 +40,7 @@ class Illnesses:
         self._services = services
         self._counts = counts
         self._known: dict[str, _Illness] = {}
+        self.unproven: set[str] = set()  # targets of which only an earlier process knows that they are sick
         self._events: deque[Event] = deque(maxlen=MOST)
         self._news = Wakeup()
 
@@ -46,14 +48,23 @@ class Illnesses:
         """Take note that nothing is sent to a target any more; `failure` has no value of a person."""
         now, since = self._services.monotonic(), self._services.now()
         known = self._known.get(target, _Illness(now, since, failure))
-        self._known[target] = replace(known, failure=failure, well=None)
+        self._known[target] = replace(known, failure=failure, well=None, is_proven=True)
+        self.unproven.discard(target)
         self._note("target.sick", target, "failed", failure)
 
     def closed(self, target: str) -> None:
         """Take note that changes are sent to it again."""
         if (known := self._known.get(target)) is not None:
-            self._known[target] = replace(known, well=self._services.monotonic())
+            self._known[target] = replace(known, well=self._services.monotonic(), is_proven=True)
+            self.unproven.discard(target)
             self._note("target.well", target, "applied", f"it was sick since {known.since[:19]}Z")
+
+    def remember(self, target: str, since: str, failure: str) -> None:
+        """Know that a target was sick when an earlier process ended, and that this was told."""
+        now = self._services.monotonic()
+        began = now - between(since, self._services.now())
+        self._known[target] = _Illness(began, since, failure, told=now, is_proven=False)
+        self.unproven.add(target)
 
     async def run(self) -> NoReturn:
         """Tell of them until cancelled."""
@@ -77,7 +88,9 @@ class Illnesses:
                 if now - illness.well >= STEADY:
                     del self._known[target]
                     await self._tell_well(target, illness)
-            elif illness.told is None or (now - illness.told >= AGAIN and not self._is_paused(target)):
+            elif illness.told is None or (
+                illness.is_proven and now - illness.told >= AGAIN and not self._is_paused(target)
+            ):
                 self._known[target] = replace(illness, told=now)
                 await self._tell_sick(target, illness)
 

@@ -36,6 +36,7 @@ COMMANDS: Final[Mapping[str, str]] = {  # in the order of --help -> the module t
     "audit": "audit",
     "operations": "operations",
     "token": "token",
+    "alerts": "status",
 }
 
 

@@ -1,4 +1,4 @@
-"""`status`, `pause` and `resume`: how the gateway stands, and whether anything is sent to a target."""
+"""`status`, `pause`, `resume`, `alerts`: how it stands, what is sent to, and who hears of trouble."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from gateway.cli.client import GatewayRequest, via_gateway_or_locally
+from gateway.cli.client import LONG_PATIENCE, GatewayRequest, via_gateway_or_locally
 from gateway.cli.output import check_name
 
 if TYPE_CHECKING:
@@ -171,3 +171,47 @@ async def _locally(settings: "Settings", act: Act) -> bool:
         pauses = Pauses(journal.pauses, now, new_id)
         await pauses.load()
         return await act(pauses)
+
+
+CHANNELS: Final = columns("channel", "answer")
+
+alerts = typer.Typer(help="Where alerts go besides the log.", no_args_is_help=True)
+
+
+@alerts.callback()
+def several() -> None:
+    """Where alerts go besides the log."""
+
+
+@alerts.command("test")
+def try_channels(config: Config = CONFIG) -> int:
+    """Send a test over every channel, and say how each answered; 3 where one did not take it."""
+    settings = read_settings(config)
+    tried = via_gateway_or_locally(
+        settings,
+        GatewayRequest("POST", "/alerts/test", timeout=LONG_PATIENCE),
+        lambda answer: list(answer.document["channels"]),
+        lambda: _tried_here(config),
+    )
+    if not tried:
+        raise Stop("alerts: there is no channel; set alerts.webhook or alerts.mail", ExitStatus.WRONG)
+    rows = [{"channel": one["channel"], "answer": one["error"] or "taken"} for one in tried]
+    write(rows, Format.TABLE, CHANNELS)
+    return ExitStatus.UNREACHABLE if any(one["error"] for one in tried) else ExitStatus.DONE
+
+
+async def _tried_here(config: Path) -> list[dict[str, Any]]:
+    """Try the channels of the file from here."""
+    from dataclasses import asdict
+
+    from gateway.admin.acts import note_test
+    from gateway.admin.alerts import Alarms
+    from gateway.build import channels_of, open_journal, services_on
+    from gateway.targets.http import open_session
+
+    settings = read_settings(config, read_secrets=True)
+    async with open_journal(settings) as journal, open_session() as session:
+        services = services_on(journal)
+        tried = await Alarms(services, channels_of(settings.alerts, session)).test()
+        await note_test(journal.trail, tried, services.new_id())
+    return [asdict(one) for one in tried]

@@ -57,6 +57,19 @@ ALERTS: Final[Mapping[str, str]] = {  # every alert -> what is the matter, and w
     "journal.unwritable": "The journal cannot be written, so no change is taken: make room or mend the disk.",
     "connections.exhausted": "No connection more can be taken: see who holds them, then raise "
     "`server.max_connections` or the limit of open files.",
+    "token.expiring": "A provider's token ends soon, and then nothing of it is taken: make the next with "
+    "`token new PROVIDER`, type it at the provider, then `token revoke ID` the old one.",
+    "token.over": "A token was shown that has expired or was revoked, and refused. Type a live one at its "
+    "provider (`token new`); where nobody should have it any more, find out who used it: `audit query`.",
+    "auth.failing": "Many requests of one address are refused with 401: a provider has a wrong token, or "
+    "somebody guesses. `audit query --filter 'event eq \"auth.refused\"'` has them: mend the token there, or "
+    "keep the address out.",
+    "changes.refused": "Of the changes for a target more are refused than `alerts.refused_share` lets: "
+    "`problems TARGET` says whose data it is and why; mend the data, the rules, or what the target asks for.",
+    "trail.broken": "The audit trail is not what was written: keep the file as it is, look what "
+    "`audit verify` says, and find out who could write it; a backup has the trail as it was.",
+    "disk.low": "The file system of the journal is nearly full, and without room no change is taken: make "
+    "room, move `journal.url`, or shorten `journal.retention`.",
     "journal.restored": "The journal is an older one than the gateway had: `reconcile` each target.",
 }
 
@@ -129,7 +142,8 @@ class Alert:
     reason: str
     in_trail: bool = True  # an event says it already, or none can
     is_rare: bool = False  # who raises it does so seldom: it is news each time
-    is_good: bool = False
+    is_good: bool = False  # it is over
+    about: str = ""  # what it is about beside its target: a token, an address
 
 
 AGAIN: Final = 900.0  # seconds until the same alert is told once more
@@ -138,8 +152,10 @@ Alarm = Callable[[Alert], None]  # returns at once and raises nothing
 
 def log_alert(alert: Alert) -> None:
     """Tell the log, and nobody else."""
-    tell = log.info if alert.is_good else log.error
-    tell(alert.name, target=alert.target, reason=alert.reason)
+    if alert.is_good:
+        log.info(alert.name, target=alert.target, reason=alert.reason, resolved=True)
+    else:
+        log.error(alert.name, target=alert.target, reason=alert.reason)
 
 
 def plus(time: str, seconds: float) -> str:

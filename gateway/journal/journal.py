@@ -23,7 +23,7 @@ from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.reader import counts
 from gateway.journal.resources import SqliteResources
 from gateway.journal.search import find
-from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
+from gateway.journal.state import SqliteAlerts, SqlitePauses, SqliteRemovals, SqliteTokens
 from gateway.journal.store import Clock, JournalLock, Random, answered, unavailable
 from gateway.sqlite import Database
 from gateway.sqlite_file import Durability, load_migrations
@@ -127,6 +127,7 @@ class SqliteJournal:
     pauses: SqlitePauses
     retention: Retention
     mirrors: SqliteMirrors
+    alerts: SqliteAlerts
 
     @classmethod
     async def open(  # noqa: PLR0913 - one for each thing it is open with
@@ -175,7 +176,7 @@ class SqliteJournal:
         memberships, tokens = SqliteMemberships(database), SqliteTokens(database, clock)
         removals, pauses = SqliteRemovals(database), SqlitePauses(database, appender)
         ports = (operations, resources, memberships, trail, tokens, removals)
-        return cls(*ports, database, lock, pauses, retention, mirrors)
+        return cls(*ports, database, lock, pauses, retention, mirrors, SqliteAlerts(database))
 
     async def health(self) -> str | None:
         """Return why the journal cannot be written, None where it can; after a failure it is tried."""

@@ -1,10 +1,11 @@
-"""What administrators set, and what is counted for them: tokens, pauses and the removal brake."""
+"""What administrators set, were told, and what is counted for them: tokens, pauses, alerts, the brake."""
 
 import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
 from gateway.admin.acts import Token
+from gateway.admin.alerts import Key, Standing
 from gateway.admin.status import Pause
 from gateway.audit.chain import stamp
 from gateway.audit.event import Event
@@ -83,6 +84,33 @@ class SqlitePauses:
 def read_pauses(connection: sqlite3.Connection) -> dict[str, Pause]:
     """Return the pause of each paused target, without a gateway."""
     return {target: Pause(*said) for target, *said in connection.execute(READ_PAUSES)}
+
+
+READ_ALERTS: Final = "SELECT name, target, about, since, told, reason FROM alert ORDER BY since"
+ADD_ALERT: Final = "INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, ?, ?)"
+REMOVE_ALERT: Final = "DELETE FROM alert WHERE (name, target, about) = (?, ?, ?)"
+
+
+class SqliteAlerts:
+    """What administrators were told of, and what is not over."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self) -> tuple[Standing, ...]:
+        """Return all that is not over, the oldest first."""
+        rows = await self._database.read(lambda connection: connection.execute(READ_ALERTS).fetchall())
+        return tuple(Standing(*row) for row in rows)
+
+    async def note(self, standing: Standing) -> None:
+        """Keep it, in place of what was kept of the same."""
+        one = standing
+        row = (*one.key, one.since, one.told, one.reason)
+        await self._database.write(lambda connection: connection.execute(ADD_ALERT, row).rowcount)
+
+    async def forget(self, key: Key) -> None:
+        """Know that it is over."""
+        await self._database.write(lambda connection: connection.execute(REMOVE_ALERT, key).rowcount)
 
 
 COUNT_REMOVALS: Final = """

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway.audit.chain import Head
 from gateway.errors import JournalUnavailable
@@ -14,6 +15,9 @@ from gateway.journal.events import READ_HEAD, EventRow, changed_part, erased_by,
 from gateway.journal.store import archives_of, note_beside, open_archive, read_note
 from gateway.sqlite_file import roll_back
 from gateway.values import frozen
+
+if TYPE_CHECKING:
+    from gateway.sqlite import Database  # which costs, and no command needs it
 
 READ_BASE: Final = "SELECT seq, hash FROM trail_base"
 FILE: Final = "SELECT file FROM pragma_database_list WHERE name = 'main'"
@@ -124,6 +128,22 @@ class ChainWalk:
         except sqlite3.DatabaseError as error:
             return self.unreadable(str(error))
 
+    def some(self, connection: sqlite3.Connection, count: int) -> Verdict | None:
+        """Walk on through so many rows of a file; where there are fewer, say what that means."""
+        passed = 0
+        try:
+            for row in islice(rows(connection, self.newest.seq), count):
+                if verdict := self._misplaced(row) or self._changed(row, ""):
+                    return verdict
+                if row.body is not None:
+                    self._pass(row)
+                passed += 1
+        except sqlite3.DatabaseError as error:
+            return self.unreadable(str(error))
+        if passed < count:
+            return self.end(Head(*connection.execute(READ_HEAD).fetchone()))
+        return None
+
     def turn(self) -> Verdict | None:
         """Go from the archives to the journal; they overlap where the gateway ended while a month left."""
         if self.newest.seq < self.base.seq:
@@ -211,3 +231,53 @@ def _index_fault(connection: sqlite3.Connection) -> Verdict | None:
         if found != "ok":
             return Verdict(TrailState.CHANGED, None, f"the indexes of a file were changed: {found}")
     return None
+
+
+SLICE: Final = 200  # events that are looked at in one go
+
+
+class TrailCheck:
+    """Recomputes the chain of the journal's own file, a slice at a time, while it is written.
+
+    Months that have left the journal, indexes, and values that were removed without an erasure are left to
+    `verify`.
+    """
+
+    def __init__(self, database: "Database", slice: int = SLICE) -> None:
+        self._database = database
+        self._slice = slice
+        self._walk: ChainWalk | None = None
+        self._seen: tuple[Known, ...] = ()  # the newest event of the walk before
+
+    def begin(self) -> None:
+        """Begin anew, where the journal begins."""
+        if self._walk is not None and self._walk.newest.seq:
+            newest = self._walk.newest
+            self._seen = (Known(newest.seq, newest.hash, "an earlier look at the trail"),)
+        self._walk = None
+
+    async def step(self) -> tuple[str | None, bool]:
+        """Go on by a slice; return what is wrong, and whether there is nothing more to go through now.
+
+        Raises `JournalUnavailable`.
+        """
+        verdict, is_end = await self._database.read_aside(self._stepped)
+        is_whole = verdict is None or verdict.state is TrailState.WHOLE
+        return (None if verdict is None or is_whole else verdict.reason), is_end
+
+    def _stepped(self, connection: sqlite3.Connection) -> tuple[Verdict | None, bool]:
+        base, head = (connection.execute(sql).fetchone() for sql in (READ_BASE, READ_HEAD))
+        if base is None or head is None:
+            return Verdict(
+                TrailState.CHANGED, None, "a record of where the trail begins or ends is missing"
+            ), True
+        if self._walk is None or self._walk.newest.seq < base[0]:  # or the month it was in has left meanwhile
+            known = [seen for seen in self._seen if seen.seq > base[0]]
+            self._walk = ChainWalk(read_salt(connection), Head(*base), known, Head(*base))
+        walk, before = self._walk, connection.text_factory
+        _lenient(connection)
+        try:
+            verdict = walk.some(connection, self._slice)
+        finally:
+            connection.text_factory = before
+        return verdict, verdict is not None

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from gateway.admin import acts, operations
 from gateway.admin.acts import Erasures, Export, Pauses, Token, TokenJournal
+from gateway.admin.alerts import Tried
 from gateway.admin.status import Status
 from gateway.errors import GatewayError, InvalidValue, NotFound
 from gateway.flow.mirror import Mirroring
@@ -108,6 +109,7 @@ class Administration:
     runs: Runs
     pauses: Pauses
     status: Callable[[], Awaitable[Status]]
+    try_channels: Callable[[], Awaitable[tuple[Tried, ...]]]  # of alerts
     wake: Callable[[], None]  # has what is due looked at now
     is_stopping: Callable[[], bool]
 
@@ -230,6 +232,13 @@ def _target(admin: Administration, request: web.Request) -> str:
     return name
 
 
+async def try_alerts(admin: Administration, request: web.Request) -> web.Response:
+    """Send a test over every channel of alerts, and say how each took it."""
+    tried = await admin.try_channels()
+    await acts.note_test(admin.services.trail, tried, admin.services.new_id())
+    return web.json_response({"channels": [asdict(one) for one in tried]})
+
+
 async def note_export(admin: Administration, request: web.Request) -> web.Response:
     """Have an export in the trail before it is made."""
     export = _export(await _fields(request))
@@ -281,6 +290,7 @@ ROUTES: Final[tuple[tuple[str, str, Act], ...]] = (
     ("POST", "/targets/{name}/pause", pause_target),
     ("POST", "/targets/{name}/resume", resume_target),
     ("POST", f"/targets/{{name}}/{{run:{'|'.join(RUNS)}}}", start_run),
+    ("POST", "/alerts/test", try_alerts),
     ("POST", "/exports", note_export),
     ("POST", "/erasures", erase_person),
 )

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from aiohttp import web
 
 from gateway.admin.acts import Token
-from gateway.errors import InvalidSyntax, Unauthorized
+from gateway.errors import InvalidSyntax, OverToken, Unauthorized
 from gateway.flow.model import Caller
 from gateway.scim.dialects import Dialect
 from gateway.server.refusals import Refusals
@@ -47,12 +47,14 @@ def authenticate(headers: Sequence[str], live: Mapping[bytes, Credential]) -> Cr
         raise InvalidSyntax("more than one Authorization header")
     if not headers:
         raise Unauthorized("no Authorization header: send the token that this gateway gave you")
+    error = Unauthorized("the token is unknown, expired or revoked")
     if (token := _token_in(headers[0])) is not None:
         digest = hashlib.sha256(token).digest()
         found = live.get(digest)
         if found is not None and hmac.compare_digest(digest, found.digest):
             return found
-    raise Unauthorized("the token is unknown, expired or revoked")
+        error.shown = digest
+    raise error
 
 
 def _token_in(header: str) -> bytes | None:
@@ -79,10 +81,15 @@ class Authentication:
     credentials: Callable[[], Mapping[bytes, Credential]]  # that open something now, by their digests
     refusals: Refusals
     proxies: Networks = ()
+    over: Callable[[bytes], OverToken | None] = lambda digest: None  # by their digests
 
     def credential(self, request: web.Request) -> Credential:
         """Return whose token a request shows; raises Unauthorized or InvalidSyntax."""
-        return authenticate(request.headers.getall("Authorization", []), self.credentials())
+        try:
+            return authenticate(request.headers.getall("Authorization", []), self.credentials())
+        except Unauthorized as error:
+            error.over = None if error.shown is None else self.over(error.shown)
+            raise
 
     def credential_in_path(self, token: str) -> Credential:
         """Return whose token a part of an address is; raises Unauthorized."""
@@ -116,11 +123,13 @@ class Credentials:
         self._now = now
         self._issued: tuple[tuple[Credential, str | None], ...] = ()
         self._live: dict[bytes, Credential] = {}
+        self._tokens: tuple[Token, ...] = ()
         self._until: str | None = None  # when the first of them ends
         self._look()
 
     async def refresh(self) -> None:
         """Read the issued tokens again, after one was made or revoked."""
+        self._tokens = tuple(await self._load())
         self._issued = tuple(
             (
                 Credential(
@@ -128,10 +137,19 @@ class Credentials:
                 ),
                 row.expires,
             )
-            for row in await self._load()
-            if row.provider in self._targets
+            for row in self._tokens
+            if row.provider in self._targets and row.revoked is None
         )
         self._look()
+
+    def over(self, digest: bytes) -> OverToken | None:
+        """Return which issued token this was, where it was one that has ended."""
+        shown, now = digest.hex(), self._now()
+        for token in self._tokens:
+            if token.sha256 == shown and not token.is_active(now):
+                ends = [end for end in (token.revoked, token.expires) if end is not None]
+                return OverToken(token.id, token.provider, min(ends))
+        return None
 
     def current(self) -> Mapping[bytes, Credential]:
         """Return the tokens that open something now, by their digests."""

@@ -4,10 +4,12 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Final
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Unauthorized
 from gateway.flow.change_event import NOTHING, Attempted, refused_event
 from gateway.flow.model import Caller, Services, Target
+from gateway.flow.services import Alert
 from gateway.log import correlation_id
+from gateway.server.request import network_of
 from gateway.values import frozen
 
 MOST: Final = 1000  # kinds told apart at a time; the others share one place of their crowd
@@ -59,6 +61,32 @@ PAUSE: Final = 60.0  # seconds between two events of the same refusal
 FREE: Final = 100  # refusals of somebody known that have an event each, in as long
 
 
+KNOCKS: Final = 20  # requests without a live token, from one address,
+WITHIN: Final = 300.0  # in so many seconds, of which an administrator hears
+
+
+class Knocks:
+    """Counts requests without a live token by the address that they come from; an IPv6 network is one."""
+
+    def __init__(self, monotonic: Callable[[], float], most: int = MOST) -> None:
+        self._monotonic = monotonic
+        self._most = most
+        self._known: dict[str, tuple[float, int]] = {}  # since when, and how many; the oldest first
+
+    def are_many(self, ip: str) -> bool:
+        """Count one; say whether there were too many of late."""
+        address = network_of(ip)
+        now = self._monotonic()
+        since, count = self._known.get(address, (now, 0))
+        if now - since >= WITHIN:
+            self._known.pop(address, None)
+            since, count = now, 0
+        if address not in self._known and len(self._known) >= self._most:
+            del self._known[next(iter(self._known))]
+        self._known[address] = since, count + 1
+        return count + 1 >= KNOCKS
+
+
 class Refusals:
     """Writes events of refusals: to strangers, of one reason and client, one a minute.
 
@@ -69,6 +97,7 @@ class Refusals:
     def __init__(self, services: Services, most: int = MOST) -> None:
         self._services = services
         self._limited = RateLimited(services.monotonic, PAUSE, most)
+        self._knocks = Knocks(services.monotonic, most)
         self._of_known = RateLimited(services.monotonic, PAUSE, most)
         self._free: dict[str, tuple[float, int]] = {}  # of each caller: since when, and how many
 
@@ -77,6 +106,8 @@ class Refusals:
     ) -> None:
         """Append the event of a refusal, with how often the same went without one since the last."""
         reason = error.detail
+        if isinstance(error, Unauthorized):
+            caller = self._told(caller, error)
         if caller.kind == "unknown":
             repeated = self._limited.admit((reason, caller.ip), (reason, ""))
         elif self._is_free(caller.provider):
@@ -90,6 +121,20 @@ class Refusals:
         if repeated:
             event = replace(event, fields={**event.fields, "repeated": repeated})
         await self._services.trail.append([event])
+
+    def _told(self, caller: Caller, error: Unauthorized) -> Caller:
+        """Tell administrators what they must hear of; return who asked, by a token that was somebody's."""
+        alarm, address = self._services.alarm, network_of(caller.ip)
+        if self._knocks.are_many(caller.ip):
+            said = (
+                f"{KNOCKS} requests or more from {address} within {WITHIN / 60:.0f} minutes had no live token"
+            )
+            alarm(Alert("auth.failing", None, said, in_trail=False, about=address))
+        if (over := error.over) is None:
+            return caller
+        said = f"token {over.token} of {over.provider}, which ended at {over.ended[:19]}Z, was shown"
+        alarm(Alert("token.over", None, f"{said} by {caller.ip}", in_trail=False, about=over.token))
+        return replace(caller, provider=over.provider, token=over.token, kind="provider")
 
     def _is_free(self, provider: str) -> bool:
         now = self._services.monotonic()

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -153,6 +154,13 @@ def client_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> st
     while hops and _is_trusted(address, proxies):
         address = _plain(hops.pop())
     return printable(address, 64)
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one client: an address, or of IPv6 the /64 network, as its first half."""
+    with suppress(ValueError):  # a proxy may say anything
+        return ip_address(address.partition("%")[0]).exploded[:19] if ":" in address else address
+    return address
 
 
 def _plain(hop: str) -> str:

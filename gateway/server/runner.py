@@ -11,8 +11,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from ipaddress import ip_address
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, NoReturn
 
 from aiohttp import hdrs, web
@@ -22,7 +21,7 @@ from gateway.errors import Busy, CannotListen, GatewayError, InvalidSyntax
 from gateway.flow.services import Alarm, Alert
 from gateway.ids import new_id
 from gateway.log import get_logger
-from gateway.server.request import Networks, client_address
+from gateway.server.request import Networks, client_address, network_of
 from gateway.server.response import CORRELATION_ID, Handler, InternalError, error_answer
 
 log = get_logger()
@@ -256,9 +255,7 @@ class Connections:
         address = client_address(peer or "", [NOBODY, *forwarded], self.proxies)
         if address == NOBODY:
             return None
-        with suppress(ValueError):  # a proxy may say anything
-            return ip_address(address.partition("%")[0]).exploded[:19] if ":" in address else address
-        return address
+        return network_of(address)
 
     def _make_room(self, newest: _Connection, among: Collection[_Connection]) -> None:
         waiting = (one for one in among if one is not newest and one.is_waiting)

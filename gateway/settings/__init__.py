@@ -3,6 +3,7 @@
 from gateway.address import Secret
 from gateway.settings.load import load_settings
 from gateway.settings.model import (
+    AlertSettings,
     AuditorSettings,
     JournalSettings,
     PresetPin,
@@ -15,6 +16,7 @@ from gateway.settings.model import (
 )
 
 __all__ = [
+    "AlertSettings",
     "AuditorSettings",
     "JournalSettings",
     "PresetPin",

@@ -31,6 +31,8 @@ OnMissing = Literal["recreate", "error"]
 ReuseName = Literal["refuse", "take"]
 AdoptKey = Literal["externalId", "userName"]
 BusyStatus = Literal[429, 503]
+AlertFormat = Literal["json", "slack"]
+MailSecurity = Literal["starttls", "tls", "none"]
 PhoneFormat = Literal["yealink", "cisco", "snom", "grandstream", "vcard", "csv"]
 PhonebookSort = Literal["name", "family", "department"]
 Inactive = Literal["move", "nsAccountLock", "userAccountControl"]
@@ -39,11 +41,13 @@ GroupClass = Literal["groupOfNames", "groupOfUniqueNames", "posixGroup", "group"
 Network = IPv4Network | IPv6Network
 
 RETENTION: Final = 400 * 86400.0  # seconds
+TOKEN_EXPIRY: Final = 14 * 86400.0  # seconds
 UNITS: Final[Mapping[str, float]] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # seconds
 LONGEST: Final = 3650 * 86400.0  # seconds; nothing here is meant to outlast ten years
 
 UNSAID: Final = frozenset({*READ_ONLY, "password", "members"})  # of no original
 
+_MAIL_ADDRESS: Final = re.compile(r"[!#-'*+\-./-9=?A-Z^-~]+@[A-Za-z0-9.-]+")
 _DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?) ?(ms|s|m|h|d)")
 _RATE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?/ ?(s|m|h|d)")
 _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
@@ -85,6 +89,20 @@ def parse_some_seconds(value: Any) -> float:
     if (seconds := parse_seconds(value)) == 0:
         raise ValueError("must be longer than 0 seconds")
     return seconds
+
+
+def parse_share(value: Any) -> float:
+    """Return a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError("must be a share from 0 to 1, such as 0.5")
+    return float(value)
+
+
+def parse_mail_address(value: Any) -> str:
+    """Return an e-mail address alone, without a name beside it."""
+    if not isinstance(value, str) or not _MAIL_ADDRESS.fullmatch(value):
+        raise ValueError("must be an e-mail address, without a name beside it")
+    return str(value)
 
 
 def parse_rate(value: Any) -> float:
@@ -250,6 +268,7 @@ SomeSeconds = Annotated[float, PlainValidator(parse_some_seconds)]
 RemovalLimit = Annotated[tuple[int, float] | bool, PlainValidator(parse_removals)]
 PatchWay = Annotated[bool | Literal["single"], PlainValidator(parse_patch)]
 Rate = Annotated[float, PlainValidator(parse_rate)]
+Share = Annotated[float, PlainValidator(parse_share)]
 ListenAddress = Annotated[Address, PlainValidator(parse_address)]
 WebUrl = Annotated[str, PlainValidator(parse_web_url)]
 TokenUrl = Annotated[str, PlainValidator(parse_token_url)]

@@ -33,7 +33,7 @@ from gateway.settings.model import (
     frozen,
 )
 from gateway.settings.rules import TableFiles
-from gateway.settings.secrets import Secrets
+from gateway.settings.secrets import Secrets, load_mail
 from gateway.settings.tables import (
     AlertsTable,
     AuditorTable,
@@ -168,14 +168,21 @@ class Loader:
         return settings
 
     def _alerts(self, raw: object) -> AlertSettings:
-        table, path = read(AlertsTable, raw, "alerts", self._faults) or AlertsTable(), "alerts.webhook"
-        if table.webhook is None:
+        table = read(AlertsTable, raw, "alerts", self._faults)
+        if table is None:
             return AlertSettings()
-        is_bare = isinstance(table.webhook, str)
-        address = Secret(table.webhook) if is_bare else self._world.secrets.outbound(table.webhook, path)
+        mail = None if table.mail is None else load_mail(table.mail, self._faults, self._world.secrets)
+        shared = (table.token_expiry, table.refused_share)
+        return AlertSettings(self._webhook(table.webhook), table.format, mail, *shared)
+
+    def _webhook(self, raw: object) -> Secret | None:
+        path = "alerts.webhook"
+        if raw is None:
+            return None
+        address = Secret(raw) if isinstance(raw, str) else self._world.secrets.outbound(raw, path)
         if address is not None:
             self._faults.attempt(parse_token_url, address.reveal(), path)
-        return AlertSettings(address)
+        return address
 
     def _target(self, name: str, raw: object) -> TargetSettings | None:
         return load_target(name, raw, self._world)

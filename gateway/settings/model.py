@@ -6,14 +6,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
-from gateway.address import Directory, RestService, Secret, Signing
+from gateway.address import Directory, MailServer, RestService, Secret, Signing
 from gateway.guide.data import Guide
 from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.specs import Office
 from gateway.scim.grammar import Filter
 from gateway.settings.fields import (
     RETENTION,
+    TOKEN_EXPIRY,
     AdoptKey,
+    AlertFormat,
     AuditLevel,
     BusyStatus,
     Dialect,
@@ -180,9 +182,13 @@ class RouteSettings:
 
 @dataclass(frozen=True, slots=True)
 class AlertSettings:
-    """Where alerts go besides the log."""
+    """Where alerts go besides the log, and when some are raised."""
 
     webhook: Secret | None = None  # a web address
+    format: AlertFormat = "json"
+    mail: MailServer | None = None
+    token_expiry: float = TOKEN_EXPIRY  # seconds
+    refused_share: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

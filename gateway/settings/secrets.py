@@ -9,14 +9,15 @@ import select
 import stat
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.address import Secret, SessionLogin
+from gateway.address import MailServer, Secret, SessionLogin
 from gateway.mapping.templates import compile_spot
 from gateway.settings.faults import Faults, at, parts, read
-from gateway.settings.fields import parse_request
-from gateway.settings.tables import SecretTable, SessionTable
+from gateway.settings.fields import is_loopback, parse_mail_address, parse_request
+from gateway.settings.tables import MailTable, SecretTable, SessionTable
 from gateway.users import why
 
 LONGEST: Final = 64 * 1024  # bytes of a secret's file
@@ -208,3 +209,28 @@ def _with_secrets(raw: Any, path: str, secrets: Secrets) -> Any:
     if isinstance(raw, list):
         return [_with_secrets(value, at(path, n), secrets) for n, value in enumerate(raw)]
     return raw
+
+
+NEEDED: Final = "needs aiosmtplib: make setup SMTP=1, or pip install 'scim-gateway[smtp]'"
+MAIL_PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
+MAIL: Final = "alerts.mail"
+
+
+def load_mail(raw: object, faults: Faults, secrets: Secrets) -> MailServer | None:
+    """Return who takes alerts as e-mail; None where that has faults."""
+    table = read(MailTable, raw, MAIL, faults)
+    if table is None:
+        return None
+    if find_spec("aiosmtplib") is None:
+        faults.add(MAIL, NEEDED)
+    for path, address in ((at(MAIL, "from"), table.sender), *parts(table.to, at(MAIL, "to"))):
+        faults.attempt(parse_mail_address, address, path)
+    if (table.user is None) is not (table.password is None):
+        faults.add(MAIL, "needs both of user and password, or none of them")
+    where = at(MAIL, "password")
+    password = None if table.password is None else secrets.outbound(table.password, where)
+    if table.password is not None and table.tls == "none" and not is_loopback(table.host):
+        faults.add(where, 'would go in clear: say tls = "starttls" or "tls"')
+    port = table.port or MAIL_PORTS[table.tls]
+    sent = (table.sender, tuple(table.to))
+    return MailServer(table.host, port, *sent, tls=table.tls, user=table.user, password=password)

@@ -10,13 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.settings.fields import (
     RETENTION,
+    TOKEN_EXPIRY,
+    AlertFormat,
     Dialect,
     Durability,
     ListenAddress,
     Locale,
+    MailSecurity,
     PhonebookSort,
     PhoneFormat,
     Seconds,
+    Share,
+    SomeSeconds,
     TokenUrl,
     WebUrl,
     Word,
@@ -219,9 +224,43 @@ class AlertsTable(Table):
 
     webhook: Any = Field(
         default=None,
-        description="The web address that gets each alert as JSON; a secret where the address alone lets "
-        "anybody post, else it may be written as it is.",
+        description="The web address that gets each alert; a secret where the address alone lets anybody "
+        "post, else it may be written as it is.",
     )
+    format: AlertFormat = Field(
+        default="json",
+        description="What is posted there: `json` has a field for each part of an alert, `slack` one `text` "
+        "for people, which Slack, Mattermost and others of their kind show.",
+    )
+    mail: Any = Field(default=None, description="Who gets each alert by e-mail, and by which server.")
+    token_expiry: SomeSeconds = Field(
+        default=TOKEN_EXPIRY,
+        description="How long before its end you hear of a token of `token new`; of one with a short life in "
+        "its last fifth.",
+    )
+    refused_share: Share = Field(
+        default=0.5,
+        description="Which share of the changes for a target, of twenty at least within 15 minutes, may be "
+        "refused or fail before you hear of it; 1: you never do.",
+    )
+
+
+class MailTable(Table):
+    """[alerts.mail]"""
+
+    host: SomeText = Field(description="The name or address of the SMTP server.")
+    port: Annotated[int, Field(ge=1, le=65_535)] | None = Field(
+        default=None, description="Its port; unless you say 587, with `tls` 465, without TLS 25."
+    )
+    tls: MailSecurity = Field(
+        default="starttls",
+        description="How it is spoken to: `starttls`, which it must take; `tls` from the start; `none`: "
+        "everything goes in clear, so without `password` but on this machine.",
+    )
+    user: SomeText | None = Field(default=None, description="The user to sign in as, where it asks for one.")
+    password: Any = Field(default=None, description="The user's password.")
+    sender: SomeText = Field(alias="from", description="The address that the e-mail comes from.")
+    to: list[SomeText] = Field(min_length=1, description="The addresses that get it.")
 
 
 class SecretTable(Table):

@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from gateway.address import Auth
-from gateway.admin.alerts import Undelivered
+from gateway.admin.alerts import Undelivered, text_of
 from gateway.flow.target_port import Crowded, Nonsense, Silent, Unreachable
 from gateway.log import correlation_id
 from gateway.targets.transport import Call, HttpReply, Redaction, Transport, readable
@@ -185,17 +185,32 @@ def _not_reached(error: aiohttp.ClientConnectorError) -> str:
             return readable(f"{place} cannot be reached")
 
 
+def _slack(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a message as chat services read it: one text; three characters are Slack's own."""
+    text = text_of(message).strip()
+    for sign, said in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(sign, said)
+    return {"text": text}
+
+
+FORMATS: Final[Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]] = {
+    "json": lambda message: message,
+    "slack": _slack,
+}
+
+
 class Webhook:
     """Posts messages to one address, which may be a secret itself."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, format: str = "json") -> None:
         self._session = session
+        self._render = FORMATS[format]
         self._url = URL(url)
         self._ssl = certificates() if self._url.scheme == "https" else True
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Try once; raises `Undelivered` for anything but 2xx."""
-        body = orjson.dumps(message)
+        body = orjson.dumps(self._render(message))
         try:
             async with self._session.post(
                 self._url, data=body, headers=HEADERS, timeout=TIMEOUT, ssl=self._ssl, allow_redirects=False

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.admin.alerts import TargetMonitor
+from gateway.admin.alerts import Standing, TargetMonitor
 from gateway.admin.sick import Illnesses
 from gateway.admin.status import Counts, Seen
 from gateway.flow.model import Services
@@ -128,3 +128,33 @@ def test_no_change_passes_a_pause(house) -> None:
     monitor.admit("other")
     with pytest.raises(Paused, match="an administrator paused it at 2026-11-22T00:00:00Z"):
         monitor.admit("phonebook")
+
+
+def test_credentials_that_are_taken_again_are_told_as_such_once(house) -> None:
+    alerts: list[Alert] = []
+    monitor = monitor_of(replace(house().services, alarm=alerts.append))
+
+    for error in (Denied("no", 401), Silent("no"), None, Refused("no")):
+        monitor.called("phonebook", 0.1, error)
+
+    assert [(alert.name, alert.is_good) for alert in alerts] == [
+        ("target.denied", False),
+        ("target.denied", True),
+    ]
+
+
+@pytest.mark.parametrize("name", ["target.denied", "target.sick"])
+def test_what_an_earlier_process_told_of_a_target_ends_with_its_first_answer(house, name: str) -> None:
+    alerts: list[Alert] = []
+    monitor = monitor_of(replace(house().services, alarm=alerts.append))
+    monitor.remember([Standing(name, "phonebook", "", NOW, NOW, "so it was")])
+
+    monitor.called("other", 0.1, None)
+    monitor.called("phonebook", 0.1, Silent("no"))
+    before = (len(alerts), set(monitor.illnesses.unproven))
+    monitor.called("phonebook", 0.1, None)
+
+    is_sick = name == "target.sick"
+    assert before == (0, {"phonebook"} if is_sick else set())
+    assert monitor.illnesses.unproven == set()
+    assert [alert.is_good for alert in alerts] == ([] if is_sick else [True])

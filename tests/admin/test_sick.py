@@ -185,7 +185,7 @@ async def test_illnesses_are_told_while_the_journal_cannot_be_used_and_recorded_
 
 async def test_each_illness_is_sent_with_what_to_do_however_soon_it_follows_another(scene: Scene) -> None:
     mailbox = Mailbox()
-    alarms = Alarms(scene.house.services, mailbox)
+    alarms = Alarms(scene.house.services, {"webhook": mailbox})
     scene.illnesses.opened("cx", "silent")
     await scene.illnesses.look()
     (alert,) = scene.alerts
@@ -206,6 +206,40 @@ async def test_that_a_target_is_well_is_no_error_in_the_log(scene: Scene) -> Non
     await scene.passes(60)
 
     with capture_logs() as lines:
-        Alarms(scene.house.services, None)(scene.alerts[-1])
+        Alarms(scene.house.services, {})(scene.alerts[-1])
 
     assert [(line["event"], line["log_level"]) for line in lines] == [("target.well", "info")]
+
+
+async def after_a_restart(scene: Scene) -> None:
+    """Forget all but what was kept of an illness that was told."""
+    scene.illnesses.opened("cx", "silent")
+    await scene.illnesses.look()
+    scene.told()
+    scene.house.clock[0] += 600
+    scene.illnesses = Illnesses(scene.illnesses._services, scene.illnesses._counts)
+    scene.illnesses.remember("cx", f"{SICK_AT[:-1]}.000000Z", "silent")
+
+
+async def test_that_a_target_is_well_is_told_by_the_next_process_too(scene: Scene) -> None:
+    await after_a_restart(scene)
+    await scene.passes(3600)
+    meanwhile, unproven = scene.told(), set(scene.illnesses.unproven)
+
+    scene.illnesses.closed("cx")
+    await scene.passes(60)
+
+    assert (meanwhile, unproven, scene.illnesses.unproven) == ([], {"cx"}, set())
+    assert [name for name, _ in scene.told()] == ["target.well"]
+    assert (await scene.events())[-1] == ("target.well", "cx", "applied", f"it was sick since {SICK_AT}")
+
+
+async def test_a_target_that_is_still_sick_after_a_restart_is_the_same_illness(scene: Scene) -> None:
+    await after_a_restart(scene)
+    scene.illnesses.opened("cx", "broken 503")
+    await scene.passes(300)
+    soon = scene.told()
+    await scene.passes(600)
+
+    reason = f"sick since {SICK_AT}, last failure: broken 503, changes that wait: 7"
+    assert (soon, scene.told()) == ([], [("target.sick", reason)])

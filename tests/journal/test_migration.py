@@ -368,7 +368,7 @@ def test_a_journal_larger_than_memory_is_taken_up(path):
         connection.commit()
     subprocess.run([sys.executable, "-c", BOUNDED, str(path)], check=True, timeout=60)
     with closing(read_only(path)) as connection:
-        assert connection.execute("SELECT max(version) FROM schema_version").fetchone() == (8,)
+        assert connection.execute("SELECT max(version) FROM schema_version").fetchone() == (9,)
         assert connection.execute("SELECT count(*) FROM link WHERE length(sent) = 4000").fetchone() == (
             12_000,
         )

@@ -12,7 +12,7 @@ from gateway.audit.chain import hash_of, without
 from gateway.audit.event import Event
 from gateway.journal.archive import archive_of
 from gateway.journal.store import note_beside
-from gateway.journal.verify import TrailState, Verdict, verify
+from gateway.journal.verify import TrailCheck, TrailState, Verdict, verify
 from gateway.sqlite_file import read_only
 from tests.support.trails import damaged_trail, empty_trail
 
@@ -480,3 +480,75 @@ async def test_copies_that_a_crash_left_in_the_journal_are_no_fault_unless_they_
     assert months().state is TrailState.WHOLE
     tampered(path, "2026-12", FORGED)
     assert (months().state, months().seq) == (TrailState.CHANGED, 4)
+
+
+async def walked(check: TrailCheck, most: int = 20) -> str | None:
+    """Go through the trail to its end, or to what is wrong."""
+    for _ in range(most):
+        fault, is_end = await check.step()
+        if fault is not None or is_end:
+            return fault
+    raise AssertionError("it comes to no end")
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 6, 100])
+async def test_a_whole_trail_is_whole_slice_by_slice_and_what_comes_meanwhile_too(
+    trail, sqlite, event, count: int
+) -> None:
+    check = TrailCheck(sqlite.database, count)
+
+    found = [await walked(check)]
+    await sqlite.trail.append([event("e-6"), event("e-7")])
+    found.append(await walked(check))
+    check.begin()
+    found.append(await walked(check))
+
+    assert found == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("statements", "says"),
+    [
+        pytest.param(("UPDATE event SET result = 'x' WHERE seq = 4",), "a column of event 4", id="changed"),
+        pytest.param(
+            ("DELETE FROM event WHERE seq = 3", "DELETE FROM event_value WHERE seq = 3"),
+            "event 3 is missing",
+            id="gap",
+        ),
+        pytest.param(
+            ("UPDATE trail_head SET seq = 9",), "events 6 to 9 are missing", id="the newest are missing"
+        ),
+    ],
+)
+async def test_a_trail_that_was_changed_is_found_slice_by_slice(trail, sqlite, statements, says) -> None:
+    trail(*(statement for statement in statements if "event_value" not in statement))
+
+    assert str(await walked(TrailCheck(sqlite.database, 2))).startswith(says)
+
+
+async def test_a_trail_that_was_made_anew_is_not_the_one_that_was_seen_before(trail, sqlite, path) -> None:
+    check = TrailCheck(sqlite.database, 2)
+    assert await walked(check) is None
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in CUT_OFF:
+            connection.execute(statement)
+    check.begin()
+
+    assert await walked(check) == "events 4 to 5 are missing: an earlier look at the trail has the last"
+
+
+async def test_months_that_leave_the_journal_are_no_gap(trail, sqlite, path, event) -> None:
+    check = TrailCheck(sqlite.database, 1)
+    await check.step()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE trail_base SET (seq, hash) = (SELECT seq, hash FROM event WHERE seq = 3)")
+        connection.execute("DELETE FROM event WHERE seq <= 3")
+        connection.execute("DELETE FROM event_value WHERE seq <= 3")
+
+    assert await walked(check) is None
+
+
+async def test_an_audit_query_reads_as_before_beside_the_check(trail, sqlite) -> None:
+    await TrailCheck(sqlite.database).step()
+
+    assert await sqlite.database.read_aside(lambda connection: connection.text_factory) is str

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from gateway.admin.acts import Token
-from gateway.errors import InvalidSyntax, Unauthorized
+from gateway.errors import InvalidSyntax, OverToken, Unauthorized
 from gateway.server.auth import Credential, Credentials, authenticate
 
 USERS = "/scim/phonebook/v2/Users"
+BEFORE, EARLIER, AT, LATER = (f"2026-11-2{n}T00:00:00.000000Z" for n in range(1, 5))
 TOKEN = "canary-token-of-okta"
 
 
@@ -194,3 +195,25 @@ async def test_each_token_ends_at_its_own_moment_though_nobody_reads_them_again(
 def test_nobody_is_let_in_without_a_credential(headers: list[str], error: type[Exception]) -> None:
     with pytest.raises(error):
         authenticate(headers, {})
+
+
+@pytest.mark.parametrize(
+    ("own", "ended"),
+    [
+        pytest.param({"expires": LATER}, None, id="live"),
+        pytest.param({"expires": EARLIER}, EARLIER, id="expired"),
+        pytest.param({"revoked": EARLIER}, EARLIER, id="revoked"),
+        pytest.param({"revoked": BEFORE, "expires": EARLIER}, BEFORE, id="revoked before it expired"),
+        pytest.param({"sha256": "11" * 32, "expires": EARLIER}, None, id="another"),
+    ],
+)
+async def test_a_token_that_is_over_is_known_for_whose_it_was(own: dict[str, str], ended: str | None) -> None:
+    async def load() -> list[Token]:
+        return [Token(**{"id": "tok_1", "provider": "okta", "sha256": "00" * 32, "created": BEFORE} | own)]
+
+    credentials = Credentials((), {"okta": frozenset()}, load, lambda: AT)
+    await credentials.refresh()
+
+    over = credentials.over(bytes(32))
+    assert over == (None if ended is None else OverToken("tok_1", "okta", ended))
+    assert bool(credentials.current()) is (own == {"expires": LATER})

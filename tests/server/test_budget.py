@@ -113,8 +113,9 @@ def hops(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.fixture
 async def served(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    for name in ("SWEEP", "LOOK"):  # on a slow machine a look of the gateway's own would fall into a request
-        monkeypatch.setattr(f"gateway.app.{name}", 3600.0)
+    for name in ("app.SWEEP", "admin.watch.LOOK", "admin.watch.JOURNAL_LOOK", "admin.watch.STEP_PAUSE"):
+        # on a slow machine a look of the gateway's own would fall into a request
+        monkeypatch.setattr(f"gateway.{name}", 3600.0)
     async with scim_target() as target:
         (tmp_path / "token").write_text("token-of-the-target")
         (tmp_path / "token").chmod(0o600)

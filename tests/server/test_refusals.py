@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Forbidden, InvalidSyntax, Unauthorized
+from gateway.errors import Forbidden, InvalidSyntax, OverToken, Unauthorized
 from gateway.flow.change_event import NOTHING as ASKED
 from gateway.flow.change_event import Attempted
 from gateway.flow.model import Caller
+from gateway.flow.services import Alert
 from gateway.flow.target_port import ResourceType
 from gateway.server.refusals import FREE, Refusals
 from tests.support.house import House, make_house
@@ -157,3 +158,58 @@ async def test_a_stranger_at_the_gate_is_refused_each_time_and_remembered_once(s
     for answer in answers:
         refused(answer, 401, "no Authorization header")
     assert [event["event"] for event in await served.events()] == ["auth.refused"]
+
+
+def alarmed(door: Door) -> list[Alert]:
+    """Have alerts written down from now on."""
+    alerts: list[Alert] = []
+    door.refusals = Refusals(replace(door.house.services, alarm=alerts.append))
+    return alerts
+
+
+@pytest.mark.parametrize(
+    ("moments", "count"),
+    [
+        pytest.param([n * 1.0 for n in range(19)], 0, id="nineteen"),
+        pytest.param([n * 1.0 for n in range(20)], 1, id="twenty within five minutes"),
+        pytest.param([n * 16.0 for n in range(40)], 0, id="one now and then"),
+    ],
+)
+async def test_many_requests_without_a_token_from_one_address_raise_the_alarm(door, moments, count) -> None:
+    alerts = alarmed(door)
+
+    await door.refuse(*moments)
+
+    assert len(alerts) == count
+    assert [(alert.name, alert.about) for alert in alerts] == [("auth.failing", "192.0.2.1")] * count
+
+
+async def test_one_network_of_ipv6_is_one_address_and_others_are_others(door) -> None:
+    alerts = alarmed(door)
+    for n in range(19):
+        await door.refuse(0.0, caller=replace(STRANGER, ip=f"2001:db8::{n:x}"))
+        await door.refuse(0.0, caller=replace(STRANGER, ip=f"192.0.2.{n}"))
+    await door.refuse(0.0, caller=replace(STRANGER, ip="2001:db8::ffff"))
+
+    assert [alert.about for alert in alerts] == ["2001:0db8:0000:0000"]
+
+
+async def test_what_is_refused_for_something_else_is_no_knock(door) -> None:
+    alerts = alarmed(door)
+
+    await door.refuse(*[0.0] * 30, error=Forbidden("does not open it"))
+
+    assert alerts == []
+
+
+async def test_who_shows_a_token_that_is_over_is_named_by_it_and_told_of(door) -> None:
+    alerts, error = alarmed(door), Unauthorized("the token is unknown, expired or revoked")
+    error.over = OverToken("tok_1", "okta", "2026-11-21T00:00:00.000000Z")
+
+    await door.refuse(0.0, error=error)
+
+    (event,) = await door.house.events()
+    assert event["actor"] == {"type": "provider", "name": "okta", "token": "tok_1"}
+    assert event["client"]["ip"] == "192.0.2.1"
+    said = "token tok_1 of okta, which ended at 2026-11-21T00:00:00Z, was shown by 192.0.2.1"
+    assert [(alert.name, alert.about, alert.reason) for alert in alerts] == [("token.over", "tok_1", said)]

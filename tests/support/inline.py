@@ -18,7 +18,7 @@ from gateway.journal.members import SqliteMemberships
 from gateway.journal.mirrors import SqliteMirrors
 from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.resources import ResourceRow, SqliteResources
-from gateway.journal.state import SqlitePauses, SqliteRemovals, SqliteTokens
+from gateway.journal.state import SqliteAlerts, SqlitePauses, SqliteRemovals, SqliteTokens
 from gateway.journal.store import Clock
 from gateway.sqlite import After
 from gateway.sqlite_file import load_migrations
@@ -118,6 +118,7 @@ class InlineJournal:
         self.trail = SqliteTrail(database, Path(), appender)
         self.tokens = SqliteTokens(database, clock)
         self.pauses = SqlitePauses(database, appender)
+        self.alerts = SqliteAlerts(database)
 
     def store(self, resource: Resource) -> None:
         """Have a resource as if a change had made it, without an event."""

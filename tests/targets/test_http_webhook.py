@@ -74,3 +74,13 @@ async def test_an_address_where_nobody_listens_is_not_told(session, unused_tcp_p
         await Webhook(session, url).send(MESSAGE)
 
     assert "s3cret" not in json.dumps(str(undelivered.value))
+
+
+async def test_chat_services_get_one_text_in_which_nothing_is_theirs(receiver, session) -> None:
+    message = {"alert": "target.sick", "target": "cx", "resolved": False, "at": "T"}
+    message |= {"reason": "a <b> & c", "advice": "See to it."}
+
+    await Webhook(session, receiver.url, "slack").send(message)
+
+    ((_, _, body),) = receiver.bodies
+    assert body == {"text": "target.sick at cx\n\na &lt;b&gt; &amp; c\n\nSee to it.\n\nT"}

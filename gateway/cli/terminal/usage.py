@@ -56,7 +56,7 @@ USAGES: Final[Mapping[str, Usage]] = {
         {1: "something differs, or could not be repaired", 3: "the target or the journal could not be used"},
     ),
     "resync": Usage(
-        ("resync phonebook --changed", "resync phonebook --format csv"),
+        ("resync phonebook --changed", "resync phonebook --person ava@example.com"),
         {1: "somebody was refused", 3: "the target or the journal could not be used"},
     ),
     "status": Usage(
@@ -64,10 +64,10 @@ USAGES: Final[Mapping[str, Usage]] = {
         {1: "no gateway runs: this is what the journal says"} | JOURNAL,
     ),
     "reload": Usage(("reload",), {1: "no gateway runs"} | ACT),
-    "pause": Usage(("pause phonebook",), ACT),
+    "pause": Usage(("pause phonebook", 'pause phonebook --for 2h --reason "moves house"'), ACT),
     "resume": Usage(("resume phonebook",), ACT),
     "demo": Usage(("demo",), {}),
-    "alerts test": Usage(("alerts test",), {3: "a channel could not be reached"}),
+    "alerts test": Usage(("alerts test",), {3: "a channel did not take it"}),
     "audit query": Usage(
         (
             "audit query --since 2h",
@@ -98,8 +98,14 @@ USAGES: Final[Mapping[str, Usage]] = {
     ),
     "operations list": Usage(("operations list", "operations list --target phonebook --wide"), JOURNAL),
     "operations retry": Usage(("operations retry ID",), {1: "there is no such operation"} | ACT),
-    "operations drop": Usage(("operations drop ID",), {1: "there is no such operation"} | ACT),
-    "operations release": Usage(("operations release phonebook",), ACT),
+    "operations drop": Usage(
+        ("operations drop ID", "operations drop --target phonebook"),
+        {1: "there is no such operation, or some were left"} | ACT,
+    ),
+    "operations release": Usage(
+        ("operations release phonebook", "operations release phonebook --only ava@example.com"),
+        {1: "nobody is held whom --only names"} | ACT,
+    ),
     "token new": Usage(("token new okta", "token new okta --expires 90d > okta.token"), ACT),
     "token list": Usage(("token list", "token list --format json"), JOURNAL),
     "token revoke": Usage(("token revoke tok_1a2b3c4d",), {1: "there is no such live token"} | ACT),
