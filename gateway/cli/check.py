@@ -1,22 +1,26 @@
-"""`check`: every fault of the configuration, and with `--online` what the targets say."""
+"""`check`: every fault of the configuration, and what the targets say; `test`: the tests of its rules."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
+from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
 
-from gateway.cli.output import CONFIG, Config, ExitStatus, read_settings
+from gateway.cli.output import CONFIG, Config, ExitStatus, read_settings, targets_of, text
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
     from gateway.flow.target_port import TargetError
+    from gateway.mapping.rule_test import Mismatch, RuleTest
     from gateway.settings import Settings, TargetSettings
 
 Row = Mapping[str, Any]
+Tested = tuple[str, "RuleTest", "list[Mismatch]"]  # of a target
 
 SPEECH: Final = {  # connector -> what its targets speak, and what `url` is
     "scim": ("SCIM", "the base address without /Users, and no sign-in page may stand before it"),
@@ -59,6 +63,69 @@ def check(online: Online = False, format: Formatting = CheckFormat.TEXT, config:
     if format is CheckFormat.JSON:
         print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
     return ExitStatus.UNREACHABLE if any(row["state"] == "failing" for row in rows) else ExitStatus.DONE
+
+
+Tests = Annotated[
+    str | None,
+    typer.Argument(metavar="TARGET|FILE.toml", help="A target or a route, or a file of tests; else all."),
+]
+TestFile = Annotated[Path | None, typer.Option("--file", metavar="FILE", help="A file with the tests.")]
+
+
+def run_tests(
+    target: Tests = None,
+    file: TestFile = None,
+    format: Formatting = CheckFormat.TEXT,
+    config: Config = CONFIG,
+) -> int:
+    """Run the tests of the rules, from the configuration or a file; nothing is sent."""
+    settings = read_settings(config)
+    if target is not None and target.endswith(".toml"):  # no target has a dot in its name
+        file, target = Path(target), None
+    tested = list(_tested(settings, target, file))
+    failed = sum(bool(found) for _, _, found in tested)
+    if format is CheckFormat.JSON:
+        rows = [
+            {"target": name, "name": one.name, "passed": not found, "differences": list(map(asdict, found))}
+            for name, one, found in tested
+        ]
+        print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+    else:
+        print(
+            *_told(tested),
+            f"{len(tested)} {'test' if len(tested) == 1 else 'tests'}, {failed} failed",
+            sep="\n",
+        )
+    return ExitStatus.REFUSED if failed else ExitStatus.DONE
+
+
+test: Final = run_tests  # as the command is called
+
+
+def _tested(settings: "Settings", target: str | None, file: Path | None) -> Iterator[Tested]:
+    """Yield each test with what is not as it expects."""
+    from gateway.cli.explain import explainer
+    from gateway.mapping.rule_test import mismatches
+    from gateway.settings.compiled import mapping_of
+    from gateway.settings.load import load_tests_of
+
+    names = settings.targets if target is None else targets_of(settings, target)
+    read = None if file is None else load_tests_of(file, settings.targets)
+    for name in names:
+        known = settings.targets[name]
+        explain_one = explainer(settings, name, mapping_of(known))
+        for one in known.tests if read is None else read.get(name, ()):
+            yield name, one, list(mismatches(one, explain_one(one.input)))
+
+
+def _told(tested: Sequence[Tested]) -> Iterator[str]:
+    for target, tests in groupby(tested, key=lambda one: one[0]):
+        yield target
+        for _, one, found in tests:
+            yield text(f"  FAIL  {one.name} ({one.path})" if found else f"  ok    {one.name}")
+            yield from (text(f"        {mismatch}") for mismatch in found)
+    if not tested:
+        yield "there are no tests: write [[targets.NAME.tests]], or let `explain --as-test` write one"
 
 
 def _warn(warnings: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = {  # in the order of --help -> the module t
     "serve": "serve",
     "check": "check",
     "explain": "explain",
+    "test": "check",
     "guide": "guide",
     "problems": "problems",
     "simulate": "simulate",

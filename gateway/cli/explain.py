@@ -1,6 +1,6 @@
 """`explain`: what resources would become on a target, rule by rule, before anything is sent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -44,6 +44,7 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="JSON, NDJSON or CSV; 
 FormOption = Annotated[
     ExplainFormat | None, typer.Option("--format", help="One resource as text, many as JSON, unless you say.")
 ]
+AsTest = Annotated[bool, typer.Option("--as-test", help="Write a test that expects this, as TOML.")]
 Summary = Annotated[bool, typer.Option("--summary", help="Count instead: accepted, rejected, and why.")]
 
 
@@ -52,26 +53,35 @@ def explain(
     file: File = "-",
     format: FormOption = None,
     summary: Summary = False,
+    as_test: AsTest = False,
     config: Config = CONFIG,
 ) -> int:
     """Show what a create would send to a target, or to each of a route; nothing is sent."""
     from gateway.cli.resources import read_resources
+    from gateway.mapping.rule_test import as_test as rule_test
     from gateway.settings.compiled import mapping_of
 
     settings = read_settings(config)
     mappings = {name: mapping_of(settings.targets[name]) for name in targets_of(settings, target)}
-    dialect = _dialect(settings, settings.route_of(target) or target)
     read = read_resources(file, lambda where: any(m.knows(where) for m in mappings.values()))
     resources = read if len(mappings) == 1 else list(read)  # every target is asked of all of them
     rejected = 0
     for name, mapping in mappings.items():
-        known = settings.targets[name]
-        explanations = (
-            _with_request(known, _explained(name, mapping, dialect.document(resource)))
-            for resource in resources
-        )
+        explain_one = explainer(settings, name, mapping)
+        if as_test:
+            print(*(rule_test(one, explain_one(one)) for one in resources), sep="\n\n")
+            continue
+        explanations = map(explain_one, resources)
         rejected += (_summarize if summary else _tell)(name, explanations, format)
     return ExitStatus.REFUSED if rejected else ExitStatus.DONE
+
+
+def explainer(
+    settings: "Settings", name: str, mapping: "TargetMapping"
+) -> Callable[[Mapping[str, Any]], Explanation]:
+    """Return what explains to a target a resource as its provider sends it."""
+    target, dialect = settings.targets[name], _dialect(settings, settings.route_of(name) or name)
+    return lambda resource: _with_request(target, _explained(name, mapping, dialect.document(resource)))
 
 
 def _dialect(settings: "Settings", address: str) -> "Dialect":

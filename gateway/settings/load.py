@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from gateway.address import Secret
 from gateway.errors import ConfigError, Fault
+from gateway.mapping.rule_test import RuleTest
 from gateway.settings.faults import Faults, TomlLines, at, read, unknown
 from gateway.settings.fields import (
     Address,
@@ -45,7 +46,7 @@ from gateway.settings.tables import (
     ServerTable,
     TlsTable,
 )
-from gateway.settings.targets import World, load_target
+from gateway.settings.targets import World, load_target, load_tests
 from gateway.users import why
 
 S = TypeVar("S")
@@ -73,6 +74,27 @@ def load_settings(
         return loader.load(raw, hashlib.sha256(content).hexdigest())
     except RecursionError:  # a dotted key of a thousand parts
         raise _broken(path, "is nested too deep") from None
+
+
+def load_tests_of(path: Path, targets: Collection[str]) -> Mapping[str, tuple[RuleTest, ...]]:
+    """Return the tests of a file of their own, by target; raises ConfigError with every fault."""
+    content = _read_file(path)
+    raw = _parse(content, path)
+    faults = Faults(_places(raw, content))
+    found: dict[str, tuple[RuleTest, ...]] = {}
+    tables = raw.get("targets", {})
+    for name in raw.keys() - {"targets"}:
+        faults.add(at("", name), "a file of tests has `[[targets.NAME.tests]]` only")
+    for name, table in tables.items() if isinstance(tables, dict) else ():
+        here = at("targets", name)
+        if name not in targets:
+            faults.add(here, unknown("target", name, targets))
+        elif not isinstance(table, dict) or table.keys() != {"tests"} or not isinstance(table["tests"], list):
+            faults.add(here, "a file of tests has `[[targets.NAME.tests]]` only")
+        else:
+            found[name] = tuple(load_tests(table["tests"], at(here, "tests"), faults))
+    faults.raise_all()
+    return found
 
 
 class Loader:

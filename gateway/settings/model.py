@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 
 from gateway.address import Directory, MailServer, RestService, Secret, Signing
 from gateway.guide.data import Guide
+from gateway.mapping.rule_test import RuleTest
 from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.specs import Office
 from gateway.scim.grammar import Filter
@@ -138,6 +139,7 @@ class TargetSettings:
     preset: PresetPin | None = None
     auth: Signing | None = None
     rules: tuple[Rule, ...] = ()
+    tests: tuple[RuleTest, ...] = ()
     offices: Mapping[str, Office] = field(default_factory=lambda: frozen({}))
     options: Mapping[str, str] = field(default_factory=lambda: frozen({}))
     region: str | None = None

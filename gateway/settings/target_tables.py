@@ -124,6 +124,28 @@ class RuleTable(Table):
     )
 
 
+class RuleTestTable(Table):
+    """[[targets.NAME.tests]]"""
+
+    name: str = Field(default="", description="What the test shows, in a sentence.")
+    input: dict[str, Any] = Field(description="The person as the provider sends them, to be created.")
+    form: dict[str, Any] | None = Field(
+        default=None,
+        description="All that the target gets of them, without `schemas`, and without `active` where neither "
+        "says it; empty where nothing is sent as they are out of scope.",
+    )
+    held: list[SomeText] | None = Field(
+        default=None, description="The paths that are kept and not sent, all of them."
+    )
+    dropped: list[SomeText] | None = Field(
+        default=None, description="The paths that are left out, all of them."
+    )
+    problems: list[SomeText] | None = Field(
+        default=None,
+        description="The paths for which they are refused, all of them; without it they are not.",
+    )
+
+
 class PresetRuleTable(RuleTable):
     """[[rules]] of a preset"""
 
@@ -159,6 +181,9 @@ class TargetTable(Table):
         default=[],
         description="What is done to a person before the target gets them; beside the preset's "
         "rules, where the same `to` and `when` replaces one.",
+    )
+    tests: list[Any] = Field(
+        default=[], description="What people are expected to become on the target, for the command `test`."
     )
     offices: dict[str, Any] = Field(
         default={},

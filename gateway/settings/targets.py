@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from gateway.address import Basic, Bearer, Directory, Header, OAuth2, RestService, Signing
 from gateway.guide.data import Guide
+from gateway.mapping.rule_test import RuleTest
 from gateway.mapping.rules import Rule, Unlisted
-from gateway.mapping.specs import Office
+from gateway.mapping.specs import Office, is_json
 from gateway.mapping.tables import fold_width
 from gateway.scim.predicate import attributes_named
 from gateway.settings.faults import Faults, at, hint, parts, read
@@ -28,7 +29,7 @@ from gateway.settings.rule_check import RuleCheck, warn_of_address
 from gateway.settings.rules import Rules, TableFiles, is_in_file, warn_of_likes
 from gateway.settings.secrets import Secrets, load_session
 from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table
-from gateway.settings.target_tables import OfficeTable, ScopeTable, TargetTable
+from gateway.settings.target_tables import OfficeTable, RuleTestTable, ScopeTable, TargetTable
 
 URLS: Final[Mapping[str, Callable[[str, Path], str]]] = {  # connector -> its form of `url`
     "embedded": lambda url, base: f"sqlite:{parse_sqlite_url(url, base)}",
@@ -50,6 +51,7 @@ SPELLED_OUT: Final = (
     "url",
     "auth",
     "rules",
+    "tests",
     "offices",
     "options",
     "require",
@@ -107,6 +109,7 @@ class TargetReader:
             "preset": self._preset.pin if self._preset else None,
             "auth": self._auth(connector),
             "rules": self._rules(offices, options, connector),
+            "tests": tuple(load_tests(self._table.tests, at(self._path, "tests"), self._faults)),
             "offices": frozen(offices),
             "options": options,
             "require": tuple(self._require()),
@@ -298,6 +301,26 @@ class TargetReader:
             return None
         asked, account = client.scope or "", client.account_id or ""
         return OAuth2(client.token_url, client.client_id, secret, asked, table.scheme, account)
+
+
+def load_tests(written: Sequence[Any], path: str, faults: Faults) -> Iterator[RuleTest]:
+    """Yield the tests of a target's rules."""
+    for index, raw in enumerate(written):
+        where = at(path, index)
+        if (table := read(RuleTestTable, raw, where, faults)) is None:
+            continue
+        said = {key: getattr(table, key) for key in ("form", "held", "dropped", "problems")}
+        if all(value is None for value in said.values()):
+            faults.add(where, "says nothing that is expected: form, held, dropped or problems")
+        for key, value in (("input", table.input), ("form", table.form)):
+            if value is not None and not is_json(value):
+                faults.add(at(where, key), "has a date or a time; SCIM has them as text")
+        if table.form is not None and table.problems:
+            faults.add(at(where, "form"), "nothing is sent of who is refused, as `problems` says")
+        paths = {
+            key: None if said[key] is None else tuple(said[key]) for key in ("held", "dropped", "problems")
+        }
+        yield RuleTest(table.name or f"test {index + 1}", where, table.input, table.form, **paths)
 
 
 def looked_at(directory: Directory, target: TargetSettings) -> Directory:

@@ -38,10 +38,14 @@ USAGES: Final[Mapping[str, Usage]] = {
         {},
     ),
     "explain": Usage(
-        ("explain phonebook person.json", "explain phonebook people.csv --summary"),
+        (
+            "explain phonebook person.json",
+            "explain phonebook people.csv --summary",
+            "explain phonebook person.json --as-test > tests.toml",
+        ),
         {1: "somebody would be rejected"},
     ),
-    "test": Usage(("test", "test phonebook"), {1: "a test found something else"}),
+    "test": Usage(("test", "test phonebook", "test phonebook.toml"), {1: "a test found something else"}),
     "simulate": Usage(
         ("simulate phonebook", "simulate phonebook --format csv"),
         {1: "somebody would be refused"} | JOURNAL,
