@@ -17,6 +17,7 @@ import typer
 from gateway.audit.fields import cell
 from gateway.cli.export import erase, export
 from gateway.cli.output import CONFIG, Config, ExitStatus, Format, Stop, check_name, read_settings, write
+from gateway.cli.terminal import ProgressLine
 from gateway.cli.trail import (
     CSV_COLUMNS,
     HISTORY,
@@ -143,7 +144,8 @@ def query(  # noqa: PLR0913, PLR0917 - one parameter for each option
     place = None if after is None else str(after)
     question = parse_asked(since=since, until=until, filter=filter, q=q, sort=sort, after=place)
     with reading(read_settings(config).journal.path) as reader:
-        found = _Limited(reader.answers(question), limit)
+        looked_at = ProgressLine("at event {}")
+        found = _Limited(reader.answers(question, looked_at.see), limit, looked_at)
         write(found, format, TABLE, CSV_COLUMNS, empty="the trail has no such event")
         if found.has_more:
             print(f"more: --after {found.last}", file=sys.stderr)
@@ -205,8 +207,10 @@ def verify(expect: Expected = None, config: Config = CONFIG) -> int:
     found = _EXPECTED.fullmatch(expect or "")
     if expect is not None and found is None:
         raise Stop("--expect: must be the seq and the hash of an event, as in 17:2c26b4…", ExitStatus.WRONG)
+    looked_at = ProgressLine("at event {}")
     with reading(read_settings(config).journal.path) as reader:
-        verdict = reader.verify((int(found[1]), found[2]) if found else None)
+        verdict = reader.verify((int(found[1]), found[2]) if found else None, looked_at.see)
+    looked_at.clear()
     where = "" if verdict.seq is None else f" at event {verdict.seq}"
     print(f"{verdict.state}{where}: {verdict.reason}")
     return VERDICTS[verdict.state]
@@ -215,15 +219,18 @@ def verify(expect: Expected = None, config: Config = CONFIG) -> int:
 class _Limited:
     """So many events of a walk, and afterwards whether there are more."""
 
-    def __init__(self, events: Iterator[Event], limit: int) -> None:
+    def __init__(self, events: Iterator[Event], limit: int, looked_at: ProgressLine) -> None:
         self._events = events
+        self._looked_at = looked_at
         self._limit = limit
         self.last: int | None = None  # seq
 
     def __iter__(self) -> Iterator[Event]:
         for event in islice(self._events, self._limit):
             self.last = event["seq"]
+            self._looked_at.clear()
             yield event
+        self._looked_at.clear()
 
     @property
     def has_more(self) -> bool:

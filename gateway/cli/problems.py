@@ -20,6 +20,7 @@ from gateway.cli.output import (
     targets_of,
     write,
 )
+from gateway.cli.terminal import ProgressLine, is_apart
 
 if TYPE_CHECKING:
     from gateway.admin.problems import Trouble
@@ -53,10 +54,11 @@ def problems(
     names, left_out = targets_of(settings, target), Counter[str]()
     shown = COLUMNS if target in settings.targets else (*columns("target"), *COLUMNS)
     with reading(settings.journal.path) as reader:
+        looked_at = ProgressLine("{} people", is_apart(format is not Format.TABLE))
         rows = (
             {"target": name, **_row(trouble)} if target in settings.routes else _row(trouble)
             for name in names
-            for trouble in _troubles(reader, settings, name, left_out, person)
+            for trouble in _troubles(reader, settings, name, left_out, person, looked_at)
         )
         first = list(islice(rows, 1))
         write(chain(first, rows), format, shown, empty=f"nobody's data is refused by {target}")
@@ -66,7 +68,12 @@ def problems(
 
 
 def _troubles(
-    reader: "Reader", settings: "Settings", name: str, left_out: Counter[str], person: str | None
+    reader: "Reader",
+    settings: "Settings",
+    name: str,
+    left_out: Counter[str],
+    person: str | None,
+    looked_at: ProgressLine,
 ) -> Iterator["Trouble"]:
     """Yield the problems of the people in the journal, and of those whose newest change was refused.
 
@@ -83,7 +90,7 @@ def _troubles(
     told = set[tuple[str, str | None]]()
     known = None if person is None else reader.find_person(lead or name, person)
     whose = known.original.get("userName") if known else person
-    for original, active in _people(reader, lead or name, known, person):
+    for original, active in _people(reader, lead or name, known, person, looked_at):
         if mapping.leaves_out(original):
             left_out[name] += 1
             continue
@@ -99,11 +106,11 @@ def _troubles(
 
 
 def _people(
-    reader: "Reader", base: str, known: "Resource | None", person: str | None
+    reader: "Reader", base: str, known: "Resource | None", person: str | None, looked_at: ProgressLine
 ) -> Iterator[tuple[Mapping[str, Any], bool]]:
     """Yield originals, and whether they are active: of everybody, or of whom is asked for."""
     if person is None:
-        yield from reader.people(base)
+        yield from looked_at.over(reader.people(base))
     elif known is not None:
         yield known.original, known.state == "active"
 

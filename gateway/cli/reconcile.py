@@ -22,6 +22,7 @@ from gateway.cli.output import (
     targets_of,
     write,
 )
+from gateway.cli.terminal import ProgressLine
 from gateway.values import frozen
 
 if TYPE_CHECKING:
@@ -101,21 +102,23 @@ class RunRequest:
 class _Progress:
     """The rows of a run; progress and end go to standard error as they pass."""
 
-    def __init__(self, lines: Iterator[Line], progress: bool) -> None:
+    def __init__(self, lines: Iterator[Line], progress: bool | None) -> None:
         self._lines = lines
-        self._progress = progress
+        self._line = ProgressLine("", progress)
         self.end: Line | None = None
 
     def __iter__(self) -> Iterator[Line]:
         for line in self._lines:
             if "row" in line:
+                self._line.clear()
                 yield line["row"]
             elif "error" in line:
                 raise Stop(line["error"], ExitStatus.UNREACHABLE)
             elif "end" in line:
                 self.end = line["end"]
-            elif self._progress:
-                _show(**line["progress"])
+            else:
+                self._line.tell(_speed(**line["progress"]))
+        self._line.clear()
 
 
 def _run(request: RunRequest, table: Sequence[Column], format: Format, progress: bool | None) -> int:
@@ -123,7 +126,7 @@ def _run(request: RunRequest, table: Sequence[Column], format: Format, progress:
     table = table if request.target in settings.targets else (*columns("target"), *table)
     targets_of(settings, request.target)
     with closing(_lines(settings, request)) as lines:
-        shown = _Progress(lines, sys.stderr.isatty() if progress is None else progress)
+        shown = _Progress(lines, progress)
         write(shown, format, table, empty="")
     if shown.end is None:
         raise Stop("the running gateway broke off before the end", ExitStatus.UNREACHABLE)
@@ -142,9 +145,8 @@ def _counted(name: str, count: int) -> str:
     return words.removesuffix("s") if count == 1 else words
 
 
-def _show(people: int, seconds: float) -> None:
-    line = f"{people} people, {people / max(seconds, 1.0):.0f}/s"
-    print(line, file=sys.stderr, end="\r" if sys.stderr.isatty() else "\n", flush=True)
+def _speed(people: int, seconds: float) -> str:
+    return f"{people} people, {people / max(seconds, 1.0):.0f}/s"
 
 
 def _lines(settings: "Settings", request: RunRequest) -> Generator[Line, None, None]:

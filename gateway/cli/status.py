@@ -1,6 +1,9 @@
 """`status`, `pause`, `resume`, `alerts`: how it stands, what is sent to, and who hears of trouble."""
 
+import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -68,18 +71,36 @@ TABLE: Final = (
     Column("removals held since", "braked", second),
 )
 
+EVERY: Final = 2.0  # seconds between two looks of --watch
+CLEARED: Final = "\x1b[H\x1b[2J"  # the cursor home, and nothing on the screen
+
 Formatting = Annotated[StatusFormat, typer.Option("--format")]
+Watch = Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until interrupted.")]
 
 
-def status(format: Formatting = StatusFormat.TABLE, config: Config = CONFIG) -> int:
+def status(format: Formatting = StatusFormat.TABLE, watch: Watch = False, config: Config = CONFIG) -> int:
     """Show the gateway, its journal and its targets; 1 where no gateway runs: then as the journal has it."""
     settings = read_settings(config)
+    found = _tell(settings, format, is_alone=watch)
+    if watch:
+        with suppress(KeyboardInterrupt):
+            while True:
+                sys.stdout.flush()
+                time.sleep(EVERY)
+                found = _tell(settings, format, is_alone=watch)
+    return ExitStatus.DONE if found["running"] else ExitStatus.REFUSED
+
+
+def _tell(settings: "Settings", format: StatusFormat, *, is_alone: bool) -> Document:
+    """Write how it stands now, where that is alone on a terminal in place of what stood there."""
     found = _asked(settings) or _read(settings)
+    if is_alone and sys.stdout.isatty():
+        print(CLEARED, end="")
     if format is StatusFormat.JSON:
         print(orjson.dumps(found).decode())
     else:
         _show(found, settings.journal.path)
-    return ExitStatus.DONE if found["running"] else ExitStatus.REFUSED
+    return found
 
 
 def _asked(settings: "Settings") -> Document | None:

@@ -23,7 +23,7 @@ from gateway.journal.resources import load, load_page
 from gateway.journal.search import find
 from gateway.journal.state import list_tokens, read_pauses
 from gateway.journal.store import answered
-from gateway.journal.verify import Verdict, verify
+from gateway.journal.verify import Verdict, unseen, verify
 from gateway.scim.documents import fold
 from gateway.scim.grammar import Filter
 from gateway.sqlite_file import read_only
@@ -248,9 +248,12 @@ class Reader:
         """Return the seq of the newest event; 0 where there is none."""
         return read_head(self.connection).seq
 
-    def verify(self, expected: tuple[int, str] | None = None) -> Verdict:
-        """Recompute the chain, which must have this seq and hash; afterwards the reader is of no more use."""
-        return verify(self.connection, expected)
+    def verify(self, expected: tuple[int, str] | None = None, see: Callable[[int], None] = unseen) -> Verdict:
+        """Recompute the chain, which must have this seq and hash; afterwards the reader is of no more use.
+
+        `see` is told each seq that was passed.
+        """
+        return verify(self.connection, expected, see)
 
     def tokens(self) -> tuple[Token, ...]:
         """Return all tokens, the oldest first."""

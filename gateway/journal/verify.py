@@ -1,7 +1,7 @@
 """Whether the audit trail is whole: the chain recomputed over every row of every file, in bounded memory."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -42,7 +42,15 @@ class Verdict:
     reason: str
 
 
-def verify(connection: sqlite3.Connection, expected: tuple[int, str] | None = None) -> Verdict:
+def unseen(seq: int) -> None:
+    """Tell nobody how far it is."""
+
+
+def verify(
+    connection: sqlite3.Connection,
+    expected: tuple[int, str] | None = None,
+    see: Callable[[int], None] = unseen,
+) -> Verdict:
     """Recompute the chain on one snapshot of the journal and its archives; `connection` is for this alone.
 
     The trail must have the event that the note beside the journal names, and the one whose seq and hash are
@@ -54,7 +62,7 @@ def verify(connection: sqlite3.Connection, expected: tuple[int, str] | None = No
         noted = read_note(note_beside(Path(file)))  # before the snapshot, which has come at least as far
         pairs = ((noted, "the note beside the journal"), (expected, "what was expected"))
         connection.execute("BEGIN")
-        return _verdict(connection, Path(file), [Known(*seen, whence) for seen, whence in pairs if seen])
+        return _verdict(connection, Path(file), [Known(*seen, whence) for seen, whence in pairs if seen], see)
     except sqlite3.OperationalError:  # such as a table that an older release did not have
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError):
@@ -63,7 +71,9 @@ def verify(connection: sqlite3.Connection, expected: tuple[int, str] | None = No
         roll_back(connection)
 
 
-def _verdict(connection: sqlite3.Connection, journal: Path, known: Sequence["Known"]) -> Verdict:
+def _verdict(
+    connection: sqlite3.Connection, journal: Path, known: Sequence["Known"], see: Callable[[int], None]
+) -> Verdict:
     """Walk the archives and then the journal, which is read first, as months only ever leave it."""
     base, head = (connection.execute(sql).fetchone() for sql in (READ_BASE, READ_HEAD))
     salt = read_salt(connection)
@@ -71,7 +81,7 @@ def _verdict(connection: sqlite3.Connection, journal: Path, known: Sequence["Kno
         return Verdict(
             TrailState.CHANGED, None, "a record of where the trail begins or ends, or its key, was changed"
         )
-    walk = ChainWalk(salt, Head(*base) if base else Head(), known)
+    walk = ChainWalk(salt, Head(*base) if base else Head(), known, see)
     for path in archives_of(journal):
         if verdict := _of_archive(walk, path):
             return verdict
@@ -110,6 +120,7 @@ class ChainWalk:
     salt: bytes
     base: Head
     known: Sequence[Known] = ()
+    see: Callable[[int], None] = unseen  # told each seq that was passed
     newest: Head = field(default_factory=Head)
     at_base: str = ""  # the hash of the event there, as the archives have it; empty for none
     archived: Head = field(default_factory=Head)  # the newest event of the archives
@@ -124,6 +135,7 @@ class ChainWalk:
                     return verdict
                 if row.body is not None:
                     self._pass(row)
+                    self.see(row.seq)
             return _index_fault(connection)
         except sqlite3.DatabaseError as error:
             return self.unreadable(str(error))

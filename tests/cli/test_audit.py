@@ -8,6 +8,8 @@ from contextlib import closing
 
 import pytest
 
+from gateway.cli import main
+
 
 def found(run, *options):
     """Return the events of a query by name."""
@@ -224,3 +226,28 @@ def test_verify_asks_for_what_was_seen(run, journal, expected, status, told):
     assert ended.status == status
     assert ended.out.startswith(told)
     assert ("--expect" in ended.err) == (status == 2)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        pytest.param(
+            ["audit", "verify"], ["at event 1", "at event 2", "at event 3", "at event 4"], id="verify"
+        ),
+        pytest.param(["audit", "query", "--q", "nobody"], ["at event 1"], id="query"),
+    ],
+)
+def test_what_looks_at_the_whole_trail_tells_a_terminal_how_far_it_is(run, journal, monkeypatch, argv, told):
+    monkeypatch.setattr("gateway.cli.terminal.EVERY", 0.0)
+    terminal = Terminal()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", terminal)
+        main(argv)
+
+    assert terminal.getvalue() == "".join(f"\r\x1b[K{line}" for line in told) + "\r\x1b[K"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.audit.event import Event, Personal
+from gateway.cli import main
 from gateway.flow.journal_port import Outcome, Resource, Settlement, State
 from gateway.flow.target_port import ResourceType
 from gateway.journal import reader
@@ -324,3 +325,20 @@ def test_where_it_cannot_be_known_it_is_said(run, argv, status, sentence) -> Non
 
     assert (ended.status, ended.out) == (status, "")
     assert ended.err.startswith(sentence)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_is_told_how_many_people_were_looked_at(run, remember, monkeypatch) -> None:
+    remember(person("ann", "12"))
+    monkeypatch.setattr("gateway.cli.terminal.EVERY", 0.0)
+    terminal = Terminal()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", terminal)
+        main(["problems", "phonebook"])
+
+    assert terminal.getvalue() == "\r\x1b[K1 people\r\x1b[K"

@@ -1,6 +1,7 @@
 """`status`: one look, from the running gateway or from the journal alone."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 
 from gateway.admin.status import BreakerState, JournalState, Status, TargetHealth, TargetState
 from gateway.app import Gateway, open_gateway, serving
+from gateway.cli import main
 from gateway.errors import JournalUnavailable
 from gateway.flow.target_port import Query, ResourceType
 from gateway.settings import load_settings
@@ -142,3 +144,47 @@ def test_who_may_not_read_the_journal_is_told_whose_it_is(run, journal, monkeypa
 
     assert (ended.status, ended.out) == (3, "")
     assert ended.err.startswith(f"the journal {journal} cannot be read: Permission denied: {journal} ")
+
+
+class Screen(io.StringIO):
+    """Standard output of a person who watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("options", "looks"),
+    [
+        pytest.param([], "gateway 0.1.0 does not run", id="table"),
+        pytest.param(["--format", "json"], '{"running":false', id="json"),
+    ],
+)
+def test_who_watches_is_told_again_every_two_seconds_until_they_leave(
+    run, journal, monkeypatch, options, looks
+) -> None:
+    waited = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", sleep)
+
+    ended = run("status", "--watch", *options)
+
+    assert (ended.status, waited) == (1, [2.0, 2.0, 2.0])
+    assert ended.out.count(looks) == 3
+    assert "\x1b" not in ended.out
+
+
+def test_on_a_terminal_each_look_is_in_the_place_of_the_one_before(folder, journal, monkeypatch) -> None:
+    def leave(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", leave)
+    monkeypatch.setattr("sys.stdout", screen := Screen())
+
+    assert main(["status", "--watch"]) == 1
+    assert screen.getvalue().startswith("\x1b[H\x1b[2Jgateway ")

@@ -225,7 +225,7 @@ class Clock:
 def test_progress_is_told_once_a_second_on_a_line_that_is_gone_at_the_end(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    progress = ProgressLine("people", clock=Clock(0.0, 0.5, 1.1, 1.2, 2.2))
+    progress = ProgressLine("{} people", clock=Clock(0.0, 0.5, 1.1, 1.2, 2.2))
 
     passed = list(progress.over("abcd"))
 
@@ -235,6 +235,6 @@ def test_progress_is_told_once_a_second_on_a_line_that_is_gone_at_the_end(monkey
 
 @pytest.mark.parametrize(("shown", "told"), [(None, ""), (True, "1 people\n")])
 def test_progress_in_a_pipe_is_told_only_where_it_is_asked(capsys, shown, told):
-    list(ProgressLine("people", shown, Clock(0.0, 5.0)).over("a"))
+    list(ProgressLine("{} people", shown, Clock(0.0, 5.0)).over("a"))
 
     assert capsys.readouterr().err == told

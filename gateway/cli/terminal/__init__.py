@@ -21,6 +21,11 @@ STATES: Final[Mapping[str, str]] = {  # what a state is called -> its colour; ot
 }
 
 
+def is_apart(streams: bool) -> bool:
+    """Return whether standard error is a terminal on which rows, where they stream, do not appear as well."""
+    return sys.stderr.isatty() and not (streams and sys.stdout.isatty())
+
+
 class Painter(Protocol):
     """Gives a text a colour, or leaves it as it is."""
 
@@ -49,7 +54,8 @@ def _plain(text: str, colour: str | None) -> str:
 class ProgressLine:
     """Tells people on standard error how far something is, on one line that is gone at the end.
 
-    Without `shown` only where it is a terminal; a second passes before anything is told.
+    `what` has {} where the number belongs. Without `shown` only where it is a terminal; a second passes
+    before anything is told.
     """
 
     def __init__(
@@ -61,11 +67,11 @@ class ProgressLine:
         self._told = clock()
         self._has_line = False
 
-    def see(self, count: int, more: str = "") -> None:
-        """Tell, where it is time again, that so many are done."""
+    def see(self, number: int) -> None:
+        """Tell, where it is time again, how far it is."""
         if self._is_shown and (now := self._clock()) - self._told >= EVERY:
             self._told = now
-            self.tell(f"{count:,} {self._what}{more}")
+            self.tell(self._what.format(f"{number:,}"))
 
     def tell(self, line: str) -> None:
         """Show a line in place of the one before."""

@@ -64,7 +64,7 @@ USAGES: Final[Mapping[str, Usage]] = {
         {1: "somebody was refused", 3: "the target or the journal could not be used"},
     ),
     "status": Usage(
-        ("status", "status --wide", "status --columns target,state,failure"),
+        ("status", "status --watch", "status --wide", "status --columns target,state,failure"),
         {1: "no gateway runs: this is what the journal says"} | JOURNAL,
     ),
     "reload": Usage(("reload",), {1: "no gateway runs"} | ACT),
