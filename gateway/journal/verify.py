@@ -81,7 +81,7 @@ def _verdict(
         return Verdict(
             TrailState.CHANGED, None, "a record of where the trail begins or ends, or its key, was changed"
         )
-    walk = ChainWalk(salt, Head(*base) if base else Head(), known, see)
+    walk = ChainWalk(salt, Head(*base) if base else Head(), known, see=see)
     for path in archives_of(journal):
         if verdict := _of_archive(walk, path):
             return verdict
@@ -120,12 +120,12 @@ class ChainWalk:
     salt: bytes
     base: Head
     known: Sequence[Known] = ()
-    see: Callable[[int], None] = unseen  # told each seq that was passed
     newest: Head = field(default_factory=Head)
     at_base: str = ""  # the hash of the event there, as the archives have it; empty for none
     archived: Head = field(default_factory=Head)  # the newest event of the archives
     unexplained: set[int] = field(default_factory=set)  # events that lack values, and no erasure said so yet
     strays: set[int] = field(default_factory=set)  # events of which there are values alone
+    see: Callable[[int], None] = unseen  # told each seq that was passed
 
     def through(self, connection: sqlite3.Connection, month: str = "") -> Verdict | None:
         """Walk through one file, which holds only events of the month where one is named."""
