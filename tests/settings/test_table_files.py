@@ -181,7 +181,9 @@ def test_keys_that_are_one_in_any_case_are_a_fault_of_their_file(
     ("table", "warnings"),
     [
         pytest.param(
-            IN_ANY_CASE % 'a = "b", A = "c"', [f"{PATH}.A: is a as well, as case and"], id="of a map"
+            IN_ANY_CASE % 'a = "b", A = "c"',
+            [f'{PATH}.A (line 4, "title"): is a as well, as case and'],
+            id="of a map",
         ),
         pytest.param(IN_ANY_CASE % 'a = "b", A = "b"', [], id="that say the same"),
         pytest.param(
