@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import Final
 
 from ldap.controls.libldap import SimplePagedResultsControl
 
 from gateway.address import Directory
-from gateway.flow.target_port import Attributes, Page, Query, Refused, ResourceType, Update
+from gateway.flow.target_port import Attributes, Contradiction, Page, Query, Refused, ResourceType, Update
 from gateway.targets.ldap.entries import OWN, Raw
 from gateway.targets.ldap.groups import Groups
 from gateway.targets.ldap.inactive import habit_of
@@ -18,6 +19,7 @@ from gateway.targets.ldap.sign_in import SignIn
 from gateway.targets.transport import TargetFinding
 
 ACTIVE_DIRECTORY: Final = "1.2.840.113556.1.4.800"  # [MS-ADTS] 3.1.1.3.4.3.1
+LOOKED_AT: Final = 12  # pages of people: limits of 2,000 and 5,000 are usual
 PAGING: Final = SimplePagedResultsControl.controlType
 KINDS: Final = {"attributeTypes": "attribute", "objectClasses": "object class"}  # of a schema
 _NAMES: Final = re.compile(r"\bNAME\s+(?:'([^']+)'|\(([^)]*)\))")  # RFC 4512 section 4.1.2
@@ -75,7 +77,7 @@ class LdapConnector:
 
     async def check(self) -> tuple[TargetFinding, ...]:
         """Say what the directory can do and what is to be mended; raises TargetError."""
-        return await self._pool.run(lambda session: checked(session, self._directory))
+        return await self._pool.run(lambda session: checked(session, self._directory), LISTS)
 
     async def close(self) -> None:
         await self._pool.close()
@@ -100,7 +102,8 @@ def checked(session: Session, directory: Directory) -> tuple[TargetFinding, ...]
     found = [_place(session, place) for place in dict.fromkeys(_places(directory))]
     if ACTIVE_DIRECTORY in root.texts("supportedCapabilities"):
         found += _rights(session, directory)
-    return (*found, _ids(session, directory), _schema(session, root, directory), _inactive(directory))
+    found.append(_listed(session, directory))
+    return (*found, _schema(session, root, directory), _inactive(directory))
 
 
 def _rights(session: Session, directory: Directory) -> Iterator[TargetFinding]:
@@ -135,10 +138,17 @@ def _places(directory: Directory) -> Iterator[str]:
     yield from (place for place in (directory.inactive_base, directory.group_base) if place)
 
 
-def _ids(session: Session, directory: Directory) -> TargetFinding:
-    """Say whether people have the id that they are known by."""
-    listing = people_listing(directory)
-    found = next(session.pages(directory.base, directory.people, [directory.id]))
+def _listed(session: Session, directory: Directory) -> TargetFinding:
+    """Say whether people have the id that they are known by, and whether this account sees all of them."""
+    listing, found = people_listing(directory), list[Raw]()
+    try:
+        for page in islice(session.pages(directory.base, directory.people, [directory.id]), LOOKED_AT):
+            found += page
+            session.go_on()
+    except Contradiction as error:
+        return TargetFinding(
+            "people", f"{len(found)} are shown: {error.reason}", "give it no limit for lists"
+        )
     if any(listing.id_of(raw) is None for raw in found):
         fix = "let this account read it, or name another attribute in ldap.id"
         return TargetFinding("id", f"people show no {directory.id}", fix)

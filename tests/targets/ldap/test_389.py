@@ -126,10 +126,12 @@ async def test_a_limit_to_lists_is_told_with_its_cure(directory_389, tmp_path):
             for number in range(4):
                 await scene.ask("POST", USERS, person(f"p{number}"))
             listed = await scene.ask("GET", USERS)
+            checked = await scene.served.gateway.targets["phonebook"].connector.check()
     finally:
         directory_389.configure(directory_389.gateway_dn, nsPagedSizeLimit="-1")
 
     assert (listed.status, "nsPagedSizeLimit" in listed.body["detail"]) == (502, True)
+    assert [one.about for one in checked if one.fix] == ["people"]
 
 
 async def test_somebody_removed_by_an_administrator_is_made_again_at_once(scene):

@@ -151,6 +151,25 @@ async def test_who_is_adopted_without_a_password_gets_one(scene):
     assert (flags(entry), entry["pwdLastSet"] != [b"0"]) == (512, True)
 
 
+@pytest.mark.parametrize("scene", [{"rules": '[[targets.phonebook.rules]]\nto = "password"'}], indirect=True)
+async def test_a_password_that_the_policy_does_not_take_is_refused_by_its_name(scene):
+    made = await scene.ask("POST", USERS, person(password="short"))
+
+    assert (made.status, "refused the change: unicodePwd: " in made.body["detail"]) == (400, True)
+    assert scene.there() == {}
+
+
+async def test_somebody_is_adopted_by_their_user_principal_name_in_any_case(scene):
+    dn = f"CN=Ann Lee,OU=people,{scene.base}"
+    scene.server.add(dn, ["user"], userPrincipalName="ANN@Example.COM", info="kept")
+
+    made = await scene.ask("POST", USERS, person(title="Agent"))
+
+    entry = scene.one()
+    assert (made.status, entry["title"], entry["info"]) == (201, [b"Agent"], [b"kept"])
+    assert entry["employeeNumber"] == [b"00u-ann@example.com"]
+
+
 @pytest.mark.parametrize(
     ("names", "short"),
     [
