@@ -6,7 +6,18 @@ from hypothesis import strategies as st
 from ldap.dn import str2dn
 
 from gateway.flow.target_port import Refused
-from gateway.targets.ldap.dn import escaped, is_below, is_dn, normal, parent_of, rdn_of, rendered, split
+from gateway.targets.ldap.dn import (
+    above,
+    cut,
+    escaped,
+    is_below,
+    is_dn,
+    normal,
+    parent_of,
+    rdn_of,
+    rendered,
+    split,
+)
 
 BASES = {"base": "ou=people,dc=example"}
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -94,3 +105,30 @@ def test_equal_names_are_equal_however_they_are_written():
 )
 def test_a_dn_is_told_from_other_texts(text, expected):
     assert is_dn(text) is expected
+
+
+@pytest.mark.parametrize("value", ["x" * 65, "Lee, " * 20, "日本" * 40])
+def test_a_name_that_is_too_long_is_cut_the_same_way_each_time_and_never_like_another(value):
+    dn, other = f"CN={escaped(value)},dc=y", f"CN={escaped(value + 'z')},dc=y"
+
+    name = rdn_of(cut(dn, 64))
+    assert name == rdn_of(cut(cut(dn, 64), 64))
+    assert (name[0], len(name[1]), name[1][:50]) == ("CN", 64, value[:50])
+    assert cut(dn, 64) != cut(other, 64)
+
+
+def test_a_name_that_fits_stays():
+    assert cut(dn := f"CN={'x' * 64},dc=y", 64) == dn
+    assert cut(dn := f"CN={'x' * 300},dc=y", None) == dn
+
+
+@pytest.mark.parametrize(
+    ("dn", "expected"),
+    [
+        pytest.param("OU=a,DC=example,DC=test", "DC=example,DC=test", id="above it"),
+        pytest.param("dc=example,dc=test", "dc=example,dc=test", id="itself"),
+        pytest.param("ou=a,o=example", None, id="none"),
+    ],
+)
+def test_the_nearest_entry_above_that_is_named_so(dn, expected):
+    assert above(dn, "dc") == expected

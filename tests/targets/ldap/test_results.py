@@ -69,6 +69,29 @@ def test_a_refusal_names_the_attribute(info, named):
     assert reason == f"{named}has a value that the directory's syntax does not take ({info})"
 
 
+@pytest.mark.parametrize(
+    ("code", "info", "reason"),
+    [
+        pytest.param(
+            19, "0000052D: the password does not meet", "unicodePwd: breaks a rule", id="a weak password"
+        ),
+        pytest.param(
+            53, "0000052D: SvcErr", "unicodePwd: the directory is not willing", id="in Microsoft's words"
+        ),
+        pytest.param(
+            19,
+            "The value is not 7-bit clean: x",
+            "uid, mail: breaks a rule of the directory: its plug-in",
+            id="not ASCII",
+        ),
+    ],
+)
+def test_what_a_directory_says_without_a_name_is_said_with_one(code, info, reason):
+    names = ["objectClass", "sn", "unicodePwd", "uid", "mail"]
+
+    assert error_of(failure(code, info), names).reason.startswith(reason)
+
+
 def test_a_reason_is_one_readable_line():
     reason = error_of(failure(53, "no\x00\n" + "x" * 999)).reason
 
@@ -91,6 +114,14 @@ def test_an_error_has_a_code_whatever_it_says(error, code):
 @pytest.mark.parametrize(
     ("code", "info", "kind", "reason"),
     [
+        pytest.param(
+            49,
+            "AcceptSecurityContext error, data 775, v1db1",
+            Denied,
+            "the account is locked: the directory does not accept the credentials "
+            "(AcceptSecurityContext error, data 775, v1db1)",
+            id="as Active Directory says it",
+        ),
         pytest.param(49, "", Denied, "the directory does not accept the credentials", id="credentials"),
         pytest.param(-1, "Transport", Unreachable, "the directory cannot be reached (Transport)", id="down"),
         pytest.param(-5, "", Unreachable, "the directory cannot be reached", id="too slow"),
