@@ -20,7 +20,7 @@ from gateway.address import Basic, Directory, Secret, TargetAddress
 
 PASSWORD = "What-the-directory-is-shown-1"
 TREE_DELETE = "1.2.840.113556.1.4.805"  # [MS-ADTS] 3.1.1.3.4.1.15
-PATIENCE = 20.0  # seconds to start
+PATIENCE = 60.0  # seconds to start, also on a busy machine
 PAUSE = 0.02  # seconds between looks whether it has
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -77,9 +78,11 @@ def free_address() -> str:
 def provisioned(folder: Path) -> Path:
     """Return a domain that may be copied; it is made once, whichever process comes first.
 
-    `SAMBA_DOMAIN` names a folder where it is kept for the next time.
+    `SAMBA_DOMAIN` names a folder where it is kept for the next time, as long as this file stays as it is.
     """
-    folder = Path(os.environ.get("SAMBA_DOMAIN", folder))
+    if kept := os.environ.get("SAMBA_DOMAIN"):
+        folder = Path(kept) / sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+        folder.mkdir(parents=True, exist_ok=True)
     made, domain = folder / "domain.made", folder / "domain"
     with (folder / "domain.lock").open("w") as lock:
         flock(lock, LOCK_EX)
