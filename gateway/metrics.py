@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from gateway.admin.status import REFUSALS, BreakerState, Counts, TargetHealth, WriterStats
 from gateway.flow.journal_port import OperationState, Outcome
+from gateway.flow.services import ALERTS as TOLD
 from gateway.values import frozen
 from gateway.version import VERSION
 
@@ -83,6 +84,8 @@ CUTS: Final = Family(
     "Connections cut or requests refused: a header or the taking of an answer took too long, or a crowd.",
     ("reason",),
 )
+GENERAL: Final = ("auth.", "connections.", "disk.", "journal.", "token.", "trail.")
+OF_NO_TARGET: Final = tuple(name for name in TOLD if name.startswith(GENERAL))
 COUNTED: Final = (REQUESTS, REQUEST_SECONDS, ATTEMPTS, ATTEMPT_SECONDS, CHANGES, ALERTS, CUTS)
 
 
@@ -251,6 +254,7 @@ class Metrics:
         self._cuts: dict[Labels, int] = defaultdict(int)
         for target in self._targets:  # from the start on, so that a first one is seen to be one more
             self._changes |= {(target, outcome.value): 0 for outcome in Outcome}
+        self._alerts |= {(name, ""): 0 for name in OF_NO_TARGET}
 
     def answered(self, provider: str, target: str, operation: str, status: int, seconds: float) -> None:
         """Count a request; names that the configuration does not have are left out."""
