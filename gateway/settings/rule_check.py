@@ -20,7 +20,7 @@ from gateway.scim.grammar import (
 )
 from gateway.scim.names import ENTERPRISE_USER, STANDARD_URNS
 from gateway.scim.paths import ANYWHERE, Place, compiled, put, select
-from gateway.scim.predicate import attributes_named
+from gateway.scim.predicate import attributes_named, predicate
 from gateway.settings.faults import Faults, at
 from gateway.settings.fields import attributes_of, wrong_sub
 
@@ -193,7 +193,9 @@ def _samples(filter: Filter) -> list[Leaves]:
 
 
 def _with(person: dict[str, Any], leaf: Comparison | Present | ValuePath) -> dict[str, Any]:
-    """Return a person for whom one term of a filter holds."""
+    """Return a person for whom one term of a filter holds, changed no more than that needs."""
+    if predicate(leaf)(person):
+        return person
     if isinstance(leaf, ValuePath):
         element: dict[str, Any] = {}
         for inner in next(iter(_samples(leaf.val_filter))):

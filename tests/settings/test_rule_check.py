@@ -121,6 +121,7 @@ def exception(when: str, value: str = "x") -> str:
         pytest.param(
             'userType eq "A"', 'emails[type eq "work" and value ew "@x"]', "something else", id="in brackets"
         ),
+        pytest.param('userType eq "A"', "active eq true and userType pr", "something else", id="of two"),
         pytest.param('userType eq "A"', "not (active eq false)", "something else", id="negated"),
         pytest.param('userType eq "A"', 'userType eq "B"', "", id="never both"),
         pytest.param('userType eq "A"', 'userType eq "B" and active eq true', "", id="never both of two"),
