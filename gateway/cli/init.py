@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PROVIDERS: Final = {"okta": "okta", "entra": "entra", "other": "rfc"}  # answer -> dialect
 DIRECTORY: Final = "directory"  # the answer for one of our own, in a file
 SERVICE: Final = "scim"  # any SCIM 2.0 service
-PUBLIC: Final = "http://127.0.0.1:8080"
+LISTEN: Final = "127.0.0.1:8080"
 
 Provider = Annotated[str | None, typer.Option("--provider", help="Who sends people: okta, entra or other.")]
 Target = Annotated[
@@ -36,6 +36,7 @@ Secret = Annotated[
     bool, typer.Option("--secret-stdin", help="Read the secret from standard input into that file.")
 ]
 PublicUrl = Annotated[str | None, typer.Option("--public-url", help="How the provider reaches the gateway.")]
+Listen = Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where the gateway listens.")]
 User = Annotated[str | None, typer.Option("--user", help="The DN that signs in, for an LDAP directory.")]
 Base = Annotated[str | None, typer.Option("--base", help="The DN above people, for an LDAP directory.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing: what is not said is the default.")]
@@ -48,6 +49,7 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter for each option
     url: Url = None,
     credentials: Credentials = None,
     public_url: PublicUrl = None,
+    listen: Listen = LISTEN,
     user: User = None,
     base: Base = None,
     secret_stdin: Secret = False,
@@ -65,9 +67,11 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter for each option
     who = ask.one_of("provider", provider, "Who sends people?", "okta", tuple(PROVIDERS))
     kind = ask.one_of("target", target, "Who gets them?", DIRECTORY, (DIRECTORY, SERVICE, *preset_names()))
     found = _target(ask, kind, url, credentials, (user, base))
-    public = ask.text("public-url", public_url, "How does the provider reach the gateway?", PUBLIC)
+    near = f"http://{listen}"
+    public = ask.text("public-url", public_url, "How does the provider reach the gateway?", near)
+    server = NewServer(listen, None if public.rstrip("/") == near else public)
     secret = _secret(found, config, secret_stdin, ask.is_silent)
-    _write(config, rendered(who, found, public), found, secret)
+    _write(config, rendered(who, found, server), found, secret)
     _report(config, found)
 
 
@@ -82,6 +86,14 @@ class NewTarget:
     file: str | None = None  # of the secret
     user: str | None = None  # of an LDAP directory, and where its people are
     base: str | None = None
+
+
+@frozen
+class NewServer:
+    """Where the gateway is."""
+
+    listen: str
+    public_url: str | None  # None: where it listens
 
 
 class Questions:
@@ -143,17 +155,17 @@ def _preset(kind: str) -> "PresetTable | None":
     return None if found is None else found.table
 
 
-def rendered(provider: str, target: NewTarget, public_url: str) -> str:
+def rendered(provider: str, target: NewTarget, server: NewServer) -> str:
     """Return a configuration as TOML."""
-    return "\n".join(_lines(provider, target, public_url)) + "\n"
+    return "\n".join(_lines(provider, target, server)) + "\n"
 
 
-def _lines(provider: str, target: NewTarget, public_url: str) -> Iterator[str]:
+def _lines(provider: str, target: NewTarget, server: NewServer) -> Iterator[str]:
     yield "# Made by `init`. Every key: docs/configuration.md. `check` names every fault at once."
     yield "\n[server]"
-    yield 'listen = "127.0.0.1:8080"'
-    if public_url.rstrip("/") != PUBLIC:
-        yield f"public_url = {_toml(public_url)}"
+    yield f"listen = {_toml(server.listen)}"
+    if server.public_url is not None:
+        yield f"public_url = {_toml(server.public_url)}"
     yield "\n[journal]"
     yield 'url = "sqlite:var/gateway.db"'
     yield f"\n[providers.{provider}]"
