@@ -60,12 +60,10 @@ def _laid_list(shape: Row | Each, found: list[Any], filled: list[Any]) -> list[A
     Those that a row does not know stay behind them.
     """
     if isinstance(shape, Each):
-        known = [(shape.shape.unfill(one, {}), one) for one in found]
-        return [
-            laid(shape.shape, next((old for is_, old in known if is_ == said), None), one)
-            for one in filled
-            for said in (shape.shape.unfill(one, {}),)
-        ]
+        inner, known = shape.shape, dict[str, Any]()
+        for one in found:
+            known.setdefault(repr(inner.unfill(one, {})), one)
+        return [laid(inner, known.get(repr(inner.unfill(one, {}))), one) for one in filled]
     records = [one for one in shape.shapes if isinstance(one, Record) and one.is_told]
     if len(records) < len(shape.shapes):
         return filled  # nothing tells them apart

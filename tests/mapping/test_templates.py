@@ -234,6 +234,30 @@ def test_what_only_the_service_knows_stays_in_lists_too(template, found, whole) 
     assert laid(shape, {"held": found}, shape.filled(ANN)).get("held") == whole
 
 
+class Compared(str):
+    """A text that counts how often it is compared."""
+
+    __slots__ = ()
+    count = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        Compared.count += 1
+        return str.__eq__(self, other)
+
+
+def test_a_long_list_is_laid_over_another_in_one_walk():
+    shape = compile_shape({"people": {"each": "members", "as": {"id": "{value}"}}}, "Group")
+    found = {"people": [{"id": Compared(n), "role": "agent"} for n in range(300)]}
+    filled = shape.filled({"members": [{"value": Compared(n)} for n in reversed(range(300))]})
+    Compared.count = 0
+
+    whole = laid(shape, found, filled)
+
+    assert whole == {"people": list(reversed(found["people"]))}
+    assert Compared.count < 3000
+
+
 @pytest.mark.parametrize(
     ("spot", "found"),
     [
