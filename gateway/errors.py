@@ -171,7 +171,7 @@ class Fault:
 
     path: str  # TOML path: targets.dialpad.rules[2].via[0].format
     reason: str
-    place: str = ""  # of a rule or a test: its line, and what it is called
+    place: str = ""  # its line, and of a rule or a test what it is called
 
     def __str__(self) -> str:
         return f"{self.path} ({self.place}): {self.reason}" if self.place else f"{self.path}: {self.reason}"

@@ -5,12 +5,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from gateway.cli.output import CONFIG, Config, ExitStatus, Stop, check_name, read_settings
+from gateway.errors import ConfigError
 from gateway.users import why
 from gateway.values import frozen
 
@@ -207,7 +209,10 @@ def _write(config: Path, text: str, target: NewTarget, secret: str | None) -> No
     draft = config.with_name(f".{config.name}.draft")
     try:
         _make(draft, text, 0o644)
-        read_settings(draft)
+        try:
+            read_settings(draft)
+        except ConfigError as error:  # nobody sees the lines of the draft
+            raise ConfigError([replace(fault, place="") for fault in error.faults]) from error
         if secret is not None and target.file is not None:
             _make(config.absolute().parent / target.file, f"{secret}\n", 0o600)
         os.replace(draft, config)

@@ -41,11 +41,15 @@ _TOKEN: Final = re.compile(
 )
 
 
+_LAST: Final = re.compile(r"""(?:\[\d+\]|\.[A-Za-z0-9_-]+|\."[^"]*")$""")  # of a path
+
+
 class TomlLines:
-    """The line of every table and every element of a list in a text that is TOML, by its path."""
+    """The line of every table, element of a list and, apart, key in a text that is TOML, by its path."""
 
     def __init__(self, text: str) -> None:
         self.found: dict[str, int] = {}
+        self.keys: dict[str, int] = {}
         self._table = ""  # the path that keys are below
         self._keys: list[str] = []  # of a key or a heading, as far as it was read
         self._counts: dict[str, int] = {}  # the tables of a list of tables so far
@@ -59,6 +63,15 @@ class TomlLines:
             elif kind != "comment":
                 self._word(said, line)
             line += said.count("\n")
+
+    def nearest(self, path: str) -> int | None:
+        """Return the line of a path, else of what it is in, None where nothing of it is written."""
+        lines = self.keys | self.found
+        while path not in lines:
+            if (shorter := _LAST.sub("", path)) == path:
+                return None
+            path = shorter
+        return lines[path]
 
     def _word(self, said: str, line: int) -> None:
         inner = self._open[-1] if self._open else None
@@ -89,6 +102,7 @@ class TomlLines:
             case "=" if inner is None or inner.mark == "{":
                 holder = inner.path if inner is not None else self._table
                 self._value, self._keys = at(holder, *self._keys), []
+                self.keys.setdefault(self._value, line)
             case "," if inner is not None:
                 inner.is_between, self._keys = True, []
             case "\n" if inner is None:
@@ -141,11 +155,19 @@ class _Bracket:
 class Faults:
     """Collects faults, of which the first one at a path stands, and warnings."""
 
-    def __init__(self, place: Callable[[str], str] = lambda path: "") -> None:
-        """`place` says where in the file something is, "" where its path is enough."""
+    def __init__(
+        self,
+        place: Callable[[str], str] = lambda path: "",
+        line: Callable[[str], str] = lambda path: "",
+    ) -> None:
+        """`place` says where a rule or a test is in the file, `line` where anything with a fault is.
+
+        A warning is told at every start, and its path is enough.
+        """
         self._found: dict[str, str] = {}
         self._warnings: dict[str, str] = {}
         self._place = place
+        self._line = line
 
     @property
     def count(self) -> int:
@@ -177,7 +199,8 @@ class Faults:
     def raise_all(self) -> None:
         """Raise ConfigError if there is any fault."""
         if self._found:
-            found = [Fault(path, reason, self._place(path)) for path, reason in self._found.items()]
+            places = {path: self._place(path) or self._line(path) for path in self._found}
+            found = [Fault(path, reason, places[path]) for path, reason in self._found.items()]
             raise ConfigError(found, self.warnings)
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -66,7 +67,7 @@ def load_settings(
     """
     content = _read_file(path)
     raw = _parse(content, path)
-    faults = Faults(_places(raw, content))
+    faults = Faults(*_places(raw, content))
     base = path.absolute().parent
     secrets = Secrets(base, faults, make_tokens=make_tokens, read=read_secrets)
     loader = Loader(World(base, connectors, faults, secrets, TableFiles(base, faults)))
@@ -80,7 +81,7 @@ def load_tests_of(path: Path, targets: Collection[str]) -> Mapping[str, tuple[Ru
     """Return the tests of a file of their own, by target; raises ConfigError with every fault."""
     content = _read_file(path)
     raw = _parse(content, path)
-    faults = Faults(_places(raw, content))
+    faults = Faults(*_places(raw, content))
     found: dict[str, tuple[RuleTest, ...]] = {}
     tables = raw.get("targets", {})
     for name in raw.keys() - {"targets"}:
@@ -316,26 +317,30 @@ class Loader:
                 self._faults.warn(what, "there is none, so there is nothing to do")
 
 
-def _places(raw: Mapping[str, Any], content: bytes) -> Callable[[str], str]:
-    """Return what says of the path of a rule or a test where it is; the lines are looked for once."""
-    lines: dict[str, int] = {}
+def _places(raw: Mapping[str, Any], content: bytes) -> tuple[Callable[[str], str], Callable[[str], str]]:
+    """Return what says of the path of a rule or a test where it is, and of any path at which line it is."""
+
+    @cache
+    def lines() -> TomlLines:
+        return TomlLines(content.decode("utf-8-sig"))
 
     def place(path: str) -> str:
         if (found := _LISTED.match(path)) is None:
             return ""
-        if not lines:
-            lines.update(TomlLines(content.decode("utf-8-sig")).found)
         name = found["name"].strip('"')
-        line = lines.get(found[0], 0)
         try:
             entry = raw["targets"][name][found["list"]][int(found["index"])]
             called = entry.get("to" if found["list"] == "rules" else "name")
         except (LookupError, TypeError, AttributeError):
             called = None
-        told = (f"line {line}" if line else "", f'"{called[:80]}"' if isinstance(called, str) else "")
+        told = (line(found[0]), f'"{called[:80]}"' if isinstance(called, str) else "")
         return ", ".join(filter(None, told))
 
-    return place
+    def line(path: str) -> str:
+        number = lines().nearest(path)
+        return f"line {number}" if number else ""
+
+    return place, line
 
 
 def _is_file(file: Path) -> bool:

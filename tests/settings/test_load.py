@@ -279,3 +279,21 @@ def test_the_examples_of_the_shipped_configuration_are_right(tmp_path, load, mon
     settings = load(text.replace('targets = ["phonebook"]', ""), make_tokens=True)
 
     assert (set(settings.targets), settings.warnings) == ({"phonebook", "dialpad", "cx", "intranet"}, ())
+
+
+def test_every_fault_is_told_with_its_line(load):
+    text = f"""{PHONEBOOK}[server]
+lsten = "127.0.0.1:1"
+[phonebooks.desk]
+target = "phonebok"
+format = "yealink"
+"""
+
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+
+    assert {str(fault).partition(":")[0] for fault in caught.value.faults} == {
+        "server.lsten (line 5)",
+        "phonebooks.desk.target (line 7)",
+        "phonebooks.desk.token (line 6)",
+    }

@@ -205,6 +205,26 @@ def test_every_table_and_every_element_has_its_line():
     assert tomllib.loads(TEXT)["targets"]["y z"]["rules"][1]["to"] == "    b"
 
 
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("a", 1),
+        ("a[2].b[0].c", 2),
+        ("targets.x.rules[0].k", 6),
+        ("targets.x.rules[0].via[3].name", 4),
+        ('targets."y z".rules[1].to', 17),
+        ('targets."y z".url', 12),
+        ("targets.y", None),
+        ("server.listen", None),
+        ("", None),
+    ],
+)
+def test_whatever_has_a_fault_has_the_line_of_it_or_of_what_it_is_in(path, line):
+    assert TomlLines(TEXT).nearest(path) == line
+
+
 @given(st.text(alphabet="ab[]{}=,.#\"'\\\n ", max_size=40))
 def test_lines_are_looked_for_in_any_text(text):
-    assert all(1 <= line <= text.count("\n") + 1 for line in TomlLines(text).found.values())
+    lines = TomlLines(text)
+
+    assert all(1 <= line <= text.count("\n") + 1 for line in (*lines.found.values(), *lines.keys.values()))
