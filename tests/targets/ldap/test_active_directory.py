@@ -446,6 +446,19 @@ async def test_who_is_taken_in_another_unit_is_taken(scene):
     assert (made.status, len(scene.there())) == (409, 1)
 
 
+async def test_people_of_a_whole_domain_are_shown_and_its_referrals_left_alone(domain, tmp_path):
+    domain.add(f"OU=all,OU=rooms,{SUFFIX}", ["organizationalUnit"])
+    dn = "CN={userName},OU=all,OU=rooms,{base}"
+    async with real_scenes(domain, tmp_path, base=SUFFIX, dn=dn) as scene:
+        made = await scene.ask("POST", USERS, person())
+        moved = await scene.put(made, title="Agent")
+        listed = await scene.ask("GET", f"{USERS}?count=1000")
+
+    ours = [one for one in listed.body["Resources"] if one["id"] == made.body["id"]]
+    assert (made.status, moved.status, [one["title"] for one in ours]) == (201, 200, ["Agent"])
+    assert listed.body["totalResults"] > 1  # others, such as the gateway itself
+
+
 LEAVERS = {"keys": 'on_deactivate = "send"', "more": 'inactive = "move"\ninactive_base = "OU=left,{base}"'}
 
 
