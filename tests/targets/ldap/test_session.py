@@ -76,6 +76,19 @@ def test_what_else_is_said_of_members_is_an_error(says, error):
         found.amend("cn=x", [(ldap.MOD_ADD, "member", [b"b"])])
 
 
+def test_a_link_that_active_directory_has_already_is_no_error():
+    found, _ = session(ldap.ALREADY_EXISTS, ldap.ALREADY_EXISTS)
+
+    found.amend("cn=x", [(ldap.MOD_ADD, "member", [b"b"])])
+
+
+def test_what_is_not_removed_and_still_there_is_an_error():
+    found, _ = session(ldap.UNWILLING_TO_PERFORM, ldap.UNWILLING_TO_PERFORM)
+
+    with pytest.raises(Refused):
+        found.amend("cn=x", [(ldap.MOD_DELETE, "member", [b"b"])])
+
+
 def test_a_referral_is_no_entry():
     found, _ = session()
 
