@@ -23,6 +23,7 @@ from gateway.audit.event import Event, act_event
 from gateway.build import (
     address_of,
     channels_of,
+    connected,
     credentials_of,
     end_process,
     now,
@@ -46,7 +47,6 @@ from gateway.flow.services import Alert, Wakeup, repeat
 from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import RestoreCheck
-from gateway.journal.store import JournalLock, answered
 from gateway.log import get_logger
 from gateway.metrics import Metrics
 from gateway.server.admin import Administration, Runs, administration
@@ -62,7 +62,7 @@ from gateway.settings import Settings, TargetSettings
 from gateway.settings.compiled import subject_of
 from gateway.targets.gate import Gate
 from gateway.targets.http import open_session
-from gateway.targets.registry import CONNECTORS, Shared, open_connector
+from gateway.targets.registry import Shared, open_connector
 from gateway.targets.survey import survey
 from gateway.targets.transport import TargetFinding
 from gateway.values import frozen
@@ -245,18 +245,8 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
 
 
 async def try_target(settings: Settings, target: TargetSettings) -> tuple[TargetFinding, ...]:
-    """Ask a target a few small things, with its credentials, and change nothing; raises `TargetError`.
-
-    Raises `JournalLocked` where the target is a file, and the running gateway has it open.
-    """
-    async with AsyncExitStack() as stack:
-        if "sqlite" in CONNECTORS[target.connector].needs_url_scheme:
-            with answered():
-                stack.callback(JournalLock(settings.journal.path, makes=False).release)
-        session = await stack.enter_async_context(open_session())
-        around = Shared(session, end_process)
-        connector = await open_connector(target.connector, address_of(target), around)
-        stack.push_async_callback(connector.close)
+    """Ask a target a few small things, with its credentials, and change nothing; raises as `connected`."""
+    async with connected(settings, target) as connector:
         return (*await connector.check(), *await survey(connector))
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -20,7 +20,7 @@ from gateway.flow.model import Policy, Services, Target
 from gateway.flow.services import EntryCache
 from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
-from gateway.journal.store import load_key
+from gateway.journal.store import JournalLock, answered, load_key
 from gateway.journal.verify import TrailCheck
 from gateway.log import get_logger
 from gateway.metrics import Metrics
@@ -34,7 +34,8 @@ from gateway.server.refusals import Refusals
 from gateway.settings import AlertSettings, Settings, TargetSettings
 from gateway.settings.compiled import groups_mapping_of, mapping_of
 from gateway.targets.gate import Gate
-from gateway.targets.registry import CONNECTORS
+from gateway.targets.http import open_session
+from gateway.targets.registry import CONNECTORS, Shared, open_connector
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -249,6 +250,22 @@ async def open_journal(settings: Settings) -> AsyncIterator[SqliteJournal]:
         yield journal
     finally:
         await journal.close()
+
+
+@asynccontextmanager
+async def connected(settings: Settings, target: TargetSettings) -> AsyncIterator[Gate]:
+    """Have a target open without a gateway; raises `TargetError`.
+
+    Raises `JournalLocked` where the target is a file, and the running gateway has it open.
+    """
+    async with AsyncExitStack() as stack:
+        if "sqlite" in CONNECTORS[target.connector].needs_url_scheme:
+            with answered():
+                stack.callback(JournalLock(settings.journal.path, makes=False).release)
+        session = await stack.enter_async_context(open_session())
+        connector = await open_connector(target.connector, address_of(target), Shared(session, end_process))
+        stack.push_async_callback(connector.close)
+        yield connector
 
 
 def services_on(journal: SqliteJournal) -> Services:

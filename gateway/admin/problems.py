@@ -1,7 +1,7 @@
 """Whose data a target's mapping refuses, or leaves out, and why. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -12,6 +12,9 @@ from gateway.values import frozen
 SAID: Final = re.compile(  # a problem as its text has it; a filter's literal in its path may hold anything
     r'(?P<path>(?:"[^"]*"|[^"])+?): (?P<reason>.+?) \(rule (?P<rule>.+?)\)(?:; |$)', re.DOTALL
 )
+
+
+DONE: Final = frozenset({"applied", "adopted", "replayed", "unchanged", "out_of_scope"})
 
 
 class Fate(StrEnum):
@@ -69,6 +72,31 @@ def troubles_in(
         )
         for problem in parse_problems(reason)
     )
+
+
+def dropped_since(events: Sequence[Mapping[str, Any]], path: str) -> str | None:
+    """Return since when each change of somebody has left out a value; None where the newest did not.
+
+    `events`: of the person at the target, the oldest first.
+    """
+    since: str | None = None
+    for event in reversed(events):
+        if event["outcome"]["result"] in DONE and "dropped" in event:
+            if path not in event["dropped"]:
+                break
+            since = event["published"]
+    return since
+
+
+def refused_since(events: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return since when each change of somebody is refused; None where the newest went through."""
+    since: str | None = None
+    for event in reversed(events):
+        if event["outcome"]["result"] in DONE:
+            break
+        if event["outcome"]["result"] == "rejected":
+            since = event["published"]
+    return since
 
 
 def parse_problems(text: str) -> tuple[Problem, ...]:

@@ -30,6 +30,7 @@ from gateway.cli.trail import (
     details,
     line,
     parse_asked,
+    with_reasons,
 )
 
 if TYPE_CHECKING:
@@ -170,7 +171,10 @@ def show(id: Id, format: Formatting = Format.TABLE, config: Config = CONFIG) -> 
 def history(
     name: Name, target: Target = None, format: Formatting = Format.TABLE, config: Config = CONFIG
 ) -> None:
-    """Show everything about one person or group, under all their names, the oldest first."""
+    """Show everything about one person or group, under all their names, the oldest first.
+
+    With what was dropped of them, and why.
+    """
     from gateway.audit.query import named
     from gateway.journal.reader import reading
 
@@ -180,7 +184,8 @@ def history(
     only = None if target is None else named("target.name", target)
     with reading(settings.journal.path) as reader:
         found = _some(iter(reader.history(name, only)), f'the trail has nothing about "{name}"')
-        write(found, format, HISTORY, CSV_COLUMNS)
+        told = map(with_reasons, found) if format is Format.TABLE else found
+        write(told, format, HISTORY, CSV_COLUMNS)
 
 
 audit.command()(tail)

@@ -1,15 +1,20 @@
 """`explain`: what resources would become on a target, rule by rule, before anything is sent."""
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
 
+from gateway.cli.explained import Explanation, explainer
 from gateway.cli.output import (
     CONFIG,
+    Column,
     Config,
     ExitStatus,
     Format,
@@ -21,15 +26,7 @@ from gateway.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from gateway.mapping.target import TargetMapping
-    from gateway.scim.dialects import Dialect
-    from gateway.settings import Settings, TargetSettings
-
-Explanation = Mapping[str, Any]
-
-REJECTED: Final = {"accepted": False, "resource": None}
-TWICE: Final = "is given twice"
-NO_NAME: Final = {"path": "userName", "rule": "require", "reason": "is required"}
+    from gateway.cli.sheets import FoundResource
 
 
 class ExplainFormat(StrEnum):
@@ -40,7 +37,25 @@ class ExplainFormat(StrEnum):
 
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="The name of a target, or of a route.")]
-File = Annotated[str, typer.Argument(metavar="FILE", help="JSON, NDJSON or CSV; - is standard input.")]
+File = Annotated[
+    str, typer.Argument(metavar="FILE", help="JSON, NDJSON, a ListResponse or CSV; - is standard input.")
+]
+Person = Annotated[
+    str | None,
+    typer.Option("--person", metavar="NAME|ID", help="Somebody of the journal, and what the target has."),
+]
+Columns = Annotated[
+    Path | None,
+    typer.Option("--columns", metavar="MAP.CSV", help="Which heading of a sheet is which attribute."),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option("--delimiter", metavar="C", help="Of a sheet: a character, or tab."),
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="Such as windows-1252; else found out.")
+]
+Values = Annotated[bool, typer.Option("--show-values", help="Show values beside problems, and in examples.")]
 FormOption = Annotated[
     ExplainFormat | None, typer.Option("--format", help="One resource as text, many as JSON, unless you say.")
 ]
@@ -48,123 +63,134 @@ AsTest = Annotated[bool, typer.Option("--as-test", help="Write a test that expec
 Summary = Annotated[bool, typer.Option("--summary", help="Count instead: accepted, rejected, and why.")]
 
 
-def explain(
+def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     target: Target,
     file: File = "-",
+    person: Person = None,
+    columns: Columns = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    show_values: Values = False,
     format: FormOption = None,
     summary: Summary = False,
     as_test: AsTest = False,
     config: Config = CONFIG,
 ) -> int:
-    """Show what a create would send to a target, or to each of a route; nothing is sent."""
-    from gateway.cli.resources import read_resources
+    """Show what a create would send to a target, or to each of a route; nothing is sent.
+
+    --person: what somebody of the journal is, who is known there, and what the target shows of them now.
+    """
+    from gateway.cli.resources import read_resources, sheet_of
     from gateway.mapping.rule_test import as_test as rule_test
     from gateway.settings.compiled import mapping_of
 
     settings = read_settings(config)
-    mappings = {name: mapping_of(settings.targets[name]) for name in targets_of(settings, target)}
-    read = read_resources(file, lambda where: any(m.knows(where) for m in mappings.values()))
-    resources = read if len(mappings) == 1 else list(read)  # every target is asked of all of them
-    rejected = 0
-    for name, mapping in mappings.items():
-        explain_one = explainer(settings, name, mapping)
-        if as_test:
-            print(*(rule_test(one, explain_one(one)) for one in resources), sep="\n\n")
-            continue
-        explanations = map(explain_one, resources)
-        rejected += (_summarize if summary else _tell)(name, explanations, format)
+    names = targets_of(settings, target)
+    if person is not None:
+        from gateway.cli.problems import read_person
+
+        return _tell_person(read_person(config, names, person, values=show_values), format)
+    mappings = {name: mapping_of(settings.targets[name]) for name in names}
+    explainers = [explainer(settings, *named, show_values) for named in mappings.items()]
+    sheet = sheet_of(lambda where: any(m.knows(where) for m in mappings.values()), columns, delimiter)
+    ignored = Counter[str]()
+    found = _noted(read_resources(file, sheet, encoding), ignored)
+    pairs = ((one, explain_one(one.document)) for one in found for explain_one in explainers)
+    if as_test:
+        print(*(rule_test(one.document, explanation) for one, explanation in pairs), sep="\n\n")
+        return ExitStatus.DONE
+    explanations = (_of_whom(one, explanation) for one, explanation in pairs)
+    rejected = _summarize(names, explanations, format) if summary else _tell(explanations, len(names), format)
+    _tell_ignored(ignored)
     return ExitStatus.REFUSED if rejected else ExitStatus.DONE
 
 
-def explainer(
-    settings: "Settings", name: str, mapping: "TargetMapping"
-) -> Callable[[Mapping[str, Any]], Explanation]:
-    """Return what explains to a target a resource as its provider sends it."""
-    target, dialect = settings.targets[name], _dialect(settings, settings.route_of(name) or name)
-    return lambda resource: _with_request(target, _explained(name, mapping, dialect.document(resource)))
+def _tell_person(people: Iterable[Explanation], format: ExplainFormat | None) -> int:
+    """Write what somebody is at each target; return the exit status."""
+    status = ExitStatus.DONE
+    for one in people:
+        print(_json(one) if format is ExplainFormat.JSON else "\n".join(_person_lines(one)))
+        if one["problems"] or not one["accepted"]:
+            status = ExitStatus.REFUSED
+        elif one["unasked"] and status is ExitStatus.DONE:
+            status = ExitStatus.UNREACHABLE
+    return status
 
 
-def _dialect(settings: "Settings", address: str) -> "Dialect":
-    """Return how resources that come there are written: as its provider does, if there is only one."""
-    from gateway.scim.dialects import DIALECTS
-
-    found = {provider.dialect for provider in settings.providers.values() if address in provider.targets}
-    return DIALECTS[found.pop() if len(found) == 1 else "rfc"]
-
-
-def _explained(target: str, mapping: "TargetMapping", resource: Mapping[str, Any]) -> Explanation:
-    """Explain a resource as it would come in; one that would be refused before its rules has no steps."""
-    from gateway.errors import InvalidSyntax
-    from gateway.mapping.target import explain as explain_document
-    from gateway.scim.documents import canonical, take_password
-
-    try:
-        document, _ = take_password(canonical(resource, "User"))
-    except InvalidSyntax as error:  # with its URN and without it
-        name = error.detail.removesuffix(f" {TWICE}")
-        return _refused(target, [{"path": name, "rule": "type", "reason": TWICE}])
-    if wrong := list(_wrong_types(document)):
-        return _refused(target, wrong)
-    explanation = explain_document(target, mapping, document)
-    problems = explanation["problems"]
-    if "userName" in document or any(problem["path"] == "userName" for problem in problems):
-        return explanation
-    return {**explanation, **REJECTED, "problems": [*problems, NO_NAME]}
-
-
-def _with_request(target: "TargetSettings", explanation: Explanation) -> Explanation:
-    """Add the very request that a create would be, where the configuration makes it up."""
-    from gateway.flow.target_port import Refused
-
-    if target.rest is None or explanation["resource"] is None:
-        return explanation
-    from gateway.targets.rest.requests import creation
-
-    try:
-        call, unsent = creation(target.rest.users, target.url, explanation["resource"])
-    except Refused as error:
-        rule, _, reason = error.reason.partition(": ")
-        problem = {"path": reason.partition(" ")[0], "rule": rule, "reason": reason}
-        return {**explanation, **REJECTED, "problems": [*explanation["problems"], problem]}
-    body = None if call.body is None else orjson.loads(call.body)
-    request = {"method": call.method, "url": call.url, "headers": dict(call.headers), "body": body}
-    return {**explanation, "dropped": [*explanation["dropped"], *unsent], "request": request}
-
-
-def _refused(target: str, problems: list[dict[str, str]]) -> Explanation:
-    return {"target": target, **REJECTED, "steps": [], "held": [], "dropped": [], "problems": problems}
-
-
-def _wrong_types(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    from gateway.errors import InvalidValue
-    from gateway.scim.documents import check
-
-    for name in document:
-        try:
-            check(document, "User", (name,))
-        except InvalidValue as error:
-            yield {"path": name, "rule": "type", "reason": error.detail.removeprefix(f"{name} ")}
-
-
-def _summarize(target: str, explanations: Iterator[Explanation], format: ExplainFormat | None) -> int:
-    """Write the summary and return how many would be rejected."""
-    from gateway.mapping.summary import summarize
-
-    found = summarize(target, explanations)
-    if format is ExplainFormat.TEXT:
-        left_out = f", {found['out_of_scope']} out of scope" if "out_of_scope" in found else ""
-        print(f"{target}: {found['accepted']} accepted, {found['rejected']} rejected{left_out}")
-        write(found["problems"], Format.TABLE, columns("count", "path", "rule", "reason"))
+def _person_lines(person: Explanation) -> Iterator[str]:
+    """Yield what is told of somebody, for people."""
+    head, who, *others = _lines({**person, "resource": None})
+    yield head
+    state = person["state"] or "the journal does not know them"
+    standing = f", not settled: {person['standing']}" if person["standing"] else ""
+    changed = f", changed {person['modified'][:19]}Z" if person["modified"] else ""
+    yield f"{who}, {state}{changed}{standing}"
+    yield from others
+    now = f"the target shows now (asked {person['asked']})"
+    for title, name in (("original", "original"), ("would be sent", "resource"), ("was sent", "sent")):
+        if person[name] is not None:
+            yield f"{title}: {_indented(person[name])}"
+    if person["unasked"]:
+        yield text(f"{now}: it could not be asked: {person['unasked']}")
+    elif person["asked"]:
+        yield f"{now}: {_indented(person['shows'])}"
     else:
-        print(_json(found))
-    rejected: int = found["rejected"]
-    return rejected
+        yield "the target has no entry of theirs"
 
 
-def _tell(target: str, explanations: Iterator[Explanation], format: ExplainFormat | None) -> int:
-    """Write each explanation and return how many would be rejected."""
-    beginning = list(islice(explanations, 2))
-    form = format or (ExplainFormat.JSON if len(beginning) > 1 else ExplainFormat.TEXT)
+def _noted(found: Iterator["FoundResource"], ignored: Counter[str]) -> Iterator["FoundResource"]:
+    """Yield resources, and count what no attribute is for."""
+    for one in found:
+        ignored.update(one.ignored)
+        yield one
+
+
+def _tell_ignored(ignored: Counter[str]) -> None:
+    from gateway.cli.sheets import note_on
+
+    for title, count in ignored.items():
+        values = f"{count:,} value{'s' if count > 1 else ''}"
+        print(text(f"ignored, {values}: {note_on(title)}; --columns says what is what"), file=sys.stderr)
+
+
+def _of_whom(one: "FoundResource", explanation: Explanation) -> Explanation:
+    """Return an explanation with who it is about, and what of them no attribute is for."""
+    from gateway.scim.names import get
+
+    who = {name: get(one.document, name) for name in ("userName", "externalId")}
+    ignored = {"ignored": list(one.ignored)} if one.ignored else {}
+    return {"target": explanation["target"], "row": one.row, **who, **explanation, **ignored}
+
+
+def _summarize(
+    names: tuple[str, ...], explanations: Iterator[Explanation], format: ExplainFormat | None
+) -> int:
+    """Write a summary of each target and return how many would be rejected."""
+    from gateway.cli.explained import ExplanationSummary
+
+    summaries = {name: ExplanationSummary(name) for name in names}
+    for explanation in explanations:
+        summaries[explanation["target"]].add(explanation)
+    for summary in summaries.values():
+        found = summary.told()
+        if _is_for_people(format):
+            left_out = f", {found['out_of_scope']} out of scope" if "out_of_scope" in found else ""
+            print(f"{summary.target}: {found['accepted']} accepted, {found['rejected']} rejected{left_out}")
+            rows = [{"what": "refused", **problem} for problem in found["problems"]]
+            write([*rows, *found["unsent"]], Format.TABLE, SUMMARY)
+        else:
+            print(_json(found))
+    return sum(summary.rejected for summary in summaries.values())
+
+
+def _is_for_people(format: ExplainFormat | None) -> bool:
+    return format is ExplainFormat.TEXT or (format is None and sys.stdout.isatty())
+
+
+def _tell(explanations: Iterator[Explanation], targets: int, format: ExplainFormat | None) -> int:
+    """Write each explanation and return how many would be rejected; `targets`: how many each resource has."""
+    beginning = list(islice(explanations, targets + 1))
+    form = format or (ExplainFormat.JSON if len(beginning) > targets else ExplainFormat.TEXT)
     rejected = 0
     for explanation in chain(beginning, explanations):
         print(_json(explanation) if form is ExplainFormat.JSON else "\n".join(_lines(explanation)))
@@ -172,9 +198,29 @@ def _tell(target: str, explanations: Iterator[Explanation], format: ExplainForma
     return rejected
 
 
+def _examples(value: Any) -> str:
+    """Return examples of whom a reason is about, on one line."""
+    return text("; ".join(_whose(example) for example in value))
+
+
+def _whose(about: Mapping[str, Any]) -> str:
+    """Return who an explanation or an example is about, with the value where it is told."""
+    row = [f"row {about['row']}"] if "row" in about else []
+    names = [str(about[name]) for name in ("userName", "externalId") if about.get(name)]
+    value = [_json(about["value"])] if "value" in about else []
+    return " ".join((*row, *names, *value))
+
+
+SUMMARY: Final = (
+    *columns("count", "what", "path", "rule", "reason"),
+    Column("examples", "examples", _examples),
+)
+
+
 def _lines(explanation: Explanation) -> Iterator[str]:
     """Yield an explanation for people."""
     yield f"{explanation['target']}: {'accepted' if explanation['accepted'] else 'rejected'}"
+    yield text(_whose(explanation))
     if explanation.get("in_scope") is False:
         yield text(f"out of scope, so nothing is sent: {explanation['scope']} does not hold")
     for step in explanation["steps"]:
@@ -182,23 +228,47 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield f"  {way}: {_json(step['before'])} → {_json(step['after'])}"
     for lost in explanation.get("lost", ()):
         yield text(f"not run: {lost['to']}: {lost['reason']} (rule {lost['rule']}{_when(lost)})")
-    for name in ("held", "dropped"):
-        if explanation[name]:
-            yield text(f"{name}: {', '.join(explanation[name])}")
+    yield from map(text, _left_out(explanation))
     for problem in explanation["problems"]:
-        yield text(f"problem: {problem['path']}: {problem['reason']} (rule {problem['rule']})")
+        yield text(f"problem: {_why(problem)}")
     if explanation["resource"] is not None:
-        yield f"sent: {orjson.dumps(explanation['resource'], option=orjson.OPT_INDENT_2).decode()}"
+        yield f"sent: {_indented(explanation['resource'])}"
     if (request := explanation.get("request")) is not None:
         yield text(f"request: {request['method']} {request['url']}")
         yield from (text(f"  {name}: {value}") for name, value in request["headers"].items())
         if request["body"] is not None:
-            yield orjson.dumps(request["body"], option=orjson.OPT_INDENT_2).decode()
+            yield _indented(request["body"])
+
+
+def _left_out(explanation: Explanation) -> Iterator[str]:
+    """Yield what of a resource is not sent, and why where a rule says so."""
+    for name in ("held", "dropped"):
+        if explanation[name]:
+            yield f"{name}: {', '.join(explanation[name])}"
+    for part in explanation["unsent"]:
+        if part["rule"] is not None or "value" in part:
+            yield f"{part['what']}: {_why(part)}"
+    if "ignored" in explanation:
+        yield f"ignored: {', '.join(explanation['ignored'])}"
 
 
 def _when(lost: Mapping[str, Any]) -> str:
     return "" if lost["when"] is None else f", when {lost['when']}"
 
 
+def _why(part: Mapping[str, Any]) -> str:
+    """Return a problem, or why something is not sent, with the value where that is asked."""
+    rule = "" if part["rule"] is None else f" (rule {part['rule']})"
+    since = f", since {part['since'][:19]}Z" if part.get("since") else ""
+    value = f": {_json(part['value'])}" if "value" in part else ""
+    return f"{part['path']}: {part['reason']}{rule}{since}{value}"
+
+
 def _json(value: Any) -> str:
+    """Return a value as JSON on one line."""
     return orjson.dumps(value).decode()
+
+
+def _indented(value: Any) -> str:
+    """Return a value as JSON that people read."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import orjson
 import typer
 
+from gateway.cli.explained import Tally
 from gateway.cli.output import (
     CONFIG,
     Column,
@@ -23,7 +24,6 @@ from gateway.cli.output import (
     write,
 )
 from gateway.cli.terminal import ProgressLine
-from gateway.mapping.summary import Tally
 from gateway.values import frozen
 
 if TYPE_CHECKING:

@@ -58,6 +58,13 @@ def briefly(diff: Any) -> str:
     return changed(diff, shortened(LONGEST))
 
 
+def with_reasons(event: Event) -> Event:
+    """Return an event that says in words what was dropped, and why where a rule did."""
+    why = {one["path"]: f": {one['reason']} (rule {one['rule']})" for one in event.get("reasons") or ()}
+    dropped = [f"{path}{why.get(path, '')}" for path in event.get("dropped") or ()]
+    return {**event, "dropped": "; ".join(dropped)}
+
+
 def details(event: Event) -> str:
     """Return all that an event says, a line for each field that says something."""
     return "".join(f"{path:<{GAP}}{text(value)}\n" for path, value in _leaves(event))
@@ -103,6 +110,7 @@ HISTORY: Final = (
     Column("target", "target.name"),
     Column("reason", "outcome.reason"),
     Column("changes", "diff", briefly),
+    Column("dropped", "dropped"),
 )
 LINE: Final = (20, 16, 9, 10, 12, 28, 32, 0)  # widths of TABLE where rows are shown one by one
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -125,11 +125,17 @@ def resources(
     """Yield resources, each with how an operation on it stands that is not settled; page by page."""
     after = ""
     while page := load_page(connection, base, kind, after, PAGE):
-        ids = orjson.dumps([resource.id for resource in page]).decode()
-        asked = {"target": base, "type": str(kind), "ids": ids}
-        standings = dict(connection.execute(STANDING, asked).fetchall())
+        standings = standings_of(connection, base, kind, [resource.id for resource in page])
         yield from ((resource, standings.get(resource.id)) for resource in page)
         after = page[-1].id
+
+
+def standings_of(
+    connection: sqlite3.Connection, target: str, kind: ResourceType, ids: Sequence[str]
+) -> dict[str, str]:
+    """Return how operations stand that are not settled, by the resources of ours that they are on."""
+    asked = {"target": target, "type": str(kind), "ids": orjson.dumps(list(ids)).decode()}
+    return dict(connection.execute(STANDING, asked).fetchall())
 
 
 class RefusedChange(NamedTuple):
@@ -277,6 +283,10 @@ class Reader:
     def resources(self, base: str, kind: ResourceType) -> Iterator[tuple[Resource, str | None]]:
         """Yield resources, each with how an operation on it stands that is not settled."""
         return resources(self.connection, base, kind)
+
+    def standing(self, target: str, id: str) -> str | None:
+        """Return how an operation on somebody stands that is not settled."""
+        return standings_of(self.connection, target, ResourceType.USER, (id,)).get(id)
 
     def find_person(self, base: str, name: str) -> Resource | None:
         """Return whom a userName, an externalId or an id of ours means; None where that is nobody."""

@@ -22,8 +22,11 @@ from gateway.admin.acts import Erasures, Export, Pauses, Token, TokenJournal
 from gateway.admin.alerts import Tried
 from gateway.admin.status import Status
 from gateway.errors import GatewayError, InvalidValue, NotFound
+from gateway.flow.failures import answer_to_read
+from gateway.flow.journal_port import Key
 from gateway.flow.mirror import Mirroring
-from gateway.flow.model import ChangeHandler, Services, Target
+from gateway.flow.model import ChangeHandler, Services, Target, reading
+from gateway.flow.target_port import ResourceType, TargetError, errand
 from gateway.log import get_logger
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials
@@ -239,6 +242,27 @@ async def try_alerts(admin: Administration, request: web.Request) -> web.Respons
     return web.json_response({"channels": [asdict(one) for one in tried]})
 
 
+async def show_entry(admin: Administration, request: web.Request) -> web.Response:
+    """Answer what a target shows now of somebody of ours, whom the body names by id: addresses are logged."""
+    name, id = request.match_info["name"], (await _fields(request)).get("id")
+    if name not in admin.runs.targets:
+        raise NotFound("the target is not in the running gateway's configuration")
+    if not isinstance(id, str):
+        raise InvalidValue("id is missing, or not as a command writes it")
+    services, target = admin.services, admin.runs.targets[name]
+    token = errand.set(reading(target.policy, services.monotonic()))
+    try:
+        known = await services.resources.find(name, ResourceType.USER, (Key("id", id),))
+        links = [person.links[name] for person in known if name in person.links]
+        ids = [link.target_id for link in links if link.target_id is not None]
+        entry = await target.connector.get(ResourceType.USER, ids[0]) if ids else None
+    except TargetError as error:
+        raise answer_to_read(name, error, [person.original for person in known]) from error
+    finally:
+        errand.reset(token)
+    return web.json_response({"entry": entry})
+
+
 async def note_export(admin: Administration, request: web.Request) -> web.Response:
     """Have an export in the trail before it is made."""
     export = _export(await _fields(request))
@@ -286,6 +310,7 @@ ROUTES: Final[tuple[tuple[str, str, Act], ...]] = (
     ("DELETE", "/operations/{id}", drop_operation),
     ("DELETE", "/targets/{name}/operations", drop_operations),
     ("GET", "/status", show_status),
+    ("POST", "/targets/{name}/entry", show_entry),
     ("POST", "/targets/{name}/release", release_target),
     ("POST", "/targets/{name}/pause", pause_target),
     ("POST", "/targets/{name}/resume", resume_target),

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from gateway.cli import resources
+from gateway.mapping.program import HELD
 from gateway.scim.names import CORE_USER, ENTERPRISE_USER
 
 ANN = {
@@ -27,6 +29,9 @@ def test_a_resource_is_explained_in_json(run):
     assert status == 0
     assert explanation == {
         "target": "cx",
+        "row": 1,
+        "userName": "ann@example.com",
+        "externalId": "00u1",
         "accepted": True,
         "steps": [
             {
@@ -39,6 +44,7 @@ def test_a_resource_is_explained_in_json(run):
         ],
         "held": ["nickName"],
         "dropped": [],
+        "unsent": [{"what": "held", "path": "nickName", "rule": None, "reason": HELD}],
         "problems": [],
     }
     assert resource["phoneNumbers"] == [{"type": "work", "value": "+442079460123"}]
@@ -72,6 +78,7 @@ def test_a_resource_that_would_be_rejected_ends_with_1_and_the_reason(run):
     assert ended.status == 1
     assert ended.out.splitlines() == [
         "cx: rejected",
+        "row 1 ann@example.com 00u1",
         f"problem: {WORK}: is required by the target (rule require)",
     ]
 
@@ -215,8 +222,9 @@ def test_a_summary_can_be_for_people(run):
 
     first, head, *rows = ended.out.splitlines()
     assert first == "cx: 0 accepted, 3 rejected"
-    assert head.split() == ["count", "path", "rule", "reason"]
-    assert [row.split()[0] for row in rows] == ["3", "2"]
+    assert head.casefold().split() == ["count", "what", "path", "rule", "reason", "examples"]
+    assert [row.split()[:2] for row in rows] == [["3", "refused"], ["2", "refused"]]
+    assert "row 2 ann 1; row 3 bob 2; row 4 cid 3" in rows[0]
 
 
 def test_a_sheet_without_rows_rejects_nothing(run):
@@ -239,14 +247,16 @@ def test_truth_in_a_sheet_is_text_in_any_dialect(run, folder):
     [
         pytest.param("", "holds no resource", id="nothing"),
         pytest.param("\n  \n", "holds no resource", id="blank lines"),
-        pytest.param("[{}]", "a JSON array is not taken: write one object a line", id="array"),
+        pytest.param("[[]]", "line 1: a list stands where a resource belongs", id="list in a list"),
+        pytest.param('["a"]', "line 1: a text stands where a resource belongs", id="texts"),
+        pytest.param("[1, {}]", "line 1: what stands before this is no JSON object", id="numbers"),
+        pytest.param('[{"a": 1}', "the body is not JSON", id="array without an end"),
         pytest.param('{"a": 1', "the body is not JSON", id="broken JSON"),
         pytest.param('{"userName": "a"}\n\n{"a"\n', "line 3: the body is not JSON", id="broken line"),
         pytest.param('{"userName": "a", "username": "b"}', "line 1: the body has the attribute", id="twice"),
-        pytest.param(b"userName\n\xff\n", "is not UTF-8 text", id="not UTF-8"),
         pytest.param("userName\na,b\n", "line 2: 2 cells, but only 1 columns", id="too many cells"),
         pytest.param('\nuserName\n"a"b\n', "line 3: ", id="broken CSV"),
-        pytest.param("userName,Work phone\n", 'column 2, "Work phone": path: ', id="no path"),
+        pytest.param("Work phone\n", 'column 1, "Work phone": no such attribute', id="no path at all"),
         pytest.param("userName,\n", 'column 2, "": path: ', id="empty header"),
         pytest.param(
             "usrName\n",
@@ -304,6 +314,7 @@ def test_who_is_out_of_scope_is_told_with_the_filter(run, folder):
     assert (explanation["resource"], explanation["scope"]) == (None, 'department ne "Board"')
     assert text.out.splitlines() == [
         "phonebook: accepted",
+        "row 1 ann@example.com 00u1",
         'out of scope, so nothing is sent: department ne "Board" does not hold',
     ]
     assert summary.out.splitlines()[0] == "phonebook: 2 accepted, 0 rejected, 1 out of scope"
@@ -330,3 +341,274 @@ def test_the_rules_that_did_not_run_are_told_with_the_reason(run, folder):
         'not run: title: config:title holds: userType eq "Agent" (rule cx@1:title)',
         'not run: nickName: its condition does not hold (rule config:nickName, when userType eq "Boss")',
     ]
+
+
+PEOPLE = [{"userName": "ann"}, {"userName": "bob", "title": "Agent"}]
+LIST = {
+    "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+    "totalResults": 2,
+    "Resources": PEOPLE,
+    "itemsPerPage": 2,
+}
+
+
+def who(ended):
+    return [(one["row"], one["userName"]) for one in map(json.loads, ended.out.splitlines())]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(json.dumps(PEOPLE), id="array"),
+        pytest.param(json.dumps(PEOPLE, indent=2), id="array over many lines"),
+        pytest.param(json.dumps(LIST), id="ListResponse"),
+        pytest.param(json.dumps(LIST, indent=2), id="ListResponse over many lines"),
+        pytest.param("\n".join(json.dumps(person) for person in PEOPLE), id="NDJSON"),
+    ],
+)
+def test_json_of_many_is_read_in_every_shape(run, content, monkeypatch):
+    whole = run("explain", "phonebook", stdin=content)
+    monkeypatch.setattr(resources, "CHUNK", 3)
+    pieces = run("explain", "phonebook", stdin=content)
+
+    assert (whole.status, who(whole)) == (0, [(1, "ann"), (2, "bob")])
+    assert pieces == whole
+
+
+def test_several_resources_over_many_lines_are_read_with_their_lines(run):
+    content = "\n\n".join(json.dumps(person, indent=2) for person in PEOPLE)
+
+    assert who(run("explain", "phonebook", stdin=content)) == [(1, "ann"), (5, "bob")]
+
+
+def test_a_list_without_anybody_rejects_nobody(run):
+    ended = run("explain", "cx", "--summary", stdin=json.dumps(LIST | {"Resources": []}))
+
+    assert (ended.status, json.loads(ended.out)["rejected"]) == (0, 0)
+
+
+def test_a_resource_that_does_not_end_is_not_read_to_the_end(run, monkeypatch):
+    monkeypatch.setattr(resources, "LARGEST", 100)
+
+    ended = run("explain", "cx", stdin='{"userName": "a"}\n{"userName": "' + "b" * 70_000)
+
+    assert ended.status == 2
+    assert ended.err.startswith("standard input: line 2: what begins here does not end within 100")
+
+
+SHEET = "userName;title\nann;Chef de caf\u00e9\nbob;\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "options"),
+    [
+        pytest.param("utf-8", [], id="UTF-8"),
+        pytest.param("utf-8-sig", [], id="with a byte order mark"),
+        pytest.param("utf-16", [], id="UTF-16"),
+        pytest.param("utf-16-le", [], id="UTF-16 without a mark"),
+        pytest.param("utf-16-be", [], id="UTF-16 without a mark, the other way round"),
+        pytest.param("windows-1252", [], id="Windows-1252"),
+        pytest.param("cp850", ["--encoding", "cp850"], id="said"),
+        pytest.param("utf-8-sig", ["--encoding", "UTF-8"], id="said, with a mark"),
+    ],
+)
+@pytest.mark.parametrize("is_file", [True, False], ids=["file", "standard input"])
+def test_the_encoding_is_told_from_the_bytes_or_said(run, folder, encoding, options, is_file):
+    content = SHEET.encode(encoding)
+    (folder / "people.csv").write_bytes(content)
+    name, stdin = ("people.csv", b"") if is_file else ("-", content)
+
+    ended = run("explain", "phonebook", name, *options, stdin=stdin)
+
+    assert [json.loads(line)["resource"].get("title") for line in ended.out.splitlines()] == [
+        "Chef de caf\u00e9",
+        None,
+    ]
+
+
+def test_all_of_a_file_says_what_its_encoding_is(run, folder, monkeypatch):
+    monkeypatch.setattr(resources, "SNIFFED", 16)
+    (folder / "people.csv").write_bytes(SHEET.encode("windows-1252"))
+
+    assert "Chef de caf\u00e9" in run("explain", "phonebook", "people.csv", "--format", "json").out
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        pytest.param(
+            ["--encoding", "utf-9"], "--encoding: utf-9: is not known; usual ones are", id="unknown"
+        ),
+        pytest.param(["--encoding", "base64"], "--encoding: base64: is not known; usual ones", id="no text"),
+        pytest.param(["--encoding", "utf-8"], "standard input: is not utf-8 text: name its", id="wrong"),
+        pytest.param(["--delimiter", ";;"], "--delimiter: must be one character, or tab", id="delimiter"),
+        pytest.param(["--columns", "no.csv"], "no.csv: cannot be read: No such file", id="no such map"),
+    ],
+)
+def test_how_a_file_is_to_be_read_is_checked(run, options, sentence):
+    ended = run("explain", "phonebook", *options, stdin=SHEET.encode("windows-1252"))
+
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("mark", "options"),
+    [
+        pytest.param(",", [], id="comma"),
+        pytest.param(";", [], id="semicolon"),
+        pytest.param("\t", [], id="tab"),
+        pytest.param("|", [], id="bar"),
+        pytest.param("\t", ["--delimiter", "tab"], id="tab, said"),
+        pytest.param("^", ["--delimiter", "^"], id="any, said"),
+    ],
+)
+def test_the_delimiter_is_told_from_the_headings_or_said(run, mark, options):
+    sheet = f"userName{mark}name.givenName\nann{mark}A; b, c\nbob{mark}B\n".replace("A; b, c", '"A; b, c"')
+
+    ended = run("explain", "phonebook", *options, stdin=sheet)
+
+    names = [json.loads(line)["resource"]["name"]["givenName"] for line in ended.out.splitlines()]
+    assert names == ["A; b, c", "B"]
+
+
+def test_a_sheet_that_says_its_delimiter_is_believed(run):
+    assert who(run("explain", "phonebook", stdin="sep=;\r\nuserName;title\r\nann;a,b\r\nbob;\r\n")) == [
+        (3, "ann"),
+        (4, "bob"),
+    ]
+
+
+def test_rows_are_counted_as_a_spreadsheet_does(run):
+    sheet = 'userName,title\nann,"two\nlines"\n\nbob,x\n'
+
+    assert who(run("explain", "phonebook", stdin=sheet)) == [(2, "ann"), (4, "bob")]
+
+
+def test_headings_of_one_s_own_are_named_by_a_map(run, folder):
+    (folder / "map.csv").write_text(f"heading;path\nLogin name;userName\nOffice phone;{WORK}\nNotes;\n")
+    sheet = "LOGIN NAME,Office phone,Notes,title\nann,020 7946 0123,likes tea,Agent\n"
+
+    ended = run("explain", "phonebook", "--columns", "map.csv", "--format", "json", stdin=sheet)
+
+    explanation = json.loads(ended.out)
+    assert explanation["resource"]["phoneNumbers"] == [{"type": "work", "value": "+442079460123"}]
+    assert (explanation["resource"]["title"], explanation["ignored"]) == ("Agent", ["Notes"])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        pytest.param("", "map.csv: holds no headings", id="empty"),
+        pytest.param("Login\n", "map.csv: line 1: must be a heading and an attribute", id="one cell"),
+        pytest.param("Login,user name\n", 'map.csv: line 1, "user name": ', id="no path"),
+        pytest.param("A,title\na,userName\n", 'map.csv: line 2, "a": stands there twice', id="twice"),
+    ],
+)
+def test_a_map_that_cannot_be_read_says_where(run, folder, content, sentence):
+    (folder / "map.csv").write_text(content)
+
+    ended = run("explain", "phonebook", "--columns", "map.csv", stdin="Login\nann\n")
+
+    assert ended.status == 2
+    assert ended.err.startswith(sentence)
+
+
+def test_what_the_target_has_no_attribute_for_is_ignored_and_counted(run):
+    sheet = "userName,Shoe size,usrType\nann,38,\nbob,44,x\n"
+
+    ended = run("explain", "phonebook", "--summary", stdin=sheet)
+
+    assert (ended.status, json.loads(ended.out)["accepted"]) == (0, 2)
+    assert json.loads(ended.out)["ignored"] == {"Shoe size": 2, "usrType": 1}
+    assert ended.err.splitlines() == [
+        'ignored, 2 values: "Shoe size" is no attribute of the target; --columns says what is what',
+        'ignored, 1 value: "usrType" is no attribute of the target; did you mean "userType"?'
+        "; --columns says what is what",
+    ]
+
+
+OKTA = (
+    "login,firstName,lastName,email,title,primaryPhone,mobilePhone,countryCode,department,managerId\n"
+    "ann@x.example,Ann,Lee,ann@x.example,Agent,020 7946 0123,07911 123456,GB,Sales,m1\n"
+)
+ENTRA = (
+    "userPrincipalName,displayName,surname,mail,givenName,id,jobTitle,department,accountEnabled,country,"
+    "telephoneNumber,mobilePhone\n"
+    "ann@x.example,Ann Lee,Lee,ann@x.example,Ann,4711,Agent,Sales,True,GB,020 7946 0123,07911 123456\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("sheet", "external_id"), [pytest.param(OKTA, None, id="okta"), pytest.param(ENTRA, "4711", id="entra")]
+)
+def test_an_export_of_a_provider_is_understood(run, sheet, external_id):
+    ended = run("explain", "phonebook", "--format", "json", stdin=sheet)
+
+    explanation = json.loads(ended.out)
+    found = explanation["resource"]
+    assert (ended.err, explanation["userName"], explanation["externalId"]) == (
+        "",
+        "ann@x.example",
+        external_id,
+    )
+    assert found["name"] == {"givenName": "Ann", "familyName": "Lee"}
+    assert (found["title"], found[ENTERPRISE_USER]["department"]) == ("Agent", "Sales")
+    assert found["emails"][0]["value"] == "ann@x.example"
+    numbers = {phone["type"]: phone["value"] for phone in found["phoneNumbers"]}
+    assert numbers == {"work": "+442079460123", "mobile": "+447911123456"}
+    assert found["addresses"][0]["country"] == "GB"
+
+
+def test_what_is_dropped_or_held_has_its_reason_and_the_value_where_it_is_asked(run):
+    bad = {"userName": "ann", "phoneNumbers": [{"type": "work", "value": "n/a"}]}
+
+    plain = run("explain", "phonebook", stdin=json.dumps(bad))
+    shown = run("explain", "phonebook", "--show-values", stdin=json.dumps(bad))
+    refused = run(
+        "explain",
+        "cx",
+        "--show-values",
+        stdin=json.dumps(bad | {"externalId": "1", "name": {"givenName": "A"}}),
+    )
+
+    rule = "(rule config:phoneNumbers.value)"
+    assert f"dropped: {WORK}: has no digits {rule}" in plain.out.splitlines()
+    assert "n/a" not in plain.out
+    assert f'dropped: {WORK}: has no digits {rule}: "n/a"' in shown.out.splitlines()
+    assert any(line.startswith(f"problem: {WORK}: ") and '"n/a"' in line for line in refused.out.splitlines())
+
+
+def test_a_password_is_not_shown_among_values(run):
+    ended = run(
+        "explain",
+        "cx",
+        "--show-values",
+        "--format",
+        "json",
+        stdin=json.dumps(ANN | {"password": "t0ps3cret"}),
+    )
+
+    assert "t0ps3cret" not in ended.out
+
+
+def test_a_summary_tells_what_is_dropped_with_three_examples(run):
+    rows = "".join(f"b{n},x{n},n/a\n" for n in range(5))
+
+    ended = run(
+        "explain", "phonebook", "--summary", "--show-values", stdin=f"userName,externalId,{WORK}\n{rows}"
+    )
+
+    (part,) = json.loads(ended.out)["unsent"]
+    assert (part["what"], part["path"], part["count"]) == ("dropped", WORK, 5)
+    assert part["examples"] == [
+        {"row": n + 2, "userName": f"b{n}", "externalId": f"x{n}", "value": "n/a"} for n in range(3)
+    ]
+
+
+def test_a_summary_is_a_table_on_a_terminal(run, monkeypatch):
+    monkeypatch.setattr("gateway.cli.explain._is_for_people", lambda format: True)
+
+    ended = run("explain", "cx", "--summary", stdin=CSV_COLUMNS)
+
+    assert ended.out.startswith("cx: 0 accepted, 3 rejected\n")

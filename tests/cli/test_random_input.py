@@ -46,7 +46,7 @@ def test_a_file_holds_resources_or_is_refused(file: Path, content: bytes) -> Non
 
     found, stop = [], None
     try:
-        found.extend(read_resources(str(file), lambda where: True))
+        found.extend(one.document for one in read_resources(str(file)))
     except Stop as raised:
         stop = raised
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from gateway.cli.explained import summarize
 from gateway.mapping.program import HELD
 from gateway.mapping.scope import Scope
-from gateway.mapping.summary import summarize
 from gateway.mapping.target import TargetMapping, explain
 from gateway.mapping.transforms import compile_transform
 from gateway.scim.grammar import parse_filter

@@ -42,8 +42,9 @@ USAGES: Final[Mapping[str, Usage]] = {
             "explain phonebook person.json",
             "explain phonebook people.csv --summary",
             "explain phonebook person.json --as-test > tests.toml",
+            "explain phonebook --person ava@example.com",
         ),
-        {1: "somebody would be rejected"},
+        {1: "somebody would be rejected", 3: "the journal or the target of --person could not be asked"},
     ),
     "test": Usage(("test", "test phonebook", "test phonebook.toml"), {1: "a test found something else"}),
     "simulate": Usage(

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from gateway.mapping import summary
+from gateway.cli import explained
+from gateway.cli.explained import Tally, summarize, with_values
 from gateway.mapping.program import HELD
-from gateway.mapping.summary import Tally, summarize, with_values
 from gateway.mapping.target import TargetMapping, explain
 from gateway.mapping.transforms import compile_transform
 from tests.support.rules import make_rule
@@ -92,7 +92,7 @@ def test_a_summary_has_up_to_three_examples_of_each_reason() -> None:
 
 
 def test_reasons_without_end_are_counted_together(monkeypatch) -> None:
-    monkeypatch.setattr(summary, "MOST", 2)
+    monkeypatch.setattr(explained, "MOST", 2)
     tally = Tally("path", "reason")
     for n in range(5):
         tally.add((f"p{n}", "odd"), {"row": n})
