@@ -25,7 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = {  # in the order of --help -> the module t
     "check": "check",
     "explain": "explain",
     "test": "check",
-    "guide": "guide",
+    "guide": "init",
     "problems": "problems",
     "simulate": "simulate",
     "reconcile": "reconcile",

@@ -1,4 +1,4 @@
-"""`init`: asks five questions, and writes a configuration that `check` accepts."""
+"""`init`: five questions make a configuration that `check` accepts; `guide`: what to set up at the provider."""
 
 import json
 import os
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gateway.cli.output import CONFIG, Config, ExitStatus, Stop, check_name, read_settings
+from gateway.cli.output import CONFIG, Config, ExitStatus, Stop, check_name, read_settings, targets_of
 from gateway.errors import ConfigError
+from gateway.guide.data import ProviderKind
 from gateway.users import why
 from gateway.values import frozen
 
@@ -243,3 +244,21 @@ def _report(config: Path, target: NewTarget) -> None:
         print(f"next: have the secret of {target.name} in the environment, as {target.env}")
     named = "" if config == CONFIG else f" --config {config}"
     print(f"next: check{named}, guide {target.name}{named}, serve{named}")
+
+
+Guided = Annotated[str, typer.Argument(metavar="TARGET", help="The name of a target, or of a route.")]
+Kind = Annotated[ProviderKind, typer.Option("--provider", help="Whose app the page sets up.")]
+
+
+def guide(target: Guided, provider: Kind = ProviderKind.OKTA, config: Config = CONFIG) -> int:
+    """Print, as Markdown, how the provider is set up to send people to a target or a route."""
+    from gateway.guide.page import guide as page
+    from gateway.settings.compiled import subject_of
+
+    settings = read_settings(config)
+    targets_of(settings, target)
+    if target not in settings.addresses:
+        route = settings.route_of(target)
+        raise Stop(f"{target} is reached by the route {route}: ask for `guide {route}`", ExitStatus.WRONG)
+    print(page(subject_of(settings, target), provider), end="")
+    return ExitStatus.DONE

@@ -26,6 +26,7 @@ from gateway.flow.failures import answer_to_read
 from gateway.flow.journal_port import Key
 from gateway.flow.mirror import Mirroring
 from gateway.flow.model import ChangeHandler, Services, Target, reading
+from gateway.flow.resource import without_password
 from gateway.flow.target_port import ResourceType, TargetError, errand
 from gateway.log import get_logger
 from gateway.scim.jsontext import parse_json
@@ -260,7 +261,7 @@ async def show_entry(admin: Administration, request: web.Request) -> web.Respons
         raise answer_to_read(name, error, [person.original for person in known]) from error
     finally:
         errand.reset(token)
-    return web.json_response({"entry": entry})
+    return web.json_response({"entry": entry and without_password(entry)})
 
 
 async def note_export(admin: Administration, request: web.Request) -> web.Response:

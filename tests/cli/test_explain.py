@@ -1,6 +1,7 @@
 """`explain`: one resource, or many, and what a target would get."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -612,3 +613,29 @@ def test_a_summary_is_a_table_on_a_terminal(run, monkeypatch):
     ended = run("explain", "cx", "--summary", stdin=CSV_COLUMNS)
 
     assert ended.out.startswith("cx: 0 accepted, 3 rejected\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "between", "after"),
+    [
+        pytest.param("[", ",", "]", id="array"),
+        pytest.param('{"Resources": [', ",", "]}", id="ListResponse"),
+        pytest.param("", "\n", "", id="NDJSON"),
+        pytest.param("userName\n", "\n", "", id="CSV"),
+    ],
+)
+def test_a_file_of_many_is_read_in_bounded_memory(folder, before, between, after):
+    name = "b" * 1000
+    one = name if before.startswith("userName") else json.dumps({"userName": name})
+    with (folder / "people").open("w") as file:
+        file.write(before)
+        file.writelines(f"{one}{between}" for _ in range(7999))
+        file.write(one + after)
+
+    tracemalloc.start()
+    count = sum(1 for _ in resources.read_resources("people"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert count == 8000
+    assert peak < 4 * 1024 * 1024  # half of the file

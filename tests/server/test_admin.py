@@ -173,3 +173,32 @@ async def test_an_operation_in_doubt_is_dropped_or_tried_again(doubtful, scripte
 
     events = [event["event"] for event in await doubtful.events()]
     assert events[-1] == ("operation.dropped" if method == "DELETE" else "operation.recovered")
+
+
+async def test_what_a_target_shows_of_somebody_now_is_told(served, command) -> None:
+    made = await served.ask("POST", USERS, {"userName": "canary", "password": "pw-of-canary"}, token="rfc")
+    id = made.body["id"]
+
+    status, found = await command("POST", "/targets/other/entry", {"id": id})
+    nobody = await command("POST", "/targets/other/entry", {"id": "nobody"})
+
+    assert (status, found["entry"]["userName"]) == (200, "canary")
+    assert "pw-of-canary" not in str(found)
+    assert nobody == (200, {"entry": None})
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "status", "says"),
+    [
+        pytest.param("nowhere", {"id": "7"}, 404, "not in the running gateway's", id="unknown target"),
+        pytest.param("other", {}, 400, "id is missing", id="no id"),
+        pytest.param("other", {"id": 7}, 400, "id is missing", id="no text"),
+    ],
+)
+async def test_a_look_at_somebody_that_names_nobody_is_refused(
+    served, command, target: str, body: Any, status: int, says: str
+) -> None:
+    answered, document = await command("POST", f"/targets/{target}/entry", body)
+
+    assert answered == status
+    assert says in document["detail"]
