@@ -1,4 +1,4 @@
-"""`init`: five questions make a configuration that `check` accepts; `guide`: what to set up at the provider."""
+"""`init`: five answers make a configuration; `guide`: what the provider is set up with for it."""
 
 import json
 import os
