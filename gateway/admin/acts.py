@@ -7,8 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, NoReturn, Protocol
 
-from gateway.admin.alerts import Tried
-from gateway.admin.status import Pause
+from gateway.admin.status import Pause, Tried
 from gateway.audit.event import ERASURE, Event, Personal, Remark, act_event
 from gateway.errors import InvalidValue, JournalUnavailable
 from gateway.flow.journal_port import Trail

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
-from gateway.admin.status import Seen
+from gateway.admin.status import Key, Seen, Standing, Tried
 from gateway.audit.event import Event
 from gateway.audit.masking import blotted
 from gateway.errors import JournalUnavailable
@@ -38,7 +38,6 @@ TRIED: Final = "This is a test that an administrator asked for: there is nothing
 log = get_logger()
 
 Message = Mapping[str, Any]  # what is sent, docs/operations.md
-Key = tuple[str, str, str]  # name, target or "", what else it is about or ""
 
 
 class Undelivered(Exception):
@@ -61,23 +60,6 @@ def title_of(message: Message) -> str:
 def text_of(message: Message) -> str:
     """Return a message for people to read."""
     return f"{title_of(message)}\n\n{message['reason']}\n\n{message['advice']}\n\n{message['at']}\n"
-
-
-@frozen
-class Standing:
-    """What administrators were told of, and what is not over; times are RFC 3339, UTC."""
-
-    name: str
-    target: str  # "" for none
-    about: str
-    since: str
-    told: str  # the last time
-    reason: str
-
-    @property
-    def key(self) -> Key:
-        """Return what it is told from others by."""
-        return self.name, self.target, self.about
 
 
 class AlertsKept(Protocol):
@@ -113,14 +95,6 @@ class _Told:
             "resolved": alert.is_good,
             "correlation_id": self.correlation_id,
         }
-
-
-@frozen
-class Tried:
-    """How a channel took a message that is no alert; None: it did."""
-
-    channel: str
-    error: str | None
 
 
 class Alarms:

@@ -1,4 +1,4 @@
-"""How the gateway stands, at one look: the values that `status` shows. Pure."""
+"""How the gateway stands: the values that `status` shows, and what alerts were told. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
@@ -149,3 +149,31 @@ def _target_state(name: str, counts: Counts, seen: Seen, health: TargetHealth | 
         counts.braked.get(name),
         *(counts.unsettled.get((name, standing), 0) for standing in OperationState),
     )
+
+
+Key = tuple[str, str, str]  # name, target or "", what else it is about or ""
+
+
+@frozen
+class Standing:
+    """What administrators were told of, and what is not over; times are RFC 3339, UTC."""
+
+    name: str
+    target: str  # "" for none
+    about: str
+    since: str
+    told: str  # the last time
+    reason: str
+
+    @property
+    def key(self) -> Key:
+        """Return what it is told from others by."""
+        return self.name, self.target, self.about
+
+
+@frozen
+class Tried:
+    """How a channel took a message that is no alert; None: it did."""
+
+    channel: str
+    error: str | None

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.admin.acts import Token
-from gateway.admin.alerts import Key, Standing
-from gateway.admin.status import Pause
+from gateway.admin.status import Key, Pause, Standing
 from gateway.audit.chain import stamp
 from gateway.audit.event import Event
 from gateway.journal.events import Appender

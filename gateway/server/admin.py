@@ -19,8 +19,7 @@ from aiohttp import web
 
 from gateway.admin import acts, operations
 from gateway.admin.acts import Erasures, Export, Pauses, Token, TokenJournal
-from gateway.admin.alerts import Tried
-from gateway.admin.status import Status
+from gateway.admin.status import Status, Tried
 from gateway.errors import GatewayError, InvalidValue, NotFound
 from gateway.flow.failures import answer_to_read
 from gateway.flow.journal_port import Key

@@ -12,7 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway import flow
-from gateway.admin.alerts import MOST, Alarms, Tried, Undelivered, text_of, title_of
+from gateway.admin.alerts import MOST, Alarms, Undelivered, text_of, title_of
+from gateway.admin.status import Tried
 from gateway.errors import JournalUnavailable
 from gateway.flow.services import ALERTS, Alert, Unmetered
 from gateway.log import correlation_id

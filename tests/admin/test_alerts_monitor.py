@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.admin.alerts import Standing, TargetMonitor
+from gateway.admin.alerts import TargetMonitor
 from gateway.admin.sick import Illnesses
-from gateway.admin.status import Counts, Seen
+from gateway.admin.status import Counts, Seen, Standing
 from gateway.flow.model import Services
 from gateway.flow.services import Alert, Unmetered
 from gateway.flow.target_port import (
