@@ -16,8 +16,19 @@ import typer
 
 from gateway.audit.fields import cell
 from gateway.cli.export import erase, export
-from gateway.cli.output import CONFIG, Config, ExitStatus, Format, Stop, check_name, read_settings, write
-from gateway.cli.terminal import ProgressLine
+from gateway.cli.output import (
+    CONFIG,
+    VIEW,
+    Config,
+    ExitStatus,
+    Format,
+    Stop,
+    check_name,
+    chosen_of,
+    read_settings,
+    write,
+)
+from gateway.cli.terminal import ProgressLine, width_of
 from gateway.cli.trail import (
     CSV_COLUMNS,
     HISTORY,
@@ -28,6 +39,7 @@ from gateway.cli.trail import (
     Text,
     Until,
     details,
+    fitting,
     line,
     parse_asked,
     with_reasons,
@@ -90,17 +102,22 @@ def _pause() -> None:
 
 
 def _lines() -> Callable[[Event], None]:
-    return lambda event: print(line(event))
+    chosen = chosen_of((*TABLE, *CSV_COLUMNS), Format.TABLE)
+    most = None if VIEW.get().is_wide else width_of(sys.stdout)
+    shown = chosen or fitting(TABLE, most)
+    return lambda event: print(line(event, shown, most))
 
 
 def _objects() -> Callable[[Event], None]:
+    chosen_of(CSV_COLUMNS, Format.NDJSON)
     return lambda event: print(orjson.dumps(event).decode())
 
 
 def _cells() -> Callable[[Event], None]:
+    shown = chosen_of((*TABLE, *CSV_COLUMNS), Format.CSV) or CSV_COLUMNS
     writer = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL)
-    writer.writerow([column.title for column in CSV_COLUMNS])
-    return lambda event: writer.writerow([cell(column.value(event)) for column in CSV_COLUMNS])
+    writer.writerow([column.title for column in shown])
+    return lambda event: writer.writerow([cell(column.value(event)) for column in shown])
 
 
 SHAPES: Final = {TailFormat.TABLE: _lines, TailFormat.NDJSON: _objects, TailFormat.CSV: _cells}

@@ -116,7 +116,7 @@ def write(
     """
     shown = csv_columns if csv_columns is not None and format is Format.CSV else table
     known = (*table, *(csv_columns or ()))
-    chosen = _chosen(VIEW.get(), format, known) or shown
+    chosen = chosen_of(known, format) or shown
     out = sys.stdout if out is None else out
     if format is Format.TABLE:
         _table(rows, chosen, out, empty)
@@ -124,7 +124,9 @@ def write(
         WRITERS[format](rows, chosen, out)
 
 
-def _chosen(view: View, format: Format, known: Sequence[Column]) -> tuple[Column, ...]:
+def chosen_of(known: Sequence[Column], format: Format) -> tuple[Column, ...]:
+    """Return the columns that people asked for, none where they did not; raises Stop for one there is not."""
+    view = VIEW.get()
     if view.chosen and format not in (Format.TABLE, Format.CSV):
         raise Stop("--columns: chooses those of a table or of CSV; JSON has all", ExitStatus.WRONG)
     names = {name.casefold(): column for column in reversed(known) for name in (column.path, column.title)}

@@ -1,14 +1,15 @@
 """How commands ask the audit trail, and how they show events to people."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
 
-from gateway.audit.fields import CSV_PATHS, at
+from gateway.audit.fields import CSV_PATHS
 from gateway.cli.output import Column, ExitStatus, Stop, columns, second, shortened, text
+from gateway.cli.terminal.table import Kind, wrapped
 
 if TYPE_CHECKING:
     from gateway.audit.query import AuditQuery
@@ -112,12 +113,34 @@ HISTORY: Final = (
     Column("changes", "diff", briefly),
     Column("dropped", "dropped"),
 )
-LINE: Final = (20, 16, 9, 10, 12, 28, 32, 0)  # widths of TABLE where rows are shown one by one
+WIDTHS: Final = {  # where rows are shown one by one; others have what they take
+    "published": 20,
+    "event": 16,
+    "outcome.result": 9,
+    "actor.name": 10,
+    "target.name": 12,
+    "target.user_name": 28,
+    "correlation_id": 32,
+}
 
 
-def line(event: Event) -> str:
-    """Return an event as one row of TABLE, for who cannot wait for the others."""
-    cells = (
-        column.show(at(event, column.path)).ljust(width) for column, width in zip(TABLE, LINE, strict=True)
-    )
-    return "  ".join(cells).rstrip()
+def fitting(shown: Sequence[Column], most: int | None) -> tuple[Column, ...]:
+    """Return the columns that a line of so many has room for, whoever comes: the highest rank goes first."""
+    left = list(shown)
+    while most is not None and sum(WIDTHS.get(column.path, -2) + 2 for column in left) - 2 > most:
+        if not (found := [column for column in left if column.rank and column.path in WIDTHS]):
+            break
+        left.remove(max(found, key=lambda column: column.rank))
+    return tuple(left)
+
+
+def line(event: Event, shown: Sequence[Column] = TABLE, most: int | None = None) -> str:
+    """Return an event as one row of these columns, for who cannot wait for the others.
+
+    On a terminal, which has so many columns, prose stands below.
+    """
+    beside = [column for column in shown if most is None or column.kind is not Kind.PROSE]
+    row = "  ".join(column.show(column.value(event)).ljust(WIDTHS.get(column.path, 0)) for column in beside)
+    below = [column.show(column.value(event)) for column in shown if column not in beside]
+    lines = [f"    {part}" for prose in below if prose for part in wrapped(prose, (most or 0) - 4)]
+    return "\n".join((row.rstrip(), *lines))

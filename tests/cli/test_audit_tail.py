@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 import pytest
 
 from gateway.audit.query import AuditQuery, parse_event_filter
-from gateway.cli import audit
+from gateway.cli import audit, main
 from gateway.journal.reader import reading
 from tests.support.trails import append, leave
 
@@ -149,3 +149,35 @@ def test_a_pause_lets_go_what_was_written(monkeypatch):
 
 def test_there_is_nothing_to_follow_without_a_journal(run, folder):
     assert run("audit", "tail").status == 3
+
+
+class Screen(io.StringIO):
+    """Standard output of a person."""
+
+    def isatty(self):
+        return True
+
+
+def screened(monkeypatch, *options):
+    """Return the lines that the command shows on a terminal of 80 columns."""
+    monkeypatch.setattr(audit, "_pause", Waits(lambda: None))
+    monkeypatch.setenv("COLUMNS", "80")
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", screen := Screen())
+        assert main(["audit", "tail", *options]) == 0
+    return screen.getvalue().splitlines()
+
+
+def test_on_a_terminal_events_keep_to_its_columns_and_reasons_stand_below(run, journal, monkeypatch):
+    lines = screened(monkeypatch)
+
+    assert max(map(len, lines)) <= 80
+    assert lines[2].split() == ["2026-03-01T09:02:00Z", "user.replace", "rejected", "bob@example.com"]
+    assert " ".join(line.strip() for line in lines[3:5]).startswith("title: ?[31mtoo long too long")
+
+
+@pytest.mark.parametrize("format", ["table", "csv"])
+def test_the_columns_of_what_comes_can_be_chosen(run, journal, monkeypatch, format):
+    rows = screened(monkeypatch, "--columns", "seq,event", "--last", "1", "--format", format)
+
+    assert rows[-1].replace('"', "").replace(",", " ").split() == ["4", "user.delete"]

@@ -148,7 +148,8 @@ def test_the_help_of_a_command_has_examples_that_can_be_typed_and_its_exit_statu
     ended = run(*words.split(), "-h")
 
     assert "Exit status:\n    0   done\n" in ended.out
-    for example in USAGES[words].examples if words in USAGES else ():
+    assert USAGES[words].examples
+    for example in USAGES[words].examples:
         assert f"    scim-gateway {example}\n" in ended.out
         assert example.startswith(words)
         command, rest = get_command(application()), shlex.split(example.partition(" > ")[0])
