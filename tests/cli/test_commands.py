@@ -81,7 +81,10 @@ def test_every_command_takes_a_configuration_and_names_its_faults(run, argv, fol
     ended = run(*argv, "--config", "other.toml")
 
     assert ended.status == 2
-    assert [line.partition(":")[0] for line in ended.err.splitlines()] == ["server.lissen", "journal.url"]
+    assert [line.partition(":")[0] for line in ended.err.splitlines()] == [
+        "server.lissen (line 2)",
+        "journal.url (line 4)",
+    ]
 
 
 @pytest.mark.parametrize(
