@@ -18,6 +18,7 @@ from gateway.cli.output import (
     Config,
     ExitStatus,
     Format,
+    Stop,
     columns,
     read_settings,
     targets_of,
@@ -86,6 +87,8 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     settings = read_settings(config)
     names = targets_of(settings, target)
+    if person is not None and (file != "-" or summary or as_test):
+        raise Stop("--person: goes with no file, and is neither summed up nor a test", ExitStatus.WRONG)
     if person is not None:
         from gateway.cli.problems import read_person
 

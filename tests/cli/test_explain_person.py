@@ -211,3 +211,11 @@ def test_a_history_tells_what_was_dropped_and_why_under_every_name(run, live):
 
     assert ended.out.count(f"{WORK}: has no digits (rule {RULE})") == 2
     assert [json.loads(line)["event"] for line in found] == ["user.create", "user.replace"]
+
+
+@pytest.mark.parametrize("more", [["people.csv"], ["--summary"], ["--as-test"]], ids=lambda more: more[0])
+def test_somebody_of_the_journal_goes_with_no_file(run, folder, more):
+    ended = run("explain", "phonebook", *more, "--person", "00u1")
+
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("--person: goes with no file")
