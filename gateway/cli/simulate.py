@@ -125,7 +125,7 @@ class Simulation:
         from gateway.flow.target_port import ResourceType
 
         people = self.reader.resources(self.target.name, ResourceType.USER)
-        for resource, standing in ProgressLine("people", self.is_shown).over(people):
+        for resource, standing in ProgressLine("{} people", self.is_shown).over(people):
             foreseen = foresee(self.target, resource, standing)
             self.others["people"] += 1
             self.others["leaving"] += foreseen.removes
