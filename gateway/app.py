@@ -3,36 +3,30 @@
 import asyncio
 import os
 import socket
-import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from aiohttp import web
 
-from gateway.admin.acts import Pauses
+from gateway.admin.acts import Pauses, Runs
 from gateway.admin.alerts import Alarms, TargetMonitor
 from gateway.admin.sick import Illnesses
-from gateway.admin.status import JournalState, Status, TargetHealth, target_states
-from gateway.admin.watch import Watch
-from gateway.audit.event import Event, act_event
+from gateway.admin.status import ConfigState, JournalState, Status, TargetHealth, target_states
+from gateway.admin.watch import Limits, Watch
 from gateway.build import (
-    address_of,
     channels_of,
-    connected,
     credentials_of,
     end_process,
     now,
-    on_port,
     open_journal,
     phone_books_of,
     providers_of,
     services_on,
-    signing_of,
     targets_of,
     utc,
     watch_of,
@@ -43,28 +37,28 @@ from gateway.flow.mirror import Mirroring
 from gateway.flow.model import Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
-from gateway.flow.services import Alert, Wakeup, repeat
-from gateway.ids import new_id
+from gateway.flow.services import Alert, Wakeup
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import RestoreCheck
+from gateway.keeping import SWEEP, Keeping, Rounds, one_after_another
 from gateway.log import get_logger
 from gateway.metrics import Metrics
-from gateway.server.admin import Administration, Runs, administration
+from gateway.reload import InForce, Reloading, loaded_event, own_event
+from gateway.server.admin import Administration, administration
 from gateway.server.audit import AuditApi, Auditors, AuditReads, GuidePage
-from gateway.server.auth import Credentials
+from gateway.server.auth import Authentication, Credentials
 from gateway.server.monitoring import Health, MetricsPage
+from gateway.server.phonebook import PhoneBooks
 from gateway.server.refusals import Refusals
 from gateway.server.request import MAX_GROUP_BODY
 from gateway.server.response import ANY_PATH, Boundary, Handler
 from gateway.server.runner import Connections, Runner, Site, allow_connections, listening, take_any_port
 from gateway.server.scim import Addresses, ScimApi
-from gateway.settings import Settings, TargetSettings
-from gateway.settings.compiled import subject_of
+from gateway.settings import Settings
+from gateway.settings.compiled import address_of, on_port, subject_of
 from gateway.targets.gate import Gate
 from gateway.targets.http import open_session
 from gateway.targets.registry import Shared, open_connector
-from gateway.targets.survey import survey
-from gateway.targets.transport import TargetFinding
 from gateway.values import frozen
 from gateway.version import VERSION
 
@@ -84,6 +78,7 @@ class Oversight:
     connections: Connections
     refusals: Refusals
     watch: Watch
+    session: aiohttp.ClientSession
 
     def page(self) -> MetricsPage:
         """Return what answers at /metrics."""
@@ -96,12 +91,22 @@ class Oversight:
         """Say how each target is."""
         return {name: connector.health() for name, connector in self.connectors.items()}
 
-    async def status(self) -> Status:
+    async def status(self, config: ConfigState) -> Status:
         """Say how everything stands; raises `JournalUnavailable` where the journal cannot be read."""
         failure, counts = await self.journal.health(), await self.journal.counts()
         journal = JournalState(failure is None, failure, counts.bytes, counts.seq)
         states = target_states(self.connectors, counts, self.monitor.seen, self.health())
-        return Status(True, VERSION, self.since, journal, states)
+        return Status(True, VERSION, self.since, journal, states, config)
+
+    def take(self, settings: Settings) -> None:
+        """Follow a configuration from now on."""
+        self.metrics.know(tuple(settings.providers), tuple(settings.targets))
+        alerts, server = settings.alerts, settings.server
+        self.alarms.channels = channels_of(alerts, self.session)
+        self.watch.limits = Limits(alerts.token_expiry, alerts.refused_share)
+        self.watch.providers = settings.providers.keys()
+        most = allow_connections(server.max_connections)
+        self.connections.bound(most, server.max_connections_per_client, server.trusted_proxies)
 
     async def run(self) -> None:
         """Tell alerts and look after the journal until cancelled."""
@@ -115,28 +120,25 @@ class Oversight:
 
 
 async def open_oversight(
-    settings: Settings, services: Services, journal: SqliteJournal, session: aiohttp.ClientSession
+    services: Services, journal: SqliteJournal, session: aiohttp.ClientSession
 ) -> Oversight:
-    """Make it; raises `JournalUnavailable`."""
-    metrics = Metrics(tuple(settings.providers), tuple(settings.targets))
+    """Make it, until it takes a configuration; raises `JournalUnavailable`."""
+    metrics = Metrics()
     pauses = Pauses(journal.pauses, services.now, services.new_id)
     await pauses.load()
     services = replace(services, meter=metrics, paused_since=pauses.since)
-    alarms = Alarms(services, channels_of(settings.alerts, session), journal.alerts)
+    alarms = Alarms(services, {}, journal.alerts)
     await alarms.load()
     services = replace(services, alarm=alarms)
-    server = settings.server
-    most, per_client = allow_connections(server.max_connections), server.max_connections_per_client
-    connections = Connections(most, per_client, server.trusted_proxies, metrics.cut)
+    connections = Connections(metrics.cut)
     monitor = TargetMonitor(services, Illnesses(services, journal.counts))
     monitor.remember(alarms.active.values())
-    watch = watch_of(settings, services, alarms, journal, metrics)
-    own = (services.now(), connections, Refusals(services), watch)
+    watch = watch_of(services, alarms, journal, metrics)
+    own = (services.now(), connections, Refusals(services), watch, session)
     return Oversight(services, metrics, alarms, pauses, monitor, journal, {}, *own)
 
 
 DRAIN: Final = 25.0  # seconds that requests under way have to end
-SWEEP: Final = 5.0  # seconds between looks at what is not settled
 KEEP_ALIVE: Final = 75.0  # seconds that a connection may last between two requests
 
 RESTORED: Final = Alert(
@@ -153,16 +155,15 @@ log = get_logger()
 class Gateway:
     """The application, open: what `serve` listens with and the tests call."""
 
-    settings: Settings
     application: web.Application
     scim: Handler  # of the application: takes what it would hand to `/scim/…`
     control: web.Application
     services: Services
     recovery: Recovery
-    deliveries: Deliveries
-    mirroring: Mirroring
-    targets: dict[str, Target]
+    targets: dict[str, Target]  # of the configuration in force, as all that follows
     connectors: dict[str, Gate]
+    reloading: Reloading
+    keeping: Keeping
     journal: SqliteJournal
     health: Health
     wakeup: Wakeup  # rung: look at once at what is not settled
@@ -170,6 +171,11 @@ class Gateway:
     oversight: Oversight
     listener: socket.socket | None = None  # where any free port was asked for
     restore_check: RestoreCheck | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration in force."""
+        return self.reloading.settings
 
 
 @asynccontextmanager
@@ -190,17 +196,19 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         stack.push_async_callback(restore_check.note)
         services = replace(services_on(journal), looks_first=restored is not None)
         session = await stack.enter_async_context(open_session())
-        oversight = await open_oversight(settings, services, journal, session)
-        connectors = oversight.connectors
-        for name, target in settings.targets.items():
-            around = Shared(session, end_process, oversight.monitor)
-            connectors[name] = await open_connector(target.connector, address_of(target), around)
-            stack.push_async_callback(connectors[name].close)
-        gateway = await _wire(settings, oversight)
-        await journal.trail.append([_config_loaded(settings)])
+        oversight = await open_oversight(services, journal, session)
+        connectors, shared = oversight.connectors, Shared(session, end_process, oversight.monitor)
+        async with AsyncExitStack() as opened:
+            for name, target in settings.targets.items():
+                connectors[name] = await open_connector(target.connector, address_of(target), shared)
+                opened.push_async_callback(connectors[name].close)
+            gateway = await _wire(settings, oversight, shared, listener)
+            opened.pop_all()
+        stack.push_async_callback(gateway.keeping.close)
+        await journal.trail.append([loaded_event(settings)])
         if is_news:
             await gateway.recovery.bury("the journal was restored: look at the target, then retry or drop")
-            await journal.trail.append([_own_event("journal.restored", RESTORED.reason)])
+            await journal.trail.append([own_event("journal.restored", RESTORED.reason)])
             gateway.services.alarm(RESTORED)
         yield replace(gateway, listener=listener, restore_check=restore_check)
 
@@ -224,19 +232,10 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
             stack.push_async_callback(opened.cleanup)
         await _listen_for_commands(gateway, control)
         await _listen(gateway, runner)
-        keeping = gateway.journal.retention.run(gateway.settings.journal.retention)
-        sweeps = [_sweep(gateway, target) for target in gateway.targets.values()]
-        mirrors = [
-            repeat(
-                partial(gateway.mirroring.sweep, target),
-                gateway.journal.mirrors.bell(name),
-                _pause(target),
-                name,
-            )
-            for name, target in gateway.targets.items()
-            if target.follows
-        ]
-        for work in (*sweeps, *mirrors, _note_progress(gateway), gateway.oversight.run(), keeping):
+        keeping = gateway.journal.retention.run(lambda: gateway.settings.journal.retention)
+        stack.callback(gateway.keeping.end)
+        gateway.keeping.begin()
+        for work in (_note_progress(gateway), gateway.oversight.run(), keeping, gateway.reloading.watch()):
             stack.callback(asyncio.create_task(work).cancel)
         try:
             yield runner.addresses[0][1]
@@ -244,77 +243,134 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
             gateway.health.draining = True
 
 
-async def try_target(settings: Settings, target: TargetSettings) -> tuple[TargetFinding, ...]:
-    """Ask a target a few small things, with its credentials, and change nothing; raises as `connected`."""
-    async with connected(settings, target) as connector:
-        return (*await connector.check(), *await survey(connector))
+@frozen
+class Front:
+    """What faces the outside, which has its names, tokens and addresses from the configuration in force."""
+
+    scim: ScimApi
+    signing: Authentication
+    credentials: Credentials
+    guides: GuidePage
+    audit: AuditApi
+    books: PhoneBooks
+
+    def take(self, settings: Settings, targets: Mapping[str, Target]) -> None:
+        """Follow a configuration from now on: who is asked for something has found its target already."""
+        public_url = settings.server.public_url
+        self.scim.serve(Addresses.of(settings.addresses, targets), providers_of(settings))
+        self.signing.proxies = settings.server.trusted_proxies
+        opens = {name: frozenset(provider.targets) for name, provider in settings.providers.items()}
+        self.credentials.configure(credentials_of(settings), opens)
+        self.guides.subjects.clear()
+        self.guides.subjects.update((name, subject_of(settings, name)) for name in settings.addresses)
+        self.audit.public_url = public_url
+        self.books.stock(phone_books_of(settings, targets), public_url)
 
 
-async def _wire(settings: Settings, oversight: Oversight) -> Gateway:
-    services, journal, metrics = oversight.services, oversight.journal, oversight.metrics
-    connectors, targets = oversight.connectors, targets_of(settings, oversight.connectors)
-    recovery, credentials = Recovery(services), await _credentials(settings, journal)
-    changes, reads, wakeup = Changes(services, recovery), Reads(services, recovery), Wakeup()
-    signing = signing_of(settings, credentials, oversight.refusals)
-    addresses = Addresses.of(settings.addresses, targets)
-    scim = ScimApi(addresses, providers_of(settings), signing, services, changes, reads).handle
-    health, boundary = Health({"journal": journal.health}, oversight.health), Boundary(metrics.answered)
-    application = web.Application(client_max_size=MAX_GROUP_BODY, middlewares=[boundary.middleware()])
-    application.add_routes(_routes(settings, oversight, health, Auditors(signing), scim))
-    phone_books_of(settings, targets, signing, services).serve_in(application)
-    admin = Administration(
-        services=services,
-        tokens=journal,
-        erasures=journal.retention,
-        credentials=credentials,
-        providers=frozenset(settings.providers),
-        runs=Runs(services, changes, targets, mirroring := Mirroring(services, changes)),
-        pauses=oversight.pauses,
-        status=oversight.status,
-        try_channels=oversight.alarms.test,
-        wake=wakeup.wake,
-        is_stopping=lambda: health.draining,
-    )
-    parts = (targets, connectors, journal, health, wakeup, admin.runs, oversight)
+async def _wire(
+    settings: Settings, oversight: Oversight, shared: Shared, listener: socket.socket | None
+) -> Gateway:
+    services, journal = oversight.services, oversight.journal
+    recovery, wakeup = Recovery(services), Wakeup()
+    changes = Changes(services, recovery)
+    mirroring, deliveries = Mirroring(services, changes), Deliveries(services, changes)
+    front = await _front(oversight, changes, Reads(services, recovery), settings.journal.path.parent)
+    settle = one_after_another(recovery.sweep, deliveries.sweep)
+    rounds = Rounds(settle, mirroring.sweep, wakeup, journal.mirrors.bell)
+    in_force = _in_force(settings, oversight, front, rounds, shared)
+    reloading = Reloading(settings, in_force, any_port=listener is not None)
+    health = Health({"journal": journal.health}, oversight.health)
+    boundary = Boundary(oversight.metrics.answered)
+    runs = Runs(services, changes, in_force.targets, mirroring)
     return Gateway(
-        settings,
-        application,
-        partial(boundary.answer, handler=scim, route=ANY_PATH),
-        administration(admin),
+        _application(boundary, oversight, health, front),
+        partial(boundary.answer, handler=front.scim.handle, route=ANY_PATH),
+        _administration(oversight, front, runs, reloading, wakeup, health),
         services,
         recovery,
-        Deliveries(services, changes),
-        mirroring,
-        *parts,
+        in_force.targets,
+        in_force.connectors,
+        reloading,
+        in_force.keeping,
+        journal,
+        health,
+        wakeup,
+        runs,
+        oversight,
     )
 
 
-async def _credentials(settings: Settings, journal: SqliteJournal) -> Credentials:
-    open_to = {name: frozenset(provider.targets) for name, provider in settings.providers.items()}
-    credentials = Credentials(credentials_of(settings), open_to, journal.tokens.list, now)
+def _in_force(
+    settings: Settings, oversight: Oversight, front: Front, rounds: Rounds, shared: Shared
+) -> InForce:
+    services, journal, connectors = oversight.services, oversight.journal, oversight.connectors
+    targets = targets_of(settings, connectors)
+
+    def take(now: Settings, targets: Mapping[str, Target]) -> None:
+        front.take(now, targets)
+        oversight.take(now)
+
+    take(settings, targets)
+    keeping, doubt = Keeping(services, rounds, targets, connectors), oversight.monitor.illnesses.doubt
+    return InForce(targets, connectors, targets_of, take, doubt, keeping, services, journal, shared)
+
+
+def _administration(
+    oversight: Oversight, front: Front, runs: Runs, reloading: Reloading, wakeup: Wakeup, health: Health
+) -> web.Application:
+    return administration(
+        Administration(
+            services=oversight.services,
+            tokens=oversight.journal,
+            erasures=oversight.journal.retention,
+            credentials=front.credentials,
+            runs=runs,
+            pauses=oversight.pauses,
+            status=lambda: oversight.status(reloading.state()),
+            try_channels=oversight.alarms.test,
+            config=reloading.state,
+            reload=reloading.reload,
+            wake=wakeup.wake,
+            is_stopping=lambda: health.draining,
+        )
+    )
+
+
+async def _front(oversight: Oversight, changes: Changes, reads: Reads, folder: Path) -> Front:
+    services, journal = oversight.services, oversight.journal
+    credentials = Credentials(journal.tokens.list, now)
     await credentials.refresh()
-    return credentials
+    signing = Authentication(credentials.current, oversight.refusals, over=credentials.over)
+    auditors = Auditors(signing)
+    return Front(
+        ScimApi(signing, services, changes, reads),
+        signing,
+        credentials,
+        GuidePage({}, auditors),
+        AuditApi(auditors, AuditReads(services), journal.trail, utc),
+        PhoneBooks(signing, services, folder),
+    )
 
 
-def _routes(
-    settings: Settings, oversight: Oversight, health: Health, auditors: Auditors, scim: Handler
-) -> list[web.RouteDef]:
+def _application(boundary: Boundary, oversight: Oversight, health: Health, front: Front) -> web.Application:
     """Return what is served on the gateway's port; what nothing else takes is SCIM's."""
-    journal, public_url = oversight.journal, settings.server.public_url
-    subjects = {address: subject_of(settings, address) for address in settings.addresses}
-    audit = AuditApi(auditors, AuditReads(oversight.services), journal.trail, public_url, utc)
-    return [
-        web.get("/healthz", health.live),
-        web.get("/readyz", health.ready),
-        web.get("/metrics", oversight.page().show),
-        web.route("*", "/guide/{target}", GuidePage(subjects, auditors).handle),
-        *audit.routes(),
-        web.route("*", "/{path:.*}", scim),
-    ]
+    application = web.Application(client_max_size=MAX_GROUP_BODY, middlewares=[boundary.middleware()])
+    front.books.serve_in(application)
+    application.add_routes(
+        [
+            web.get("/healthz", health.live),
+            web.get("/readyz", health.ready),
+            web.get("/metrics", oversight.page().show),
+            web.route("*", "/guide/{target}", front.guides.handle),
+            *front.audit.routes(),
+            web.route("*", "/{path:.*}", front.scim.handle),
+        ]
+    )
+    return application
 
 
 async def _listen(gateway: Gateway, runner: web.AppRunner) -> None:
-    server, tls = gateway.settings.server, _tls(gateway.settings)
+    server, tls = gateway.settings.server, gateway.reloading.open_tls()
     if gateway.listener is not None:
         await Site(runner, tls, sock=gateway.listener).start()
         return
@@ -338,45 +394,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-async def _sweep(gateway: Gateway, target: Target) -> None:
-    """Settle what an earlier process left open and what is still pending, while requests are served.
-
-    Each target has its own, so that one that does not answer keeps nobody's leavers waiting but its own.
-    """
-
-    async def work() -> None:
-        if gateway.services.paused_since(target.name) is None:
-            await gateway.recovery.sweep(target)
-            await gateway.deliveries.sweep(target)
-
-    await repeat(work, gateway.wakeup, _pause(target), target.name)
-
-
-def _pause(target: Target) -> float:
-    return min(SWEEP, max(target.policy.settle / 2, 0.5))
-
-
 async def _note_progress(gateway: Gateway) -> None:
     while gateway.restore_check is not None:
         await gateway.restore_check.note()
         await asyncio.sleep(SWEEP)
-
-
-def _config_loaded(settings: Settings) -> Event:
-    presets = {name: str(target.preset) for name, target in settings.targets.items() if target.preset}
-    return _own_event("config.loaded", None, config={"digest": settings.digest, "presets": presets})
-
-
-def _own_event(name: str, reason: str | None, **more: Any) -> Event:
-    event = act_event(new_id(), name, reason=reason, **more)
-    actor = {"type": "gateway", "name": "serve", "token": None}
-    return replace(event, fields={**event.fields, "actor": actor})
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.server.tls is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.server.tls.cert, settings.server.tls.key)
-    return context

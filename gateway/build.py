@@ -3,18 +3,17 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from gateway.address import TargetAddress
 from gateway.admin.alerts import Alarms, Messenger
 from gateway.admin.simulate import Cover, Uncalled
-from gateway.admin.watch import Limits, Sources, Watch
+from gateway.admin.watch import Sources, Watch
 from gateway.audit.chain import stamp
-from gateway.audit.masking import MASK, Mask, Masking, covered, covered_path, hashing, masked
+from gateway.audit.masking import MASK, Mask, covered, covered_path
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Services, Target
 from gateway.flow.services import EntryCache
@@ -28,24 +27,19 @@ from gateway.phonebook.formats import FORMATS
 from gateway.phonebook.people import collation, line_of
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.predicate import predicate
-from gateway.server.auth import Authentication, Credential, Credentials, Provider
-from gateway.server.phonebook import Book, PhoneBooks
-from gateway.server.refusals import Refusals
+from gateway.server.auth import Credential, Provider
+from gateway.server.editions import Book
 from gateway.settings import AlertSettings, Settings, TargetSettings
-from gateway.settings.compiled import groups_mapping_of, mapping_of
+from gateway.settings.compiled import MASKS, address_of, groups_mapping_of, mapping_of, maskings_of
 from gateway.targets.gate import Gate
 from gateway.targets.http import open_session
 from gateway.targets.registry import CONNECTORS, Shared, open_connector
+from gateway.targets.survey import survey
+from gateway.targets.transport import TargetFinding
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-MASKS: Final[
-    Mapping[str, Callable[[Callable[[], bytes]], Mask]]
-] = {  # level of the audit trail -> its making
-    "masked": lambda _: masked,
-    "hashed": lambda key: hashing(key()),
-}
 BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only what it is told with 429
 
 
@@ -104,34 +98,6 @@ def targets_of(settings: Settings, connectors: Mapping[str, Gate]) -> dict[str, 
     return {name: target_of(settings, name, connectors[name]) for name in settings.targets}
 
 
-def on_port(settings: Settings, port: int) -> Settings:
-    """Return the settings of a gateway that asked for any port and got this one."""
-    server = settings.server
-    url = server.public_url
-    url = f"{url[:-1]}{port}" if url.endswith(":0") else url
-    return replace(settings, server=replace(server, port=port, public_url=url))
-
-
-def address_of(target: TargetSettings) -> TargetAddress:
-    """Return where a target is and how calls to it are made."""
-    return TargetAddress(
-        target.name,
-        target.url,
-        target.auth,
-        target.timeout,
-        target.patch,
-        target.rate,
-        target.concurrency,
-        target.options,
-        target.groups,
-        target.ldap,
-        target.filter,
-        target.totals,
-        target.members,
-        target.rest,
-    )
-
-
 def providers_of(settings: Settings) -> dict[str, Provider]:
     """Return the providers as the server knows them."""
     return {
@@ -160,11 +126,9 @@ def credentials_of(settings: Settings) -> tuple[Credential, ...]:
     return (*providers, *auditors, *phones)
 
 
-def phone_books_of(
-    settings: Settings, targets: Mapping[str, Target], signing: Authentication, services: Services
-) -> PhoneBooks:
-    """Return what answers phones; its files are beside the journal."""
-    books = [
+def phone_books_of(settings: Settings, targets: Mapping[str, Target]) -> list[Book]:
+    """Return the phone books, each of the people of its target."""
+    return [
         Book(
             book.name,
             targets[book.target],
@@ -176,12 +140,6 @@ def phone_books_of(
         )
         for book in settings.phonebooks.values()
     ]
-    return PhoneBooks(books, signing, services, settings.server.public_url, settings.journal.path.parent)
-
-
-def signing_of(settings: Settings, credentials: Credentials, refusals: Refusals) -> Authentication:
-    """Return what says who asks."""
-    return Authentication(credentials.current, refusals, settings.server.trusted_proxies, credentials.over)
 
 
 def channels_of(settings: AlertSettings, session: "ClientSession") -> dict[str, Messenger]:
@@ -197,29 +155,16 @@ def channels_of(settings: AlertSettings, session: "ClientSession") -> dict[str, 
     return found
 
 
-def watch_of(
-    settings: Settings, services: Services, alarms: Alarms, journal: SqliteJournal, metrics: Metrics
-) -> Watch:
+def watch_of(services: Services, alarms: Alarms, journal: SqliteJournal, metrics: Metrics) -> Watch:
     """Return what looks by itself at what nothing else tells."""
     sources = Sources(
         journal.counts,
         journal.tokens,
         metrics.changes,
         TrailCheck(journal.database),
-        settings.journal.path,
-        frozenset(settings.providers),
+        journal.retention.path,
     )
-    limits = Limits(settings.alerts.token_expiry, settings.alerts.refused_share)
-    return Watch(services, alarms, sources, limits)
-
-
-def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, Masking]:
-    """Return what covers values in the audit trail, of targets where it is not `full`."""
-    return {
-        name: Masking(target.audit, MASKS[target.audit](read_key))
-        for name, target in settings.targets.items()
-        if target.audit in MASKS
-    }
+    return Watch(services, alarms, sources)
 
 
 def cover_of(settings: Settings, name: str) -> Cover:
@@ -302,3 +247,9 @@ def utc() -> datetime:
 def now() -> str:
     """Return the time as RFC 3339, in UTC."""
     return stamp(datetime.now(UTC))
+
+
+async def try_target(settings: Settings, target: TargetSettings) -> tuple[TargetFinding, ...]:
+    """Ask a target a few small things, with its credentials, and change nothing; raises as `connected`."""
+    async with connected(settings, target) as connector:
+        return (*await connector.check(), *await survey(connector))

@@ -242,9 +242,7 @@ class Timings:
 class Metrics:
     """Counts, and renders what it counted together with a look at the rest; a `Meter` of the flow."""
 
-    def __init__(self, providers: Collection[str], targets: Collection[str]) -> None:
-        self._providers = frozenset(providers)
-        self._targets = frozenset(targets)
+    def __init__(self, providers: Collection[str] = (), targets: Collection[str] = ()) -> None:
         self._requests: dict[tuple[str, str, str, int], int] = defaultdict(int)
         self._request_seconds: dict[Labels, Timings] = defaultdict(Timings)
         self._attempts: dict[Labels, int] = defaultdict(int)
@@ -252,9 +250,15 @@ class Metrics:
         self._changes: dict[Labels, int] = defaultdict(int)
         self._alerts: dict[Labels, int] = defaultdict(int)
         self._cuts: dict[Labels, int] = defaultdict(int)
-        for target in self._targets:  # from the start on, so that a first one is seen to be one more
-            self._changes |= {(target, outcome.value): 0 for outcome in Outcome}
         self._alerts |= {(name, ""): 0 for name in OF_NO_TARGET}
+        self.know(providers, targets)
+
+    def know(self, providers: Collection[str], targets: Collection[str]) -> None:
+        """Take these names for known; what was counted stays."""
+        self._providers, self._targets = frozenset(providers), frozenset(targets)
+        for target in self._targets:  # from the start on, so that a first one is seen to be one more
+            for outcome in Outcome:
+                self._changes[target, outcome.value] += 0
 
     def answered(self, provider: str, target: str, operation: str, status: int, seconds: float) -> None:
         """Count a request; names that the configuration does not have are left out."""

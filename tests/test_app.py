@@ -303,13 +303,13 @@ async def test_a_target_can_be_tried_out(tmp_path, scripted) -> None:
     settings = load_settings(written(tmp_path, CONFIG, targets), CONNECTORS)
     scripted.says(200, EMPTY)
 
-    found = [await app.try_target(settings, target) for target in settings.targets.values()]
+    found = [await build.try_target(settings, target) for target in settings.targets.values()]
 
     assert [finding.about for finding in found[0]] == ["changes", "people", "look-ups", "paging", "groups"]
     assert [finding.about for finding in found[1]] == ["people", "look-ups", "paging", "groups"]
     scripted.says(401)
     with pytest.raises(Denied):
-        await app.try_target(settings, settings.targets["phonebook"])
+        await build.try_target(settings, settings.targets["phonebook"])
 
 
 async def test_a_file_that_the_gateway_has_open_is_not_tried(serve) -> None:
@@ -317,7 +317,7 @@ async def test_a_file_that_the_gateway_has_open_is_not_tried(serve) -> None:
     settings = served.gateway.settings
 
     with pytest.raises(JournalLocked):
-        await app.try_target(settings, settings.targets["phonebook"])
+        await build.try_target(settings, settings.targets["phonebook"])
 
 
 def test_the_process_ends_where_its_files_cannot_be_believed(monkeypatch) -> None:

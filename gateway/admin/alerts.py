@@ -107,7 +107,7 @@ class Alarms:
         self, services: Services, channels: Mapping[str, Messenger], kept: AlertsKept | None = None
     ) -> None:
         self._services = services
-        self.channels = channels  # by name
+        self.channels = channels  # by name, of the configuration in force
         self._kept = kept
         self._waiting: asyncio.Queue[_Told] = asyncio.Queue(MOST)
         self._told: dict[Key, float] = {}  # when, monotonic

@@ -66,6 +66,12 @@ class Illnesses:
         self._known[target] = _Illness(began, since, failure, told=now, is_proven=False)
         self.unproven.add(target)
 
+    def doubt(self, target: str) -> None:
+        """Take for unproven that a target is sick: it is reached otherwise from now on, or not at all."""
+        if (known := self._known.get(target)) is not None:
+            self._known[target] = replace(known, is_proven=False)
+            self.unproven.add(target)
+
     async def run(self) -> NoReturn:
         """Tell of them until cancelled."""
         while True:

@@ -113,6 +113,29 @@ class TargetState:
 
 
 @frozen
+class ConfigState:
+    """The configuration in force."""
+
+    digest: str  # SHA-256 of its file and of its tables' files, in hex
+    since: str  # RFC 3339, UTC
+    restart: tuple[str, ...] = ()  # keys that the file has otherwise, and that only a start takes
+
+
+@frozen
+class Reloaded:
+    """What another configuration has changed; names are those of targets."""
+
+    digest: str
+    was: str  # the digest of the one before
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    reconnected: tuple[str, ...]  # those whose connector was opened anew
+    restart: tuple[str, ...]  # keys that only a start takes
+    made_tokens: tuple[str, ...]  # files
+    warnings: tuple[str, ...]
+
+
+@frozen
 class Status:
     """All of it."""
 
@@ -121,6 +144,7 @@ class Status:
     since: str | None
     journal: JournalState
     targets: tuple[TargetState, ...]
+    config: ConfigState | None = None  # None: no gateway runs that knows
 
 
 def target_states(

@@ -76,17 +76,18 @@ class Sources:
     changes: Callable[[], Totals]
     trail: TrailWalk
     journal: Path
-    providers: Collection[str]
 
 
 class Watch:
     """Looks once a minute, raises what is so, and says what of it is over."""
 
-    def __init__(self, services: Services, alarms: Alarms, sources: Sources, limits: Limits) -> None:
+    def __init__(self, services: Services, alarms: Alarms, sources: Sources) -> None:
         self._services = services
         self._alarms = alarms
         self._sources = sources
-        self.limits = limits
+        # of the configuration in force
+        self.limits = Limits(0.0, 1.0)
+        self.providers: Collection[str] = ()
         self._changes: deque[Totals] = deque([sources.changes()], maxlen=SPAN + 1)
 
     async def run(self) -> NoReturn:
@@ -104,7 +105,7 @@ class Watch:
             counts, tokens = await self._sources.counts(), await self._sources.tokens.list()
         except JournalUnavailable:
             return
-        own = [token for token in tokens if token.provider in self._sources.providers]
+        own = [token for token in tokens if token.provider in self.providers]
         self._tell("token.expiring", expiring(own, self._services.now(), self.limits.token_expiry))
         self._tell("removals.held", {(target, ""): None for target in counts.braked})
         self._tell("operation.dead", dead(counts))

@@ -53,8 +53,11 @@ FIELDS: Final[Mapping[str, str]] = {  # path -> what is there
     "repeated": "`auth.refused`, `request.refused`, `audit.read`: how many more alike there were since the "
     "one before, without an event of their own.",
     "provider": "`token.…`: whose token that is.",
-    "config.digest": "`config.loaded`: SHA-256 of the configuration's file.",
-    "config.presets": "`config.loaded`: each target's preset with its revision.",
+    "config.digest": "`config.loaded`, `config.reloaded`: SHA-256 of the configuration's file, and of the "
+    "tables' files that it names.",
+    "config.before": "`config.reloaded`: that of the configuration before it.",
+    "config.restart": "`config.reloaded`: keys that the file has otherwise, and that only a start takes.",
+    "config.presets": "`config.loaded`, `config.reloaded`: each target's preset with its revision.",
     "read.fields": "`audit.read`: the fields that the filter named.",
     "read.q": "`audit.read`: whether a text was looked for.",
     "people": "`reconcile`, `repair`, `resync`: how many people were looked at.",

@@ -1,5 +1,6 @@
 """What a person types: argv in, exit status out."""
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -10,10 +11,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Do what a command line says, by default this process's own; return the exit status."""
     if sys.version_info < OLDEST:
         return _wrong_python("is older than 3.11")
+    argv = sys.argv[1:] if argv is None else argv
+    if "serve" in argv:  # before all else, which takes a while: no SIGHUP ends a gateway
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         from gateway.cli.commands import run
 
-        return run(sys.argv[1:] if argv is None else argv)
+        return run(argv)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing in ("", "gateway", *sys.stdlib_module_names):

@@ -145,7 +145,7 @@ def _asked(settings: "Settings") -> Iterator[Row]:
 
 
 async def _ask(settings: "Settings", target: "TargetSettings") -> Row:
-    from gateway.app import try_target
+    from gateway.build import try_target
     from gateway.flow.target_port import TargetError
     from gateway.journal.store import JournalLocked
 

@@ -22,6 +22,7 @@ COMPLETE: Final = "_SCIM_GATEWAY_COMPLETE"  # typer's own, where a shell asks wh
 COMMANDS: Final[Mapping[str, str]] = {  # in the order of --help -> the module that has it under its name
     "init": "init",
     "serve": "serve",
+    "reload": "serve",
     "check": "check",
     "explain": "explain",
     "test": "check",

@@ -114,6 +114,8 @@ class _Progress:
                 yield line["row"]
             elif "error" in line:
                 raise Stop(line["error"], ExitStatus.UNREACHABLE)
+            elif "warning" in line:
+                print(f"warning: {line['warning']}", file=sys.stderr)
             elif "end" in line:
                 self.end = line["end"]
             else:
@@ -154,7 +156,7 @@ def _lines(settings: "Settings", request: RunRequest) -> Generator[Line, None, N
     socket = settings.journal.socket
     resource = f"/targets/{request.target}/{request.run}"
     try:
-        yield from follow(socket, resource, _wish(request))
+        yield from follow(socket, resource, _wish(request) | {"digest": settings.digest})
     except NoGateway as absent:
         with alone(socket, absent):
             yield from _locally(request)

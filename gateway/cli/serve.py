@@ -1,4 +1,4 @@
-"""`serve`: runs the gateway until it is told to stop."""
+"""`serve`: runs the gateway until it is told to stop; `reload`: has it take its configuration anew."""
 
 import asyncio
 import gc
@@ -6,9 +6,10 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli.output import CONFIG, Config, ExitStatus, Stop, read_settings
 from gateway.users import why
@@ -22,14 +23,16 @@ def serve(config: Config = CONFIG) -> None:
     """Run the gateway; print each target with its base URL, and make missing inbound token files."""
     from gateway.log import set_up_logging
 
+    hangups = _Hangups()
     gc.disable()  # what is made until the gateway listens stays to the end
     try:
         settings = read_settings(config, make_tokens=True, read_secrets=True)
         set_up_logging(sys.stderr)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_run(settings))
+            runner.run(_run(settings, hangups))
     finally:
         gc.enable()
+        hangups.ignore()
 
 
 def announce(settings: "Settings", port: int) -> None:
@@ -46,7 +49,7 @@ def announce(settings: "Settings", port: int) -> None:
     print(f"listening on port {port}; Ctrl+C stops", flush=True)
 
 
-async def _run(settings: "Settings") -> None:
+async def _run(settings: "Settings", hangups: "_Hangups") -> None:
     from gateway.log import get_logger
 
     stop = _stopped_by_signal()
@@ -59,7 +62,10 @@ async def _run(settings: "Settings") -> None:
         port = await _listen(gateway, stack)
         announce(gateway.settings, port)
         _spare_the_collector()
-        await stop.wait()
+        with hangups.heard() as hangup:
+            reloading = asyncio.create_task(gateway.reloading.heed_signals(hangup))
+            await stop.wait()
+            reloading.cancel()
     # leaving the stack has drained: what was under way has ended, and nothing new was taken
     get_logger().info("gateway.stopped")
 
@@ -107,6 +113,39 @@ def _stopped_by_signal() -> asyncio.Event:
     return stop
 
 
+class _Hangups:
+    """Takes SIGHUP, which ends nobody: neither before there is a loop, nor while it drains, nor after.
+
+    A loop's own handler would be gone, and the system's back, before the process is.
+    """
+
+    def __init__(self) -> None:
+        self._hear: Callable[[], object] | None = None
+        self._is_due = False  # one has come: the file may have changed since it was read
+        signal.signal(signal.SIGHUP, self._come)
+
+    @contextmanager
+    def heard(self) -> Iterator[asyncio.Event]:
+        """Yield what is set by each, and by one that has come already."""
+        loop, hangup = asyncio.get_running_loop(), asyncio.Event()
+        self._hear = partial(loop.call_soon_threadsafe, hangup.set)
+        if self._is_due:
+            hangup.set()
+        try:
+            yield hangup
+        finally:
+            self._hear = None
+
+    def ignore(self) -> None:
+        """Take none any more: for a handler of ours the interpreter puts the system's back at its end."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _come(self, *_: object) -> None:
+        self._is_due = True
+        if self._hear is not None:
+            self._hear()
+
+
 async def _listen(gateway: "Gateway", stack: AsyncExitStack) -> int:
     from gateway.app import serving
 
@@ -126,3 +165,41 @@ def _warn(settings: "Settings") -> None:
 
     for warning in settings.warnings:
         get_logger().warning("config.doubted", reason=warning)
+
+
+def reload(config: Config = CONFIG) -> int:
+    """Have the running gateway take the configuration as it is now; with a fault it stays as it was."""
+    from gateway.cli.client import LONG_PATIENCE, NoGateway, ask
+
+    path = read_settings(config).journal.socket
+    try:
+        answer = ask(path, "POST", "/reload", {}, LONG_PATIENCE)
+    except NoGateway as absent:
+        raise Stop(f"no gateway runs that listens on {path}: {absent}", ExitStatus.UNREACHABLE) from absent
+    if (faults := answer.document.get("faults")) is not None:
+        raise Stop("\n".join((*faults, "the gateway goes on as it was")), ExitStatus.WRONG)
+    if not answer.is_ok:
+        raise Stop(answer.detail or f"the running gateway answered {answer.status}", ExitStatus.UNREACHABLE)
+    _tell(answer.document)
+    return ExitStatus.DONE
+
+
+CHANGES: Final = {  # what came of a reload -> how it is told
+    "added": "target added: {}",
+    "removed": "target removed: {}",
+    "reconnected": "target reached anew: {}",
+    "made_tokens": "token made: {}",
+}
+
+
+def _tell(done: Mapping[str, Any]) -> None:
+    """Tell what has changed, and on standard error what has not."""
+    for key, line in CHANGES.items():
+        for name in done[key]:
+            print(line.format(name))
+    for warning in done["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+    for key in done["restart"]:
+        print(f"{key}: needs a restart; it is as it was, and all else is taken", file=sys.stderr)
+    was = "as before" if done["digest"] == done["was"] else f"{done['was'][:12]} before"
+    print(f"reloaded: configuration {done['digest'][:12]}, {was}")

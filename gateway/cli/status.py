@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from enum import StrEnum
@@ -99,7 +99,7 @@ def _tell(settings: "Settings", format: StatusFormat, *, is_alone: bool) -> Docu
     if format is StatusFormat.JSON:
         print(orjson.dumps(found).decode())
     else:
-        _show(found, settings.journal.path)
+        _show(found, settings)
     return found
 
 
@@ -127,13 +127,25 @@ def _read(settings: "Settings") -> Document:
     return asdict(status.Status(False, VERSION, None, journal, states))
 
 
-def _show(found: Document, path: Path) -> None:
+def _show(found: Document, settings: "Settings") -> None:
     journal, reason = found["journal"], found["journal"]["reason"]
     runs = f"runs since {second(found['since'])}" if found["running"] else "does not run"
     print(f"gateway {found['version']} {runs}")
     state = {True: ", writable", False: f", cannot be written: {reason}", None: ""}[journal["writable"]]
-    print(f"journal {path}: {journal['bytes']:,} bytes, {journal['seq']:,} events{state}\n", flush=True)
+    print(f"journal {settings.journal.path}: {journal['bytes']:,} bytes, {journal['seq']:,} events{state}")
+    print(*_about_configuration(found["config"], settings.digest), "", sep="\n", flush=True)
     write(found["targets"], Format.TABLE, TABLE, empty="there is no target")
+
+
+def _about_configuration(config: Document | None, digest: str) -> Iterator[str]:
+    """Yield which configuration is in force, and how it differs from the file."""
+    if config is None:
+        return
+    yield f"configuration {config['digest'][:12]}, in force since {second(config['since'])}"
+    if config["digest"] != digest:
+        yield f"the file is another by now ({digest[:12]}): `check` it, then `reload`"
+    for key in config["restart"]:
+        yield f"the file has another {key}, which needs a restart"
 
 
 Act = Callable[["Pauses"], Awaitable[bool]]

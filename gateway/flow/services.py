@@ -8,7 +8,7 @@ from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from datetime import datetime, timedelta
 from itertools import count, groupby, islice
-from typing import Any, Final, NoReturn, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from gateway.flow.journal_port import Operation, Outcome
@@ -44,7 +44,8 @@ class Unmetered:
 
 
 ALERTS: Final[Mapping[str, str]] = {  # every alert -> what is the matter, and what to do
-    "target.denied": "The target refuses the gateway's credentials: mend `targets.NAME.auth`, start again.",
+    "target.denied": "The target refuses the gateway's credentials: mend the secret of `targets.NAME.auth`, "
+    "or `reload` another.",
     "target.sick": "A target fails at every call, so nothing is sent to it but a look now and then; changes "
     "are answered busy, and leavers kept. See to the target and the way to it; `status` shows how it is.",
     "target.well": "A sick target answers again: nothing, what was kept for it is being sent.",
@@ -186,16 +187,19 @@ class Wakeup:
         rung.set()
 
 
-async def repeat(work: Callable[[], Awaitable[None]], bell: Wakeup, pause: float, target: str) -> NoReturn:
-    """Do what a target waits for, whenever the bell is rung, and after so many seconds."""
+async def repeat(
+    work: Callable[[], Awaitable[bool]], bell: Wakeup, pause: Callable[[], float], target: str
+) -> None:
+    """Do what a target waits for, whenever the bell is rung and after so many seconds, until it is over."""
     while True:
         rung = bell.next
         try:
-            await work()
+            if await work():
+                return
         except Exception as error:  # noqa: BLE001 - leavers wait for this loop: nothing may end it
             log.warning("recovery.failed", target=target, error=type(error).__name__)
         with suppress(TimeoutError):
-            async with asyncio.timeout(pause):
+            async with asyncio.timeout(pause()):
                 await rung.wait()
 
 
@@ -276,6 +280,11 @@ class EntryCache:
                 return known[1]
         self._keep(place, asked or self.tick(), entry)
         return entry
+
+    def forget_all(self, target: str) -> None:
+        """Trust nothing about the entries of a target until they are read again: it may be another one."""
+        for place in [place for place in self._seen if place[0] == target]:
+            self.forget(*place)
 
     def forget(self, target: str, kind: ResourceType, target_id: str) -> None:
         """Trust nothing about this entry until it is read again, by a read sent from now on."""

@@ -1,7 +1,8 @@
 """What the core needs of a target, the frozen values that cross, and all that can go wrong with one."""
 
 import math
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
 from enum import IntEnum, StrEnum
@@ -132,7 +133,17 @@ class Admission:
 
     most: float = math.inf  # requests in progress, but for those by which somebody leaves
     requests = 0
+    users = 0  # of its connector, who have begun and not ended: it is closed after the last of them
     is_wary = False  # whether `refusal` may have anything to say
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Have the connector stay open meanwhile."""
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
 
     def refusal(self) -> "TargetError | None":
         """Return why no call goes out now; None, too, where the next one is to find out whether it may."""

@@ -279,11 +279,11 @@ class Retention:
                 moved.append(month.name)
             return tuple(moved)
 
-    async def run(self, retention: float) -> None:
+    async def run(self, retention: Callable[[], float]) -> None:
         """Retire what is old enough now and every day, until cancelled."""
         while True:
             try:
-                for month in await self.retire(retention):
+                for month in await self.retire(retention()):
                     log.info("trail.archived", month=month)
             except (JournalUnavailable, ArchiveFlawed, OSError) as error:
                 log.warning("trail.not_archived", reason=str(error))

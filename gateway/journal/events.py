@@ -70,7 +70,7 @@ class Appender:
         self._salt = salt
         self.clock = clock
         self._random = random
-        self._maskings = maskings
+        self.maskings = maskings
         self._head: Head | None = None  # as this transaction has it
 
     def begin(self, connection: sqlite3.Connection) -> None:
@@ -89,7 +89,7 @@ class Appender:
     def drafted(self, event: Event) -> Drafted:
         """Do what can be done before the writer's turn; raises TypeError, ValueError for what is no event."""
         about = self._subject(event)
-        if self._maskings and (masking := self._maskings.get(target_name(event.fields))) is not None:
+        if self.maskings and (masking := self.maskings.get(target_name(event.fields))) is not None:
             event = masked_event(event, masking, about)
         return draft(event, self._random), about
 

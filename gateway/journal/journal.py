@@ -178,6 +178,10 @@ class SqliteJournal:
         ports = (operations, resources, memberships, trail, tokens, removals)
         return cls(*ports, database, lock, pauses, retention, mirrors, SqliteAlerts(database))
 
+    def mask(self, maskings: Mapping[str, Masking]) -> None:
+        """Keep people's values in the trail of these targets as they say, from the next event on."""
+        self.retention.appender.maskings = maskings
+
     async def health(self) -> str | None:
         """Return why the journal cannot be written, None where it can; after a failure it is tried."""
         with suppress(JournalUnavailable):

@@ -51,7 +51,7 @@ REFUSED: Final = """
 DONE: Final = "DELETE FROM mirror WHERE n = ? AND version = ?"
 PUT_OFF: Final = """
     UPDATE mirror SET attempts = ?, due = ?, refused = ?, reason = ? WHERE n = ? AND version = ?"""
-AT_START: Final = "UPDATE mirror SET due = ''"  # the configuration may be another
+RENEW: Final = "UPDATE mirror SET due = ''"  # the configuration may be another
 ONE_SIDED: Final = f"""
     SELECT m.member, m.element, m.seq FROM member AS m
     WHERE m."group" = {KEY} AND m.target = ? AND NOT EXISTS (
@@ -97,6 +97,12 @@ class SqliteMirrors:
         """Wake those who are marked by these rows."""
         for _, _, _, target, *_ in rows:
             self._bells[target].wake()
+
+    async def renew(self) -> None:
+        """Have all that was put off looked at again: the configuration is another."""
+        await self._database.write(lambda connection: connection.execute(RENEW).rowcount)
+        for bell in self._bells.values():
+            bell.wake()
 
     async def due(self, base: str, target: str, now: str, count: int) -> tuple[DueMirror, ...]:
         """Return up to `count` of what a target is to be told now, leavers first."""
@@ -252,7 +258,7 @@ def join(connection: sqlite3.Connection, followers: Mapping[str, Sequence[str]])
     What a target gave as ids before it followed may be those of others: they are set apart, and each person
     gets the right one once they are met by their names.
     """
-    connection.execute(AT_START)
+    connection.execute(RENEW)
     for lead, behind in followers.items():
         for target in behind:
             _take_over(connection, lead, target)

@@ -6,6 +6,7 @@ import unicodedata
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -126,6 +127,7 @@ def plain(text: str) -> str:
     return "".join(letter for letter in letters if not unicodedata.combining(letter)).translate(_ELSEWHERE)
 
 
+@cache  # the same for the same readers
 def collation(locale: str) -> Collate:
     """Return what makes of a text its place in the alphabet of a language tag's readers.
 

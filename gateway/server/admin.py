@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import asdict
 from functools import partial
@@ -18,13 +18,12 @@ import orjson
 from aiohttp import web
 
 from gateway.admin import acts, operations
-from gateway.admin.acts import Erasures, Export, Pauses, Token, TokenJournal
-from gateway.admin.status import Status, Tried
-from gateway.errors import GatewayError, InvalidValue, NotFound
+from gateway.admin.acts import Erasures, Export, Pauses, Runs, Token, TokenJournal
+from gateway.admin.status import ConfigState, Reloaded, Status, Tried
+from gateway.errors import ConfigError, GatewayError, InvalidValue, NotFound
 from gateway.flow.failures import answer_to_read
 from gateway.flow.journal_port import Key
-from gateway.flow.mirror import Mirroring
-from gateway.flow.model import ChangeHandler, Services, Target, reading
+from gateway.flow.model import Services, reading
 from gateway.flow.resource import without_password
 from gateway.flow.target_port import ResourceType, TargetError, errand
 from gateway.log import get_logger
@@ -38,66 +37,7 @@ if TYPE_CHECKING:
     from gateway.admin.runs import Lines
 
 RUNS: Final = ("reconcile", "resync")
-
-
-@frozen
-class Runs:
-    """Starts them."""
-
-    services: Services
-    changes: ChangeHandler
-    targets: Mapping[str, Target]
-    mirroring: Mirroring
-
-    def of(self, name: str) -> list[Target]:
-        """Return the targets that a name means: those of a route, the one that answers first."""
-        route = [target for target in self.targets.values() if target.route == name]
-        return (
-            [self.targets[name]] if name in self.targets else sorted(route, key=lambda own: bool(own.follows))
-        )
-
-    async def start(self, run: str, name: str, *, option: bool, person: str | None = None) -> "Lines":
-        """Return the lines of a run, or of a resync of whom `person` names alone, by userName or id.
-
-        Raises NotFound where no target that is meant knows the person.
-        """
-        if person is None:
-            return self.lines(run, name, option=option)
-        from gateway.admin.resync import Resync, known_as
-
-        found = [(target, await known_as(self.services, target, person)) for target in self.of(name)]
-        runs = {
-            target.name: Resync(self.services, self.changes, target, option, only=whom).lines()
-            for target, whom in found
-            if whom is not None
-        }
-        if not runs:
-            raise NotFound(f"nobody whom the journal knows at {name} has this userName or id")
-        return self._one_or_all(name, runs)
-
-    def lines(self, run: str, name: str, *, option: bool) -> "Lines":
-        """Return the lines of a run; nothing is done before the first is asked for.
-
-        Its option is to repair what differs, or to push only what has changed.
-        """
-        return self._one_or_all(
-            name, {target.name: self._lines(run, target, option) for target in self.of(name)}
-        )
-
-    def _one_or_all(self, name: str, runs: dict[str, "Lines"]) -> "Lines":
-        from gateway.admin.runs import in_turn  # a gateway may never be asked for one
-
-        return runs[name] if name in runs else in_turn(runs)
-
-    def _lines(self, run: str, target: Target, option: bool) -> "Lines":
-        from gateway.admin.reconcile import Reconciliation
-        from gateway.admin.resync import Refill, Resync
-
-        if run == "reconcile":
-            return Reconciliation(self.services, self.changes, target, option).lines()
-        if target.follows is not None and not option:
-            return Refill(self.services, self.mirroring, target).lines()
-        return Resync(self.services, self.changes, target, option).lines()
+OTHER: Final = "the file is another by now than the configuration in force, by which this goes"
 
 
 @frozen
@@ -108,11 +48,12 @@ class Administration:
     tokens: TokenJournal
     erasures: Erasures
     credentials: Credentials
-    providers: Collection[str]
     runs: Runs
     pauses: Pauses
     status: Callable[[], Awaitable[Status]]
     try_channels: Callable[[], Awaitable[tuple[Tried, ...]]]  # of alerts
+    config: Callable[[], ConfigState]
+    reload: Callable[[], Awaitable[Reloaded]]  # takes the file as it is now; raises ConfigError
     wake: Callable[[], None]  # has what is due looked at now
     is_stopping: Callable[[], bool]
 
@@ -144,7 +85,7 @@ async def issue_token(admin: Administration, request: web.Request) -> web.Respon
     """Let a token in that the command has made: only its digest comes here."""
     fields = await _fields(request)
     token = Token(**{name: _text(fields, name) for name in FIELDS})
-    if token.provider not in admin.providers:
+    if token.provider not in admin.credentials.providers:
         raise InvalidValue("provider is not in the running gateway's configuration")
     await acts.issue_token(admin.tokens, token, admin.services.new_id())
     await admin.credentials.refresh()
@@ -205,6 +146,15 @@ async def show_status(admin: Administration, request: web.Request) -> web.Respon
     return web.json_response(asdict(await admin.status()))
 
 
+async def reload_configuration(admin: Administration, request: web.Request) -> web.Response:
+    """Take the configuration's file as it is now, and say what has changed; 422 with its faults."""
+    try:
+        done = await admin.reload()
+    except ConfigError as error:
+        return web.json_response({"faults": list(map(str, error.faults))}, status=422)
+    return web.json_response(asdict(done))
+
+
 async def pause_target(admin: Administration, request: web.Request) -> web.Response:
     """Pause a target, for so many seconds and a reason where the body says so; "changed": it is news."""
     name = _target(admin, request)
@@ -255,7 +205,8 @@ async def show_entry(admin: Administration, request: web.Request) -> web.Respons
         known = await services.resources.find(name, ResourceType.USER, (Key("id", id),))
         links = [person.links[name] for person in known if name in person.links]
         ids = [link.target_id for link in links if link.target_id is not None]
-        entry = await target.connector.get(ResourceType.USER, ids[0]) if ids else None
+        with target.admission.used():
+            entry = await target.connector.get(ResourceType.USER, ids[0]) if ids else None
     except TargetError as error:
         raise answer_to_read(name, error, [person.original for person in known]) from error
     finally:
@@ -283,22 +234,28 @@ async def erase_person(admin: Administration, request: web.Request) -> web.Respo
 async def start_run(admin: Administration, request: web.Request) -> web.StreamResponse:
     """Answer with the lines of a run as they become known, one JSON object each.
 
-    Its option is `true` or `false` in the body, where `person` may say whom a resync is of. A command that
-    goes away, or a gateway that stops, ends it after the people who are under way.
+    Its option is `true` or `false` in the body, where `person` may say whom a resync is of, and `digest` what
+    the command has read as the configuration. A command that goes away, or a gateway that stops, ends it
+    after the people who are under way.
     """
     name, run = request.match_info["name"], request.match_info["run"]
     if not admin.runs.of(name):
         raise NotFound("the target is not in the running gateway's configuration")
     fields = await _fields(request)
     option, person = fields.get("option"), fields.get("person")
+    is_other = fields.get("digest") not in (None, admin.config().digest)
     if not isinstance(option, bool):
         raise InvalidValue("option is missing, or not as a command writes it")
     if not (person is None or (isinstance(person, str) and person and run == "resync")):
         raise InvalidValue("person is not as a command writes it")
+    if is_other and run == "resync" and option:  # which the new rules are asked for, as a rule
+        raise InvalidValue(f"{OTHER}: `reload` first, then resync")
     lines = await admin.runs.start(run, name, option=option, person=person)
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await response.prepare(request)
     with suppress(ConnectionError):  # the command has gone
+        if is_other:
+            await _write(response, {"warning": f"{OTHER}; `reload` takes it"})
         await _stream(response, lines, admin.is_stopping)
     return response
 
@@ -310,6 +267,7 @@ ROUTES: Final[tuple[tuple[str, str, Act], ...]] = (
     ("DELETE", "/operations/{id}", drop_operation),
     ("DELETE", "/targets/{name}/operations", drop_operations),
     ("GET", "/status", show_status),
+    ("POST", "/reload", reload_configuration),
     ("POST", "/targets/{name}/entry", show_entry),
     ("POST", "/targets/{name}/release", release_target),
     ("POST", "/targets/{name}/pause", pause_target),

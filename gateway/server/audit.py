@@ -137,13 +137,12 @@ class AuditApi:
         auditors: Auditors,
         audit_reads: AuditReads,
         inquiry: Inquiry,
-        public_url: str,
         now: Callable[[], datetime],
     ) -> None:
         self._auditors = auditors
         self._readings = audit_reads
         self._inquiry = inquiry
-        self._address = f"{public_url}{PATH}"
+        self.public_url = ""  # of the configuration in force
         self._now = now
         self._asking: set[str] = set()  # auditors whose texts are being looked for
 
@@ -188,7 +187,7 @@ class AuditApi:
         times = {"since": question.since, "until": question.until}
         whole = {**asked, **times, "limit": limit, "after": after}
         query = urlencode({name: value for name, value in whole.items() if value is not None})
-        return f"{self._address}?{query}"
+        return f"{self.public_url}{PATH}?{query}"
 
 
 def _asked(request: web.Request) -> Mapping[str, str]:
@@ -227,7 +226,7 @@ READS = ("GET", "HEAD")
 class GuidePage:
     """Prints what `guide` prints; `?provider=` says for whom, Okta unless it does."""
 
-    subjects: Mapping[str, Subject]
+    subjects: dict[str, Subject]  # of the configuration in force
     auditors: Auditors
 
     async def handle(self, request: web.Request) -> web.Response:

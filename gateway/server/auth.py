@@ -4,7 +4,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -74,13 +75,13 @@ def _password(encoded: bytes) -> bytes | None:
         return None
 
 
-@frozen
+@dataclass(slots=True)
 class Authentication:
     """Says who asks, and has the trail remember whom it refuses."""
 
     credentials: Callable[[], Mapping[bytes, Credential]]  # that open something now, by their digests
     refusals: Refusals
-    proxies: Networks = ()
+    proxies: Networks = ()  # of the configuration in force
     over: Callable[[bytes], OverToken | None] = lambda digest: None  # by their digests
 
     def credential(self, request: web.Request) -> Credential:
@@ -112,44 +113,40 @@ class Credentials:
 
     def __init__(
         self,
-        configured: tuple[Credential, ...],
-        targets: Mapping[str, frozenset[str]],  # of each provider
         load: Callable[[], Awaitable[Sequence[Token]]],
         now: Callable[[], str],
     ) -> None:
-        self._configured = configured
-        self._targets = targets
+        self._configured: tuple[Credential, ...] = ()
+        self._targets: Mapping[str, frozenset[str]] = {}  # of each provider
         self._load = load
         self._now = now
-        self._issued: tuple[tuple[Credential, str | None], ...] = ()
+        self._issued: Sequence[Token] = ()
         self._live: dict[bytes, Credential] = {}
-        self._tokens: tuple[Token, ...] = ()
         self._until: str | None = None  # when the first of them ends
-        self._look()
 
     async def refresh(self) -> None:
         """Read the issued tokens again, after one was made or revoked."""
-        self._tokens = tuple(await self._load())
-        self._issued = tuple(
-            (
-                Credential(
-                    "provider", row.provider, row.id, bytes.fromhex(row.sha256), self._targets[row.provider]
-                ),
-                row.expires,
-            )
-            for row in self._tokens
-            if row.provider in self._targets and row.revoked is None
-        )
+        self._issued = tuple(await self._load())
         self._look()
 
     def over(self, digest: bytes) -> OverToken | None:
         """Return which issued token this was, where it was one that has ended."""
         shown, now = digest.hex(), self._now()
-        for token in self._tokens:
+        for token in self._issued:
             if token.sha256 == shown and not token.is_active(now):
                 ends = [end for end in (token.revoked, token.expires) if end is not None]
                 return OverToken(token.id, token.provider, min(ends))
         return None
+
+    def configure(self, configured: tuple[Credential, ...], targets: Mapping[str, frozenset[str]]) -> None:
+        """Have the tokens of another configuration live from now on, and no others but those made for it."""
+        self._configured, self._targets = configured, targets
+        self._look()
+
+    @property
+    def providers(self) -> Collection[str]:
+        """Return the names of the providers."""
+        return self._targets.keys()
 
     def current(self) -> Mapping[bytes, Credential]:
         """Return the tokens that open something now, by their digests."""
@@ -160,7 +157,12 @@ class Credentials:
     def _look(self) -> None:
         """Find out which tokens are live, and until when that is so."""
         now = self._now()
-        live = [(credential, ends) for credential, ends in self._issued if ends is None or now < ends]
-        found = (*self._configured, *(credential for credential, _ in live))
+        known = [one for one in self._issued if one.provider in self._targets and one.revoked is None]
+        live = [token for token in known if token.expires is None or now < token.expires]
+        found = (*self._configured, *map(self._credential, live))
         self._live = {credential.digest: credential for credential in found}
-        self._until = min((ends for _, ends in live if ends is not None), default=None)
+        self._until = min((token.expires for token in live if token.expires is not None), default=None)
+
+    def _credential(self, token: Token) -> Credential:
+        digest, opens = bytes.fromhex(token.sha256), self._targets[token.provider]
+        return Credential("provider", token.provider, token.id, digest, opens)

@@ -1,199 +1,24 @@
-"""`/phonebook/{name}`: the people of a target as desk phones read them, by a token of the phone book's own.
+"""`/phonebook/{name}`: the people of a target as desk phones read them, by a token of its own."""
 
-A phone book is made of all pages of its target, in order, in a file that has no name, and kept for a while: a
-hundred phones that ask for it in one minute read the target once.
-"""
-
-import asyncio
 import hashlib
-import heapq
-import os
 import re
-import tempfile
-import weakref
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote, urlencode
 
 from aiohttp import web
 
-from gateway.errors import (
-    Busy,
-    Forbidden,
-    GatewayError,
-    InvalidValue,
-    MethodNotAllowed,
-    NotFound,
-    Unauthorized,
-)
-from gateway.flow.failures import answer_to_read
-from gateway.flow.find import is_protected
-from gateway.flow.model import Services, Target
-from gateway.flow.paging import walk
+from gateway.errors import Forbidden, GatewayError, InvalidValue, MethodNotAllowed, NotFound, Unauthorized
+from gateway.flow.model import Services
 from gateway.flow.services import off_loop, on_behalf
-from gateway.flow.target_port import Attributes, ResourceType, TargetError
 from gateway.phonebook.formats import BookFormat
-from gateway.phonebook.people import Collate, NumberIndex, contact_of, matching, row_in, sortable, words_of
+from gateway.phonebook.people import matching, words_of
 from gateway.scim.messages import ANY, parse_tags
 from gateway.server.auth import Authentication, Credential
+from gateway.server.editions import Book, Edition, Shelf
 from gateway.server.response import SUMMARY
-from gateway.values import frozen
-
-RUN: Final = 10_000  # lines that are put in order at a time; the rest of them is in files
-STEP: Final = 1000  # lines that are written before others have a turn
-BLOCK: Final = 64 * 1024  # bytes read at a time, more than the longest row
-OLDEST: Final = 3600.0  # seconds that an edition answers look-ups while the next one is made
-
-
-@frozen
-class Book:
-    """A phone book: whose people, for which phones, in which order, and how old it may be."""
-
-    name: str
-    target: Target
-    format: BookFormat
-    title: str
-    collate: Collate
-    sort: str  # one of `SORTS`
-    trust: float  # seconds
-
-    def lines(self, entries: Iterable[Attributes]) -> Iterator[bytes]:
-        """Return whoever is listed of a target's entries, each as a sortable line."""
-        shown = (entry for entry in entries if not is_protected(self.target, entry))
-        documents = ({**entry, **self.target.mapping.reverse(entry)} for entry in shown)
-        listed = filter(None, map(contact_of, documents))
-        return (sortable(contact, self.collate, self.sort) for contact in listed)
-
-
-def _file(folder: Path) -> IO[bytes]:
-    """Return a file without a name; whoever gets it closes it."""
-    return tempfile.TemporaryFile(dir=folder)
-
-
-class Edition:
-    """A phone book as it was once made: its rows, in order, and where numbers are found."""
-
-    def __init__(self, file: IO[bytes], begun: float) -> None:
-        self.begun = begun  # monotonic seconds
-        self.digest, self.size = "", 0  # bytes
-        self.numbers = NumberIndex()
-        self._file = file
-        weakref.finalize(self, file.close)  # whoever reads it still has it
-
-    def written(self, lines: Iterable[bytes]) -> Iterator[bool]:
-        """Write the rows of sorted lines, and yield now and then."""
-        digest, place = hashlib.sha256(), 0
-        for count, line in enumerate(lines, 1):
-            row = row_in(line)
-            self._file.write(row)
-            digest.update(row)
-            self.numbers.add(next(matching((row,), ())), place)
-            place += len(row)
-            if count % STEP == 0:
-                yield True
-        self._file.flush()
-        yield from self.numbers.sorted()
-        self.digest, self.size = digest.hexdigest(), place
-
-    def block(self, place: int) -> tuple[list[bytes], int]:
-        """Return the rows from a place on, and where the next ones are."""
-        found = os.pread(self._file.fileno(), BLOCK, place)
-        end = found.rfind(b"\n") + 1
-        return found[:end].splitlines(), place + end
-
-    def rows(self, places: Iterable[int]) -> list[bytes]:
-        """Return the rows that begin at these places."""
-        return [self.block(place)[0][0] for place in places]
-
-
-class _Runs:
-    """Lines that are put in order, so that no more than a run of them is held."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lines: list[bytes] = []
-        self._files: list[IO[bytes]] = []
-
-    def add(self, lines: Iterable[bytes]) -> None:
-        self._lines += lines
-        if len(self._lines) >= RUN:
-            file = _file(self._folder)
-            self._files.append(file)
-            file.writelines(sorted(self._lines))
-            file.seek(0)
-            self._lines.clear()
-
-    def merged(self) -> Iterator[bytes]:
-        return heapq.merge(*self._files, sorted(self._lines))
-
-    def close(self) -> None:
-        for file in self._files:
-            file.close()
-
-
-class Shelf:
-    """Has a phone book made, by one reader of its target at a time, and keeps its last edition."""
-
-    def __init__(self, book: Book, services: Services, folder: Path) -> None:
-        self.book = book
-        self._monotonic = services.monotonic
-        self._folder = folder  # of the files
-        self._latest: Edition | None = None
-        self._making: asyncio.Task[Edition] | None = None
-
-    async def edition(self, *, soon: bool) -> Edition:
-        """Return an edition that is young enough; raises the GatewayError for a target that cannot be read.
-
-        Who needs it `soon` gets the last one while the next is made; nobody waits beyond the deadline.
-        """
-        age = self._monotonic() - self._latest.begun if self._latest is not None else OLDEST
-        if self._latest is not None and age < self.book.trust:
-            return self._latest
-        if self._making is None:
-            self._making = asyncio.create_task(self._make())
-            self._making.add_done_callback(_heard)
-        if self._latest is not None and soon and age < OLDEST:
-            return self._latest
-        try:
-            async with asyncio.timeout(self.book.target.policy.deadline):
-                return await asyncio.shield(self._making)
-        except TimeoutError as error:
-            raise Busy(f"the phone book is still being made: {self.book.target.name} is slow") from error
-
-    async def close(self) -> None:
-        """Make no more."""
-        if self._making is not None:
-            self._making.cancel()
-            await asyncio.wait([self._making])
-
-    async def _make(self) -> Edition:
-        runs, target, begun = _Runs(self._folder), self.book.target, self._monotonic()
-        ask = partial(target.connector.query, ResourceType.USER)
-        try:
-            async for entries in walk(ask, target.policy.page_size):
-                await off_loop(lambda page: runs.add(self.book.lines(page)), entries)
-            edition = Edition(_file(self._folder), begun)
-            writing = edition.written(runs.merged())
-            while await off_loop(next, writing, False):
-                pass
-        except TargetError as error:
-            raise answer_to_read(target.name, error) from error
-        except OSError as error:
-            raise Busy(f"no room for the phone book: {error.strerror}") from error
-        finally:
-            runs.close()
-            self._making = None
-        self._latest = edition
-        return edition
-
-
-def _heard(task: asyncio.Task[Edition]) -> None:
-    """Take note of how the making ended: perhaps nobody waits for it."""
-    if not task.cancelled():
-        task.exception()
 
 
 class NotAPhone(Unauthorized):
@@ -225,18 +50,28 @@ class Question(NamedTuple):
 class PhoneBooks:
     """Answers phones."""
 
-    def __init__(
-        self,
-        books: Sequence[Book],
-        authentication: Authentication,
-        services: Services,
-        public_url: str,
-        folder: Path,
-    ) -> None:
+    def __init__(self, authentication: Authentication, services: Services, folder: Path) -> None:
         """`folder` takes files without a name."""
-        self._shelves = {book.name: Shelf(book, services, folder) for book in books}
         self._authentication = authentication
-        self._public_url = public_url
+        self._services = services
+        self._folder = folder
+        self._shelves: dict[str, Shelf] = {}
+        self._former: list[Shelf] = []  # whose edition may still be made
+        self._public_url = ""
+
+    def stock(self, books: Sequence[Book], public_url: str) -> None:
+        """Have these from now on; what was made of one that has the same people is kept for its `trust`."""
+        shelves = {book.name: self._shelf(book) for book in books}
+        self._former = [shelf for shelf in self._former if shelf.is_at_work]
+        self._former += [own for name, own in self._shelves.items() if shelves.get(name) is not own]
+        self._shelves, self._public_url = shelves, public_url
+
+    def _shelf(self, book: Book) -> Shelf:
+        found = self._shelves.get(book.name)
+        if found is None or found.book.reads != book.reads:
+            return Shelf(book, self._services, self._folder)
+        found.book = book
+        return found
 
     def serve_in(self, application: web.Application) -> None:
         """Have an application serve them, and end with it."""
@@ -244,7 +79,7 @@ class PhoneBooks:
         application.on_cleanup.append(self._close)
 
     async def _close(self, _: web.Application) -> None:
-        for shelf in self._shelves.values():
+        for shelf in (*self._shelves.values(), *self._former):
             await shelf.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

@@ -12,6 +12,7 @@ import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 from aiohttp import hdrs, web
@@ -51,9 +52,7 @@ class Runner(web.AppRunner):
         made = await super()._make_server()
         handler: Any = made.request_handler
         if self._scim is not None:
-            handler = _shortcut(self._scim, handler)
-        if self._connections is not None and self._connections.proxies:
-            handler = self._connections.by_client(handler)
+            handler = _shortcut(self._scim, handler, self._connections)
         server = _Server(
             handler,
             request_factory=made.request_factory,
@@ -65,12 +64,17 @@ class Runner(web.AppRunner):
         return server
 
 
-def _shortcut(scim: Handler, application: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+def _shortcut(
+    scim: Handler, application: Callable[[Any], Awaitable[Any]], bounds: "Connections | None"
+) -> Callable[[Any], Awaitable[Any]]:
     """Return what hands a request to `scim`, or to the application: it knows how to answer `Expect`, too."""
 
     def handle(request: web.Request) -> Awaitable[web.StreamResponse]:
         is_plain = request.raw_path.startswith("/scim/") and hdrs.EXPECT not in request.headers
-        return scim(request) if is_plain else application(request)
+        handler = scim if is_plain else application
+        if bounds is not None and bounds.proxies:
+            return bounds.by_client(request, handler)
+        return handler(request)
 
     return handle
 
@@ -170,11 +174,9 @@ class Connections:
     that who opens many keeps nobody else out.
     """
 
-    def __init__(self, most: int, per_client: int, proxies: Networks, count: Callable[[str], None]) -> None:
+    def __init__(self, count: Callable[[str], None]) -> None:
         """`count` is told why a connection was cut."""
-        self.most = most
-        self.per_client = per_client
-        self.proxies = proxies
+        self.bound(1, 1, ())
         self._count = count
         self._open: dict[_Connection, asyncio.Transport] = {}  # the oldest first
         self._clients: Counter[str | None] = Counter()
@@ -205,25 +207,25 @@ class Connections:
             if not self._clients[connection.client]:
                 del self._clients[connection.client]
 
-    def by_client(self, handler: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
-        """Return what refuses requests of a client for whom proxies have too many under way."""
+    def bound(self, most: int, per_client: int, proxies: Networks) -> None:
+        """Have these bounds from now on; nobody who is there is cut for them."""
+        self.most, self.per_client, self.proxies = most, per_client, proxies
 
-        async def handle(request: Any) -> Any:
-            forwarded = request.headers.getall("X-Forwarded-For", [])
-            client = self._client(request.remote, forwarded)
-            if client is None or request.protocol.client is not None:  # named by nobody, or counted already
-                return await handler(request)
-            if self._busy[client] >= self.per_client:
-                return self._refused()
-            self._busy[client] += 1
-            try:
-                return await handler(request)
-            finally:
-                self._busy[client] -= 1
-                if not self._busy[client]:
-                    del self._busy[client]
-
-        return handle
+    async def by_client(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Have a request handled, unless it is of a client for whom proxies have too many under way."""
+        forwarded = request.headers.getall("X-Forwarded-For", [])
+        client = self._client(request.remote, forwarded)
+        if client is None or request.protocol.client is not None:  # named by nobody, or counted already
+            return await handler(request)
+        if self._busy[client] >= self.per_client:
+            return self._refused()
+        self._busy[client] += 1
+        try:
+            return await handler(request)
+        finally:
+            self._busy[client] -= 1
+            if not self._busy[client]:
+                del self._busy[client]
 
     async def run(self, alarm: Alarm) -> NoReturn:
         """Look after them until cancelled."""
@@ -349,6 +351,30 @@ class Site(web.BaseSite):
             options["ssl_handshake_timeout"] = HEADER_TIME
         server: Any = self._runner.server
         self._server = await asyncio.get_running_loop().create_server(server, **options)
+
+
+class Presented:
+    """The certificate that new connections are shown; another may take its place at any time."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.context = context  # what a server listens with
+        self._shown = context
+        context.sni_callback = self._choose
+
+    def show(self, context: ssl.SSLContext) -> None:
+        """Show another one from now on; who is connected stays so."""
+        self._shown = context
+
+    def _choose(self, connection: Any, name: str | None, context: ssl.SSLContext) -> None:
+        connection.context = self._shown
+
+
+def tls_context(cert: Path, key: Path) -> ssl.SSLContext:
+    """Return what serves TLS with this certificate; raises OSError, of which SSLError is one."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(cert, key)
+    return context
 
 
 @contextmanager

@@ -100,16 +100,10 @@ class ScimApi:
     """Signs a request in, reads it, has it done, and answers."""
 
     def __init__(
-        self,
-        addresses: Addresses,
-        providers: Mapping[str, Provider],
-        authentication: Authentication,
-        services: Services,
-        changes: ChangeHandler,
-        reads: Reads,
+        self, authentication: Authentication, services: Services, changes: ChangeHandler, reads: Reads
     ) -> None:
-        self._addresses = addresses
-        self._providers = providers
+        self._addresses = Addresses({}, {})
+        self._providers: Mapping[str, Provider] = {}
         self._authentication = authentication
         self._resources = services.resources
         self._answering = services.answering
@@ -118,6 +112,10 @@ class ScimApi:
         self._reads = reads
         self._large = LargeBodies()
         self._turns = defaultdict[tuple[str, str], asyncio.Semaphore](lambda: asyncio.Semaphore(FEW))
+
+    def serve(self, addresses: Addresses, providers: Mapping[str, Provider]) -> None:
+        """Take another configuration: a request that is under way has its provider and target already."""
+        self._addresses, self._providers = addresses, providers
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
         """Answer one SCIM request; raises a GatewayError for what it refuses."""
@@ -137,7 +135,11 @@ class ScimApi:
             await self._authentication.refusals.remember(caller, target, error)
             raise
         summary.target, summary.operation = target.name, counted(request.endpoint, http.method)
-        return await self._answered(request, operation)
+        target.admission.users += 1
+        try:
+            return await self._answered(request, operation)
+        finally:
+            target.admission.users -= 1
 
     def _admitted(
         self, http: web.Request, summary: Summary, endpoint: Endpoint, target: Target, credential: Credential

@@ -1,10 +1,12 @@
-"""What a target's table comes to: its mapping, and what its set-up page is about. Pure."""
+"""What a target's table comes to: its mapping, its address, and what its set-up page is about. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from gateway.address import TargetAddress
+from gateway.audit.masking import Mask, Masking, hashing, masked
 from gateway.guide.data import Guide, Subject
 from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.scope import Scope
@@ -13,6 +15,13 @@ from gateway.scim.grammar import Filter
 from gateway.settings.model import Settings, TargetSettings
 
 T = TypeVar("T")
+
+MASKS: Final[
+    Mapping[str, Callable[[Callable[[], bytes]], Mask]]
+] = {  # level of the audit trail -> its making
+    "masked": lambda _: masked,
+    "hashed": lambda key: hashing(key()),
+}
 
 
 def mapping_of(target: TargetSettings, others: Sequence[TargetSettings] = ()) -> TargetMapping:
@@ -40,6 +49,43 @@ def _scope(filter: Filter | None, kind: str) -> Scope | None:
 def _in_directory(rule: Rule) -> Rule:
     """Return a rule as it writes to a directory; a password is no attribute like the others."""
     return rule if rule.to.attribute == "password" else replace(rule, in_directory=True)
+
+
+def on_port(settings: Settings, port: int) -> Settings:
+    """Return the settings of a gateway that asked for any port and got this one."""
+    server = settings.server
+    url = server.public_url
+    url = f"{url[:-1]}{port}" if url.endswith(":0") else url
+    return replace(settings, server=replace(server, port=port, public_url=url))
+
+
+def address_of(target: TargetSettings) -> TargetAddress:
+    """Return where a target is and how calls to it are made."""
+    return TargetAddress(
+        target.name,
+        target.url,
+        target.auth,
+        target.timeout,
+        target.patch,
+        target.rate,
+        target.concurrency,
+        target.options,
+        target.groups,
+        target.ldap,
+        target.filter,
+        target.totals,
+        target.members,
+        target.rest,
+    )
+
+
+def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, Masking]:
+    """Return what covers values in the audit trail, of targets where it is not `full`."""
+    return {
+        name: Masking(target.audit, MASKS[target.audit](read_key))
+        for name, target in settings.targets.items()
+        if target.audit in MASKS
+    }
 
 
 def subject_of(settings: Settings, address: str) -> Subject:

@@ -5,6 +5,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -30,12 +31,14 @@ from gateway.settings.model import (
     RouteSettings,
     ServerSettings,
     Settings,
+    Source,
+    Stamp,
     TargetSettings,
     Tls,
     frozen,
 )
 from gateway.settings.rules import TableFiles
-from gateway.settings.secrets import Secrets, load_mail
+from gateway.settings.secrets import Secrets, load_mail, stamp_of
 from gateway.settings.tables import (
     AlertsTable,
     AuditorTable,
@@ -57,24 +60,30 @@ _TOML_FAULT: Final = re.compile(r"(?P<what>.*) \(at (?P<where>.*)\)", re.DOTALL)
 
 
 def load_settings(
-    path: Path, connectors: Collection[str], *, make_tokens: bool = False, read_secrets: bool = True
+    path: Path,
+    connectors: Collection[str],
+    *,
+    make_tokens: bool = False,
+    read_secrets: bool = True,
+    content: bytes | None = None,
 ) -> Settings:
-    """Read the file; raises ConfigError with every fault.
+    """Read the file, or what it had as `content`; raises ConfigError with every fault.
 
     `make_tokens` makes inbound token files that are missing; else they are only named. Without
     `read_secrets` no secret has to be there, and `auth` and digests are left out: enough to explain, or to
     read the trail.
     """
-    content = _read_file(path)
+    content = _read_file(path) if content is None else content
     raw = _parse(content, path)
     faults = Faults(*_places(raw, content))
     base = path.absolute().parent
     secrets = Secrets(base, faults, make_tokens=make_tokens, read=read_secrets)
     loader = Loader(World(base, connectors, faults, secrets, TableFiles(base, faults)))
     try:
-        return loader.load(raw, hashlib.sha256(content).hexdigest())
+        settings = loader.load(raw, hashlib.sha256(content).hexdigest())
     except RecursionError:  # a dotted key of a thousand parts
         raise _broken(path, "is nested too deep") from None
+    return replace(settings, source=Source(path.absolute(), content, loader.files))
 
 
 def load_tests_of(path: Path, targets: Collection[str]) -> Mapping[str, tuple[RuleTest, ...]]:
@@ -104,6 +113,11 @@ class Loader:
     def __init__(self, world: World) -> None:
         self._world = world
         self._faults = world.faults
+
+    @property
+    def files(self) -> Mapping[Path, Stamp]:
+        """Return which other files were read, each as it was then."""
+        return self._world.tables.files | self._world.secrets.files
 
     def load(self, raw: dict[str, Any], digest: str) -> Settings:
         root = read(RootTable, raw, "", self._faults) or RootTable()
@@ -164,6 +178,7 @@ class Loader:
         cert, key = self._file(table.cert, "server.tls.cert"), self._file(table.key, "server.tls.key")
         if key is not None:
             self._world.secrets.warn_of_readers(key, "server.tls.key")
+        self._world.secrets.files.update((file, stamp_of(file.stat())) for file in (cert, key) if file)
         return Tls(cert, key) if cert and key else None
 
     def _file(self, name: str, path: str) -> Path | None:

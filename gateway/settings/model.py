@@ -182,6 +182,18 @@ class RouteSettings:
     targets: tuple[str, ...]
 
 
+Stamp = tuple[int, int, int]  # of a file: when it was written (ns), its size, and its number on the disk
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a configuration was read from: its file, and the files of secrets, tables and certificates."""
+
+    path: Path
+    content: bytes = field(repr=False)
+    files: Mapping[Path, Stamp]  # as they were when they were read
+
+
 @dataclass(frozen=True, slots=True)
 class AlertSettings:
     """Where alerts go besides the log, and when some are raised."""
@@ -208,6 +220,7 @@ class Settings:
     alerts: AlertSettings = AlertSettings()
     phonebooks: Mapping[str, PhonebookSettings] = field(default_factory=lambda: frozen({}))
     routes: Mapping[str, RouteSettings] = field(default_factory=lambda: frozen({}))
+    source: Source | None = None  # None: it was read nowhere
 
     @property
     def addresses(self) -> Mapping[str, tuple[str, ...]]:

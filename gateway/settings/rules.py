@@ -16,6 +16,7 @@ from gateway.scim.paths import Place, place
 from gateway.scim.predicate import predicate
 from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.fields import read_path
+from gateway.settings.model import Stamp
 from gateway.settings.presets import Preset
 from gateway.settings.rule_check import WrittenRule
 from gateway.settings.secrets import read_content
@@ -44,7 +45,8 @@ class TableFiles:
     def __init__(self, base: Path, faults: Faults) -> None:
         self._base = base
         self._faults = faults
-        self._digests: list[bytes] = []  # of the files read
+        self.files: dict[Path, Stamp] = {}  # that were read
+        self._digests: list[bytes] = []  # of their contents
 
     def digest(self, of_configuration: str) -> str:
         """Return the SHA-256, in hex, of a configuration with these files: without any, its own."""
@@ -82,7 +84,7 @@ class TableFiles:
     def _lines(self, name: str) -> list[tuple[int, list[str]]]:
         """Return the cells of each line that has any, with its number."""
         try:
-            content = read_content(self._base / name, LARGEST + 1)
+            content = read_content(self._base / name, LARGEST + 1, self.files)
         except OSError as error:
             raise ValueError(f"the file cannot be read: {why(error, self._base / name)}") from error
         if len(content) > LARGEST:

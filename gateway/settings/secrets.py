@@ -17,6 +17,7 @@ from gateway.address import MailServer, Secret, SessionLogin
 from gateway.mapping.templates import compile_spot
 from gateway.settings.faults import Faults, at, parts, read
 from gateway.settings.fields import is_loopback, parse_mail_address, parse_request
+from gateway.settings.model import Stamp
 from gateway.settings.tables import MailTable, SecretTable, SessionTable
 from gateway.users import why
 
@@ -37,6 +38,7 @@ class Secrets:
     """
 
     def __init__(self, base: Path, faults: Faults, *, make_tokens: bool, read: bool) -> None:
+        self.files: dict[Path, Stamp] = {}  # that were read
         self._base = base
         self._faults = faults
         self._make_tokens = make_tokens
@@ -72,6 +74,7 @@ class Secrets:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
                     stream.write(token + "\n")
+                self.files[file] = stamp_of(file.stat())
             except OSError as error:
                 self._faults.add(path, f"cannot be made: {why(error, file)}")
         self._faults.raise_all()
@@ -124,22 +127,29 @@ class Secrets:
     def _from_file(self, name: str) -> str:
         file = self._base / name
         try:
-            return _usable(read_content(file, LONGEST, takes_pipe=True).decode())
+            return _usable(read_content(file, LONGEST, self.files, takes_pipe=True).decode())
         except UnicodeDecodeError:
             raise ValueError("the file is no text (UTF-8)") from None
         except OSError as error:
             raise ValueError(f"the file {file} cannot be read: {why(error, file)}") from error
 
 
-def read_content(file: Path, most: int, *, takes_pipe: bool = False) -> bytes:
+def stamp_of(found: os.stat_result) -> Stamp:
+    """Return what changes with a file's content."""
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def read_content(file: Path, most: int, stamps: dict[Path, Stamp], *, takes_pipe: bool = False) -> bytes:
     """Return up to so many bytes of a file, or of a pipe that is written to within a few seconds.
 
     Raises OSError, and ValueError for what is neither, or not taken: somebody would wait for it forever.
     """
     number = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # else who opens a FIFO waits already
     with os.fdopen(number, "rb") as stream:
-        kind = os.fstat(number).st_mode
+        found = os.fstat(number)
+        kind = found.st_mode
         if stat.S_ISREG(kind):
+            stamps[file] = stamp_of(found)
             return stream.read(most)
         if stat.S_ISDIR(kind):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -74,7 +74,7 @@ class Gate(Admission):
         clock: Callable[[], float] = time.monotonic,  # seconds
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._target = target
+        self.target = target
         self._name = name
         self._observer = observer or NoObserver()
         self._lanes = lanes = lanes or Lanes()
@@ -96,7 +96,7 @@ class Gate(Admission):
         self.change: Callable[..., Answer[Attributes | None]] = partial(self._call, True, target.change)
 
     async def delete(self, kind: ResourceType, id: str) -> None:
-        await self._call(True, self._target.delete, kind, id)
+        await self._call(True, self.target.delete, kind, id)
 
     async def has_groups(self) -> bool:
         """Say whether the target has groups; one that is sick is not asked, and nobody waits in a crowd."""
@@ -105,7 +105,7 @@ class Gate(Admission):
             self._asking += 1
             try:
                 async with asyncio.timeout(self._left(errand.get())):
-                    self._has_groups = await self._target.has_groups()
+                    self._has_groups = await self.target.has_groups()
             except TimeoutError:
                 return self._has_groups
             finally:
@@ -113,10 +113,10 @@ class Gate(Admission):
         return self._has_groups
 
     def check(self) -> Answer[tuple[TargetFinding, ...]]:
-        return self._call(False, self._target.check)
+        return self._call(False, self.target.check)
 
     def close(self) -> Answer[None]:
-        return self._target.close()
+        return self.target.close()
 
     def refusal(self) -> TargetError | None:
         if not self.is_wary:
@@ -265,7 +265,7 @@ class Gate(Admission):
         breaker.begin_probe(begun)
         self._lanes.under_way += 1
         try:
-            await self._target.get(ResourceType.USER, NOBODY)
+            await self.target.get(ResourceType.USER, NOBODY)
             is_well = True
         except TargetError as failure:
             error, is_well = failure, not is_unavailable(failure)

@@ -62,13 +62,18 @@ class ConnectorSpec:
     keeps_pace: bool = False  # keeps within `rate` itself, as one call of ours may be several of its own
 
 
-async def open_connector(name: str, address: TargetAddress, shared: Shared) -> "Gate":
-    """Open the connector `name` for a target, within the target's limits; raises `TargetError`."""
+async def open_connector(
+    name: str, address: TargetAddress, shared: Shared, former: "Gate | None" = None
+) -> "Gate":
+    """Open the connector `name` for a target, within the target's limits; raises `TargetError`.
+
+    `former` is the one that has the same file open, where there is one: nobody opens that twice.
+    """
     from gateway.targets.gate import Gate
     from gateway.targets.lanes import Lanes
 
     spec = CONNECTORS[name]
-    target = await spec.open(address, shared)
+    target = former.target if former is not None else await spec.open(address, shared)
     rate = None if spec.keeps_pace else address.rate
     lanes = Lanes(address.concurrency or spec.concurrency, rate, address.timeout)
     return Gate(target, address.name, shared.observer, lanes)

@@ -43,10 +43,9 @@ class Scene:
     def __post_init__(self) -> None:
         self.alarms = Alarms(self.house.services, {"webhook": self.mailbox})
         services = replace(self.house.services, alarm=self.alarms)
-        sources: Any = Sources(
-            self.counted, Listed(self), lambda: dict(self.changes), self, Path("x/y"), {"okta"}
-        )
-        self.watch = Watch(services, self.alarms, sources, Limits(14 * DAY, 0.5))
+        sources: Any = Sources(self.counted, Listed(self), lambda: dict(self.changes), self, Path("x/y"))
+        self.watch = Watch(services, self.alarms, sources)
+        self.watch.limits, self.watch.providers = Limits(14 * DAY, 0.5), {"okta"}
 
     async def counted(self) -> Counts:
         if self.fails:

@@ -68,9 +68,10 @@ async def test_a_running_gateway_says_it_and_the_status_is_0(run, gateway) -> No
 
     ended = await asyncio.to_thread(run, "status")
 
-    first, second, _, _, phonebook, cx = ended.out.splitlines()
+    first, second, third, _, _, phonebook, cx = ended.out.splitlines()
     assert (ended.status, first) == (0, f"gateway {VERSION} runs since {gateway.oversight.since[:19]}Z")
     assert second.endswith("1 events, writable")
+    assert third.startswith(f"configuration {gateway.settings.digest[:12]}, in force since 20")
     assert (phonebook.split()[:2], cx.split()[:2]) == (["phonebook", "ok"], ["cx", "unknown"])
 
 
@@ -92,7 +93,7 @@ async def test_a_person_sees_which_target_is_sick_since_and_until_when_and_what_
 
     ended = await asyncio.to_thread(run, "status")
 
-    head, phonebook, _ = ended.out.splitlines()[3:]
+    head, phonebook, _ = ended.out.splitlines()[4:]
     titles = ("breaker", "since", "no calls until", "refused", "open")
     starts = [head.index(title) for title in titles]
     cells = [phonebook[start:end].strip() for start, end in pairwise(starts)]
@@ -131,7 +132,7 @@ def test_the_fields_are_a_promise() -> None:
         *("retries", "retries_refused", "under_way", "waiting"),
     ]
     assert names == [
-        ["running", "version", "since", "journal", "targets"],
+        ["running", "version", "since", "journal", "targets", "config"],
         ["writable", "reason", "bytes", "seq"],
         target,
     ]

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from gateway.app import open_gateway, try_target
+from gateway.app import open_gateway
+from gateway.build import try_target
 from gateway.flow.target_port import ResourceType
 from gateway.settings import Settings, load_settings
 from gateway.targets.registry import CONNECTORS

@@ -12,11 +12,13 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from gateway.admin.acts import Runs
+from gateway.admin.status import ConfigState
 from gateway.errors import JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.mirror import Mirroring
 from gateway.flow.recovery import Recovery
-from gateway.server.admin import ROUTES, Runs
+from gateway.server.admin import ROUTES
 from gateway.server.response import Boundary
 from tests.support.house import House, make_house
 
@@ -30,7 +32,9 @@ async def serving(house: House, is_stopping: Callable[[], bool] = lambda: False)
     mirroring = Mirroring(house.services, changes)
     runs = Runs(house.services, changes, {"phonebook": house.target}, mirroring)
     application = web.Application(middlewares=[Boundary().middleware()])
-    admin: Any = SimpleNamespace(runs=runs, is_stopping=is_stopping)  # all that a run asks of it
+    state = ConfigState("in force", "2026-03-01T00:00:00Z")
+    # all that a run asks of it
+    admin: Any = SimpleNamespace(runs=runs, is_stopping=is_stopping, config=lambda: state)
     application.add_routes([web.route(method, path, partial(act, admin)) for method, path, act in ROUTES])
     async with TestClient(TestServer(application)) as client:
         yield client
@@ -57,6 +61,28 @@ async def test_a_run_is_told_line_by_line(house) -> None:
 
     assert row["row"].items() >= {"finding": "changed", "path": "title", "theirs": "Boss"}.items()
     assert end["end"].items() >= {"verdict": "differs", "people": 3, "counts": {"changed": 1}}.items()
+
+
+async def test_a_resync_of_what_new_rules_change_is_refused_while_the_file_has_others(house) -> None:
+    async with serving(house) as client:
+        body = {"option": True, "digest": "of the file"}
+        async with client.post("/targets/phonebook/resync", json=body) as response:
+            told = (await response.json())["detail"]
+
+    assert (response.status, house.fake.entries["t2"]["title"]) == (400, "Boss")
+    assert "the file is another by now" in told
+    assert "`reload` first" in told
+
+
+@pytest.mark.parametrize(
+    ("digest", "count"),
+    [pytest.param("of the file", 1, id="another"), pytest.param("in force", 0, id="same")],
+)
+async def test_a_comparison_says_first_that_the_file_has_other_rules(house, digest: str, count: int) -> None:
+    async with serving(house) as client:
+        first, *rest = await lines(client, "reconcile", {"option": False, "digest": digest})
+
+    assert ("warning" in first, len(rest)) == (bool(count), 1 + count)
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,9 @@ def credentials(*tokens: Token, now: str = NOW) -> Credentials:
     async def load() -> tuple[Token, ...]:
         return tokens
 
-    return Credentials((), {"okta": frozenset({"phonebook"})}, load, lambda: now)
+    found = Credentials(load, lambda: now)
+    found.configure((), {"okta": frozenset({"phonebook"})})
+    return found
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,8 @@ async def test_each_token_ends_at_its_own_moment_though_nobody_reads_them_again(
     async def load() -> list[Token]:
         return tokens
 
-    live = Credentials((), {"okta": frozenset({"phonebook"})}, load, lambda: now[0])
+    live = Credentials(load, lambda: now[0])
+    live.configure((), {"okta": frozenset({"phonebook"})})
     await live.refresh()
 
     seen = []
@@ -211,7 +214,8 @@ async def test_a_token_that_is_over_is_known_for_whose_it_was(own: dict[str, str
     async def load() -> list[Token]:
         return [Token(**{"id": "tok_1", "provider": "okta", "sha256": "00" * 32, "created": BEFORE} | own)]
 
-    credentials = Credentials((), {"okta": frozenset()}, load, lambda: AT)
+    credentials = Credentials(load, lambda: AT)
+    credentials.configure((), {"okta": frozenset()})
     await credentials.refresh()
 
     over = credentials.over(bytes(32))

@@ -113,7 +113,14 @@ def hops(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.fixture
 async def served(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    for name in ("app.SWEEP", "admin.watch.LOOK", "admin.watch.JOURNAL_LOOK", "admin.watch.STEP_PAUSE"):
+    for name in (
+        "app.SWEEP",
+        "keeping.SWEEP",
+        "reload.LOOK",
+        "admin.watch.LOOK",
+        "admin.watch.JOURNAL_LOOK",
+        "admin.watch.STEP_PAUSE",
+    ):
         # on a slow machine a look of the gateway's own would fall into a request
         monkeypatch.setattr(f"gateway.{name}", 3600.0)
     async with scim_target() as target:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import pytest
 
+from gateway.flow.change import Changes
+from gateway.flow.groups import Deliveries
 from tests.support.forms import ENTERPRISE
 from tests.support.lesser import KEPT_UNSEEN, QUIRKS, Lesser, Paging
 from tests.support.rest_service import RestLesser
@@ -338,7 +340,9 @@ async def test_a_large_group_of_people_nobody_has_seen_is_whole_on(quirky) -> No
     members = [{"value": id} for id in service.entries]
 
     group = (await done(served, "POST", GROUPS, {"displayName": "Sales", "members": members}))["id"]
-    await served.gateway.deliveries.sweep(served.gateway.targets["phonebook"])
+    gateway = served.gateway
+    deliveries = Deliveries(gateway.services, Changes(gateway.services, gateway.recovery))
+    await deliveries.sweep(gateway.targets["phonebook"])
 
     assert told(service, group) == sorted(service.entries)
 

@@ -22,7 +22,7 @@ from gateway.errors import Busy
 from gateway.flow.target_port import Page, Query, ResourceType, Unreachable
 from gateway.phonebook.formats import FORMATS
 from gateway.server import phonebook
-from gateway.server.phonebook import Edition, Shelf
+from gateway.server.editions import Edition, Shelf
 from tests.support.served import CANARY, OTHER, PHONEBOOK, TOKENS, Served, check_refused
 from tests.support.waiting import until
 

@@ -10,12 +10,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway import build
 from gateway.address import TargetAddress
 from gateway.flow.paging import walk, window
 from gateway.flow.target_port import CannotFilter, Page, Query, ResourceType
 from gateway.scim.predicate import predicate
-from gateway.settings import load_settings
+from gateway.settings import compiled, load_settings
 from gateway.targets.registry import CONNECTORS, OpenTarget
 from tests.support.forms import ENTERPRISE
 from tests.support.lesser import Lesser
@@ -334,4 +333,4 @@ def address_of(service: RestLesser, folder: Path) -> TargetAddress:
     """Return where the service is, as its configuration says it."""
     (folder / "rest.toml").write_text(service.toml())
     settings = load_settings(folder / "rest.toml", CONNECTORS)
-    return replace(build.address_of(settings.targets["phonebook"]), name="rest")
+    return replace(compiled.address_of(settings.targets["phonebook"]), name="rest")

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from gateway.address import RestCall, Secret, SessionLogin
-from gateway.app import try_target
+from gateway.build import try_target
 from gateway.cli import main
 from gateway.flow.target_port import (
     CannotFilter,
