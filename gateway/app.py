@@ -13,7 +13,7 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
-from gateway.admin.acts import Pauses, Runs
+from gateway.admin.acts import Pauses
 from gateway.admin.alerts import Alarms, TargetMonitor
 from gateway.admin.sick import Illnesses
 from gateway.admin.status import ConfigState, JournalState, Status, TargetHealth, target_states
@@ -44,7 +44,7 @@ from gateway.keeping import SWEEP, Keeping, Rounds, one_after_another
 from gateway.log import get_logger
 from gateway.metrics import Metrics
 from gateway.reload import InForce, Reloading, loaded_event, own_event
-from gateway.server.admin import Administration, administration
+from gateway.server.admin import Administration, Runs, administration
 from gateway.server.audit import AuditApi, Auditors, AuditReads, GuidePage
 from gateway.server.auth import Authentication, Credentials
 from gateway.server.monitoring import Health, MetricsPage

@@ -2,23 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 from gateway.admin.status import Pause, Tried
 from gateway.audit.event import ERASURE, Event, Personal, Remark, act_event
-from gateway.errors import InvalidValue, JournalUnavailable, NotFound
+from gateway.errors import InvalidValue, JournalUnavailable
 from gateway.flow.journal_port import Trail
-from gateway.flow.mirror import Mirroring
-from gateway.flow.model import ChangeHandler, Services, Target
 from gateway.flow.services import plus
 from gateway.log import get_logger
 from gateway.values import frozen
-
-if TYPE_CHECKING:
-    from gateway.admin.runs import Lines
 
 log = get_logger()
 
@@ -250,73 +245,3 @@ def _erasure_event(event: Event, erased: Erased) -> Event:
     lost = {"events": list(erased.events), "originals": list(erased.originals)}
     more = {"outcome": outcome, "subject": erased.subject, "erased": lost}
     return replace(event, fields={**event.fields, **more})
-
-
-@frozen
-class Runs:
-    """Starts them."""
-
-    services: Services
-    changes: ChangeHandler
-    targets: Mapping[str, Target]
-    mirroring: Mirroring
-
-    def of(self, name: str) -> list[Target]:
-        """Return the targets that a name means: those of a route, the one that answers first."""
-        route = [target for target in self.targets.values() if target.route == name]
-        return (
-            [self.targets[name]] if name in self.targets else sorted(route, key=lambda own: bool(own.follows))
-        )
-
-    async def start(self, run: str, name: str, *, option: bool, person: str | None = None) -> "Lines":
-        """Return the lines of a run, or of a resync of whom `person` names alone, by userName or id.
-
-        Raises NotFound where no target that is meant knows the person.
-        """
-        if person is None:
-            return self.lines(run, name, option=option)
-        from gateway.admin.resync import Resync, known_as
-
-        found = [(target, await known_as(self.services, target, person)) for target in self.of(name)]
-        runs = {
-            target.name: _using(
-                target, Resync(self.services, self.changes, target, option, only=whom).lines()
-            )
-            for target, whom in found
-            if whom is not None
-        }
-        if not runs:
-            raise NotFound(f"nobody whom the journal knows at {name} has this userName or id")
-        return self._one_or_all(name, runs)
-
-    def lines(self, run: str, name: str, *, option: bool) -> "Lines":
-        """Return the lines of a run; nothing is done before the first is asked for.
-
-        Its option is to repair what differs, or to push only what has changed.
-        """
-        return self._one_or_all(
-            name, {target.name: _using(target, self._lines(run, target, option)) for target in self.of(name)}
-        )
-
-    def _one_or_all(self, name: str, runs: dict[str, "Lines"]) -> "Lines":
-        from gateway.admin.runs import in_turn  # a gateway may never be asked for one
-
-        return runs[name] if name in runs else in_turn(runs)
-
-    def _lines(self, run: str, target: Target, option: bool) -> "Lines":
-        from gateway.admin.reconcile import Reconciliation
-        from gateway.admin.resync import Refill, Resync
-
-        if run == "reconcile":
-            return Reconciliation(self.services, self.changes, target, option).lines()
-        if target.follows is not None and not option:
-            return Refill(self.services, self.mirroring, target).lines()
-        return Resync(self.services, self.changes, target, option).lines()
-
-
-async def _using(target: Target, lines: "Lines") -> "Lines":
-    """Yield the lines of a run, whose target's connector is in use until the last."""
-    with target.admission.used():
-        async with aclosing(lines):
-            async for line in lines:
-                yield line

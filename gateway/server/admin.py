@@ -3,12 +3,8 @@
 Its file mode (0600) is the sign-in.
 """
 
-import asyncio
-import os
 import re
-import socket
-import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import asdict
 from functools import partial
@@ -18,19 +14,19 @@ import orjson
 from aiohttp import web
 
 from gateway.admin import acts, operations
-from gateway.admin.acts import Erasures, Export, Pauses, Runs, Token, TokenJournal
+from gateway.admin.acts import Erasures, Export, Pauses, Token, TokenJournal
 from gateway.admin.status import ConfigState, Reloaded, Status, Tried
 from gateway.errors import ConfigError, GatewayError, InvalidValue, NotFound
 from gateway.flow.failures import answer_to_read
 from gateway.flow.journal_port import Key
-from gateway.flow.model import Services, reading
+from gateway.flow.mirror import Mirroring
+from gateway.flow.model import ChangeHandler, Services, Target, reading
 from gateway.flow.resource import without_password
 from gateway.flow.target_port import ResourceType, TargetError, errand
 from gateway.log import get_logger
 from gateway.scim.jsontext import parse_json
-from gateway.server.auth import Credentials
-from gateway.server.response import Boundary, Handler
-from gateway.users import INVOKER, acting, name_of
+from gateway.server.auth import Credentials, in_their_name
+from gateway.server.response import Boundary
 from gateway.values import frozen
 
 if TYPE_CHECKING:
@@ -38,6 +34,76 @@ if TYPE_CHECKING:
 
 RUNS: Final = ("reconcile", "resync")
 OTHER: Final = "the file is another by now than the configuration in force, by which this goes"
+
+
+@frozen
+class Runs:
+    """Starts them."""
+
+    services: Services
+    changes: ChangeHandler
+    targets: Mapping[str, Target]
+    mirroring: Mirroring
+
+    def of(self, name: str) -> list[Target]:
+        """Return the targets that a name means: those of a route, the one that answers first."""
+        route = [target for target in self.targets.values() if target.route == name]
+        return (
+            [self.targets[name]] if name in self.targets else sorted(route, key=lambda own: bool(own.follows))
+        )
+
+    async def start(self, run: str, name: str, *, option: bool, person: str | None = None) -> "Lines":
+        """Return the lines of a run, or of a resync of whom `person` names alone, by userName or id.
+
+        Raises NotFound where no target that is meant knows the person.
+        """
+        if person is None:
+            return self.lines(run, name, option=option)
+        from gateway.admin.resync import Resync, known_as
+
+        found = [(target, await known_as(self.services, target, person)) for target in self.of(name)]
+        runs = {
+            target.name: _using(
+                target, Resync(self.services, self.changes, target, option, only=whom).lines()
+            )
+            for target, whom in found
+            if whom is not None
+        }
+        if not runs:
+            raise NotFound(f"nobody whom the journal knows at {name} has this userName or id")
+        return self._one_or_all(name, runs)
+
+    def lines(self, run: str, name: str, *, option: bool) -> "Lines":
+        """Return the lines of a run; nothing is done before the first is asked for.
+
+        Its option is to repair what differs, or to push only what has changed.
+        """
+        return self._one_or_all(
+            name, {target.name: _using(target, self._lines(run, target, option)) for target in self.of(name)}
+        )
+
+    def _one_or_all(self, name: str, runs: dict[str, "Lines"]) -> "Lines":
+        from gateway.admin.runs import in_turn  # a gateway may never be asked for one
+
+        return runs[name] if name in runs else in_turn(runs)
+
+    def _lines(self, run: str, target: Target, option: bool) -> "Lines":
+        from gateway.admin.reconcile import Reconciliation
+        from gateway.admin.resync import Refill, Resync
+
+        if run == "reconcile":
+            return Reconciliation(self.services, self.changes, target, option).lines()
+        if target.follows is not None and not option:
+            return Refill(self.services, self.mirroring, target).lines()
+        return Resync(self.services, self.changes, target, option).lines()
+
+
+async def _using(target: Target, lines: "Lines") -> "Lines":
+    """Yield the lines of a run, whose target's connector is in use until the last."""
+    with target.admission.used():
+        async with aclosing(lines):
+            async for line in lines:
+                yield line
 
 
 @frozen
@@ -322,27 +388,3 @@ def _export(fields: dict[str, Any]) -> Export:
     if format not in FORMATS or type(last) is not int or not are_texts:
         raise InvalidValue("the export is not as a command writes it")
     return Export(format=format, last=last, **texts)
-
-
-_CREDENTIALS: Final = struct.Struct("iII")  # process, user, group
-
-
-@web.middleware
-async def in_their_name(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Have what a command asks done in the name of its user."""
-    user = await asyncio.to_thread(name_of, _peer(request), request.headers.get(INVOKER))
-    token = acting.set(user)
-    try:
-        return await handler(request)
-    finally:
-        acting.reset(token)
-
-
-def _peer(request: web.Request) -> int:
-    """Return the user at the other end; this process's where the system does not say: others are kept out."""
-    end = request.get_extra_info("socket")
-    if end is None or not hasattr(socket, "SO_PEERCRED"):
-        return os.geteuid()
-    said = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    uid: int = _CREDENTIALS.unpack(said)[1]
-    return uid

@@ -1,11 +1,16 @@
 """Who asks: tokens in every form that providers send, found by their SHA-256."""
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
+import os
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 
@@ -15,6 +20,8 @@ from gateway.flow.model import Caller
 from gateway.scim.dialects import Dialect
 from gateway.server.refusals import Refusals
 from gateway.server.request import Networks, client_address, printable
+from gateway.server.response import Handler
+from gateway.users import INVOKER, acting, name_of
 from gateway.values import frozen
 
 
@@ -166,3 +173,27 @@ class Credentials:
     def _credential(self, token: Token) -> Credential:
         digest, opens = bytes.fromhex(token.sha256), self._targets[token.provider]
         return Credential("provider", token.provider, token.id, digest, opens)
+
+
+_CREDENTIALS: Final = struct.Struct("iII")  # process, user, group
+
+
+@web.middleware
+async def in_their_name(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Have what a command asks done in the name of its user."""
+    user = await asyncio.to_thread(name_of, _peer(request), request.headers.get(INVOKER))
+    token = acting.set(user)
+    try:
+        return await handler(request)
+    finally:
+        acting.reset(token)
+
+
+def _peer(request: web.Request) -> int:
+    """Return the user at the other end; this process's where the system does not say: others are kept out."""
+    end = request.get_extra_info("socket")
+    if end is None or not hasattr(socket, "SO_PEERCRED"):
+        return os.geteuid()
+    said = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    uid: int = _CREDENTIALS.unpack(said)[1]
+    return uid

@@ -12,13 +12,12 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from gateway.admin.acts import Runs
 from gateway.admin.status import ConfigState
 from gateway.errors import JournalUnavailable
 from gateway.flow.change import Changes
 from gateway.flow.mirror import Mirroring
 from gateway.flow.recovery import Recovery
-from gateway.server.admin import ROUTES
+from gateway.server.admin import ROUTES, Runs
 from gateway.server.response import Boundary
 from tests.support.house import House, make_house
 
