@@ -68,7 +68,7 @@ USAGES: Final[Mapping[str, Usage]] = {
         ("status", "status --watch", "status --wide", "status --columns target,state,failure"),
         {1: "no gateway runs: this is what the journal says"} | JOURNAL,
     ),
-    "reload": Usage(("reload",), {1: "no gateway runs"} | ACT),
+    "reload": Usage(("reload",), {3: "no gateway runs, or it does not answer"}),
     "pause": Usage(("pause phonebook", 'pause phonebook --for 2h --reason "moves house"'), ACT),
     "resume": Usage(("resume phonebook",), ACT),
     "demo": Usage(("demo",), {}),
