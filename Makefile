@@ -59,8 +59,9 @@ bench-quick: dev ## measure the most frequent requests and the start in less tha
 lock: $(VENV)/.made ## resolve the lock files again (LOCK_FLAGS=--upgrade for newer versions)
 	$(INSTALL) uv
 	$(COMPILE) pyproject.toml requirements/run.in --output-file requirements/run.txt
-	$(COMPILE) --constraints requirements/run.txt pyproject.toml requirements/run.in requirements/dev.in \
-		--output-file requirements/dev.txt
+	$(COMPILE) --constraints requirements/run.txt requirements/console.in --output-file requirements/console.txt
+	$(COMPILE) --constraints requirements/run.txt --constraints requirements/console.txt pyproject.toml \
+		requirements/run.in requirements/console.in requirements/dev.in --output-file requirements/dev.txt
 	$(COMPILE) requirements/ldap.in --output-file requirements/ldap.txt
 	$(COMPILE) --constraints requirements/dev.txt requirements/smtp.in --output-file requirements/smtp.txt
 
@@ -81,8 +82,9 @@ $(VENV)/.made:
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.locked: requirements/run.txt $(VENV)/.made
+$(VENV)/.locked: requirements/run.txt requirements/console.txt $(VENV)/.made
 	$(INSTALL) --require-hashes --requirement requirements/run.txt
+	$(INSTALL) --require-hashes --requirement requirements/console.txt
 	@touch $@
 
 $(VENV)/.run: pyproject.toml $(VENV)/.locked

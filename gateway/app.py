@@ -37,9 +37,9 @@ from gateway.flow.mirror import Mirroring
 from gateway.flow.model import Services, Target
 from gateway.flow.read import Reads
 from gateway.flow.recovery import Recovery
-from gateway.flow.services import Alert, Wakeup
+from gateway.flow.services import Wakeup
 from gateway.journal.journal import SqliteJournal
-from gateway.journal.restored import RestoreCheck
+from gateway.journal.restored import RESTORED_ALERT, RestoreCheck
 from gateway.keeping import SWEEP, Keeping, Rounds, one_after_another
 from gateway.log import get_logger
 from gateway.metrics import Metrics
@@ -141,13 +141,6 @@ async def open_oversight(
 DRAIN: Final = 25.0  # seconds that requests under way have to end
 KEEP_ALIVE: Final = 75.0  # seconds that a connection may last between two requests
 
-RESTORED: Final = Alert(
-    "journal.restored",
-    None,
-    "the journal has come less far than when it was last seen: what stood open waits for retry or drop, "
-    "creates look their people up first from now on, and `reconcile` shows what the targets have",
-)
-
 log = get_logger()
 
 
@@ -208,8 +201,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         await journal.trail.append([loaded_event(settings)])
         if is_news:
             await gateway.recovery.bury("the journal was restored: look at the target, then retry or drop")
-            await journal.trail.append([own_event("journal.restored", RESTORED.reason)])
-            gateway.services.alarm(RESTORED)
+            await journal.trail.append([own_event("journal.restored", RESTORED_ALERT.reason)])
+            gateway.services.alarm(RESTORED_ALERT)
         yield replace(gateway, listener=listener, restore_check=restore_check)
 
 
@@ -282,10 +275,11 @@ async def _wire(
     health = Health({"journal": journal.health}, oversight.health)
     boundary = Boundary(oversight.metrics.answered)
     runs = Runs(services, changes, in_force.targets, mirroring)
+    admin = _administration(oversight, front, runs, reloading, wakeup, health)
     return Gateway(
-        _application(boundary, oversight, health, front),
+        _application(boundary, oversight, health, front, admin),
         partial(boundary.answer, handler=front.scim.handle, route=ANY_PATH),
-        _administration(oversight, front, runs, reloading, wakeup, health),
+        administration(admin),
         services,
         recovery,
         in_force.targets,
@@ -317,22 +311,21 @@ def _in_force(
 
 def _administration(
     oversight: Oversight, front: Front, runs: Runs, reloading: Reloading, wakeup: Wakeup, health: Health
-) -> web.Application:
-    return administration(
-        Administration(
-            services=oversight.services,
-            tokens=oversight.journal,
-            erasures=oversight.journal.retention,
-            credentials=front.credentials,
-            runs=runs,
-            pauses=oversight.pauses,
-            status=lambda: oversight.status(reloading.state()),
-            try_channels=oversight.alarms.test,
-            config=reloading.state,
-            reload=reloading.reload,
-            wake=wakeup.wake,
-            is_stopping=lambda: health.draining,
-        )
+) -> Administration:
+    return Administration(
+        services=oversight.services,
+        tokens=oversight.journal,
+        erasures=oversight.journal.retention,
+        credentials=front.credentials,
+        runs=runs,
+        pauses=oversight.pauses,
+        status=lambda: oversight.status(reloading.state()),
+        try_channels=oversight.alarms.test,
+        settings=lambda: reloading.settings,
+        config=reloading.state,
+        reload=reloading.reload,
+        wake=wakeup.wake,
+        is_stopping=lambda: health.draining,
     )
 
 
@@ -352,9 +345,15 @@ async def _front(oversight: Oversight, changes: Changes, reads: Reads, folder: P
     )
 
 
-def _application(boundary: Boundary, oversight: Oversight, health: Health, front: Front) -> web.Application:
+def _application(
+    boundary: Boundary, oversight: Oversight, health: Health, front: Front, admin: Administration
+) -> web.Application:
     """Return what is served on the gateway's port; what nothing else takes is SCIM's."""
     application = web.Application(client_max_size=MAX_GROUP_BODY, middlewares=[boundary.middleware()])
+    if admin.settings().console is not None:  # its packages are not everybody's
+        from gateway.console.house import add_to
+
+        add_to(application, admin, oversight, front.signing)
     front.books.serve_in(application)
     application.add_routes(
         [

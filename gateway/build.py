@@ -107,23 +107,28 @@ def providers_of(settings: Settings) -> dict[str, Provider]:
 
 
 def credentials_of(settings: Settings) -> tuple[Credential, ...]:
-    """Return what providers, auditors and phones must show."""
+    """Return what providers, auditors, operators and phones must show."""
     providers = (
         Credential("provider", name, f"config:{n + 1}", digest, frozenset(provider.targets))
         for name, provider in settings.providers.items()
         for n, digest in enumerate(provider.digests)
     )
     auditors = (
-        Credential("auditor", name, f"config:{n + 1}", digest, frozenset())
+        Credential(auditor.role, name, f"config:{n + 1}", digest)
         for name, auditor in settings.auditors.items()
         for n, digest in enumerate(auditor.digests)
+    )
+    operators = (
+        Credential("operator", name, f"config:{n + 1}", digest)
+        for name, operator in settings.operators.items()
+        for n, digest in enumerate(operator.digests)
     )
     phones = (
         Credential("phonebook", name, f"config:{n + 1}", digest)
         for name, book in settings.phonebooks.items()
         for n, digest in enumerate(book.digests)
     )
-    return (*providers, *auditors, *phones)
+    return (*providers, *auditors, *operators, *phones)
 
 
 def phone_books_of(settings: Settings, targets: Mapping[str, Target]) -> list[Book]:

@@ -233,6 +233,15 @@ class Timings:
         self.counts = [0] * (len(BUCKETS) + 1)
         self.seconds = 0.0
 
+    def quantile(self, share: float) -> float | None:
+        """Return how many seconds that share of them took at most, by its bucket; None for more than any."""
+        wanted, passed = share * sum(self.counts), 0
+        for bound, count in zip(BUCKETS, self.counts, strict=False):
+            passed += count
+            if passed >= wanted:
+                return bound
+        return None
+
     def add(self, seconds: float) -> None:
         """Count one."""
         self.counts[bisect_left(BUCKETS, seconds)] += 1
@@ -271,6 +280,10 @@ class Metrics:
         """Count one call to a target: what came of it, and how long it took."""
         self._attempts[target, outcome] += 1
         self._attempt_seconds[target,].add(seconds)
+
+    def timings(self, target: str) -> Timings | None:
+        """Return how long calls to a target took since the start; None where there was none."""
+        return self._attempt_seconds.get((target,))
 
     def changed(self, target: str, outcome: Outcome) -> None:
         """Count what became of a change."""

@@ -40,6 +40,7 @@ LONGEST: Final = 2000  # characters of what an event says of faults
 
 FIXED: Final[Mapping[str, Callable[[Settings], object]]] = {  # what only a start takes
     "server.listen": lambda said: (said.server.host, said.server.port),
+    "console": lambda said: said.console,
     "server.tls": lambda said: said.server.tls is None,
     "journal.url": lambda said: said.journal.path,
     "journal.durability": lambda said: said.journal.durability,
@@ -299,7 +300,7 @@ def as_running(before: Settings, said: Settings) -> tuple[Settings, tuple[str, .
     if {"server.listen", "server.tls"} & set(restart):  # unless it is written down, it comes from these
         server = replace(server, public_url=before.server.public_url)
     journal = replace(before.journal, retention=said.journal.retention)
-    return replace(said, server=server, journal=journal), restart
+    return replace(said, server=server, journal=journal, console=before.console), restart
 
 
 def _faults_of_routes(before: Settings, said: Settings) -> Iterator[Fault]:

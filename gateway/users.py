@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 acting: Final[ContextVar[str]] = ContextVar("acting", default="")  # who is, as the audit trail names them
+acting_as: Final[ContextVar[str]] = ContextVar("acting_as", default="administrator")  # and as what
 
 INVOKER: Final = "X-Sudo-User"  # the header in which a command says who ran it by sudo
 _NAME: Final = re.compile(r"[\w.@+-]{1,64}", re.ASCII)

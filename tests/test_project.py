@@ -23,7 +23,7 @@ GATEWAY = ROOT / "gateway"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 LOCKS = [pytest.param("run", id="run"), pytest.param("dev", id="dev"), pytest.param("ldap", id="ldap")]
-LOCKS += [pytest.param("smtp", id="smtp")]
+LOCKS += [pytest.param("smtp", id="smtp"), pytest.param("console", id="console")]
 ADDRESS = re.compile(r"https?://|file:|--index-url|--extra-index-url|--find-links| @ ")
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})(?=\s|$)")
 THIS_MACHINE = re.compile(rb"(?<!\w)/wor[k]/")
@@ -130,7 +130,7 @@ def test_a_public_class_name_is_defined_once_in_the_package():
 
 
 MODULES = sorted(GATEWAY.rglob("*.py"))
-MOST_LINES, MOST_MODULES, MOST_IN_A_FOLDER, MOST_LEVELS = 400, 215, 20, 16
+MOST_LINES, MOST_MODULES, MOST_IN_A_FOLDER, MOST_LEVELS = 400, 227, 20, 16
 MOST_LINES_OF_A_FUNCTION = 40
 
 

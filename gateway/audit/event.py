@@ -5,7 +5,7 @@ from dataclasses import field
 from typing import Any, Final
 
 from gateway.scim.difference import Lines
-from gateway.users import acting
+from gateway.users import acting, acting_as
 from gateway.values import frozen
 
 
@@ -43,8 +43,8 @@ NOTHING: Final[Mapping[str, Any]] = {"name": None, "type": None, "id": None, "us
 
 
 def administrator() -> dict[str, Any]:
-    """Return the actor of an event that an administrator is the cause of."""
-    return {"type": "administrator", "name": acting.get() or None, "token": None}
+    """Return the actor of an event that an administrator, or somebody in the console, is the cause of."""
+    return {"type": acting_as.get(), "name": acting.get() or None, "token": None}
 
 
 def act_event(

@@ -19,9 +19,10 @@ FIELDS: Final[Mapping[str, str]] = {  # path -> what is there
     "again), `deferred` (not kept: the provider comes again).",
     "outcome.status": "The HTTP status that the provider got; null where nobody waited for an answer.",
     "outcome.reason": "Why it was not done, in words.",
-    "actor.type": "On whose word: `provider`, `auditor`, `phonebook`, `administrator`, `gateway`, `unknown`.",
-    "actor.name": "Their name in the configuration; of an administrator, the user of the machine; of the "
-    "gateway, the part of it.",
+    "actor.type": "On whose word: `provider`, `auditor`, `helpdesk`, `operator`, `phonebook`, "
+    "`administrator`, `gateway`, `unknown`.",
+    "actor.name": "Their name in the configuration, or at the OpenID provider; of an administrator, the "
+    "user of the machine; of the gateway, the part of it.",
     "actor.token": "Which of their tokens, never the token.",
     "client.ip": "The address that the request came from.",
     "client.user_agent": "What the client calls itself.",

@@ -14,6 +14,7 @@ from unicodedata import category, normalize
 from urllib.parse import unquote
 
 from gateway.audit.event import Event, Personal, Remark
+from gateway.audit.fields import FIELDS
 from gateway.scim.difference import Lines, parts_of
 from gateway.scim.names import SPELLED
 from gateway.values import frozen
@@ -94,6 +95,59 @@ def _masked_value(value: Any, name: str, mask: Mask) -> Any:
     if isinstance(value, list | tuple):
         return [_masked_value(part, name, mask) for part in value]
     return value
+
+
+# fields of an event that hold no value of a person, or that `masked_answer` looks into
+PLAIN: Final = frozenset({name.partition(".")[0] for name in FIELDS})
+
+
+def masked_answer(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event as it is read, with every personal value covered, and each field that is not known."""
+    target, diff = event.get("target") or {}, event.get("diff") or ()
+    whose = [target.get("user_name"), target.get("external_id")]
+    quotes = (*whose, *(line.get(side) for line in diff for side in ("before", "after")))
+
+    def quoted(text: str) -> str:
+        return _without(text, quotes, masked)
+
+    answer = {name: value if name in PLAIN else covered(value, masked) for name, value in event.items()}
+    tables: tuple[tuple[str, str, Mask], ...] = (
+        ("target", "user_name", masked),
+        ("target", "external_id", masked),
+        ("outcome", "reason", quoted),
+        ("export", "filter", masked),
+        ("export", "q", masked),
+    )
+    for name, inner, cover in tables:
+        if isinstance(table := answer.get(name), Mapping):
+            answer[name] = _with(table, inner, cover)
+    if diff:
+        answer["diff"] = [_masked_line(line) for line in diff]
+    for name in ("held", "dropped"):
+        if event.get(name):
+            answer[name] = [covered_path(str(path), masked) for path in event[name]]
+    parts: tuple[tuple[str, str, Mask], ...] = (
+        ("attempts", "reason", quoted),
+        ("reasons", "path", _masked_literals),
+    )
+    for name, inner, cover in parts:
+        if event.get(name):
+            answer[name] = [_with(part, inner, cover) for part in event[name]]
+    return answer
+
+
+def _masked_literals(path: str) -> str:
+    return covered_path(path, masked)
+
+
+def _masked_line(line: Mapping[str, Any]) -> dict[str, Any]:
+    values = {side: covered(line.get(side), masked) for side in ("before", "after")}
+    return {**line, **values, "path": covered_path(str(line.get("path")), masked)}
+
+
+def _with(table: Mapping[str, Any], name: str, cover: Mask) -> dict[str, Any]:
+    """Return a part of an event with one of its values covered, where it has that."""
+    return {**table, name: cover(str(table[name]))} if table.get(name) is not None else dict(table)
 
 
 def covered(value: Any, mask: Mask) -> Any:

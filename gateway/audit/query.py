@@ -81,6 +81,32 @@ async def collect(
     return tuple(found[:limit]), len(found) > limit
 
 
+@frozen
+class EventPage:
+    """The next answers to a question, as many as were found in time."""
+
+    events: tuple[StoredEvent, ...]
+    after: int | None  # seq behind which the question goes on; None: there is no more
+    is_full: bool  # False: its time was over before, or there is no more
+
+
+async def find_page(
+    inquiry: Inquiry, question: AuditQuery, limit: int, is_late: Callable[[], bool]
+) -> EventPage:
+    """Return the first `limit` answers, or those found until it is late: the next page goes on there."""
+    found: list[StoredEvent] = []
+    while True:
+        part = await inquiry.find(question)
+        found.extend(part.events)
+        if len(found) > limit:
+            return EventPage(tuple(found[:limit]), found[limit - 1]["seq"], is_full=True)
+        if part.is_over:
+            return EventPage(tuple(found), None, is_full=False)
+        if is_late():
+            return EventPage(tuple(found), part.seen, is_full=False)
+        question = question.behind(part.seen)
+
+
 def parse_audit_query(given: Mapping[str, str | None], now: datetime) -> AuditQuery:
     """Return the question of `since`, `until`, `filter`, `q`, `sort`, `after`; raises Invalid…."""
     filter, sort, after = given.get("filter"), given.get("sort") or "desc", given.get("after")

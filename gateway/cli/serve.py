@@ -44,6 +44,8 @@ def announce(settings: "Settings", port: int) -> None:
         print(f"{what}: {settings.server.public_url}/scim/{address}/v2")
     for name in settings.phonebooks:
         print(f"phone book {name}: {settings.server.public_url}/phonebook/{name}")
+    if settings.console is not None:
+        print(f"console: {settings.console_url}")
     for file in settings.made_tokens:
         print(f"token made: {file}")
     print(f"listening on port {port}; Ctrl+C stops", flush=True)

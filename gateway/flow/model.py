@@ -121,7 +121,7 @@ class Caller:
     ip: str = ""
     user_agent: str = ""
     busy_status: int = 503
-    kind: str = "provider"  # provider | auditor | phonebook | administrator | unknown
+    kind: str = "provider"  # that of a Credential, or administrator | unknown
 
 
 @frozen

@@ -22,7 +22,7 @@ from gateway.journal.mirrors import SqliteMirrors, join
 from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.reader import counts
 from gateway.journal.resources import SqliteResources
-from gateway.journal.search import find
+from gateway.journal.search import count_outcomes, find
 from gateway.journal.state import SqliteAlerts, SqlitePauses, SqliteRemovals, SqliteTokens
 from gateway.journal.store import Clock, JournalLock, Random, answered, unavailable
 from gateway.sqlite import Database
@@ -65,6 +65,12 @@ class SqliteTrail:
         """Look at the next events of a question, those of months that have left the journal included."""
         await self._flush()
         return await self._database.read_aside(lambda connection: find(connection, self._path, question))
+
+    async def outcomes(self, since: str, until: str) -> Mapping[str, int]:
+        """Return how many events of each outcome there are from one time until before another."""
+        return await self._database.read_aside(
+            lambda connection: count_outcomes(connection, self._path, since, until)
+        )
 
     async def head(self) -> tuple[int, str]:
         """Return the newest seq and hash; (0, "") for an empty trail."""

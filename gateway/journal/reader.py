@@ -20,7 +20,7 @@ from gateway.flow.journal_port import Key, Resource, State
 from gateway.flow.target_port import ResourceType
 from gateway.journal.events import page, read_head, read_salt
 from gateway.journal.resources import load, load_page
-from gateway.journal.search import find
+from gateway.journal.search import changed_in, find
 from gateway.journal.state import list_tokens, read_pauses
 from gateway.journal.store import answered
 from gateway.journal.verify import Verdict, unseen, verify
@@ -80,6 +80,14 @@ REFUSED: Final = """
                  OR (later.event IN ('user.create', 'user.replace', 'user.patch')
                      AND later.result = 'rejected')))
     ORDER BY seq LIMIT ?"""
+NEEDING: Final = (  # what nobody but an administrator will mend
+    BRAKES,
+    UNSETTLED.replace("WHERE target", "WHERE state = 'dead' AND target"),
+    UNTOLD.replace("WHERE m.target", "WHERE refused = 1 AND m.target"),
+)
+POPULATION: Final = """
+    SELECT base, type, count(*) FROM resource INDEXED BY resource_name WHERE state <> 'deleted'
+    GROUP BY base, type"""
 RENAMED: Final = ("userName", "displayName")
 NAME_OF: Final = """
     SELECT name_folded FROM resource WHERE base = ? AND type = ? AND id = ? AND name_folded IS NOT NULL"""
@@ -109,6 +117,14 @@ def waiting(connection: sqlite3.Connection, target: str | None, before: str) -> 
     asked = {"target": target, "before": before}
     for sql in (BRAKES, UNSETTLED, UNTOLD, UNACKNOWLEDGED):
         yield from (Waiting(*row) for row in connection.execute(sql, asked).fetchall())
+
+
+def needing(connection: sqlite3.Connection, most: int) -> list[Waiting]:
+    """Return what waits for an administrator alone, at most so much of each kind."""
+    asked = {"target": None, "most": most}
+    return [
+        Waiting(*row) for sql in NEEDING for row in connection.execute(f"{sql} LIMIT :most", asked).fetchall()
+    ]
 
 
 def people(connection: sqlite3.Connection, base: str) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -261,6 +277,10 @@ class Reader:
         """
         return verify(self.connection, expected, see)
 
+    def changed_part(self, seq: int) -> str | None:
+        """Return what of one event is not what its hash covers; None where all of it is."""
+        return changed_in(self.connection, self.path, seq)
+
     def tokens(self) -> tuple[Token, ...]:
         """Return all tokens, the oldest first."""
         return list_tokens(self.connection)
@@ -271,6 +291,15 @@ class Reader:
         `target` None: those of all targets.
         """
         return waiting(self.connection, target, before)
+
+    def needing(self, most: int) -> list[Waiting]:
+        """Return what waits for an administrator alone, at most so much of each kind."""
+        return needing(self.connection, most)
+
+    def population(self) -> dict[tuple[str, str], int]:
+        """Return how many people and groups are known, by base and type, those who are inactive included."""
+        rows = self.connection.execute(POPULATION).fetchall()
+        return {(base, type): count for base, type, count in rows}
 
     def counts(self) -> Counts:
         """Return what the journal holds, counted."""

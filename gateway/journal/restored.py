@@ -12,6 +12,7 @@ import orjson
 
 from gateway.audit.chain import Head
 from gateway.errors import JournalUnavailable
+from gateway.flow.services import Alert
 from gateway.journal.events import read_head
 from gateway.journal.store import note_beside, read_note
 from gateway.sqlite import Database
@@ -19,6 +20,13 @@ from gateway.sqlite import Database
 NOTED: Final = "INSERT OR REPLACE INTO meta VALUES ('restored', ?)"
 RESTORED: Final = "SELECT CAST(value AS TEXT) FROM meta WHERE name = 'restored'"
 HASH_AT: Final = "SELECT hash FROM event WHERE seq = ?"
+
+RESTORED_ALERT: Final = Alert(
+    "journal.restored",
+    None,
+    "the journal has come less far than when it was last seen: what stood open waits for retry or drop, "
+    "creates look their people up first from now on, and `reconcile` shows what the targets have",
+)
 
 
 @dataclass(slots=True)

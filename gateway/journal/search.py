@@ -18,7 +18,8 @@ from typing import Any, Final
 from gateway.audit.chain import stamp, stamp_of, subject
 from gateway.audit.masking import MASK
 from gateway.audit.query import AuditQuery, Batch, predicate_of
-from gateway.journal.events import first_from, load_events, read_salt
+from gateway.flow.journal_port import Outcome
+from gateway.journal.events import changed_part, first_from, load_events, read_salt, rows
 from gateway.journal.store import archives_of, open_archive
 from gateway.scim.documents import fold
 from gateway.scim.grammar import (
@@ -193,6 +194,7 @@ SIZE: Final = 250  # events that are looked at in one slice
 
 RANGE: Final = "SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)"
 HASH: Final = "SELECT hash FROM event WHERE seq = ?"
+COUNT: Final = "SELECT count(*) FROM event WHERE result = ? AND seq BETWEEN ? AND ?"
 
 
 @frozen
@@ -223,6 +225,35 @@ def find(connection: sqlite3.Connection, path: Path, question: AuditQuery) -> Ba
     if newest_first:
         return Batch(events, part.low, is_over=part.low <= 1)
     return Batch(events, max(part.high, start - 1), is_over=part.connection is connection)
+
+
+def count_outcomes(connection: sqlite3.Connection, path: Path, since: str, until: str) -> dict[str, int]:
+    """Return how many events of each outcome there are from one time until before another (RFC 3339, UTC)."""
+    found = _counted(connection, since, until)
+    months = [file for file in archives_of(path) if since[:7] <= file.name.split(".")[-2] <= until[:7]]
+    low, _ = _range(connection)
+    for file in months:
+        with closing(open_archive(file)) as archive:
+            for outcome, count in _counted(archive, since, until, low - 1).items():
+                found[outcome] += count
+    return found
+
+
+def _counted(connection: sqlite3.Connection, since: str, until: str, most: int = NEWEST) -> dict[str, int]:
+    low, high = first_from(connection, stamp_of(since)), first_from(connection, stamp_of(until)) - 1
+    asked = (low, min(high, most))
+    return {outcome: connection.execute(COUNT, (outcome, *asked)).fetchone()[0] for outcome in Outcome}
+
+
+def changed_in(connection: sqlite3.Connection, path: Path, seq: int) -> str | None:
+    """Return what of one event is not what its hash covers; None where all of it is."""
+    with _part(connection, path, seq, newest_first=True) as part:
+        row = next(rows(part.connection, seq - 1), None) if part is not None else None
+    if row is None or row.seq != seq or row.body is None:
+        return "the event"
+    with _part(connection, path, seq - 1, newest_first=True) as part:
+        before = part.connection.execute(HASH, (seq - 1,)).fetchone() if part is not None else None
+    return changed_part(row, row.body, before[0] if before else "", read_salt(connection))
 
 
 def _start(question: AuditQuery) -> int:

@@ -86,17 +86,20 @@ LEAST: Final = 32  # characters
 log = get_logger()
 
 
-def load_key(file: Path) -> bytes:
-    """Return the key in the file, which only its owner can read; raises `JournalUnavailable`."""
+def load_key(file: Path, what: str = "audit") -> bytes:
+    """Return the key in the file, which only its owner can read; raises `JournalUnavailable`.
+
+    `what` it is for, as the log and errors say.
+    """
     try:
         if not file.exists():
             _make_key(file)
-            log.info("audit_key.made", file=str(file))
+            log.info(f"{what}_key.made", file=str(file))
         key = file.read_bytes().strip()
     except OSError as error:
-        raise JournalUnavailable(f"the audit key {file} cannot be read: {why(error, file)}") from error
+        raise JournalUnavailable(f"the {what} key {file} cannot be read: {why(error, file)}") from error
     if len(key) < LEAST:
-        raise JournalUnavailable(f"the audit key {file} must have {LEAST} characters or more")
+        raise JournalUnavailable(f"the {what} key {file} must have {LEAST} characters or more")
     return key
 
 

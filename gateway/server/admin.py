@@ -27,6 +27,7 @@ from gateway.log import get_logger
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials, in_their_name
 from gateway.server.response import Boundary
+from gateway.settings import Settings
 from gateway.values import frozen
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class Administration:
     pauses: Pauses
     status: Callable[[], Awaitable[Status]]
     try_channels: Callable[[], Awaitable[tuple[Tried, ...]]]  # of alerts
+    settings: Callable[[], Settings]  # in force
     config: Callable[[], ConfigState]
     reload: Callable[[], Awaitable[Reloaded]]  # takes the file as it is now; raises ConfigError
     wake: Callable[[], None]  # has what is due looked at now

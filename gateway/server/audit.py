@@ -36,9 +36,12 @@ NEEDED: Final = (
 )
 
 
+READERS: Final = ("auditor", "operator")  # kinds of credentials
+
+
 @frozen
 class Auditors:
-    """Lets auditors in, and nobody else."""
+    """Lets auditors and operators in, and nobody else."""
 
     authentication: Authentication
 
@@ -47,7 +50,7 @@ class Auditors:
         credential = None
         try:
             credential = self._signed_in(request)
-            if credential.kind != "auditor":
+            if credential.kind not in READERS:
                 reason = f"this token of {credential.kind} {credential.name} is no auditor's"
                 raise Forbidden(NEEDED.format(reason=reason))
         except GatewayError as error:

@@ -29,7 +29,7 @@ from gateway.values import frozen
 class Credential:
     """One live token: whose it is, which one, its SHA-256, and the targets it opens."""
 
-    kind: str  # provider | auditor | phonebook
+    kind: str  # provider | auditor | helpdesk | operator | phonebook
     name: str
     token: str  # a label for the audit trail, never the token
     digest: bytes

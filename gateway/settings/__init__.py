@@ -5,6 +5,7 @@ from gateway.settings.load import load_settings
 from gateway.settings.model import (
     AlertSettings,
     AuditorSettings,
+    ConsoleSettings,
     JournalSettings,
     PresetPin,
     ProviderSettings,
@@ -18,6 +19,7 @@ from gateway.settings.model import (
 __all__ = [
     "AlertSettings",
     "AuditorSettings",
+    "ConsoleSettings",
     "JournalSettings",
     "PresetPin",
     "ProviderSettings",

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from gateway.address import Secret
 from gateway.errors import ConfigError, Fault
 from gateway.mapping.rule_test import RuleTest
+from gateway.settings.console import OperatorTable, load_console
 from gateway.settings.faults import Faults, TomlLines, at, read, unknown
 from gateway.settings.fields import (
     Address,
@@ -26,6 +27,7 @@ from gateway.settings.model import (
     AlertSettings,
     AuditorSettings,
     JournalSettings,
+    OperatorSettings,
     PhonebookSettings,
     ProviderSettings,
     RouteSettings,
@@ -129,6 +131,8 @@ class Loader:
             "providers", root.providers, lambda name, table: self._provider(name, table, root.targets, routes)
         )
         auditors = self._named("auditors", root.auditors, self._auditor)
+        operators = self._named("operators", root.operators, self._operator)
+        console = load_console(root.console, server, self._world.secrets, self._faults)
         phonebooks = self._named(
             "phonebooks", root.phonebooks, lambda name, table: self._phonebook(name, table, root.targets)
         )
@@ -139,7 +143,7 @@ class Loader:
         self._warn_of_nothing(providers, targets)
         made = self._world.secrets.make()
         warnings, digest = self._faults.warnings, self._world.tables.digest(digest)
-        rest = (warnings, made, digest, alerts, phonebooks, routes)
+        rest = (warnings, made, digest, alerts, phonebooks, routes, operators, console)
         return Settings(server, journal, providers, auditors, targets, *rest)
 
     def _named(
@@ -273,7 +277,14 @@ class Loader:
     def _auditor(self, name: str, raw: object) -> AuditorSettings | None:
         path = at("auditors", name)
         table = read(AuditorTable, raw, path, self._faults)
-        return None if table is None else AuditorSettings(name, self._tokens(path, table.token, name))
+        if table is None:
+            return None
+        return AuditorSettings(name, self._tokens(path, table.token, name), table.role)
+
+    def _operator(self, name: str, raw: object) -> OperatorSettings | None:
+        path = at("operators", name)
+        table = read(OperatorTable, raw, path, self._faults)
+        return None if table is None else OperatorSettings(name, self._tokens(path, table.token, name))
 
     def _phonebook(self, name: str, raw: object, targets: Collection[str]) -> PhonebookSettings | None:
         path = at("phonebooks", name)

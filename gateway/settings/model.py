@@ -15,17 +15,21 @@ from gateway.scim.grammar import Filter
 from gateway.settings.fields import (
     RETENTION,
     TOKEN_EXPIRY,
+    Address,
     AdoptKey,
     AlertFormat,
     AuditLevel,
     BusyStatus,
     Dialect,
     Durability,
+    Language,
     Network,
     OnDeactivate,
     OnMissing,
+    PersonRole,
     PhonebookSort,
     PhoneFormat,
+    ReaderRole,
     ReuseName,
 )
 
@@ -94,6 +98,40 @@ class AuditorSettings:
 
     name: str
     digests: tuple[bytes, ...]
+    role: ReaderRole = "auditor"  # helpdesk: in the console alone, with values masked
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSettings:
+    """Somebody who may read the audit trail and act in the console: SHA-256 digests of their tokens."""
+
+    name: str
+    digests: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """How people sign in to the console by OpenID Connect, and what they may then."""
+
+    issuer: str
+    client_id: str
+    roles: Mapping[str, PersonRole]  # what the claim holds -> what that lets do
+    client_secret: Secret | None = None  # None: a public client
+    claim: str = "groups"
+    name: str = "preferred_username"  # the claim that the audit trail takes
+    scope: str = "openid profile email"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """Where the console is served, and how long a sign-in lasts. Times are seconds."""
+
+    listen: Address | None = None  # None: beside everything else
+    public_url: str | None = None  # None: the server's
+    language: Language | None = None  # None: the browser's
+    idle: float = 1800.0
+    lifetime: float = 36_000.0
+    oidc: OidcSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +258,15 @@ class Settings:
     alerts: AlertSettings = AlertSettings()
     phonebooks: Mapping[str, PhonebookSettings] = field(default_factory=lambda: frozen({}))
     routes: Mapping[str, RouteSettings] = field(default_factory=lambda: frozen({}))
+    operators: Mapping[str, OperatorSettings] = field(default_factory=lambda: frozen({}))
+    console: ConsoleSettings | None = None  # None: there is none
     source: Source | None = None  # None: it was read nowhere
+
+    @property
+    def console_url(self) -> str:
+        """Where browsers find the console."""
+        own = None if self.console is None else self.console.public_url
+        return f"{own or self.server.public_url}/console"
 
     @property
     def addresses(self) -> Mapping[str, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from gateway.settings.fields import (
     MailSecurity,
     PhonebookSort,
     PhoneFormat,
+    ReaderRole,
     Seconds,
     Share,
     SomeSeconds,
@@ -59,7 +60,17 @@ class RootTable(Table):
     auditors: dict[str, Any] = Field(
         default={},
         description="Those who may read the audit trail at `/audit/v1/events` and the set-up pages at "
-        "`/guide/TARGET`, and nothing else, each under a name of their own.",
+        "`/guide/TARGET`, and look at the console, each under a name of their own.",
+    )
+    operators: dict[str, Any] = Field(
+        default={},
+        description="Those who may do what auditors may, and act in the console besides, each under a name "
+        "of their own.",
+    )
+    console: Any = Field(
+        default=None,
+        description="The pages for people with a browser; without the table there are none. "
+        "[The console](console.md) tells what they show.",
     )
     alerts: dict[str, Any] = Field(
         default={}, description="Where an administrator hears of what only they can mend."
@@ -175,6 +186,10 @@ class AuditorTable(Table):
     token: Any = Field(
         default=None,
         description="What the auditor must show; a list lets the old and the new one in while you rotate.",
+    )
+    role: ReaderRole = Field(
+        default="auditor",
+        description="What they may read: `helpdesk` only the console, and people's values masked there.",
     )
 
 

@@ -28,7 +28,9 @@ from gateway.targets.registry import CONNECTORS
 
 # whatever is a secret or a person's here has this word in it, and no line of any log may have it
 CANARY = "canary"
-TOKENS = {name: f"{CANARY}-token-of-{name}" for name in ("okta", "entra", "rfc", "idle", "alice")}
+TOKENS = {
+    name: f"{CANARY}-token-of-{name}" for name in ("okta", "entra", "rfc", "idle", "alice", "olga", "henry")
+}
 CONFIG = """
 [server]
 listen = "127.0.0.1:0"

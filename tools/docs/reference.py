@@ -17,8 +17,8 @@ from gateway.flow.services import ALERTS
 from gateway.mapping.specs import Office, OptionKind, OptionSpec, Person, TransformSpec, Unusable
 from gateway.mapping.transforms import TRANSFORMS, compile_transform
 from gateway.metrics import FAMILIES
+from gateway.settings import console, ldap, model, rest, tables, target_tables
 from gateway.settings import fields as forms
-from gateway.settings import ldap, model, rest, tables, target_tables
 from gateway.settings.presets import preset_names
 from gateway.targets.registry import CONNECTORS
 from tools.docs import architecture, preset_pages, protocol
@@ -33,7 +33,10 @@ TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> tabl
     "tls": (tables.TlsTable, None),
     "journal": (tables.JournalTable, model.JournalSettings),
     "provider": (tables.ProviderTable, model.ProviderSettings),
-    "auditor": (tables.AuditorTable, None),
+    "auditor": (tables.AuditorTable, model.AuditorSettings),
+    "operator": (console.OperatorTable, None),
+    "console": (console.ConsoleTable, model.ConsoleSettings),
+    "oidc": (console.OidcTable, model.OidcSettings),
     "phonebook": (tables.PhonebookTable, model.PhonebookSettings),
     "route": (tables.RouteTable, None),
     "alerts": (tables.AlertsTable, model.AlertSettings),
@@ -103,6 +106,11 @@ SPECIAL: Final[Mapping[str, str]] = {  # a key whose type says too little -> wha
     "journal.url": '`"sqlite:FILE"`',
     "provider.token": f"{HIDDEN}, or a list of them",
     "auditor.token": f"{HIDDEN}, or a list of them",
+    "operator.token": f"{HIDDEN}, or a list of them",
+    "file.console": "table",
+    "console.oidc": "[table](#consoleoidc)",
+    "oidc.client_secret": HIDDEN,
+    "oidc.roles": 'table of `"operator"`, `"auditor"`, `"helpdesk"`',
     "phonebook.token": f"{HIDDEN}, or a list of them",
     "alerts.webhook": f"web address, or a {HIDDEN} that holds one",
     "alerts.mail": "[table](#alertsmail)",

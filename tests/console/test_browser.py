@@ -1,0 +1,252 @@
+"""The pages as people have them: in a real browser, by mouse and by keyboard, in both themes."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.openid import CLIENT, SECRET, openid_provider
+from tests.support.served import ANN, CANARY, TOKENS, USERS, Serve, Served
+from tests.support.visitor import CONSOLE
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+WIDTHS = (360, 1024, 1600)
+PICTURES = os.environ.get("CONSOLE_PICTURES")  # a folder, where pictures of the pages are wanted
+PAGES = ("", "/events", "/events/1", "/events/{id}", "/verify", "/acts/pause/phonebook", "/none")
+
+if CHROMIUM is None and "CI" not in os.environ:
+    pytest.skip("no Chromium here: apt-get install chromium", allow_module_level=True)
+
+
+@dataclass
+class Browser:
+    """A page in a browser, and all that it complained of."""
+
+    page: Any
+    base: str
+    complaints: list[str] = field(default_factory=list)
+
+    async def go(self, path: str = "") -> None:
+        await self.page.goto(f"{self.base}/console{path}")
+
+    async def sign_in(self, name: str) -> None:
+        await self.go()
+        await self.page.get_by_label("Token").fill(TOKENS[name])
+        await self.page.keyboard.press("Enter")
+        await self.page.get_by_role("heading", name="Overview").wait_for()
+
+    async def judged(self) -> list[str]:
+        """Return what axe finds against the page, by rule and place."""
+        await self.page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        found = await self.page.evaluate(
+            "async (tags) => (await axe.run(document, {runOnly: tags})).violations", tags
+        )
+        return [
+            f"{one['id']}: {node['target']} {node['html'][:120]}" for one in found for node in one["nodes"]
+        ]
+
+
+@asynccontextmanager
+async def opened(served: Served, **how: Any) -> AsyncIterator[Browser]:
+    """Open a page; at the end it has broken no policy, made no error, and asked nobody else."""
+    from playwright.async_api import async_playwright
+
+    base = f"http://127.0.0.1:{served.port}"
+    async with async_playwright() as playwright:
+        assert CHROMIUM is not None, "install chromium"
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        context = await chromium.new_context(**how)
+        browser = Browser(await context.new_page(), base)
+        _listen(browser)
+        yield browser
+        await chromium.close()
+    assert browser.complaints == []
+
+
+def _listen(browser: Browser) -> None:
+    page, complaints = browser.page, browser.complaints
+
+    def console(message: Any) -> None:
+        # what the browser says by itself of an answer that is a refusal is none
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            complaints.append(message.text)
+
+    def asked(request: Any) -> None:
+        if not request.url.startswith((browser.base, "data:", "blob:")):
+            complaints.append(f"asked elsewhere: {request.url}")
+
+    page.on("console", console)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", asked)
+
+
+@pytest.fixture
+async def filled(served: Served) -> Served:
+    """A gateway to which something has happened."""
+    for n in range(3):
+        await served.ask("POST", USERS, ANN | {"userName": f"{CANARY}{n}@example.com", "externalId": str(n)})
+    await served.ask("POST", USERS, {"userName": 5})
+    return served
+
+
+async def an_id(served: Served) -> str:
+    return next(str(event["id"]) for event in await served.events() if event["event"] == "user.create")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_no_page_shuts_anybody_out(filled: Served, theme: str) -> None:
+    id = await an_id(filled)
+    async with opened(filled, color_scheme=theme) as browser:
+        await browser.go()
+        assert await browser.judged() == []
+        await browser.sign_in("olga")
+        for path in (*PAGES, "/events?filter=nonsense"):
+            await browser.go(path.format(id=id))
+            await browser.page.evaluate(
+                "document.querySelectorAll('details').forEach(d => { d.open = true })"
+            )
+            assert await browser.judged() == [], path
+
+
+async def test_every_page_fits_its_window(filled: Served) -> None:
+    id = await an_id(filled)
+    async with opened(filled) as browser:
+        await browser.sign_in("olga")
+        for width in WIDTHS:
+            await browser.page.set_viewport_size({"width": width, "height": 900})
+            for path in PAGES:
+                await browser.go(path.format(id=id))
+                wide = await browser.page.evaluate("document.documentElement.scrollWidth")
+                assert wide <= width, (path, wide)
+                if PICTURES is not None:
+                    name = path.partition("/{")[0].replace("/", "-") + ("-id" if "{" in path else "")
+                    place = Path(PICTURES) / f"console{name}-{width}.png"
+                    await browser.page.screenshot(path=place, full_page=True)
+
+
+async def test_the_way_from_the_sign_in_to_one_event_and_back(filled: Served) -> None:
+    async with opened(filled) as browser:
+        page = browser.page
+        await browser.sign_in("alice")
+        await page.get_by_role("navigation").get_by_role("link", name="Events").click()
+        await page.get_by_label("Person or group").fill(f"{CANARY}1@example.com")
+        await page.get_by_role("button", name="Ask").click()
+        await page.wait_for_url("**/events?person=*")
+        asked = page.url
+        await page.locator("tbody a").first.click()
+        await page.get_by_role("heading", name="What became of it").wait_for()
+        assert await page.get_by_text("Its hash covers what stands here.").is_visible()
+        await page.go_back()
+        await page.wait_for_url(asked)
+        assert await page.get_by_label("Person or group").input_value() == f"{CANARY}1@example.com"
+        await page.get_by_role("button", name="Sign out").click()
+        await page.wait_for_url("**/console/sign-in")
+        await page.go_back()
+        await page.wait_for_url("**/console/sign-in*")
+
+
+async def test_everything_is_done_by_keyboard(filled: Served) -> None:
+    async with opened(filled) as browser:
+        page = browser.page
+        await browser.sign_in("olga")
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.className") == "skip"
+        await page.keyboard.press("Enter")
+        assert await page.evaluate("document.activeElement.id") == "content"
+        while not (await page.evaluate("document.activeElement.textContent")).startswith("Pause"):
+            await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("button", name="Pause").focus()
+        await page.keyboard.press("Enter")
+        await page.get_by_text("The target is paused").wait_for()
+        assert filled.gateway.oversight.pauses.since("phonebook") is not None
+
+
+async def test_news_appear_by_themselves(filled: Served) -> None:
+    async with opened(filled) as browser:
+        await browser.sign_in("olga")
+        async with browser.page.expect_response("**/console/live"):
+            await browser.go()
+        await filled.ask("POST", USERS, ANN | {"userName": f"{CANARY}-new@example.com", "externalId": "n"})
+
+        await browser.page.get_by_text(f"{CANARY}-new@example.com").wait_for()
+
+
+async def test_it_works_without_scripts(filled: Served) -> None:
+    async with opened(filled, java_script_enabled=False) as browser:
+        page = browser.page
+        await browser.sign_in("olga")
+        await browser.go("/events?target=phonebook")
+        assert await page.locator("tbody tr").count() == 4
+        await browser.go("/verify")
+        await page.get_by_role("button", name="Verify now").click()
+        while not await page.get_by_text("whole").count():
+            await browser.go("/verify")
+
+
+async def test_roles_see_what_they_may(filled: Served) -> None:
+    async with opened(filled) as browser:
+        await browser.sign_in("henry")
+        assert await browser.page.get_by_role("link", name="Pause").count() == 0
+        assert await browser.page.get_by_text(f"{CANARY}1@example.com").count() == 0
+        assert await browser.page.get_by_text("c***@example.com").count() > 0
+
+
+async def test_the_session_of_a_page_that_waits_ends_with_a_sign_in(filled: Served) -> None:
+    async with opened(filled) as browser:
+        await browser.sign_in("olga")
+        await browser.page.context.clear_cookies()
+        await filled.ask("POST", USERS, ANN | {"userName": f"{CANARY}-n@example.com", "externalId": "n"})
+
+        await browser.page.wait_for_url("**/console/sign-in*")
+
+
+async def test_sign_in_at_the_organisation(serve: Serve, tmp_path: Path) -> None:
+    with openid_provider() as issuer:
+        (tmp_path / "oidc.secret").write_text(SECRET)
+        (tmp_path / "oidc.secret").chmod(0o600)
+        oidc = (
+            f'[console.oidc]\nissuer = "{issuer}"\nclient_id = "{CLIENT}"\n'
+            'client_secret = {{ file = "oidc.secret" }}\nroles = {{ "scim-operators" = "operator" }}\n'
+        )
+        port = free_port()
+        own = CONSOLE.replace("127.0.0.1:0", f"127.0.0.1:{port}").replace(
+            'public_url = "http://127.0.0.1"', f'public_url = "http://127.0.0.1:{port}"'
+        )
+        served = await serve(config=own + oidc)
+        async with opened(served) as browser:
+            await browser.go()
+            await browser.page.get_by_role("link", name="organisation").click()
+            await browser.page.get_by_role("heading", name="Overview").wait_for()
+            assert await browser.page.get_by_text("olga@example.com, operator").is_visible()
+            browser.complaints[:] = [one for one in browser.complaints if issuer not in one]
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+async def test_whatever_a_value_holds_is_text_in_a_browser(served: Served) -> None:
+    from tests.console.test_pages import HOSTILE, hostile_event
+
+    async with opened(served) as browser:
+        await browser.sign_in("olga")
+        for n, row in enumerate(HOSTILE):
+            event = hostile_event(str(row.values[0]))
+            await served.gateway.journal.trail.append([type(event)(f"h-{n}", event.fields)])
+            for path in ("", "/events", f"/events/h-{n}"):
+                await browser.go(path)
+                assert await browser.page.locator("h1").count() == 1
+                assert await browser.page.locator("main script, main img").count() == 0
+        await asyncio.sleep(0)
