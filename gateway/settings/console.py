@@ -1,6 +1,6 @@
 """[console] and [operators]: the pages for people with a browser, and who may act there."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from gateway.settings.fields import (
     WebUrl,
     is_in_clear,
 )
-from gateway.settings.model import ConsoleSettings, OidcSettings, ServerSettings, frozen
+from gateway.settings.model import ConsoleSettings, OidcSettings, OperatorSettings, ServerSettings, frozen
 from gateway.settings.secrets import Secrets
 from gateway.settings.tables import SomeText, Table
 
@@ -96,6 +96,16 @@ class OidcTable(Table):
     scope: SomeText = Field(
         default="openid profile email", description="What the provider is asked for, with spaces between."
     )
+
+
+Tokens = Callable[[str, object, str], tuple[bytes, ...]]  # TOML path, what stands there, whose -> digests
+
+
+def load_operator(faults: Faults, tokens: Tokens, name: str, raw: object) -> OperatorSettings | None:
+    """Return somebody who may act; None where their table has faults."""
+    path = at("operators", name)
+    table = read(OperatorTable, raw, path, faults)
+    return None if table is None else OperatorSettings(name, tokens(path, table.token, name))
 
 
 def load_console(

@@ -6,14 +6,14 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gateway.address import Secret
 from gateway.errors import ConfigError, Fault
 from gateway.mapping.rule_test import RuleTest
-from gateway.settings.console import OperatorTable, load_console
+from gateway.settings.console import load_console, load_operator
 from gateway.settings.faults import Faults, TomlLines, at, read, unknown
 from gateway.settings.fields import (
     Address,
@@ -27,7 +27,6 @@ from gateway.settings.model import (
     AlertSettings,
     AuditorSettings,
     JournalSettings,
-    OperatorSettings,
     PhonebookSettings,
     ProviderSettings,
     RouteSettings,
@@ -131,7 +130,9 @@ class Loader:
             "providers", root.providers, lambda name, table: self._provider(name, table, root.targets, routes)
         )
         auditors = self._named("auditors", root.auditors, self._auditor)
-        operators = self._named("operators", root.operators, self._operator)
+        operators = self._named(
+            "operators", root.operators, partial(load_operator, self._faults, self._tokens)
+        )
         console = load_console(root.console, server, self._world.secrets, self._faults)
         phonebooks = self._named(
             "phonebooks", root.phonebooks, lambda name, table: self._phonebook(name, table, root.targets)
@@ -280,11 +281,6 @@ class Loader:
         if table is None:
             return None
         return AuditorSettings(name, self._tokens(path, table.token, name), table.role)
-
-    def _operator(self, name: str, raw: object) -> OperatorSettings | None:
-        path = at("operators", name)
-        table = read(OperatorTable, raw, path, self._faults)
-        return None if table is None else OperatorSettings(name, self._tokens(path, table.token, name))
 
     def _phonebook(self, name: str, raw: object, targets: Collection[str]) -> PhonebookSettings | None:
         path = at("phonebooks", name)
