@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -66,6 +67,8 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if config.exists() and not force:
         cure = "--force replaces it, --config FILE writes another"
         raise Stop(f"{config} is there already: {cure}", ExitStatus.WRONG)
+    if config.exists() and not config.is_file():  # a folder or a device would be replaced
+        raise Stop(f"{config} cannot be written: it is not a file", ExitStatus.WRONG)
     ask = Questions(yes or secret_stdin)
     who = ask.one_of("provider", provider, "Who sends people?", "okta", tuple(PROVIDERS))
     kind = ask.one_of("target", target, "Who gets them?", DIRECTORY, (DIRECTORY, SERVICE, *preset_names()))
@@ -75,6 +78,9 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter for each option
     server = NewServer(listen, None if public.rstrip("/") == near else public)
     secret = _secret(found, config, secret_stdin, ask.is_silent)
     _write(config, rendered(who, found, server), found, secret)
+    if secret_stdin and secret is None:
+        kept = f"{found.file} stays as it is" if found.file else "no file is named for it"
+        print(f"not used: what standard input has, as {kept}")
     _report(config, found)
 
 
@@ -188,13 +194,22 @@ def _lines(provider: str, target: NewTarget, server: NewServer) -> Iterator[str]
 
 
 def _toml(text: str | None) -> str:
-    """Return a text as TOML has it in quotes, which is as JSON has it."""
-    return json.dumps(text, ensure_ascii=False)
+    """Return a text as TOML has it in quotes, which is as JSON has it, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _secret(target: NewTarget, config: Path, from_stdin: bool, is_silent: bool) -> str | None:
-    """Return the secret that is to be put into its file; None where it is there, or comes later."""
-    if target.file is None or (config.absolute().parent / target.file).exists():
+    """Return the secret that is to be put into its file; None where it is there, or comes later.
+
+    Raises Stop for a file that is for something else.
+    """
+    if target.file is None:
+        return None
+    file = config.absolute().parent / target.file
+    if file.is_dir() or os.path.realpath(file) == os.path.realpath(config):
+        what = "a folder" if file.is_dir() else "the configuration itself"
+        raise Stop(f"--credentials: {file} is {what}: name a file for the secret alone", ExitStatus.WRONG)
+    if file.exists():
         return None
     if from_stdin:
         return sys.stdin.readline().strip() or None
@@ -202,7 +217,9 @@ def _secret(target: NewTarget, config: Path, from_stdin: bool, is_silent: bool) 
         return None
     from getpass import getpass
 
-    return getpass(f"Its secret, which goes to {target.file} (not shown; empty: later): ").strip() or None
+    with suppress(EOFError):
+        return getpass(f"Its secret, which goes to {target.file} (not shown; empty: later): ").strip() or None
+    return None
 
 
 def _write(config: Path, text: str, target: NewTarget, secret: str | None) -> None:
@@ -217,6 +234,8 @@ def _write(config: Path, text: str, target: NewTarget, secret: str | None) -> No
         if secret is not None and target.file is not None:
             _make(config.absolute().parent / target.file, f"{secret}\n", 0o600)
         os.replace(draft, config)
+    except OSError as error:  # such as one file that a container has mounted
+        raise Stop(f"{config} cannot be written: {why(error, config)}", ExitStatus.WRONG) from error
     finally:
         with suppress(OSError):
             draft.unlink()
@@ -228,8 +247,10 @@ def _make(file: Path, content: str, mode: int) -> None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             file.unlink()
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as stream:
-            stream.write(content)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
+            stream.write(content.encode())
+    except UnicodeEncodeError as error:
+        raise Stop("an answer is no text in UTF-8: nothing was written", ExitStatus.WRONG) from error
     except OSError as error:
         raise Stop(f"{file} cannot be made: {why(error, file)}", ExitStatus.WRONG) from error
 
@@ -239,10 +260,11 @@ def _report(config: Path, target: NewTarget) -> None:
     print(f"made: {config}")
     file = None if target.file is None else config.absolute().parent / target.file
     if file is not None and not file.exists():
-        print(f"next: put the secret of {target.name} into {file}, for yourself alone: chmod 600 {file}")
+        cure = f"for yourself alone: chmod 600 {quote(str(file))}"
+        print(f"next: put the secret of {target.name} into {file}, {cure}")
     if target.env:
         print(f"next: have the secret of {target.name} in the environment, as {target.env}")
-    named = "" if config == CONFIG else f" --config {config}"
+    named = "" if config == CONFIG else f" --config {quote(str(config))}"
     print(f"next: check{named}, guide {target.name}{named}, serve{named}")
 
 

@@ -1,10 +1,13 @@
 """`init`: a first configuration by five answers, which `check` accepts."""
 
+import errno
+import io
 import stat
 import tomllib
 
 import pytest
 
+from gateway.cli import main
 from gateway.settings.presets import preset_names
 
 LDAP = ("389ds", "active_directory", "openldap")
@@ -91,6 +94,22 @@ def test_a_secret_that_is_there_is_kept(run, empty):
     assert (empty / "var" / "dialpad.secret").read_text() == "old"
 
 
+@pytest.mark.parametrize(
+    ("credentials", "why"),
+    [
+        pytest.param("old.secret", "old.secret stays as it is", id="a file that is there"),
+        pytest.param("env:HOME", "no file is named for it", id="a variable"),
+    ],
+)
+def test_who_hands_in_a_secret_that_is_not_taken_is_told(run, empty, credentials, why):
+    (empty / "old.secret").write_text("old")
+
+    made = run("init", "--target", "dialpad", "--credentials", credentials, "--secret-stdin", stdin="new\n")
+
+    assert made.out.startswith(f"not used: what standard input has, as {why}\n")
+    assert (empty / "old.secret").read_text() == "old"
+
+
 def test_a_secret_that_is_missing_is_asked_for_at_the_end(run, empty):
     made = run("init", "--target", "dialpad", "--yes")
 
@@ -134,6 +153,71 @@ def test_a_wrong_answer_is_named_and_nothing_is_written(run, empty, argv, senten
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith(sentence)
     assert {path.name for path in empty.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        pytest.param(["--config", "d", "--force"], "d cannot be written: it is not a file", id="a folder"),
+        pytest.param(["--public-url", "http://x\udcff"], "an answer is no text in UTF-8", id="bytes"),
+        pytest.param(["--public-url", "http://x\x7f"], "server.public_url: must be", id="DEL"),
+        pytest.param(
+            ["--credentials", "d"], "--credentials: {folder}/d is a folder", id="secret in a folder"
+        ),
+        pytest.param(
+            ["--credentials", "config.toml"],
+            "--credentials: {folder}/config.toml is the configuration itself",
+            id="secret in the configuration",
+        ),
+    ],
+)
+def test_an_answer_that_nobody_means_ends_with_a_sentence(run, empty, argv, sentence):
+    (empty / "d").mkdir()
+    before = {path.name for path in empty.iterdir()}
+
+    ended = run("init", "--target", "dialpad", "--secret-stdin", *argv, stdin="hunter2\n")
+
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith(sentence.format(folder=empty))
+    assert {path.name for path in empty.iterdir()} == before
+
+
+def test_a_file_that_cannot_be_replaced_is_named_and_stays(run, folder, monkeypatch):
+    def refuse(*paths):
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr("os.replace", refuse)
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+    ended = run("init", "--yes", "--force")
+
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("config.toml cannot be written: Device or resource busy")
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+class Keyboard(io.StringIO):
+    """Standard input of a person at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_secret_that_is_not_typed_comes_later(empty, monkeypatch, capsys):
+    def leave(prompt):
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", leave)
+    monkeypatch.setattr("sys.stdin", Keyboard("okta\n\n\n\n"))
+
+    assert main(["init", "--target", "dialpad"]) == 0
+    assert "next: put the secret of dialpad into " in capsys.readouterr().out
+
+
+def test_a_name_with_spaces_can_be_typed_as_it_is_shown(run, empty):
+    made = run("init", "--yes", "--config", "my gateway.toml")
+
+    assert made.out.endswith("serve --config 'my gateway.toml'\n")
 
 
 def test_who_gives_no_answer_is_told_how_to_give_one(run, empty):
