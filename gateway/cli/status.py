@@ -26,6 +26,7 @@ from gateway.cli.output import (
     text,
     write,
 )
+from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -81,17 +82,25 @@ Watch = Annotated[bool, typer.Option("--watch", help="Look again every two secon
 def status(format: Formatting = StatusFormat.TABLE, watch: Watch = False, config: Config = CONFIG) -> int:
     """Show the gateway, its journal and its targets; 1 where no gateway runs: then as the journal has it."""
     settings = read_settings(config)
-    found = _tell(settings, format, is_alone=watch)
+    found = _tell(settings, format, settings.digest, is_alone=watch)
     if watch:
         with suppress(KeyboardInterrupt):
             while True:
                 sys.stdout.flush()
                 time.sleep(EVERY)
-                found = _tell(settings, format, is_alone=watch)
+                found = _tell(settings, format, _digest_of(config), is_alone=watch)
     return ExitStatus.DONE if found["running"] else ExitStatus.REFUSED
 
 
-def _tell(settings: "Settings", format: StatusFormat, *, is_alone: bool) -> Document:
+def _digest_of(config: Path) -> str | None:
+    """Return which configuration the file is now, None where it has faults."""
+    try:
+        return read_settings(config).digest
+    except ConfigError:
+        return None
+
+
+def _tell(settings: "Settings", format: StatusFormat, in_file: str | None, *, is_alone: bool) -> Document:
     """Write how it stands now, where that is alone on a terminal in place of what stood there."""
     found = _asked(settings) or _read(settings)
     if is_alone and sys.stdout.isatty():
@@ -99,7 +108,7 @@ def _tell(settings: "Settings", format: StatusFormat, *, is_alone: bool) -> Docu
     if format is StatusFormat.JSON:
         print(orjson.dumps(found).decode())
     else:
-        _show(found, settings)
+        _show(found, settings, in_file)
     return found
 
 
@@ -127,23 +136,25 @@ def _read(settings: "Settings") -> Document:
     return asdict(status.Status(False, VERSION, None, journal, states))
 
 
-def _show(found: Document, settings: "Settings") -> None:
+def _show(found: Document, settings: "Settings", in_file: str | None) -> None:
     journal, reason = found["journal"], found["journal"]["reason"]
     runs = f"runs since {second(found['since'])}" if found["running"] else "does not run"
     print(f"gateway {found['version']} {runs}")
     state = {True: ", writable", False: f", cannot be written: {reason}", None: ""}[journal["writable"]]
     print(f"journal {settings.journal.path}: {journal['bytes']:,} bytes, {journal['seq']:,} events{state}")
-    print(*_about_configuration(found["config"], settings.digest), "", sep="\n", flush=True)
+    print(*_about_configuration(found["config"], in_file), "", sep="\n", flush=True)
     write(found["targets"], Format.TABLE, TABLE, empty="there is no target")
 
 
-def _about_configuration(config: Document | None, digest: str) -> Iterator[str]:
+def _about_configuration(config: Document | None, in_file: str | None) -> Iterator[str]:
     """Yield which configuration is in force, and how it differs from the file."""
     if config is None:
         return
     yield f"configuration {config['digest'][:12]}, in force since {second(config['since'])}"
-    if config["digest"] != digest:
-        yield f"the file is another by now ({digest[:12]}): `check` it, then `reload`"
+    if in_file is None:
+        yield "the file has faults by now: `check` names them"
+    elif config["digest"] != in_file:
+        yield f"the file is another by now ({in_file[:12]}): `check` it, then `reload`"
     for key in config["restart"]:
         yield f"the file has another {key}, which needs a restart"
 

@@ -189,3 +189,31 @@ def test_on_a_terminal_each_look_is_in_the_place_of_the_one_before(folder, journ
 
     assert main(["status", "--watch"]) == 1
     assert screen.getvalue().startswith("\x1b[H\x1b[2Jgateway ")
+
+
+@pytest.mark.parametrize(
+    ("region", "told"),
+    [
+        pytest.param('"GB"', None, id="as it was"),
+        pytest.param('"US"', "the file is another by now", id="another"),
+        pytest.param('"', "the file has faults by now: `check` names them", id="with a fault"),
+    ],
+)
+async def test_who_watches_sees_the_file_as_it_is_at_each_look(
+    run, gateway, folder, monkeypatch, region, told
+) -> None:
+    def change(seconds: float) -> None:
+        monkeypatch.setattr("time.sleep", leave)
+        file = folder / "config.toml"
+        file.write_text(file.read_text().replace('"GB"', region))
+
+    def leave(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", change)
+
+    ended = await asyncio.to_thread(run, "status", "--watch")
+
+    first, second = ended.out.split(f"gateway {VERSION} ")[1:]
+    assert (ended.status, "the file" in first) == (0, False)
+    assert ("the file" in second, (told or "") in second) == (told is not None, True)
