@@ -79,6 +79,7 @@ class Column:
 
 KINDS: Final[Mapping[str, Kind]] = {  # the last name of a path -> what is there
     **dict.fromkeys(("id", "hash", "prev", "externalId"), Kind.ID),
+    **dict.fromkeys(("user_name", "userName"), Kind.NAME),
     **dict.fromkeys(("reason", "failure", "ours", "theirs", "before", "after", "diff"), Kind.PROSE),
     **dict.fromkeys(("state", "standing", "result", "outcome", "finding", "what"), Kind.STATE),
 }

@@ -85,6 +85,19 @@ def test_prose_stands_below_its_row_where_there_is_no_room_beside(show):
     assert " ".join(line.strip() for line in below) == f"reason: {REASON}"
 
 
+@pytest.mark.parametrize("name", ["a" * 50 + "@example.com", "山田太郎" * 6])
+def test_a_name_that_leaves_no_room_stands_below_and_hides_nothing_else(show, name):
+    table = (*columns("state", "whom", "user_name"), Column("opened", "opened", rank=2))
+    rows = [row() | {"user_name": user} for user in (name, "bob@example.com")]
+
+    lines = show(rows, table)
+
+    assert lines[0].split() == ["state", "whom", "opened"]
+    below = [line.strip() for line in lines if "userName" in line]
+    assert below == [f"userName: {name}", "userName: bob@example.com"]
+    assert not any("not shown" in line for line in lines)
+
+
 def test_prose_is_wrapped_beside_where_there_is_room(show):
     lines = show([row(), row("bob@example.com")], table=(TABLE[1], TABLE[-1]), width=60)
 
@@ -208,8 +221,16 @@ def test_a_text_is_broken_between_its_words(text, most, lines):
     assert wrapped(text, most) == lines
 
 
-def test_a_combined_character_takes_one_column():
-    assert size(unicodedata.normalize("NFD", "é")) == 1
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        pytest.param(unicodedata.normalize("NFD", "é"), 1, id="an accent"),
+        pytest.param("ที่นี่", 2, id="Thai"),
+        pytest.param("हिन्दी", 5, id="Hindi"),
+    ],
+)
+def test_a_combined_character_takes_one_column(text, columns):
+    assert size(text) == columns
 
 
 class Clock:

@@ -22,6 +22,7 @@ class Kind(Enum):
 
     PLAIN = auto()  # stays whole in a table
     ID = auto()  # is never broken: somebody copies it
+    NAME = auto()  # stands below its row where it would take the room of all others
     PROSE = auto()  # is broken between its words
     STATE = auto()  # stays whole, and has a colour
 
@@ -62,7 +63,7 @@ def size(text: str) -> int:
 
 
 def _size(character: str) -> int:
-    if unicodedata.combining(character):
+    if unicodedata.category(character) in ("Mn", "Me"):  # accents, and the vowels of Thai and Hindi
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
@@ -90,21 +91,27 @@ def planned(fields: Sequence[Field], most: int, whole: bool) -> Layout | None:
     """Return where fields stand in so many columns; None where not even the needed ones have room."""
     solid = [field for field in fields if field.kind is not Kind.PROSE]
     prose = [field for field in fields if field.kind is Kind.PROSE]
+    names: list[Field] = []
     left_out: list[Field] = []
     while _together(solid) > most:
         found = [] if whole else [field for field in solid[1:] if field.rank]
         if not found:
             return None
-        gone = max(reversed(found), key=lambda field: field.rank)
+        gone = max(reversed(found), key=lambda field: (_is_long(field, most), field.rank))
         solid.remove(gone)
-        left_out.append(gone)
+        (names if gone.kind is Kind.NAME else left_out).append(gone)
     room = most - _together(solid)
     widths = {id(field): field.width for field in solid}
     if sum(GAP + min(LEAST, field.width) for field in prose) <= room:
         widths |= _shared(prose, room)
         prose = []
     beside = [(field, widths[id(field)]) for field in fields if id(field) in widths]
-    return Layout(beside, prose, [field for field in fields if field in left_out])
+    return Layout(beside, [*names, *prose], [field for field in fields if field in left_out])
+
+
+def _is_long(field: Field, most: int) -> bool:
+    """Return whether a name takes more than half of a line."""
+    return field.kind is Kind.NAME and field.width > most // 2
 
 
 def _together(fields: Sequence[Field]) -> int:
