@@ -177,7 +177,7 @@ def reload(config: Config = CONFIG) -> int:
     try:
         answer = ask(path, "POST", "/reload", {}, LONG_PATIENCE)
     except NoGateway as absent:
-        raise Stop(f"no gateway runs that listens on {path}: {absent}", ExitStatus.UNREACHABLE) from absent
+        raise Stop(f"no gateway could be reached on {path}: {absent}", ExitStatus.UNREACHABLE) from absent
     if (faults := answer.document.get("faults")) is not None:
         raise Stop("\n".join((*faults, "the gateway goes on as it was")), ExitStatus.WRONG)
     if not answer.is_ok:

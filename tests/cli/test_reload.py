@@ -66,7 +66,8 @@ def test_without_a_gateway_there_is_nobody_to_take_it(run, folder):
     ended = run("reload")
 
     assert (ended.status, ended.out) == (3, "")
-    assert ended.err.startswith(f"no gateway runs that listens on {folder}/var/gateway.db.sock")
+    assert ended.err.startswith(f"no gateway could be reached on {folder}/var/gateway.db.sock")
+    assert "\n    3   no gateway runs, or it does not answer\n" in run("reload", "--help").out
 
 
 def test_a_command_has_it_taken_and_status_says_whether_it_was(process, run, folder):
