@@ -82,7 +82,7 @@ def sheet_of(knows: Knows, columns: Path | None, delimiter: str | None) -> Sheet
 def _check_encoding(name: str) -> None:
     try:
         b" ".decode(_codec(name), errors="ignore")
-    except LookupError as error:
+    except (LookupError, UnicodeError) as error:  # some are for other things than text, such as idna
         known = "utf-8, utf-16, windows-1252, latin-1"
         raise Stop(f"--encoding: {name}: is not known; usual ones are {known}", ExitStatus.WRONG) from error
 

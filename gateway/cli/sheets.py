@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, Final
 
 from gateway.errors import InvalidPath
+from gateway.mapping.precedence import target_key
 from gateway.mapping.rules import is_many
 from gateway.mapping.specs import nearest
 from gateway.scim.names import ENTERPRISE_USER, resource
@@ -185,8 +186,8 @@ def _headings(titles: list[str], sheet: Sheet) -> list[_Heading]:
     export, found = _export(stripped), list[_Heading]()
     for n, title in enumerate(stripped, 1):
         heading = _Heading(title, _checked(f"column {n}", title, export, sheet))
-        known = [one.where for one in found if one.where is not None]
-        if heading.where is not None and heading.where in known:
+        known = [target_key(one.where) for one in found if one.where is not None]
+        if heading.where is not None and target_key(heading.where) in known:
             raise ValueError(f'column {n}, "{heading.where.text}": stands there twice')
         found.append(heading)
     if all(heading.where is None for heading in found):

@@ -266,6 +266,16 @@ def test_truth_in_a_sheet_is_text_in_any_dialect(run, folder):
         ),
         pytest.param("title,userName,title\n", 'column 3, "title": stands there twice', id="twice a column"),
         pytest.param(
+            "userName,title,username\n",
+            'column 3, "username": stands there twice',
+            id="twice in another case",
+        ),
+        pytest.param(
+            "phoneNumbers[type eq \"work\"].value,phoneNumbers.^[type=='work'].value\n",
+            "column 2, \"phoneNumbers.^[type=='work'].value\": stands there twice",
+            id="twice in another notation",
+        ),
+        pytest.param(
             'emails[type eq "work"]\n',
             'column 1, "emails[type eq "work"]": name a sub-attribute, such as emails[type eq "work"].value',
             id="element without sub-attribute",
@@ -441,6 +451,9 @@ def test_all_of_a_file_says_what_its_encoding_is(run, folder, monkeypatch):
             ["--encoding", "utf-9"], "--encoding: utf-9: is not known; usual ones are", id="unknown"
         ),
         pytest.param(["--encoding", "base64"], "--encoding: base64: is not known; usual ones", id="no text"),
+        pytest.param(
+            ["--encoding", "idna"], "--encoding: idna: is not known; usual ones", id="not for files"
+        ),
         pytest.param(["--encoding", "utf-8"], "standard input: is not utf-8 text: name its", id="wrong"),
         pytest.param(["--delimiter", ";;"], "--delimiter: must be one character, or tab", id="delimiter"),
         pytest.param(["--columns", "no.csv"], "no.csv: cannot be read: No such file", id="no such map"),
