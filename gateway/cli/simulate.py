@@ -73,8 +73,7 @@ def simulate(
     with reading(settings.journal.path) as reader:
         runs = [_simulation(settings, reader, name, progress) for name in names]
         if summary:
-            for run in runs:
-                _write_summary(run, format)
+            _write_summaries(runs, format)
         else:
             table = TABLE if len(runs) == 1 else (*columns("target"), *TABLE)
             write((row for run in runs for row in run.rows()), format, table, CSV_COLUMNS)
@@ -147,14 +146,21 @@ def _simulation(settings: "Settings", reader: "Reader", name: str, is_shown: boo
     return Simulation(planned_target(settings, name), reader, has_groups, cover, is_shown)
 
 
-def _write_summary(run: Simulation, format: Format) -> None:
+def _write_summaries(runs: list[Simulation], format: Format) -> None:
+    """Write what each run counts: one table of all, or for a program a line each."""
+    counted = [(run, _counted(run)) for run in runs]
+    if format in (Format.TABLE, Format.CSV):
+        table = SUMMARY if len(runs) == 1 else columns("target") + SUMMARY
+        write((row for _, rows in counted for row in rows), format, table, columns("target") + SUMMARY)
+        return
+    for run, rows in counted:
+        people = {"target": run.target.name, "people": run.others["people"], "counts": dict(run.counts)}
+        print(orjson.dumps({**people, "changes": rows}).decode())
+
+
+def _counted(run: Simulation) -> list[Row]:
     tally = Tally("what", "path", "rule", "reason")
     for row in run.rows():
         who = {name: row[name] for name in ("userName", "externalId")}
         tally.add((row["what"], row["path"], row["rule"], row["reason"]), who)
-    rows = [{"target": run.target.name, **row} for row in tally.rows()]
-    if format in (Format.TABLE, Format.CSV):
-        write(rows, format, SUMMARY, columns("target") + SUMMARY)
-    else:
-        people = {"target": run.target.name, "people": run.others["people"], "counts": dict(run.counts)}
-        print(orjson.dumps({**people, "changes": rows}).decode())
+    return [{"target": run.target.name, **row} for row in tally.rows()]

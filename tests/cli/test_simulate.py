@@ -173,6 +173,18 @@ def test_a_summary_counts_each_change_with_examples(run, people, edit):
     assert table[0].split() == ["count", "what", "path", "rule", "reason", "examples"]
 
 
+@pytest.mark.parametrize("format", ["table", "csv"])
+def test_a_summary_of_several_targets_says_whose_each_count_is_under_one_heading(run, people, edit, format):
+    edit(*DIGITS)
+    edit('region = "GB"', 'region = "GB"\nrequire = ["title"]')
+
+    head, *lines = run("simulate", "--summary", "--format", format).out.replace('"', "").splitlines()
+
+    assert re.split("[, ]+", head)[:3] == ["target", "count", "what"]
+    assert {re.split("[, ]+", line)[0] for line in lines} == {"phonebook"}
+    assert {re.split("[, ]+", line)[2] for line in lines} == {"change", "refused"}
+
+
 @pytest.mark.parametrize("level", ["masked", "hashed"])
 def test_values_are_covered_where_the_trail_of_the_target_covers_them(run, people, edit, folder, level):
     edit(*DIGITS)
