@@ -1,7 +1,7 @@
 """What goes on by itself for each target in force: what is open is settled, and who follows is told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextvars import Context
 from functools import partial
 from typing import Any, Final
@@ -47,7 +47,7 @@ class Keeping:
         self._connectors = connectors
         self._loops: dict[tuple[str, Work], asyncio.Task[None]] = {}
         self._leaving: dict[str, Target] = {}
-        self._closing: dict[asyncio.Task[None], Gate] = {}
+        self._closing: dict[asyncio.Task[None], tuple[Gate, str]] = {}  # with its address
         self._is_on = False
 
     def begin(self) -> None:
@@ -75,15 +75,19 @@ class Keeping:
         target.admission.users += 1
         self._leaving[target.name] = target
 
-    def retire(self, gate: Gate) -> None:
+    def retire(self, gate: Gate, url: str) -> None:
         """Close a connector that is no more in force, after the last who uses it."""
-        self._closing[_apart(self._close_unused(gate))] = gate
+        self._closing[_apart(self._close_unused(gate))] = gate, url
+
+    def retired(self, url: str) -> Gate | None:
+        """Return a connector of this address that is not closed yet; None where there is none."""
+        return next((gate for gate, own in self._closing.values() if own == url), None)
 
     async def close(self) -> None:
         """Close all connectors, those too that somebody would still have used."""
         for task in self._closing:
             task.cancel()
-        left = {id(gate.target): gate for gate in (*self._connectors.values(), *self._closing.values())}
+        left = {id(gate.target): gate for gate in (*self._connectors.values(), *self._retired())}
         for gate in left.values():
             await gate.close()
 
@@ -116,12 +120,15 @@ class Keeping:
         target = self._targets.get(name) or self._leaving.get(name)
         return SWEEP if target is None else min(SWEEP, max(target.policy.settle / 2, 0.5))
 
+    def _retired(self) -> Iterator[Gate]:
+        return (gate for gate, _ in self._closing.values())
+
     async def _close_unused(self, gate: Gate) -> None:
         await self._services.sleep(UNUSED)  # who has it in hand by now begins to use it meanwhile
         while gate.users:
             await self._services.sleep(UNUSED)
         del self._closing[asyncio.current_task()]  # type: ignore[arg-type]
-        if all(gate.target is not now.target for now in self._connectors.values()):
+        if all(gate.target is not other.target for other in (*self._connectors.values(), *self._retired())):
             await gate.close()
 
 

@@ -7,13 +7,13 @@ change stay as they are; the others are opened before anything is taken, and clo
 import asyncio
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from gateway.admin.status import ConfigState, Reloaded
-from gateway.audit.event import Event, act_event
+from gateway.audit.event import Event, act_event, administrator
 from gateway.audit.masking import Masking
 from gateway.errors import ConfigError, Fault, JournalUnavailable
 from gateway.flow.model import Services, Target
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 LOOK: Final = 2.0  # seconds between looks at the files of secrets and tables
 LONGEST: Final = 2000  # characters of what an event says of faults
-
-ITSELF: Final = {"type": "gateway", "name": "serve", "token": None}  # who acts where nobody asks
 
 FIXED: Final[Mapping[str, Callable[[Settings], object]]] = {  # what only a start takes
     "server.listen": lambda said: (said.server.host, said.server.port),
@@ -172,18 +170,23 @@ class Reloading:
         """Make everything ready, and have the trail say so; raises ConfigError and JournalUnavailable."""
         read = await asyncio.to_thread(self._read, content)
         settings, restart = as_running(self.settings, read)
-        faults = [*_faults_of_routes(self.settings, settings), *await self._faults_of_removed(settings)]
+        faults = [
+            *_faults_of_nothing(self.settings, settings),
+            *_faults_of_routes(self.settings, settings),
+            *await self._faults_of_removed(settings),
+        ]
         if faults:
             raise ConfigError(faults)
-        async with AsyncExitStack() as opened:
-            connectors = await self._opened(settings, opened)
-            made = await asyncio.to_thread(self._made, settings, connectors)
-            prepared = _Prepared(settings, restart, connectors, *made)
-            done = self._difference(prepared)
-            config = {"digest": done.digest, "before": done.was, "restart": list(restart)}
-            event = _asked_event("config.reloaded", why, config=config | _presets(settings))
-            await self._in_force.services.trail.append([event])
-            opened.pop_all()
+        with ExitStack() as used:  # what is about to be closed is not, until it is taken again
+            async with AsyncExitStack() as opened:
+                connectors = await self._opened(settings, opened, used)
+                made = await asyncio.to_thread(self._made, settings, connectors)
+                prepared = _Prepared(settings, restart, connectors, *made)
+                done = self._difference(prepared)
+                config = {"digest": done.digest, "before": done.was, "restart": list(restart)}
+                event = own_event("config.reloaded", why, config=config | _presets(settings))
+                await self._in_force.services.trail.append([event])
+                opened.pop_all()
         return prepared, done
 
     def _read(self, content: bytes | None) -> Settings:
@@ -207,14 +210,17 @@ class Reloading:
                 found.append(Fault(f"targets.{name}", reason))
         return found
 
-    async def _opened(self, settings: Settings, opened: AsyncExitStack) -> Mapping[str, Gate]:
+    async def _opened(
+        self, settings: Settings, opened: AsyncExitStack, used: ExitStack
+    ) -> Mapping[str, Gate]:
         """Return all connectors, those that are new open; raises ConfigError."""
         in_force, connectors, faults = self._in_force, dict[str, Gate](), list[Fault]()
         for name, target in settings.targets.items():
             if _is_reached_as(self.settings.targets.get(name), target):
                 connectors[name] = in_force.connectors[name]
                 continue
-            former = self._with_the_same_file(target)
+            if (former := self._with_the_same_file(target)) is not None:
+                used.enter_context(former.used())
             try:
                 gate = await open_connector(target.connector, address_of(target), in_force.shared, former)
             except TargetError as error:
@@ -229,10 +235,12 @@ class Reloading:
 
     def _with_the_same_file(self, target: TargetSettings) -> Gate | None:
         """Return the connector that has a target's file open: a file is written by one."""
+        if "sqlite" not in CONNECTORS[target.connector].needs_url_scheme:
+            return None
         for name, own in self.settings.targets.items():
-            if "sqlite" in CONNECTORS[target.connector].needs_url_scheme and own.url == target.url:
+            if own.url == target.url:
                 return self._in_force.connectors[name]
-        return None
+        return self._in_force.keeping.retired(target.url)
 
     def _made(self, settings: Settings, connectors: Mapping[str, Gate]) -> tuple[Any, ...]:
         """Return targets, maskings and what serves TLS; raises ConfigError."""
@@ -279,7 +287,7 @@ class Reloading:
             if house.connectors.get(name) is not gate:
                 house.doubt(name)
                 house.services.entry_cache.forget_all(name)
-                house.keeping.retire(gate)
+                house.keeping.retire(gate, self.settings.targets[name].url)
         house.keeping.follow()
         self.settings, self._since, self._restart = settings, house.services.now(), prepared.restart
 
@@ -287,7 +295,7 @@ class Reloading:
         faults = list(map(str, error.faults))
         log.error("config.refused", reason=why, faults=faults)
         said = f"{why}: {'; '.join(faults)}" if why else "; ".join(faults)
-        event = _asked_event("config.refused", said[:LONGEST])
+        event = own_event("config.refused", said[:LONGEST])
         event.fields["outcome"]["result"] = "rejected"
         with suppress(JournalUnavailable):  # the log has it
             await self._in_force.services.trail.append([event])
@@ -303,6 +311,17 @@ def as_running(before: Settings, said: Settings) -> tuple[Settings, tuple[str, .
         server = replace(server, public_url=before.server.public_url)
     journal = replace(before.journal, retention=said.journal.retention)
     return replace(said, server=server, journal=journal, console=before.console), restart
+
+
+def _faults_of_nothing(before: Settings, said: Settings) -> Iterator[Fault]:
+    """Yield what is gone altogether: so reads a file that somebody is about to write."""
+    for what, was, now in (
+        ("providers", before.providers, said.providers),
+        ("targets", before.targets, said.targets),
+    ):
+        if was and not now:
+            reason = "there is none any more: is the file whole? The last one goes with a restart only"
+            yield Fault(what, reason)
 
 
 def _faults_of_routes(before: Settings, said: Settings) -> Iterator[Fault]:
@@ -351,13 +370,7 @@ def _presets(settings: Settings) -> dict[str, Any]:
 
 
 def own_event(name: str, reason: str | None, **more: Any) -> Event:
-    """Return the event of what the gateway does by itself."""
+    """Return the event of what the gateway does by itself, unless an administrator asked for it."""
     event = act_event(new_id(), name, reason=reason, **more)
-    return replace(event, fields={**event.fields, "actor": ITSELF})
-
-
-def _asked_event(name: str, reason: str | None, **more: Any) -> Event:
-    """Return the event of what an administrator asks for, or the gateway does by itself."""
-    if acting.get():
-        return act_event(new_id(), name, reason=reason, **more)
-    return own_event(name, reason, **more)
+    actor = administrator() if acting.get() else {"type": "gateway", "name": "serve", "token": None}
+    return replace(event, fields={**event.fields, "actor": actor})

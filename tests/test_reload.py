@@ -434,3 +434,58 @@ async def test_a_journal_that_cannot_be_written_keeps_the_configuration(serve, r
 
     assert served.gateway.settings is before
     assert served.gateway.targets["phonebook"].mapping.forward(PERSON).form["title"] == "Agent"
+
+
+@pytest.mark.parametrize(
+    ("content", "gone"),
+    [("", {"providers", "targets"}), (CONFIG.partition("[providers")[0], {"providers", "targets"})],
+    ids=["empty", "its beginning"],
+)
+async def test_a_file_that_is_not_written_yet_takes_nothing_away(serve, tmp_path, content, gone) -> None:
+    served = await serve()
+    (tmp_path / "config.toml").write_text(content.format())
+
+    faults = await faults_of(served.gateway.reloading.reload())
+
+    assert faults.keys() == gone
+    assert "is the file whole?" in faults["targets"]
+    assert (await served.ask("POST", USERS, PERSON)).status == 201
+
+
+async def test_a_directory_in_a_file_that_comes_back_at_once_is_open_once(serve, reload) -> None:
+    served = await serve()
+    target = served.gateway.connectors["phonebook"].target
+
+    await reload(served, OTHER, config=CONFIG.replace('["phonebook"]', "[]"))
+    await reload(served)
+
+    assert served.gateway.connectors["phonebook"].target is target
+    assert (await served.ask("POST", USERS, PERSON)).status == 201
+
+
+async def test_a_directory_in_a_file_is_closed_once_after_the_last_who_uses_it(
+    serve, reload, monkeypatch
+) -> None:
+    monkeypatch.setattr("gateway.keeping.UNUSED", 0.01)
+    closed: list[Any] = []
+    served = await serve()
+    target = served.gateway.connectors["phonebook"].target
+
+    close = target.close
+
+    async def noted() -> None:
+        closed.append(target)
+        await close()
+
+    monkeypatch.setattr(target, "close", noted)
+    with served.gateway.connectors["phonebook"].used():
+        await reload(served, PHONEBOOK.replace("region", "concurrency = 3\nregion"), OTHER)
+        with served.gateway.connectors["phonebook"].used():
+            await reload(served, OTHER, config=CONFIG.replace('["phonebook"]', "[]"))
+            await asyncio.sleep(0.1)
+            too_early = list(closed)
+        await asyncio.sleep(0.1)
+        early = list(closed)
+
+    await until(lambda: closed)
+    assert (too_early, early, closed) == ([], [], [target])

@@ -373,7 +373,7 @@ def tls_context(cert: Path, key: Path) -> ssl.SSLContext:
     """Return what serves TLS with this certificate; raises OSError, of which SSLError is one."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(cert, key)
+    context.load_cert_chain(cert, key, password="")  # else OpenSSL asks the terminal for one, and waits
     return context
 
 

@@ -86,6 +86,10 @@ class Addresses(NamedTuple):
         answering = {address: targets[names[0]] for address, names in addresses.items()}
         return cls(answering, {name: own.route for name, own in targets.items() if own.route is not None})
 
+    def know(self, name: str) -> bool:
+        """Say whether something of the configuration has this name."""
+        return name in self.answering or name in self.within
+
     def target(self, name: str) -> Target:
         """Return the target that answers; raises NotFound that says where one is reached."""
         target = self.answering.get(name)
@@ -130,7 +134,7 @@ class ScimApi:
             request = self._admitted(http, summary, endpoint, target, credential)
             operation = _operation(http.method, request.endpoint)
         except GatewayError as error:
-            _name(summary, http)
+            _name(summary, http, self._addresses)
             caller = self._authentication.caller(http, credential)
             await self._authentication.refusals.remember(caller, target, error)
             raise
@@ -335,11 +339,13 @@ def counted(endpoint: Endpoint, method: str) -> str:
     return "discovery" if endpoint.name in SERVED else ""
 
 
-def _name(summary: Summary, http: web.Request) -> None:
-    """Say in the summary of a refused request what its path names, as far as it does."""
+def _name(summary: Summary, http: web.Request, addresses: Addresses) -> None:
+    """Say in the summary of a refused request what its path names; a stranger can write anything there."""
     with suppress(NotFound):
         endpoint = parse_endpoint(http.rel_url.raw_path)
-        summary.target, summary.operation = endpoint.target, counted(endpoint, http.method)
+        summary.operation = counted(endpoint, http.method)
+        if addresses.know(endpoint.target):
+            summary.target = endpoint.target
 
 
 def allowed(endpoint: Endpoint) -> Mapping[str, str]:

@@ -39,7 +39,7 @@ from gateway.settings.model import (
     frozen,
 )
 from gateway.settings.rules import TableFiles
-from gateway.settings.secrets import Secrets, load_mail, stamp_of
+from gateway.settings.secrets import Secrets, is_file, load_mail, stamp_of
 from gateway.settings.tables import (
     AlertsTable,
     AuditorTable,
@@ -56,6 +56,7 @@ from gateway.users import why
 
 S = TypeVar("S")
 
+LARGEST: Final = 4 * 1024 * 1024  # bytes of a configuration
 _LISTED: Final = re.compile(r'targets\.(?P<name>"[^"]*"|[^.]+)\.(?P<list>rules|tests)\[(?P<index>\d+)\]')
 _TOML_FAULT: Final = re.compile(r"(?P<what>.*) \(at (?P<where>.*)\)", re.DOTALL)
 
@@ -188,7 +189,7 @@ class Loader:
 
     def _file(self, name: str, path: str) -> Path | None:
         file = self._world.base / name
-        if not _is_file(file):
+        if not is_file(file):
             self._faults.add(path, "there is no such file")
             return None
         return file
@@ -203,10 +204,10 @@ class Loader:
             file = file.resolve()
         key = None if table.audit_key is None else base / table.audit_key
         for kept in (file, Path(f"{file}-wal")) if file is not None else ():
-            if _is_file(kept):
+            if is_file(kept):
                 self._world.secrets.warn_of_readers(kept, "journal.url")
         settings = JournalSettings(file or base, table.durability, table.retention, key)
-        if _is_file(settings.key_file):
+        if is_file(settings.key_file):
             self._world.secrets.warn_of_readers(settings.key_file, "journal.audit_key")
         return settings
 
@@ -365,20 +366,17 @@ def _places(raw: Mapping[str, Any], content: bytes) -> tuple[Callable[[str], str
     return place, line
 
 
-def _is_file(file: Path) -> bool:
-    try:
-        return file.is_file()
-    except OSError:  # a name no file can have
-        return False
-
-
 def _read_file(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST + 1)
     except FileNotFoundError:
         raise _broken(path, "there is no such file") from None
     except OSError as error:
         raise _broken(path, f"cannot be read: {why(error, path)}") from error
+    if len(content) > LARGEST:
+        raise _broken(path, f"is larger than {LARGEST // 1024 // 1024} MiB")
+    return content
 
 
 def _parse(content: bytes, path: Path) -> dict[str, Any]:

@@ -194,6 +194,14 @@ def _exists(file: Path) -> bool:
         return True
 
 
+def is_file(path: Path) -> bool:
+    """Say whether a file is there; a name that none can have is of none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def load_session(raw: object, path: str, faults: Faults, secrets: Secrets) -> SessionLogin | None:
     """Return a login of the target's own; None where it has faults, or secrets are not read."""
     table = read(SessionTable, raw, path, faults)

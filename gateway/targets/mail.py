@@ -1,5 +1,6 @@
 """Sends alerts by e-mail: one attempt, bounded in time. The extra `smtp` has the library."""
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 from email.message import EmailMessage
@@ -10,7 +11,8 @@ from gateway.address import MailServer
 from gateway.admin.alerts import Undelivered, text_of, title_of
 from gateway.version import VERSION
 
-TIMEOUT: Final = 10.0  # seconds for each step
+TIMEOUT: Final = 10.0  # seconds for each step,
+LONGEST: Final = 30.0  # and for all of them: other alerts wait meanwhile
 
 
 class Mail:
@@ -25,18 +27,19 @@ class Mail:
 
         server = self._server
         try:
-            refused, _ = await aiosmtplib.send(
-                letter(server, message),
-                hostname=server.host,
-                port=server.port,
-                username=server.user,
-                password=None if server.password is None else server.password.reveal(),
-                use_tls=server.tls == "tls",
-                start_tls=server.tls == "starttls",
-                tls_context=None if server.tls == "none" else ssl.create_default_context(),
-                local_hostname=_domain(server),
-                timeout=TIMEOUT,
-            )
+            async with asyncio.timeout(LONGEST):
+                refused, _ = await aiosmtplib.send(
+                    letter(server, message),
+                    hostname=server.host,
+                    port=server.port,
+                    username=server.user,
+                    password=None if server.password is None else server.password.reveal(),
+                    use_tls=server.tls == "tls",
+                    start_tls=server.tls == "starttls",
+                    tls_context=None if server.tls == "none" else ssl.create_default_context(),
+                    local_hostname=_domain(server),
+                    timeout=TIMEOUT,
+                )
         except aiosmtplib.SMTPResponseException as error:  # its text may quote what was sent
             raise Undelivered(f"it answered {error.code}") from error
         except (aiosmtplib.SMTPException, OSError) as error:

@@ -1,6 +1,11 @@
 """What never becomes a request, and what breaks on the way."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -142,3 +147,28 @@ async def test_the_line_of_a_request_says_who_asked_for_what_how_it_ended_and_ho
     assert (line["provider"], line["target"], line["outcome"]) == said
     assert 0 <= line["ms"] < 60_000
     assert CANARY not in json.dumps(line)
+
+
+def test_a_key_with_a_passphrase_is_refused_and_no_terminal_asked_for_it(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("openssl is not installed: apt-get install openssl")
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -subj /CN=x -passout pass:canary -keyout key.pem -out cert.pem"
+    )
+    subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
+    opens = "from gateway.server.runner import tls_context; tls_context('cert.pem', 'key.pem')"
+    on_terminal = f"import pty, sys; pty.spawn([sys.executable, '-c', {opens!r}])"
+
+    said = subprocess.run(
+        [sys.executable, "-c", on_terminal],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+
+    assert b"SSLError" in said.stdout
+    assert b"phrase" not in said.stdout

@@ -226,6 +226,18 @@ async def hang_up(served: Any, is_there: Any) -> None:
     await writer.wait_closed()
 
 
+@pytest.mark.parametrize("token", ["okta", None])
+async def test_the_log_has_no_target_that_a_path_makes_up(serve, log, token: str | None) -> None:
+    served = await serve()
+
+    await served.ask("GET", "/scim/canary@example.com/v2/Users", token=token)
+    await served.ask("GET", USERS, token=None)
+
+    lines = [line for line in map(json.loads, log.getvalue().splitlines()) if "route" in line]
+    assert [line["target"] for line in lines] == [None, "phonebook"]
+    assert "canary" not in log.getvalue()
+
+
 OTHER = '[targets.other]\nshared = true\nconnector = "embedded"\nurl = "sqlite:var/other.db"\n'
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.errors import ConfigError
 from gateway.settings import Settings, load_settings
+from gateway.settings.load import LARGEST
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config.toml"
 DIGEST = hashlib.sha256(b"gw_a-token").hexdigest()
@@ -151,6 +152,7 @@ def test_all_faults_are_told_at_once(faults_of):
         pytest.param(
             b"[[targets.t.rules]]\nto = 'a'\ndefault" + b".a" * 5000 + b" = 1", "nested too deep", id="key"
         ),
+        pytest.param(b"#" * (LARGEST + 1), "is larger than 4 MiB", id="large"),
         pytest.param(b"a = " + b"9" * 5000, "is no TOML", id="digits"),
     ],
 )

@@ -1,5 +1,6 @@
 """Alerts as e-mail, handed to a real server on loopback."""
 
+import asyncio
 import os
 import shutil
 import ssl
@@ -112,3 +113,10 @@ async def test_where_nobody_listens_it_is_undelivered(unused_tcp_port_factory) -
 
     with pytest.raises(Undelivered, match="SMTPConnectError"):
         await mail(nobody).send(MESSAGE)
+
+
+async def test_a_server_that_takes_its_time_at_each_step_is_given_up(monkeypatch) -> None:
+    monkeypatch.setattr("gateway.targets.mail.LONGEST", 0.2)
+    async with asyncio.timeout(5), smtp_server(SmtpServer(answers={"MAIL": "250-there is more"})) as server:
+        with pytest.raises(Undelivered, match="TimeoutError"):
+            await mail(server).send(MESSAGE)
