@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.main import get_command
 
-from gateway.cli.output import CONFIG, VIEW, Config, ExitStatus, View, stop_of
+from gateway.cli.output import CONFIG, VIEW, Config, ExitStatus, Stop, View, stop_of
 from gateway.cli.terminal.usage import epilog, summary
 from gateway.version import VERSION
 
@@ -145,7 +145,7 @@ def run(argv: Sequence[str]) -> int:
         print(_worded(error.format_message()), file=sys.stderr)
         return error.exit_code
     except Exception as error:
-        stop = stop_of(error)
+        stop = stop_of(error) or _no_text(error, argv)
         if stop is None:
             raise
         print(stop, file=sys.stderr)
@@ -153,6 +153,16 @@ def run(argv: Sequence[str]) -> int:
     return _flushed(int(status or ExitStatus.DONE))
 
 
+def _no_text(error: Exception, argv: Sequence[str]) -> Stop | None:
+    """Return how a command ends that was given bytes where it needs a text, as by a terminal of Latin-1."""
+    if not isinstance(error, UnicodeEncodeError) or not any(map(SURROGATE.search, argv)):
+        return None
+    return Stop(
+        "what was typed has bytes that are no text in UTF-8: is the terminal set to it?", ExitStatus.WRONG
+    )
+
+
+SURROGATE: Final = re.compile("[\ud800-\udfff]")  # Python's stand-in for a byte that it could not read
 WORDS: Final = (  # what libraries say -> what people read
     (re.compile(r"^Invalid value for '([^']+)'(?: \([^)]*\))?: "), r"\1: "),
     (re.compile(r"Value error, "), ""),

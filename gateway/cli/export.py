@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 EVERY: Final = 1.0  # seconds between two lines of progress
 
 Output = Annotated[
-    Path | None, typer.Option("--output", metavar="FILE", help="Where to; default: standard output.")
+    Path | None, typer.Option("--output", metavar="FILE", help="Where to; default, and -: standard output.")
 ]
 Formatting = Annotated[Literal["ndjson", "csv"], typer.Option("--format")]
 Month = Annotated[str | None, typer.Option("--month", metavar="YYYY-MM", help="All of a month, in UTC.")]
@@ -107,7 +107,7 @@ def _folder(path: Path) -> Iterator[int]:
 @contextmanager
 def _opened(output: Path | None, force: bool) -> Iterator[TextIO]:
     """Yield where to write; a file is there under its name only once it is whole, for its owner alone."""
-    if output is None:
+    if output in (None, Path("-")):
         yield sys.stdout
         return
     if os.path.exists(output) and not os.path.isfile(output):  # a device or a pipe would be replaced

@@ -58,6 +58,21 @@ def test_output_may_go_where_there_is_no_encoding(folder, monkeypatch):
     assert "phonebook: ok" in sys.stdout.getvalue()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["explain", "phonebook", "--person", "J\udcf6rg"], id="somebody"),
+        pytest.param(["problems", "phonebook", "--person", "J\udcf6rg"], id="whose problems"),
+        pytest.param(["token", "revoke", "\udcff"], id="a token"),
+    ],
+)
+def test_bytes_that_are_no_text_end_a_command_with_2_and_a_sentence(run, journal, words):
+    ended = run(*words)
+
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == "what was typed has bytes that are no text in UTF-8: is the terminal set to it?\n"
+
+
 def test_help_ends_with_0(run):
     assert run("--help").status == 0
 

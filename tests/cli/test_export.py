@@ -31,6 +31,13 @@ def test_all_is_written_the_oldest_first(run, journal):
     assert [json.loads(line)["event"] for line in ended.out.splitlines()] == NAMES
 
 
+def test_a_dash_is_standard_output_and_no_file(run, journal, folder):
+    ended = run("audit", "export", "--output", "-")
+
+    assert [json.loads(line)["event"] for line in ended.out.splitlines()] == NAMES
+    assert not (folder / "-").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "names"),
     [
