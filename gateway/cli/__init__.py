@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 OLDEST = (3, 11)
+INTERRUPTED = 130  # as shells have it: 128, and SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from gateway.cli.commands import run
 
         return run(argv)
+    except KeyboardInterrupt:  # while modules are read, before anything of a command has begun
+        return INTERRUPTED
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing in ("", "gateway", *sys.stdlib_module_names):

@@ -73,6 +73,15 @@ def test_bytes_that_are_no_text_end_a_command_with_2_and_a_sentence(run, journal
     assert ended.err == "what was typed has bytes that are no text in UTF-8: is the terminal set to it?\n"
 
 
+def test_who_interrupts_a_command_before_it_begins_sees_no_traceback(run, monkeypatch):
+    def interrupt(names):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gateway.cli.commands.application", interrupt)
+
+    assert run("status") == (130, "", "")
+
+
 def test_help_ends_with_0(run):
     assert run("--help").status == 0
 
