@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from gateway.admin.status import ConfigState, Reloaded
-from gateway.audit.event import Event, act_event, administrator
+from gateway.audit.event import Event, act_event
 from gateway.audit.masking import Masking
 from gateway.errors import ConfigError, Fault, JournalUnavailable
 from gateway.flow.model import Services, Target
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 LOOK: Final = 2.0  # seconds between looks at the files of secrets and tables
 LONGEST: Final = 2000  # characters of what an event says of faults
+
+ITSELF: Final = {"type": "gateway", "name": "serve", "token": None}  # who acts where nobody asks
 
 FIXED: Final[Mapping[str, Callable[[Settings], object]]] = {  # what only a start takes
     "server.listen": lambda said: (said.server.host, said.server.port),
@@ -184,7 +186,7 @@ class Reloading:
                 prepared = _Prepared(settings, restart, connectors, *made)
                 done = self._difference(prepared)
                 config = {"digest": done.digest, "before": done.was, "restart": list(restart)}
-                event = own_event("config.reloaded", why, config=config | _presets(settings))
+                event = _asked_event("config.reloaded", why, config=config | _presets(settings))
                 await self._in_force.services.trail.append([event])
                 opened.pop_all()
         return prepared, done
@@ -295,7 +297,7 @@ class Reloading:
         faults = list(map(str, error.faults))
         log.error("config.refused", reason=why, faults=faults)
         said = f"{why}: {'; '.join(faults)}" if why else "; ".join(faults)
-        event = own_event("config.refused", said[:LONGEST])
+        event = _asked_event("config.refused", said[:LONGEST])
         event.fields["outcome"]["result"] = "rejected"
         with suppress(JournalUnavailable):  # the log has it
             await self._in_force.services.trail.append([event])
@@ -370,7 +372,13 @@ def _presets(settings: Settings) -> dict[str, Any]:
 
 
 def own_event(name: str, reason: str | None, **more: Any) -> Event:
-    """Return the event of what the gateway does by itself, unless an administrator asked for it."""
+    """Return the event of what the gateway does by itself."""
     event = act_event(new_id(), name, reason=reason, **more)
-    actor = administrator() if acting.get() else {"type": "gateway", "name": "serve", "token": None}
-    return replace(event, fields={**event.fields, "actor": actor})
+    return replace(event, fields={**event.fields, "actor": ITSELF})
+
+
+def _asked_event(name: str, reason: str | None, **more: Any) -> Event:
+    """Return the event of what an administrator asks for, or the gateway does by itself."""
+    if acting.get():
+        return act_event(new_id(), name, reason=reason, **more)
+    return own_event(name, reason, **more)

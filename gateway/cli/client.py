@@ -51,6 +51,9 @@ class _Connection(http.client.HTTPConnection):
         self.sock.settimeout(self.timeout)
         try:
             self.sock.connect(str(self._path))
+        except FileNotFoundError as error:  # nobody has typed its name, so nothing is said of that
+            self.sock.close()
+            raise NoGateway(error.strerror) from error
         except OSError as error:
             self.sock.close()
             raise NoGateway(why(error, self._path)) from error

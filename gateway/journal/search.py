@@ -253,7 +253,10 @@ def changed_in(connection: sqlite3.Connection, path: Path, seq: int) -> str | No
         return "the event"
     with _part(connection, path, seq - 1, newest_first=True) as part:
         before = part.connection.execute(HASH, (seq - 1,)).fetchone() if part is not None else None
-    return changed_part(row, row.body, before[0] if before else "", read_salt(connection))
+    try:
+        return changed_part(row, row.body, before[0] if before else "", read_salt(connection))
+    except ValueError:  # the hash before it is none
+        return "the hash of the event before"
 
 
 def _start(question: AuditQuery) -> int:

@@ -80,7 +80,7 @@ def test_a_history_tells_what_changed(run, story):
     ended = run("audit", "history", "ann@example.com", "--target", "cx")
 
     head, first, last = (line.rstrip() for line in ended.out.splitlines())
-    assert head.split() == ["time", "event", "result", "actor", "target", "reason", "changes"]
+    assert head.split() == ["time", "event", "result", "actor", "target", "reason", "changes", "dropped"]
     assert first.split()[:3] == ["2026-03-01T09:00:00Z", "user.create", "applied"]
     assert first.endswith('title: – → "Größe"')
     assert "no?" in last

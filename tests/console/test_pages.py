@@ -236,10 +236,18 @@ async def test_an_event_shows_what_came_of_it_rule_by_rule(served: Served, visit
     assert plain((await browser.get(f"/console/events/{event['seq']}")).text).count(event["id"])
 
 
-async def test_an_event_that_was_changed_says_so(served: Served, visit) -> None:
-    await served.gateway.journal.trail.append([numbered(2)])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE event SET body = replace(body, 'User', 'Robot') WHERE id = 'e-2'",
+        "UPDATE event SET hash = 'no hash' WHERE id = 'e-1'",
+        "DELETE FROM event WHERE id = 'e-1'",
+    ],
+)
+async def test_an_event_that_was_changed_says_so(served: Served, visit, change: str) -> None:
+    await served.gateway.journal.trail.append([numbered(1), numbered(2)])
     with closing(sqlite3.connect(served.gateway.settings.journal.path)) as file, file:
-        file.execute("UPDATE event SET body = replace(body, 'User', 'Robot') WHERE id = 'e-2'")
+        file.execute(change)
 
     page = await (await visit("alice")).get("/console/events/e-2")
 

@@ -38,11 +38,11 @@ def settings(deploy):
 
 @pytest.fixture(scope="module")
 def analyze(tmp_path_factory, text):
-    """Have systemd read the unit, with a program that is there, and return how that ended."""
+    """Have systemd read the unit, with programs that are there, and return how that ended."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not here: install systemd (Debian, Ubuntu, Fedora)")
     file = tmp_path_factory.mktemp("units") / INSTALLED
-    file.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE))
+    file.write_text(re.sub(r"^(Exec\w+)=\S+", r"\1=/bin/true", text, flags=re.MULTILINE))
 
     def run(*arguments):
         command = ["systemd-analyze", "--no-pager", *arguments, str(file)]

@@ -41,6 +41,7 @@ via = ["office"]
 to = "roles"
 via = ["split", "objects"]
 """
+PAUSES = ("LOOK", "JOURNAL_LOOK", "STEP_PAUSE")  # between the looks of the watch
 USERS = "/scim/phonebook/v2/Users"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 

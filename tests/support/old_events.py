@@ -39,7 +39,7 @@ def seal_as_before(
 def drafted_as_before(appender: Appender, event: Event) -> Any:
     """Return an event, masked as its target has it, and the digest of whom it is about."""
     about = appender._subject(event)
-    masking = appender._maskings.get(target_name(event.fields))
+    masking = appender.maskings.get(target_name(event.fields))
     return (event if masking is None else masked_event(event, masking, about)), about
 
 
