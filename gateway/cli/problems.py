@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.journal.reader import Reader, RefusedChange
     from gateway.settings import Settings, TargetSettings
 
+NOT_KNOWN: Final = 'neither the journal nor the trail knows "{}" there'
 PARTS: Final = ("unsent", "problems")  # of an explanation, each with a path
 COLUMNS: Final = columns("what", "state", "userName", "externalId", "path", "rule", "reason")
 
@@ -67,10 +68,24 @@ def problems(
             for trouble in _troubles(reader, settings, name, left_out, person, looked_at)
         )
         first = list(islice(rows, 1))
-        write(chain(first, rows), format, shown, empty=f"nobody's data is refused by {target}")
+        if person is not None and not first:
+            _check_known(reader, settings, names, person)
+        whose = "nobody's data is" if person is None else f'nothing of "{person}" is'
+        write(chain(first, rows), format, shown, empty=f"{whose} refused by {target}")
     for name, number in left_out.items():
         print(f"{name}: {number} out of scope, of whom nothing is sent", file=sys.stderr)
     return ExitStatus.REFUSED if first else ExitStatus.DONE
+
+
+def _check_known(reader: "Reader", settings: "Settings", names: tuple[str, ...], person: str) -> None:
+    """Raise Stop where nobody of that name is known at a target, or at the one that it follows."""
+    if all(reader.find_person(_lead(settings, name) or name, person) is None for name in names):
+        raise Stop(NOT_KNOWN.format(person), ExitStatus.REFUSED)
+
+
+def _lead(settings: "Settings", name: str) -> str | None:
+    """Return the target that one follows."""
+    return next((first for first, behind in settings.followers.items() if name in behind), None)
 
 
 def _troubles(
@@ -90,7 +105,7 @@ def _troubles(
     from gateway.settings.compiled import mapping_of
 
     target = settings.targets[name]
-    lead = next((first for first, behind in settings.followers.items() if name in behind), None)
+    lead = _lead(settings, name)
     mapping, strict = mapping_of(target), mapping_of(_strict(target))
     told = set[tuple[str, str | None]]()
     known = None if person is None else reader.find_person(lead or name, person)
@@ -140,7 +155,7 @@ def person_of(settings: "Settings", reader: "Reader", name: str, person: str) ->
     from gateway.mapping.target import explain
     from gateway.settings.compiled import mapping_of
 
-    lead = next((first for first, behind in settings.followers.items() if name in behind), None)
+    lead = _lead(settings, name)
     own = reader.find_person(name, person)
     known = own or (reader.find_person(lead, person) if lead else None)
     user_name = known.original.get("userName", person) if known else person
@@ -201,7 +216,7 @@ def read_person(
     with reading(settings.journal.path) as reader:
         found = [one for name in names if (one := person_of(settings, reader, name, person)) is not None]
     if not found:
-        raise Stop(f'neither the journal nor the trail knows "{person}" there', ExitStatus.REFUSED)
+        raise Stop(NOT_KNOWN.format(person), ExitStatus.REFUSED)
     for one in found:
         original = one["original"] or {}
         parts = {name: list(with_values(one[name], original)) for name in PARTS if values}

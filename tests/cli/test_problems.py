@@ -153,6 +153,18 @@ def test_one_person_can_be_asked_for(run, remember, asked) -> None:
     assert {(row["userName"], row["externalId"]) for row in found} == {("ann@example.com", "x-ann")}
 
 
+def test_who_is_fine_is_told_apart_from_who_is_not_known_and_from_everybody(run, remember) -> None:
+    remember(person("ann", "020 7946 0123"), person("bob", "12"))
+
+    fine = run("problems", "phonebook", "--person", "ann@example.com")
+    unknown = run("problems", "phonebook", "--person", "anne@example.com")
+
+    assert fine.status == 0
+    assert 'nothing of "ann@example.com" is refused by phonebook' in fine.out + fine.err
+    assert (unknown.status, unknown.out) == (1, "")
+    assert unknown.err == 'neither the journal nor the trail knows "anne@example.com" there\n'
+
+
 def test_whose_create_was_refused_is_named_by_the_external_id_that_it_said(run, remember) -> None:
     created = told("ann", "user.create", "rejected", external_id="00u1")
     remember(created, told("bob", "user.create", "rejected", external_id="00u2"))

@@ -57,7 +57,7 @@ def peopled(routed: Path) -> Path:
                 body = dict(person)
                 target = gateway.targets["phonebook"]
                 await handle(Change("create", ResourceType.USER, target, Caller("okta"), "c", None, body))
-            await gateway.mirroring.sweep(gateway.targets["dialpad"])
+            await gateway.runs.mirroring.sweep(gateway.targets["dialpad"])
 
     asyncio.run(work())
     return routed
