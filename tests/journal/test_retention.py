@@ -222,5 +222,5 @@ async def test_retention_goes_on_after_a_failure_and_every_day(filled, path, mon
     archive_of(path, "2026-11").write_bytes(b"something else" * 99)
     monkeypatch.setattr(erase, "asyncio", type("Slept", (), {"sleep": sleep, "to_thread": asyncio.to_thread}))
     with pytest.raises(asyncio.CancelledError):
-        await filled.retention.run(0)
+        await filled.retention.run(lambda: 0)
     assert (days, seqs(path)) == ([DAY] * 3, [5, 6, 7, 8])
