@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from gateway.cli.serve import _run
+from gateway.cli.serve import _Hangups, _run
 from gateway.settings import load_settings
 from gateway.targets.registry import CONNECTORS
 from tests.support.served import CONFIG, OTHER, TOKENS, USERS, Scripted, scripted_target, written
@@ -43,12 +43,13 @@ async def ending(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     passed, loop = [0.0], asyncio.get_running_loop()
     real = loop.time
     monkeypatch.setattr(loop, "time", lambda: real() + passed[0])
+    before, hangups = signal.getsignal(signal.SIGHUP), _Hangups()
     async with scripted_target() as scripted, aiohttp.ClientSession() as session:
         scripted.holds(201, ENTRY)
         settings = load_settings(written(folder, CONFIG, (scripted.toml(**PATIENT), OTHER)), CONNECTORS)
         listens = loop.create_future()
         monkeypatch.setattr("gateway.cli.serve.announce", lambda _, port: listens.set_result(port))
-        gateway = asyncio.create_task(_run(settings))
+        gateway = asyncio.create_task(_run(settings, hangups))
         port = await asyncio.wait_for(listens, 10)
         asking = asyncio.create_task(ask(session, f"http://127.0.0.1:{port}"))
         await until(lambda: scripted.asked)
@@ -56,6 +57,7 @@ async def ending(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         await refused(port)
         yield Ending(scripted, gateway, asking, passed)
         await asyncio.wait_for(gateway, 10)
+    signal.signal(signal.SIGHUP, before)
 
 
 async def ask(session: aiohttp.ClientSession, base: str) -> int:

@@ -10,7 +10,7 @@ import pytest
 from gateway.flow.target_port import Query, ResourceType
 from tests.support.okta_day import CONFIG, Day, play_at
 from tests.support.scim_target import scim_target
-from tests.support.served import Served, gateways
+from tests.support.served import Served, deliver, gateways
 from tests.support.slapd import GATEWAY, PASSWORD, Slapd, slapd
 
 ROUTE = """
@@ -52,8 +52,7 @@ async def followed(served: Served) -> None:
         for name in FOLLOWERS:
             while (await gateway.services.mirrors.count("phonebook", name))[0]:
                 await asyncio.sleep(0.02)
-    for target in gateway.targets.values():
-        await gateway.deliveries.sweep(target)
+    await deliver(gateway)
 
 
 async def held(served: Served, target: str) -> tuple[People, Groups]:

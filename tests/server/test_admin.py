@@ -65,7 +65,8 @@ async def test_a_token_is_valid_as_soon_as_it_is_made_and_no_more_when_it_is_rev
     assert await status_of(served) == 401
 
     events = [event for event in await served.events() if event["event"].startswith("token.")]
-    assert [event["event"] for event in events] == ["token.issued", "token.revoked"]
+    # that it was used after its end is told, too
+    assert [event["event"] for event in events] == ["token.issued", "token.revoked", "token.over"]
     assert "canary" not in str(events)
 
 

@@ -90,13 +90,15 @@ async def left(served: Any) -> None:
 
 
 async def test_what_waits_for_a_paused_target_is_not_even_looked_at(serve, monkeypatch) -> None:
-    served, looked = await serve(), []
+    looked: list[str] = []
 
     async def sweep(self: Any, target: Any) -> None:
         looked.append(target.name)
 
-    await say(served, "POST", "/targets/phonebook/pause")
     monkeypatch.setattr(Recovery, "sweep", sweep)
+    served = await serve()
+    await say(served, "POST", "/targets/phonebook/pause")
+    looked.clear()
     served.gateway.wakeup.wake()
     async with asyncio.timeout(10):
         while not looked:

@@ -117,6 +117,7 @@ async def served(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for name in (
         "app.SWEEP",
         "keeping.SWEEP",
+        "sqlite.SOON",
         "reload.LOOK",
         "admin.watch.LOOK",
         "admin.watch.JOURNAL_LOOK",

@@ -21,7 +21,7 @@ from yarl import URL
 from gateway.errors import Busy
 from gateway.flow.target_port import Page, Query, ResourceType, Unreachable
 from gateway.phonebook.formats import FORMATS
-from gateway.server import phonebook
+from gateway.server import editions, phonebook
 from gateway.server.editions import Edition, Shelf
 from tests.support.served import CANARY, OTHER, PHONEBOOK, TOKENS, Served, check_refused
 from tests.support.waiting import until
@@ -424,7 +424,7 @@ async def test_a_lookup_never_waits_for_the_next_edition_unless_the_last_is_too_
 
     early = await books.edition(soon=True)
     await until(lambda: books._latest is not first)
-    clock[0] += phonebook.OLDEST
+    clock[0] += editions.OLDEST
     late = await books.edition(soon=True)
 
     assert early is first
@@ -465,8 +465,8 @@ async def test_an_edition_that_somebody_reads_stays_until_they_are_done(shelf) -
 
 async def test_lines_beyond_a_run_are_put_in_order_too(shelf, monkeypatch) -> None:
     books, served, _ = shelf
-    monkeypatch.setattr(phonebook, "RUN", 2)
-    monkeypatch.setattr(phonebook, "STEP", 2)
+    monkeypatch.setattr(editions, "RUN", 2)
+    monkeypatch.setattr(editions, "STEP", 2)
     await fill(served, *(person(f"p{n}", "+4420794601") for n in (5, 3, 4, 1)))
 
     edition = await books.edition(soon=False)
@@ -483,7 +483,7 @@ async def test_a_disk_without_room_is_told_of(serve, monkeypatch) -> None:
     def full(folder: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(phonebook, "_file", full)
+    monkeypatch.setattr(editions, "_file", full)
     status, _, body = await fetch(served)
 
     assert status == 503
@@ -505,7 +505,7 @@ async def test_a_phone_that_hangs_up_is_sent_no_more(serve, log, monkeypatch) ->
 
 
 def test_an_edition_closes_its_file_when_nobody_has_it(tmp_path) -> None:
-    file = phonebook._file(tmp_path)
+    file = editions._file(tmp_path)
     edition = Edition(file, 0.0)
 
     del edition

@@ -17,7 +17,7 @@ from gateway.mapping.target import TargetMapping
 from gateway.phonebook import people
 from gateway.phonebook.formats import FORMATS
 from gateway.phonebook.people import collation
-from gateway.server import phonebook
+from gateway.server import editions, phonebook
 from gateway.server.editions import Book, Shelf
 from gateway.server.phonebook import Question
 
@@ -82,7 +82,7 @@ async def peak(size: int, folder: Path) -> int:
 
 
 async def test_four_times_the_people_take_little_more_memory(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(phonebook, "RUN", 100)
+    monkeypatch.setattr(editions, "RUN", 100)
     monkeypatch.setattr(people, "RUN", 100)
     await peak(100, tmp_path)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from tests.support.foreign import TOKEN
-from tests.support.served import Answer, Served, gateways
+from tests.support.served import Answer, Served, deliver, gateways
 
 GOLDEN: Final = Path(__file__).resolve().parents[1] / "golden"
 PATCH: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -123,9 +123,7 @@ class _Okta:
         await self._step("renamed", _patch(place, op="replace", value={"id": group, "displayName": "Agents"}))
         await self._step("deactivated", _active(one, False))
         await self._step("returned", _found("userName", ALWAYS["userName"]), _active(one, True))
-        opened = self._gateway.gateway
-        for target in opened.targets.values():
-            await opened.deliveries.sweep(target)  # comes by itself, some seconds later
+        await deliver(self._gateway.gateway)
         await self._pushed("pushed again", one, {})
         await self._step("group deleted", ("DELETE", place))
 

@@ -19,6 +19,8 @@ from yarl import URL
 from gateway import app
 from gateway.app import Gateway, open_gateway, serving
 from gateway.build import services_on
+from gateway.flow.change import Changes
+from gateway.flow.groups import Deliveries
 from gateway.flow.model import Services
 from gateway.flow.target_port import Query, ResourceType
 from gateway.journal.journal import SqliteJournal
@@ -77,6 +79,13 @@ ANN = {
     "password": f"{CANARY}-password",
     "active": True,
 }
+
+
+async def deliver(gateway: Gateway) -> None:
+    """Have groups delivered that wait for their members: comes by itself, some seconds later."""
+    deliveries = Deliveries(gateway.services, Changes(gateway.services, gateway.recovery))
+    for target in gateway.targets.values():
+        await deliveries.sweep(target)
 
 
 @dataclass(frozen=True)
