@@ -8,7 +8,7 @@ from typing import Any
 from gateway.address import Directory
 from tests.support.ldap_scene import GROUPS, OTHER, USERS
 from tests.support.real_directory import PASSWORD, RealDirectory
-from tests.support.served import CONFIG, Answer, Served, gateways
+from tests.support.served import CONFIG, Answer, Served, deliver, gateways
 
 TARGET = """
 [targets.phonebook]
@@ -95,9 +95,7 @@ class RealScene:
 
     async def delivered(self) -> None:
         """Let the members arrive who are told later."""
-        opened = self.served.gateway
-        for target in opened.targets.values():
-            await opened.deliveries.sweep(target)
+        await deliver(self.served.gateway)
 
     async def put(self, person: Answer, **changed: Any) -> Answer:
         """Replace a person by what was shown of them, and changes; None: without that."""
