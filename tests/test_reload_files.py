@@ -45,11 +45,12 @@ def put(file: Path, content: str) -> None:
 
 
 async def taken(served: Served, event: str = "config.reloaded", count: int = 1) -> list[Any]:
-    """Wait until the trail has so many of these events, and return them."""
+    """Wait until the trail has so many of these events and what they tell is in force, and return them."""
     async with asyncio.timeout(10):
         while len(found := [e for e in await served.events() if e["event"] == event]) < count:
             await asyncio.sleep(0.01)
-    return found
+        async with served.gateway.reloading._alone:  # the trail is told first
+            return found
 
 
 async def asked(served: Served, token: str) -> int:

@@ -125,6 +125,8 @@ class Secrets:
         return value
 
     def _from_file(self, name: str) -> str:
+        if "\0" in name:
+            raise ValueError("the name of a file has no null byte")
         file = self._base / name
         try:
             return _usable(read_content(file, LONGEST, self.files, takes_pipe=True).decode())
