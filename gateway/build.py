@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from gateway.admin.alerts import Alarms, Messenger
-from gateway.admin.simulate import Cover, Uncalled
+from gateway.admin.simulate import Uncalled
 from gateway.admin.watch import Sources, Watch
 from gateway.audit.chain import stamp
-from gateway.audit.masking import MASK, Mask, covered, covered_path
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Services, Target
 from gateway.flow.services import EntryCache
@@ -30,7 +29,7 @@ from gateway.scim.predicate import predicate
 from gateway.server.auth import Credential, Provider
 from gateway.server.editions import Book
 from gateway.settings import AlertSettings, Settings, TargetSettings
-from gateway.settings.compiled import MASKS, address_of, groups_mapping_of, mapping_of, maskings_of
+from gateway.settings.compiled import address_of, groups_mapping_of, mapping_of, maskings_of
 from gateway.targets.gate import Gate
 from gateway.targets.http import open_session
 from gateway.targets.registry import CONNECTORS, Shared, open_connector
@@ -170,19 +169,6 @@ def watch_of(services: Services, alarms: Alarms, journal: SqliteJournal, metrics
         journal.retention.path,
     )
     return Watch(services, alarms, sources)
-
-
-def cover_of(settings: Settings, name: str) -> Cover:
-    """Return what covers values of a target's people that are shown to somebody, as its `audit` says.
-
-    Where the key of `hashed` is not there yet, nothing at all is shown.
-    """
-    key, level = settings.journal.key_file, settings.targets[name].audit
-    if level not in MASKS:
-        return lambda value, is_path: value
-    is_blind = level == "hashed" and not key.exists()
-    mask: Mask = (lambda _: MASK) if is_blind else MASKS[level](lambda: load_key(key))
-    return lambda value, is_path: covered_path(value, mask) if is_path else covered(value, mask)
 
 
 log = get_logger()

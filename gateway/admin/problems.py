@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.mapping.rules import Problem
 from gateway.mapping.target import TargetMapping
@@ -35,6 +35,16 @@ class Trouble:
     rule: str | None
     reason: str
     state: str | None = None  # active, inactive; None: the journal does not know them
+
+
+class RefusedChange(NamedTuple):
+    """The newest change of somebody, which was refused, with none done since."""
+
+    user_name: str
+    external_id: str | None
+    state: str | None  # active, inactive; None: the journal does not know them
+    reason: str
+    since: str  # RFC 3339, UTC
 
 
 def troubles_of(

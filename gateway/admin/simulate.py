@@ -1,9 +1,10 @@
 """What the rules as they are would change of what was sent, decided as a push decides it. Pure."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
+from gateway.audit.masking import Cover
 from gateway.errors import GatewayError
 from gateway.flow.find import is_protected, protected
 from gateway.flow.journal_port import Resource, State
@@ -16,8 +17,6 @@ from gateway.scim.difference import compare
 from gateway.scim.members import Edit
 from gateway.scim.names import NAMES
 from gateway.values import frozen
-
-Cover = Callable[[Any, bool], Any]  # covers a value, or, where that is said, what a path quotes
 
 
 class Effect(StrEnum):

@@ -34,6 +34,7 @@ _SUSPECT: Final = re.compile(
 )
 
 Mask = Callable[[str], str]
+Cover = Callable[[Any, bool], Any]  # covers a value, or, where that is said, what a path quotes
 
 
 @frozen
@@ -80,6 +81,16 @@ def _masked_lines(lines: Lines, mask: Mask) -> Lines:
 def covered_path(path: str, mask: Mask) -> str:
     """Return a path with the literals covered that it quotes."""
     return _LITERALS.sub(lambda found: mask(found[0]), path)
+
+
+def covering(mask: Mask) -> Cover:
+    """Return what covers values by a mask."""
+    return lambda value, is_path: covered_path(value, mask) if is_path else covered(value, mask)
+
+
+def nothing_covered(value: Any, is_path: bool) -> Any:
+    """Return a value as it is."""
+    return value
 
 
 def _masked_value(value: Any, name: str, mask: Mask) -> Any:

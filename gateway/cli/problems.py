@@ -27,14 +27,12 @@ from gateway.cli.terminal import ProgressLine, is_apart
 
 if TYPE_CHECKING:
     from gateway.admin.problems import Trouble
-    from gateway.admin.simulate import Cover
     from gateway.flow.journal_port import Resource
     from gateway.flow.target_port import Attributes
-    from gateway.journal.reader import Reader, RefusedChange
+    from gateway.journal.reader import Reader
     from gateway.settings import Settings, TargetSettings
 
 NOT_KNOWN: Final = 'neither the journal nor the trail knows "{}" there'
-PARTS: Final = ("unsent", "problems")  # of an explanation, each with a path
 COLUMNS: Final = columns("what", "state", "userName", "externalId", "path", "rule", "reason")
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="The name of a target, or of a route.")]
@@ -101,6 +99,7 @@ def _troubles(
     Who is out of scope has none, and is counted by target. Who comes to a target that follows another is
     known there, and may never have come here.
     """
+    from gateway.admin.person import refused_at
     from gateway.admin.problems import troubles_in, troubles_of
     from gateway.settings.compiled import mapping_of
 
@@ -117,22 +116,10 @@ def _troubles(
         for trouble in troubles_of(original, mapping, strict, active=active):
             told.add((trouble.user_name, trouble.path))
             yield trouble
-    for one in _refused(reader, name, whose, follows=lead is not None):
+    for one in refused_at(reader, name, whose, follows=lead is not None):
         for trouble in troubles_in(one.user_name, one.reason, one.external_id, one.state):
             if lead is None or (trouble.user_name, trouble.path) not in told:
                 yield trouble
-
-
-def _refused(reader: "Reader", name: str, whose: str | None, *, follows: bool) -> Iterator["RefusedChange"]:
-    """Yield whose newest change a target refuses, or that of one person."""
-    from gateway.scim.documents import fold
-
-    if not follows:
-        yield from reader.refused(name, whose)
-        return
-    for one in reader.refused_there(name):
-        if whose is None or fold(one.user_name) == fold(whose):
-            yield one
 
 
 def _people(
@@ -145,62 +132,6 @@ def _people(
         yield known.original, known.state == "active"
 
 
-def person_of(settings: "Settings", reader: "Reader", name: str, person: str) -> dict[str, Any] | None:
-    """Return what the journal and the rules say of somebody at a target; None where neither knows them.
-
-    Values are whole. `target_id` is None where the target has no entry of theirs.
-    """
-    from gateway.admin.problems import dropped_since, refused_since, troubles_in
-    from gateway.audit.query import named
-    from gateway.mapping.target import explain
-    from gateway.settings.compiled import mapping_of
-
-    lead = _lead(settings, name)
-    own = reader.find_person(name, person)
-    known = own or (reader.find_person(lead, person) if lead else None)
-    user_name = known.original.get("userName", person) if known else person
-    refused = list(_refused(reader, name, user_name, follows=lead is not None))
-    if known is None and not refused:
-        return None
-    user_name = user_name if known else refused[0].user_name
-    events = reader.history(user_name, named("target.name", name))
-    since = refused_since(events) or next((one.since for one in refused), None)
-    document = known.original if known else {}
-    explanation = explain(name, mapping_of(settings.targets[name]), document) if known else UNKNOWN
-    told = [trouble for one in refused for trouble in troubles_in(one.user_name, one.reason)]
-    problems = [{"path": one.path, "rule": one.rule, "reason": one.reason, "since": since} for one in told]
-    here = {(one["path"], one["rule"]) for one in problems}
-    more = (one for one in explanation["problems"] if (one["path"], one["rule"]) not in here)
-    link = own.links.get(name) if own else None
-    external_id = document.get("externalId") if known else next((one.external_id for one in refused), None)
-    return {
-        **explanation,
-        "target": name,
-        "userName": user_name,
-        "externalId": external_id,
-        "id": own.id if own else None,
-        "state": known.state.value if known else None,
-        "standing": reader.standing(name, own.id) if own else None,
-        "unsent": [{**one, "since": dropped_since(events, one["path"])} for one in explanation["unsent"]],
-        "problems": [*problems, *({**one, "since": None} for one in more)],
-        "original": document or None,
-        "modified": known.modified if known else None,
-        "sent": link.sent if link else None,
-        "target_id": link.target_id if link else None,
-    }
-
-
-UNKNOWN: Final[Mapping[str, Any]] = {  # of whom only the trail knows that they were refused
-    "accepted": False,
-    "resource": None,
-    "steps": [],
-    "held": [],
-    "dropped": [],
-    "unsent": [],
-    "problems": [],
-}
-
-
 def read_person(
     config: Path, names: tuple[str, ...], person: str, *, values: bool
 ) -> list[Mapping[str, Any]]:
@@ -208,20 +139,26 @@ def read_person(
 
     `values`: with those that are left out.
     """
-    from gateway.build import cover_of
+    from gateway.admin.person import PARTS, covered_person, person_of
     from gateway.cli.explained import with_values
     from gateway.journal.reader import reading
+    from gateway.journal.store import load_key
+    from gateway.settings.compiled import cover_of, mapping_of
 
     settings, told = read_settings(config), []
     with reading(settings.journal.path) as reader:
-        found = [one for name in names if (one := person_of(settings, reader, name, person)) is not None]
+        asked = (
+            person_of(reader, name, mapping_of(settings.targets[name]), person, _lead(settings, name))
+            for name in names
+        )
+        found = [one for one in asked if one is not None]
     if not found:
         raise Stop(NOT_KNOWN.format(person), ExitStatus.REFUSED)
     for one in found:
         original = one["original"] or {}
         parts = {name: list(with_values(one[name], original)) for name in PARTS if values}
         whole = {**one, **_seen_now(config, settings, one), **parts}
-        told.append(_covered(whole, cover_of(settings, one["target"])))
+        told.append(covered_person(whole, cover_of(settings, one["target"], load_key)))
     return told
 
 
@@ -256,19 +193,6 @@ def _seen_now(config: Path, settings: "Settings", person: Mapping[str, Any]) -> 
         entry, unasked = None, str(stop)
     unasked = unasked and blotted(unasked, (person["original"],))
     return {"shows": entry and without_password(entry), "asked": asked, "unasked": unasked}
-
-
-def _covered(person: Mapping[str, Any], cover: "Cover") -> Mapping[str, Any]:
-    """Return what is told of somebody with values covered as in the trail of the target."""
-    values = {name: cover(person[name], False) for name in ("original", "resource", "sent", "shows")}
-    sides = ("before", "after")
-    steps = [step | {side: cover(step[side], False) for side in sides} for step in person["steps"]]
-    parts = {name: [_covered_part(one, cover) for one in person[name]] for name in PARTS}
-    return {**person, **values, **parts, "steps": steps}
-
-
-def _covered_part(part: Mapping[str, Any], cover: "Cover") -> Mapping[str, Any]:
-    return {**part, "value": cover(part["value"], False)} if "value" in part else part
 
 
 async def _read(settings: "Settings", name: str, target_id: str) -> "Attributes | None":

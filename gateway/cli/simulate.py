@@ -27,7 +27,8 @@ from gateway.cli.terminal import ProgressLine
 from gateway.values import frozen
 
 if TYPE_CHECKING:
-    from gateway.admin.simulate import Cover, Foreseen
+    from gateway.admin.simulate import Foreseen
+    from gateway.audit.masking import Cover
     from gateway.flow.model import Target
     from gateway.journal.reader import Reader
     from gateway.settings import Settings
@@ -139,10 +140,12 @@ class Simulation:
 
 
 def _simulation(settings: "Settings", reader: "Reader", name: str, is_shown: bool | None) -> Simulation:
-    from gateway.build import cover_of, planned_target
+    from gateway.build import planned_target
+    from gateway.journal.store import load_key
+    from gateway.settings.compiled import cover_of
 
     has_groups = settings.targets[name].groups is not False
-    cover = cover_of(settings, name)
+    cover = cover_of(settings, name, load_key)
     return Simulation(planned_target(settings, name), reader, has_groups, cover, is_shown)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 
 from gateway.admin.acts import Token
+from gateway.admin.problems import RefusedChange
 from gateway.admin.status import Counts
 from gateway.audit.chain import subject
 from gateway.audit.query import AuditQuery, Batch, StoredEvent, either, named
@@ -152,16 +153,6 @@ def standings_of(
     """Return how operations stand that are not settled, by the resources of ours that they are on."""
     asked = {"target": target, "type": str(kind), "ids": orjson.dumps(list(ids)).decode()}
     return dict(connection.execute(STANDING, asked).fetchall())
-
-
-class RefusedChange(NamedTuple):
-    """The newest change of somebody, which was refused, with none done since."""
-
-    user_name: str
-    external_id: str | None
-    state: str | None  # active, inactive; None: the journal does not know them
-    reason: str
-    since: str  # RFC 3339, UTC
 
 
 def refused(connection: sqlite3.Connection, target: str, name: str | None = None) -> Iterator[RefusedChange]:

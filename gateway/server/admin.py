@@ -15,14 +15,12 @@ from aiohttp import web
 
 from gateway.admin import acts, operations
 from gateway.admin.acts import Erasures, Export, Pauses, Token, TokenJournal
+from gateway.admin.person import shown_now
 from gateway.admin.status import ConfigState, Reloaded, Status, Tried
 from gateway.errors import ConfigError, GatewayError, InvalidValue, NotFound
-from gateway.flow.failures import answer_to_read
-from gateway.flow.journal_port import Key
 from gateway.flow.mirror import Mirroring
-from gateway.flow.model import ChangeHandler, Services, Target, reading
-from gateway.flow.resource import without_password
-from gateway.flow.target_port import ResourceType, TargetError, errand
+from gateway.flow.model import ChangeHandler, Services, Target
+from gateway.flow.target_port import ResourceType
 from gateway.log import get_logger
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials, in_their_name
@@ -267,19 +265,8 @@ async def show_entry(admin: Administration, request: web.Request) -> web.Respons
         raise NotFound("the target is not in the running gateway's configuration")
     if not isinstance(id, str):
         raise InvalidValue("id is missing, or not as a command writes it")
-    services, target = admin.services, admin.runs.targets[name]
-    token = errand.set(reading(target.policy, services.monotonic()))
-    try:
-        known = await services.resources.find(name, ResourceType.USER, (Key("id", id),))
-        links = [person.links[name] for person in known if name in person.links]
-        ids = [link.target_id for link in links if link.target_id is not None]
-        with target.admission.used():
-            entry = await target.connector.get(ResourceType.USER, ids[0]) if ids else None
-    except TargetError as error:
-        raise answer_to_read(name, error, [person.original for person in known]) from error
-    finally:
-        errand.reset(token)
-    return web.json_response({"entry": entry and without_password(entry)})
+    entry = await shown_now(admin.services, admin.runs.targets[name], ResourceType.USER, id)
+    return web.json_response({"entry": entry})
 
 
 async def note_export(admin: Administration, request: web.Request) -> web.Response:

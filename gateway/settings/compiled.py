@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import Final, TypeVar
 
 from gateway.address import TargetAddress
-from gateway.audit.masking import Mask, Masking, hashing, masked
+from gateway.audit.masking import MASK, Cover, Mask, Masking, covering, hashing, masked, nothing_covered
 from gateway.guide.data import Guide, Subject
 from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.scope import Scope
@@ -86,6 +87,18 @@ def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, 
         for name, target in settings.targets.items()
         if target.audit in MASKS
     }
+
+
+def cover_of(settings: Settings, name: str, read_key: Callable[[Path], bytes]) -> Cover:
+    """Return what covers values of a target's people that are shown to somebody, as its `audit` says.
+
+    Where the key of `hashed` is not there yet, nothing at all is shown.
+    """
+    key, level = settings.journal.key_file, settings.targets[name].audit
+    if level not in MASKS:
+        return nothing_covered
+    is_blind = level == "hashed" and not key.exists()
+    return covering((lambda _: MASK) if is_blind else MASKS[level](lambda: read_key(key)))
 
 
 def subject_of(settings: Settings, address: str) -> Subject:
