@@ -11,6 +11,9 @@ import pytest
 import structlog
 
 from tests.support.foreign import TOKEN, scim2_servers
+from tests.support.real_postgres import postgres, postgres_url
+
+__all__ = ["postgres", "postgres_url"]  # one server for all the tests of a process
 
 # The same examples every time; a busy machine is no fault. `make test-random` draws others, and more of them.
 hypothesis.settings.register_profile("gateway", deadline=None, derandomize=True, database=None)
