@@ -1,4 +1,4 @@
-"""Debian's PostgreSQL as a real server on loopback: unprivileged, in a temporary folder, a database for each test."""
+"""Debian's PostgreSQL as a real server on loopback: unprivileged, in a temporary folder, a room a test."""
 
 import os
 import pwd
@@ -80,8 +80,9 @@ class RealPostgres:
     def run(self, name: str, *arguments: str | Path, said: str | None = None) -> str:
         """Run a program of the server's as its user; return what it prints."""
         done = subprocess.run(
-            [self.home / name, *arguments], input=said, text=True, capture_output=True, **unprivileged()
-        )
+            [self.home / name, *arguments], check=False, input=said, text=True, capture_output=True,
+            **unprivileged(),
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
 
@@ -92,7 +93,7 @@ class RealPostgres:
         owners.chmod(0o644)
         self.run(
             "initdb", "--pgdata", self.data, "--username", ROOT, "--pwfile", owners, "--auth-local=trust",
-            "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions",
+            "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
         )  # fmt: skip
         self.start()
         self.execute(f"CREATE ROLE {OWNER} LOGIN PASSWORD '{PASSWORD}'")
@@ -121,14 +122,15 @@ class RealPostgres:
         while self.process.poll() is None:
             try:
                 psycopg.connect(self.url(ROOT, user=ROOT, by="socket"), connect_timeout=5).close()
-                return True
             except psycopg.OperationalError:
                 assert time.monotonic() < end, self.log()
                 time.sleep(PAUSE)  # a process of its own, which cannot tell us
+            else:
+                return True
         return False
 
     def stop(self, how: int = signal.SIGQUIT) -> None:
-        """End the server: SIGTERM waits for its clients, SIGINT rolls them back, SIGQUIT and SIGKILL crash it."""
+        """End the server: SIGTERM waits for clients, SIGINT cuts them off, SIGQUIT and SIGKILL crash it."""
         assert self.process is not None
         self.process.send_signal(how)
         self.process.wait()
