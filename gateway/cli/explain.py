@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from gateway.cli.explained import Explanation, explainer
+from gateway.cli.explained import explainer
 from gateway.cli.output import (
     CONFIG,
     Column,
@@ -27,6 +27,7 @@ from gateway.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from gateway.admin.explained import Explanation
     from gateway.cli.sheets import FoundResource
 
 
@@ -108,7 +109,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     return ExitStatus.REFUSED if rejected else ExitStatus.DONE
 
 
-def _tell_person(people: Iterable[Explanation], format: ExplainFormat | None) -> int:
+def _tell_person(people: Iterable["Explanation"], format: ExplainFormat | None) -> int:
     """Write what somebody is at each target; return the exit status."""
     status = ExitStatus.DONE
     for one in people:
@@ -120,7 +121,7 @@ def _tell_person(people: Iterable[Explanation], format: ExplainFormat | None) ->
     return status
 
 
-def _person_lines(person: Explanation) -> Iterator[str]:
+def _person_lines(person: "Explanation") -> Iterator[str]:
     """Yield what is told of somebody, for people."""
     head, who, *others = _lines({**person, "resource": None})
     yield head
@@ -156,7 +157,7 @@ def _tell_ignored(ignored: Counter[str]) -> None:
         print(text(f"ignored, {values}: {note_on(title)}; --columns says what is what"), file=sys.stderr)
 
 
-def _of_whom(one: "FoundResource", explanation: Explanation) -> Explanation:
+def _of_whom(one: "FoundResource", explanation: "Explanation") -> "Explanation":
     """Return an explanation with who it is about, and what of them no attribute is for."""
     from gateway.scim.names import get
 
@@ -166,10 +167,10 @@ def _of_whom(one: "FoundResource", explanation: Explanation) -> Explanation:
 
 
 def _summarize(
-    names: tuple[str, ...], explanations: Iterator[Explanation], format: ExplainFormat | None
+    names: tuple[str, ...], explanations: Iterator["Explanation"], format: ExplainFormat | None
 ) -> int:
     """Write a summary of each target and return how many would be rejected."""
-    from gateway.cli.explained import ExplanationSummary
+    from gateway.admin.explained import ExplanationSummary
 
     summaries = {name: ExplanationSummary(name) for name in names}
     for explanation in explanations:
@@ -190,7 +191,7 @@ def _is_for_people(format: ExplainFormat | None) -> bool:
     return format is ExplainFormat.TEXT or (format is None and sys.stdout.isatty())
 
 
-def _tell(explanations: Iterator[Explanation], targets: int, format: ExplainFormat | None) -> int:
+def _tell(explanations: Iterator["Explanation"], targets: int, format: ExplainFormat | None) -> int:
     """Write each explanation and return how many would be rejected; `targets`: how many each resource has."""
     beginning = list(islice(explanations, targets + 1))
     form = format or (ExplainFormat.JSON if len(beginning) > targets else ExplainFormat.TEXT)
@@ -220,7 +221,7 @@ SUMMARY: Final = (
 )
 
 
-def _lines(explanation: Explanation) -> Iterator[str]:
+def _lines(explanation: "Explanation") -> Iterator[str]:
     """Yield an explanation for people."""
     yield f"{explanation['target']}: {'accepted' if explanation['accepted'] else 'rejected'}"
     yield text(_whose(explanation))
@@ -243,7 +244,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             yield _indented(request["body"])
 
 
-def _left_out(explanation: Explanation) -> Iterator[str]:
+def _left_out(explanation: "Explanation") -> Iterator[str]:
     """Yield what of a resource is not sent, and why where a rule says so."""
     for name in ("held", "dropped"):
         if explanation[name]:

@@ -139,8 +139,8 @@ def read_person(
 
     `values`: with those that are left out.
     """
+    from gateway.admin.explained import with_values
     from gateway.admin.person import PARTS, covered_person, person_of
-    from gateway.cli.explained import with_values
     from gateway.journal.reader import reading
     from gateway.journal.store import load_key
     from gateway.settings.compiled import cover_of, mapping_of

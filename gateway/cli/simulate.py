@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import orjson
 import typer
 
-from gateway.cli.explained import Tally
+from gateway.admin.explained import Tally
 from gateway.cli.output import (
     CONFIG,
     Column,

@@ -12,6 +12,7 @@ from gateway.guide.data import Guide, Subject
 from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.scope import Scope
 from gateway.mapping.target import TargetMapping
+from gateway.scim.dialects import DIALECTS, Dialect
 from gateway.scim.grammar import Filter
 from gateway.settings.model import Settings, TargetSettings
 
@@ -78,6 +79,13 @@ def address_of(target: TargetSettings) -> TargetAddress:
         target.members,
         target.rest,
     )
+
+
+def dialect_of(settings: Settings, target: str) -> Dialect:
+    """Return how resources for a target are written: as its provider does, if there is only one."""
+    address = settings.route_of(target) or target
+    found = {provider.dialect for provider in settings.providers.values() if address in provider.targets}
+    return DIALECTS[found.pop() if len(found) == 1 else "rfc"]
 
 
 def maskings_of(settings: Settings, read_key: Callable[[], bytes]) -> dict[str, Masking]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.cli.explained import summarize
+from gateway.admin.explained import summarize
 from gateway.mapping.program import HELD
 from gateway.mapping.scope import Scope
 from gateway.mapping.target import TargetMapping, explain

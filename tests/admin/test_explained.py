@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import explained
-from gateway.cli.explained import Tally, summarize, with_values
+from gateway.admin import explained
+from gateway.admin.explained import Tally, summarize, with_values
 from gateway.mapping.program import HELD
 from gateway.mapping.target import TargetMapping, explain
 from gateway.mapping.transforms import compile_transform
