@@ -40,7 +40,7 @@ from gateway.flow.recovery import Recovery
 from gateway.flow.services import Wakeup
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.restored import RESTORED_ALERT, RestoreCheck
-from gateway.keeping import SWEEP, Keeping, Rounds, one_after_another
+from gateway.keeping import SWEEP, Keeping, Rounds, one_after_another, renewed
 from gateway.log import get_logger
 from gateway.metrics import Metrics
 from gateway.reload import InForce, Reloading, loaded_event, own_event
@@ -268,7 +268,7 @@ async def _wire(
     changes = Changes(services, recovery)
     mirroring, deliveries = Mirroring(services, changes), Deliveries(services, changes)
     front = await _front(oversight, changes, Reads(services, recovery), settings.journal.path.parent)
-    settle = one_after_another(recovery.sweep, deliveries.sweep)
+    settle = one_after_another(recovery.sweep, deliveries.sweep, renewed)
     rounds = Rounds(settle, mirroring.sweep, wakeup, journal.mirrors.bell)
     in_force = _in_force(settings, oversight, front, rounds, shared)
     reloading = Reloading(settings, in_force, any_port=listener is not None)

@@ -14,7 +14,7 @@ from gateway.admin.simulate import Uncalled
 from gateway.admin.watch import Sources, Watch
 from gateway.audit.chain import stamp
 from gateway.flow.locks import KeyedLocks
-from gateway.flow.model import Policy, Services, Target
+from gateway.flow.model import Policy, Renewal, Services, Target
 from gateway.flow.services import EntryCache
 from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
@@ -45,13 +45,25 @@ BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only w
 def target_of(settings: Settings, name: str, connector: Gate) -> Target:
     """Return a target as the flow knows it, with the others of its route."""
     kind = CONNECTORS[settings.targets[name].connector]
+    planned = planned_target(settings, name)
     return replace(
-        planned_target(settings, name),
+        planned,
         connector=connector,
         has_groups=connector.has_groups,
         sorts=kind.sorts,
         admission=connector,
+        renew=_renewal(settings.targets[name], planned, connector),
     )
+
+
+def _renewal(settings: TargetSettings, target: Target, gate: Gate) -> Renewal | None:
+    """Return what reads the entitlements that are kept elsewhere."""
+    sources = {one.type.name: one.source for one in settings.entitlements if one.source is not None}
+    if not sources or (catalogue := target.mapping.entitlements) is None:
+        return None
+    from gateway.targets.entitlements import EntitlementReader
+
+    return EntitlementReader(target.name, catalogue, sources, gate, target.policy.page_size).renew
 
 
 def planned_target(settings: Settings, name: str) -> Target:

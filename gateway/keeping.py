@@ -142,6 +142,12 @@ def one_after_another(*works: Work) -> Work:
     return do
 
 
+async def renewed(target: Target) -> None:
+    """Have the entitlements of a target read that are kept elsewhere, where it is time."""
+    if target.renew is not None:
+        await target.renew(again=True)
+
+
 def _apart(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """Have work done in nobody's name, whoever it is that has the configuration changed."""
     return asyncio.create_task(work, context=Context())

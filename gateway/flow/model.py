@@ -90,6 +90,13 @@ async def _yes() -> bool:
     return True
 
 
+class Renewal(Protocol):
+    """Has entitlements read where they are kept."""
+
+    async def __call__(self, *, again: bool = False) -> None:
+        """Read what is not known yet, with `again` what it is time for; raises nothing."""
+
+
 @frozen
 class Target:
     """A system we provision, with all that is known about it."""
@@ -105,6 +112,7 @@ class Target:
     sorts: bool = False  # its connector puts entries in the order of a `Query`
     admission: Admission = field(default_factory=Admission)  # what it takes now
     route: str | None = None  # that it is in
+    renew: Renewal | None = None  # has its entitlements read that are kept elsewhere
     follows: str | None = None  # the target that answers in its route: what that has, this shall have, too
 
     def mapping_for(self, kind: ResourceType) -> TargetMapping:

@@ -114,6 +114,8 @@ def _dressed(
     location = f"{target.location}/{kind}s/{id if _is_plain(id) else quote(id, safe='')}"
     if members:
         content["members"] = list(members)
+    if kind is ResourceType.USER and (known := target.mapping.entitlements) is not None:
+        content = known.shown(content)  # with the version of what is kept: names may change at any time
     content["meta"] = meta_of(str(kind), *times, location, tag)
     return content
 

@@ -75,6 +75,15 @@ class Update:
     held: Attributes = field(default_factory=dict)  # all we know of that it shall have, shown or not
 
 
+@frozen
+class EntitlementSource:
+    """Where the values of a type of entitlement are read, again and again: groups, or an endpoint."""
+
+    groups: Filter | None = None  # which of the target's groups; None: all of them
+    endpoint: str | None = None  # of the target's own, without its slash, instead of groups
+    refresh: float = 300.0  # seconds that what was read counts
+
+
 class Connector(Protocol):
     """Reaches one target. Every method is one attempt and raises only a `TargetError`.
 

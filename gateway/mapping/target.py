@@ -1,17 +1,19 @@
 """The mapping of one target: a resource to the target's form and back, and why it comes to that. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from gateway.mapping.countries import region_of
 from gateway.mapping.lines import RuleIndex
 from gateway.mapping.precedence import Overruled, Precedence, target_key
 from gateway.mapping.program import ALWAYS_SENT, SERVER_OWNED, Mapped, Program
-from gateway.mapping.rules import Rule, TransformStep, Unlisted
+from gateway.mapping.rules import Problem, Rule, TransformStep, Unlisted
 from gateway.mapping.scope import Scope
 from gateway.mapping.specs import Office, Person
 from gateway.scim.difference import Difference, compare, overlay
+from gateway.scim.documents import is_active
+from gateway.scim.entitlements import Catalogue
 from gateway.scim.names import EMPTY, STANDARD_URNS, UNSERVED, is_standard
 from gateway.scim.paths import ANYWHERE, Place, place, select, take
 
@@ -33,8 +35,10 @@ class TargetMapping:
         kind: str = "User",
         scope: Scope | None = None,
         keeps: Sequence[Rule] | None = None,
+        entitlements: Catalogue | None = None,
     ) -> None:
         self.kind = kind
+        self.entitlements = entitlements  # None: there are none, and whatever people carry is taken
         self.scope = scope  # who is to be on the target; None: everybody
         self.unlisted = Unlisted(unlisted)
         self.forgets = self.unlisted is Unlisted.DROP and keeps is None
@@ -72,7 +76,8 @@ class TargetMapping:
 
     def forward(self, original: Mapping[str, Any], steps: list[TransformStep] | None = None) -> Mapped:
         """Return the target's form of a resource; `steps` collects every transform at work."""
-        return self._program(original).forward(self._person(original), steps)
+        mapped = self._program(original).forward(self._person(original), steps)
+        return mapped if self.entitlements is None else _checked(mapped, self.entitlements, original)
 
     @property
     def sends_password(self) -> bool:
@@ -300,6 +305,13 @@ def _is_same(left: Place, right: Place) -> bool:
         and left.where == right.where
         and (left.sub or "value").casefold() == (right.sub or "value").casefold()
     )
+
+
+def _checked(mapped: Mapped, entitlements: Catalogue, original: Mapping[str, Any]) -> Mapped:
+    """Return what somebody becomes, refused where they carry what there is not; a leaver always leaves."""
+    refused = entitlements.refused(original) if is_active(original) else ()
+    problems = tuple(Problem(one.path, "entitlements", one.reason) for one in refused)
+    return replace(mapped, problems=(*mapped.problems, *problems)) if problems else mapped
 
 
 def explain(target: str, mapping: TargetMapping, resource: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from gateway.scim.entitlements import EntitlementType
 from gateway.scim.names import (
     CORE_GROUP,
     CORE_USER,
@@ -77,6 +78,25 @@ def extension_schema(urn: str, attributes: Iterable[str]) -> Document:
         for name, inner in subs.items()
     )
     return schema_document(urn, urn.rpartition(":")[2], f"Extension {urn}", *described)
+
+
+def own_schema(base_url: str, schema: Mapping[str, Any]) -> Document:
+    """Return a schema that is neither the standard's nor an extension, where it is served."""
+    return {**schema, "meta": _meta(base_url, "Schema", schema["id"])}
+
+
+def entitlement_type(base_url: str, one: EntitlementType) -> Document:
+    """Return the resource type of what people may be entitled to."""
+    return {
+        "schemas": [RESOURCE_TYPE],
+        "id": one.name,
+        "name": one.name,
+        "description": one.description or one.name,
+        "endpoint": f"/{one.endpoint}",
+        "schema": one.urn,
+        "schemaExtensions": [],
+        "meta": _meta(base_url, "ResourceType", one.name),
+    }
 
 
 def requiring(schema: Mapping[str, Any], places: Iterable[Place]) -> Document:

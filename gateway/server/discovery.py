@@ -3,16 +3,21 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from gateway.errors import NotFound
-from gateway.flow.model import Target
+from gateway.errors import BadTarget, NotFound
+from gateway.flow.model import ReadQuery, Target
+from gateway.flow.paging import window
 from gateway.mapping.target import ALWAYS_SHOWN, TargetMapping
+from gateway.scim.entitlements import EntitlementType, schemas_of
 from gateway.scim.messages import list_response
 from gateway.scim.names import CORE_GROUP, CORE_URNS, CORE_USER, STANDARD_URNS, is_standard
 from gateway.scim.paths import ANYWHERE, Place
+from gateway.scim.predicate import predicate
 from gateway.scim.schemas import (
+    entitlement_type,
     extension_schema,
     find,
     narrowed,
+    own_schema,
     requiring,
     resource_types,
     schemas,
@@ -43,7 +48,32 @@ def discovery_document(target: Target, name: str, id: str | None, has_groups: bo
     return found
 
 
+def entitlements(target: Target, one: EntitlementType, id: str | None, question: ReadQuery) -> Document:
+    """Return a value, or a page of those that a question is about; raises NotFound and BadTarget."""
+    known = target.mapping.entitlements.values(one.name) if target.mapping.entitlements else None
+    if known is None:
+        raise BadTarget(f"{target.name}: the values of {one.name} could not be read yet; the log says why")
+    if id is not None:
+        if id not in known:
+            raise NotFound(f"{one.name} has no such value")
+        return one.document(known[id], target.location)
+    documents = [one.document(value, target.location) for value in known.values()]
+    if question.filter is not None:
+        documents = list(filter(predicate(question.filter), documents))
+    return list_response(window(documents, question.start, question.count), len(documents), question.start)
+
+
 def _schemas(target: Target, has_groups: bool) -> list[Document]:
+    """Return the schemas of people and groups, and of what people may be entitled to."""
+    entitled = [own_schema(target.location, one) for one in schemas_of(_types(target))]
+    return [*_standard(target, has_groups), *entitled]
+
+
+def _types(target: Target) -> tuple[EntitlementType, ...]:
+    return () if target.mapping.entitlements is None else target.mapping.entitlements.types
+
+
+def _standard(target: Target, has_groups: bool) -> list[Document]:
     """Return the standard's schemas with what rules add, without what is forgotten (RFC 7643 section 7)."""
     own = _by_schema(place for place in target.mapping.sources() if not _is_standard(place))
     extra = [_made(urn, own[urn]) for urn in own if urn not in STANDARD_URNS]
@@ -63,8 +93,9 @@ def _schemas(target: Target, has_groups: bool) -> list[Document]:
 
 
 def _resource_types(target: Target, has_groups: bool) -> list[Document]:
-    extensions = [schema["id"] for schema in _schemas(target, has_groups) if schema["id"] not in _CORE]
-    return resource_types(target.location, has_groups=has_groups, extensions=extensions)
+    extensions = [schema["id"] for schema in _standard(target, has_groups) if schema["id"] not in _CORE]
+    known = resource_types(target.location, has_groups=has_groups, extensions=extensions)
+    return [*known, *(entitlement_type(target.location, one) for one in _types(target))]
 
 
 LISTS: Final[Mapping[str, Callable[[Target, bool], list[Document]]]] = {

@@ -17,10 +17,11 @@ from gateway.flow.read import Reads, query_all
 from gateway.flow.services import CROWD, MANY, is_large, off_loop, on_behalf
 from gateway.flow.target_port import Attributes, Page, ResourceType, errand
 from gateway.log import correlation_id
+from gateway.scim.entitlements import EntitlementType
 from gateway.scim.jsontext import dump
 from gateway.scim.messages import Projection, is_known, list_response, parse_tags
 from gateway.server.auth import Authentication, Credential, Provider
-from gateway.server.discovery import discovery_document
+from gateway.server.discovery import discovery_document, entitlements
 from gateway.server.request import (
     SERVED,
     Endpoint,
@@ -132,13 +133,13 @@ class ScimApi:
             endpoint = parse_endpoint(http.rel_url.raw_path)
             target = self._addresses.target(endpoint.target)
             request = self._admitted(http, summary, endpoint, target, credential)
-            operation = _operation(http.method, request.endpoint)
+            operation = _operation(http.method, request.endpoint, target)
         except GatewayError as error:
             _name(summary, http, self._addresses)
             caller = self._authentication.caller(http, credential)
             await self._authentication.refusals.remember(caller, target, error)
             raise
-        summary.target, summary.operation = target.name, counted(request.endpoint, http.method)
+        summary.target, summary.operation = target.name, counted(request.endpoint, http.method, target)
         target.admission.users += 1
         try:
             return await self._answered(request, operation)
@@ -195,12 +196,26 @@ class ScimApi:
             errand.reset(token)
 
     async def _discover(self, request: ScimRequest) -> web.StreamResponse:
+        entitled = request.target.mapping.entitlements
+        if entitled is not None and (one := entitled.at(request.endpoint.name)) is not None:
+            return await self._entitlements(request, one)
         if "filter" in request.query:  # RFC 7644 section 4: nobody shall believe that it was heeded
             raise Forbidden("discovery cannot be filtered: ask for all of it, or for one by its id")
         has_groups = await request.target.has_groups()
         return answer(
             200, discovery_document(request.target, request.endpoint.name, request.endpoint.id, has_groups)
         )
+
+    async def _entitlements(self, request: ScimRequest, one: EntitlementType) -> web.StreamResponse:
+        """Answer what people may be entitled to: a page, or one by its id."""
+        shown, target = parse_projection(request.query), request.target
+        question = parse_read_query(request.query, request.provider.dialect, target, members=False)
+        if target.renew is not None:
+            await target.renew(again=True)
+        found = entitlements(target, one, request.endpoint.id, question)
+        if request.endpoint.id is not None:
+            return answer(200, shown.of(found))
+        return answer(200, {**found, "Resources": [shown.of(each) for each in found["Resources"]]})
 
     async def _get(self, request: ScimRequest, kind: ResourceType, id: str) -> web.StreamResponse:
         shown = parse_projection(request.query)
@@ -232,6 +247,8 @@ class ScimApi:
     async def _change(self, request: ScimRequest, kind: ResourceType, operation: str) -> web.StreamResponse:
         change = None
         try:
+            if request.target.renew is not None:  # what is not known yet cannot be judged
+                await request.target.renew()
             shown = parse_projection(request.query)
             change = await self._read_change(request, kind, operation)
             self._answering[id(change)] = change
@@ -330,13 +347,19 @@ def _listed_apart(page: Page, start: int, shown: Projection) -> web.Response:
     return answer(200, list_response(entries, page.total, start))
 
 
-def counted(endpoint: Endpoint, method: str) -> str:
+def counted(endpoint: Endpoint, method: str, target: Target | None = None) -> str:
     """Return the name a request is counted by, "" for what is not served."""
     if endpoint.is_search:
         return "query"
     if endpoint.name in TYPES:
         return OPERATIONS[endpoint.id is not None].get(method, "")
-    return "discovery" if endpoint.name in SERVED else ""
+    return "discovery" if endpoint.name in SERVED or _is_entitled(endpoint, target) else ""
+
+
+def _is_entitled(endpoint: Endpoint, target: Target | None) -> bool:
+    """Say whether a target has entitlements at an endpoint."""
+    known = target.mapping.entitlements if target is not None else None
+    return known is not None and known.at(endpoint.name) is not None
 
 
 def _name(summary: Summary, http: web.Request, addresses: Addresses) -> None:
@@ -348,19 +371,19 @@ def _name(summary: Summary, http: web.Request, addresses: Addresses) -> None:
             summary.target = endpoint.target
 
 
-def allowed(endpoint: Endpoint) -> Mapping[str, str]:
+def allowed(endpoint: Endpoint, target: Target | None = None) -> Mapping[str, str]:
     """Return what each method asks for; the root and discovery are only read, a search is only posted."""
     if endpoint.is_search:
         return {"POST": "search"}
     if endpoint.name in TYPES:
         return OPERATIONS[endpoint.id is not None]
-    if endpoint.name and endpoint.name not in SERVED:
+    if endpoint.name and endpoint.name not in SERVED and not _is_entitled(endpoint, target):
         raise NotFound(f"no such path; under /v2 are {', '.join(sorted(SERVED))}")
     return dict.fromkeys(READS, "read" if endpoint.name else "query")
 
 
-def _operation(method: str, endpoint: Endpoint) -> str:
-    operations = allowed(endpoint)
+def _operation(method: str, endpoint: Endpoint, target: Target) -> str:
+    operations = allowed(endpoint, target)
     if method not in operations:
         raise MethodNotAllowed(f"{method} is not possible on {endpoint.route}", tuple(operations))
     return operations[method]

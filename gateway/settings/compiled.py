@@ -13,6 +13,7 @@ from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.scope import Scope
 from gateway.mapping.target import TargetMapping
 from gateway.scim.dialects import DIALECTS, Dialect
+from gateway.scim.entitlements import Catalogue
 from gateway.scim.grammar import Filter
 from gateway.settings.model import Settings, TargetSettings
 
@@ -36,12 +37,21 @@ def mapping_of(target: TargetSettings, others: Sequence[TargetSettings] = ()) ->
         region=target.region,
         scope=_scope(target.scope.people, "User"),
         keeps=tuple(rule for other in others for rule in other.rules) if others else None,
+        entitlements=_catalogue(target),
     )
 
 
 def groups_mapping_of(target: TargetSettings) -> TargetMapping:
     """Return the mapping of a target's groups, which are sent as they come."""
     return TargetMapping(kind="Group", scope=_scope(target.scope.groups, "Group"))
+
+
+def _catalogue(target: TargetSettings) -> Catalogue | None:
+    """Return what people may be entitled to: what is read from elsewhere is not known yet."""
+    if not target.entitlements:
+        return None
+    values = {one.type.name: one.values for one in target.entitlements if one.source is None}
+    return Catalogue([one.type for one in target.entitlements], values)
 
 
 def _scope(filter: Filter | None, kind: str) -> Scope | None:

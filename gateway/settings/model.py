@@ -7,10 +7,12 @@ from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from gateway.address import Directory, MailServer, RestService, Secret, Signing
+from gateway.flow.target_port import EntitlementSource
 from gateway.guide.data import Guide
 from gateway.mapping.rule_test import RuleTest
 from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.specs import Office
+from gateway.scim.entitlements import Entitlement, EntitlementType
 from gateway.scim.grammar import Filter
 from gateway.settings.fields import (
     RETENTION,
@@ -168,6 +170,15 @@ class ScopeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EntitlementSettings:
+    """One type, and its values or where they are read."""
+
+    type: EntitlementType
+    values: tuple[Entitlement, ...] = ()
+    source: EntitlementSource | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TargetSettings:
     """A target with all that its preset and the file say about it. Times are seconds."""
 
@@ -210,6 +221,7 @@ class TargetSettings:
     guide: Guide = field(default_factory=Guide)  # what its preset tells people
     ldap: Directory | None = None  # of the connector `ldap`
     rest: RestService | None = None  # of the connector `rest`
+    entitlements: tuple[EntitlementSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

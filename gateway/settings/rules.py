@@ -20,7 +20,7 @@ from gateway.settings.model import Stamp
 from gateway.settings.presets import Preset
 from gateway.settings.rule_check import WrittenRule
 from gateway.settings.secrets import read_content
-from gateway.settings.tables import FileTable
+from gateway.settings.tables import FileTable, is_in_file
 from gateway.settings.target_tables import RuleTable
 from gateway.users import why
 
@@ -30,13 +30,6 @@ MOST_TOLD: Final = 10  # lines of it that are wrong
 DELIMITERS: Final = ("\t", ";", ",")
 Same = Callable[[str], str]  # what makes of a key that by which it is compared
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")  # as spreadsheets write "Unicode text"
-
-
-def is_in_file(raw: object) -> bool:
-    """Say whether a table is not written here but in a file: it is `{ file = "…" }`, maybe with `columns`."""
-    if not isinstance(raw, dict) or not isinstance(raw.get("file"), str):
-        return False
-    return set(raw) == {"file"} or (set(raw) == {"file", "columns"} and isinstance(raw["columns"], list))
 
 
 class TableFiles:

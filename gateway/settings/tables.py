@@ -307,6 +307,13 @@ class FileTable(Table):
     )
 
 
+def is_in_file(raw: object) -> bool:
+    """Say whether a table is not written here but in a file: it is `{ file = "…" }`, maybe with `columns`."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("file"), str):
+        return False
+    return set(raw) == {"file"} or (set(raw) == {"file", "columns"} and isinstance(raw["columns"], list))
+
+
 class AuthTable(Table):
     """[targets.NAME] auth"""
 

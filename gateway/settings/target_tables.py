@@ -185,6 +185,11 @@ class TargetTable(Table):
     tests: list[Any] = Field(
         default=[], description="What people are expected to become on the target, for the command `test`."
     )
+    entitlements: list[Any] = Field(
+        default=[],
+        description="What people may be entitled to on the target, for the provider to offer and for their "
+        "`roles` and `entitlements` to be checked against.",
+    )
     offices: dict[str, Any] = Field(
         default={},
         description="The offices, as the provider says them, with their names at the target, for the "

@@ -12,6 +12,7 @@ from gateway.mapping.rules import Rule, Unlisted
 from gateway.mapping.specs import Office, is_json
 from gateway.mapping.tables import fold_width
 from gateway.scim.predicate import attributes_named
+from gateway.settings.entitlements import Entitlements
 from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.fields import is_in_clear, parse_region, parse_sqlite_url, parse_web_url, read_path
 from gateway.settings.ldap import (
@@ -22,13 +23,13 @@ from gateway.settings.ldap import (
     missing_library,
     parse_ldap_url,
 )
-from gateway.settings.model import ScopeSettings, TargetSettings, frozen
+from gateway.settings.model import EntitlementSettings, ScopeSettings, TargetSettings, frozen
 from gateway.settings.presets import Preset, load_guide, load_preset
 from gateway.settings.rest import RestWay, load_rest, overlaid
 from gateway.settings.rule_check import RuleCheck, warn_of_address
-from gateway.settings.rules import Rules, TableFiles, is_in_file, warn_of_likes
+from gateway.settings.rules import Rules, TableFiles, warn_of_likes
 from gateway.settings.secrets import Secrets, load_session
-from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table
+from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table, is_in_file
 from gateway.settings.target_tables import OfficeTable, RuleTestTable, ScopeTable, TargetTable
 
 URLS: Final[Mapping[str, Callable[[str, Path], str]]] = {  # connector -> its form of `url`
@@ -60,6 +61,7 @@ SPELLED_OUT: Final = (
     "ldap",
     "scope",
     "rest",
+    "entitlements",
 )
 OKTA_WAITS: Final = 60.0  # seconds for an answer
 TOO_LONG: Final = "Okta waits for 60 seconds only, and then sends the change again: say less"
@@ -115,6 +117,7 @@ class TargetReader:
             "require": tuple(self._require()),
             "guide": self._guide(),
             "scope": self._scope(),
+            "entitlements": self._entitlements(connector),
         }
         url = self._url(connector)
         read["ldap"] = self._ldap(connector, url or "", read["auth"])
@@ -240,6 +243,10 @@ class TargetReader:
         path, written = at(self._path, "scope"), self._keys.get("scope") or {}
         table = read(ScopeTable, written, path, self._faults) or ScopeTable()
         return ScopeSettings(table.people, table.groups)
+
+    def _entitlements(self, connector: str | None) -> tuple[EntitlementSettings, ...]:
+        reading = Entitlements(connector, self._faults, self._world.tables)
+        return reading.load(self._table.entitlements, at(self._path, "entitlements"))
 
     def _require(self) -> Iterator[tuple[str, ...]]:
         """Yield groups of paths; one alone is a group of one."""

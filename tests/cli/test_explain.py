@@ -106,6 +106,18 @@ def test_what_the_gateway_would_refuse_by_itself_is_a_problem(run, fields, probl
     assert explanation["problems"] == [problem]
 
 
+def test_an_entitlement_that_there_is_not_is_a_problem(run, folder):
+    table = '[[targets.phonebook.entitlements]]\ntype = "License"\nvalues = ["talk"]\n'
+    (folder / "config.toml").write_text((folder / "config.toml").read_text() + table)
+    status, explanation = explained(run, ANN | {"entitlements": ["talk", "sell"]}, target="phonebook")
+
+    reason = '"sell": no License has this value'
+    assert (status, explanation["accepted"]) == (1, False)
+    assert explanation["problems"] == [
+        {"path": "entitlements.value", "rule": "entitlements", "reason": reason}
+    ]
+
+
 def test_a_missing_name_is_told_once(run):
     _, explanation = explained(run, ANN | {"userName": None})
 

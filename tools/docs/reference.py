@@ -17,7 +17,7 @@ from gateway.flow.services import ALERTS
 from gateway.mapping.specs import Office, OptionKind, OptionSpec, Person, TransformSpec, Unusable
 from gateway.mapping.transforms import TRANSFORMS, compile_transform
 from gateway.metrics import FAMILIES
-from gateway.settings import console, ldap, model, rest, tables, target_tables
+from gateway.settings import console, entitlements, ldap, model, rest, tables, target_tables
 from gateway.settings import fields as forms
 from gateway.settings.presets import preset_names
 from gateway.targets.registry import CONNECTORS
@@ -57,6 +57,9 @@ TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> tabl
     "rest-active": (target_tables.RestActiveTable, None),
     "rest-errors": (target_tables.RestErrorsTable, None),
     "office": (target_tables.OfficeTable, None),
+    "entitlement": (entitlements.EntitlementTable, None),
+    "entitlement-value": (entitlements.EntitlementValueTable, None),
+    "entitlement-source": (entitlements.EntitlementSourceTable, None),
     "table-file": (tables.FileTable, None),
     "rule": (target_tables.RuleTable, None),
     "rule-test": (target_tables.RuleTestTable, None),
@@ -125,6 +128,9 @@ SPECIAL: Final[Mapping[str, str]] = {  # a key whose type says too little -> wha
     "target.rules": "[tables](#targetsnamerules)",
     "target.tests": "[tables](#targetsnametests)",
     "target.scope": "[table](#targetsnamescope)",
+    "target.entitlements": "[tables](#targetsnameentitlements)",
+    "entitlement.values": "list, or table",
+    "entitlement-source.groups": "`true`, or a [filter](#filters)",
     "target.offices": "[table](#targetsnameoffices), or one [in a file](#tables-in-files)",
     "target.options": "table; see [presets](presets.md)",
     "target.require": "list of [paths](#paths), or of lists of them",

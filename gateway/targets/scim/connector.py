@@ -64,6 +64,7 @@ class ScimConnector:
         self._now = now
         self._known = Discovered(name, told, self._ask_for_promises, self._ask_for_groups, now)
         self._taken: set[Patch] = set()  # the ways in which it has taken a change
+        self._others: dict[str, Lists] = {}  # by the endpoint
         self._lists = {
             kind: Lists(partial(self._list, kind), self._known.note, told.totals) for kind in ResourceType
         }
@@ -87,6 +88,14 @@ class ScimConnector:
         if not query.members:
             return replace(page, entries=tuple(map(_without_members, page.entries)))
         return replace(page, entries=tuple(self._with_members(entry, "list") for entry in page.entries))
+
+    async def resources(self, endpoint: str, query: Query) -> Page:
+        """Return one page of what an endpoint of the service's own lists."""
+        if endpoint not in self._others:
+            self._others[endpoint] = Lists(
+                partial(self._listed, endpoint), self._known.note, self._told.totals
+            )
+        return await self._others[endpoint].page(query)
 
     async def create(
         self, kind: ResourceType, wanted: Attributes, *, beside: Collection[str] = ()
@@ -158,6 +167,10 @@ class ScimConnector:
         for lack in found.lacks:
             self._known.note(lack)
         return found
+
+    async def _listed(self, endpoint: str, query: Query) -> answers.ListAnswer:
+        reply = await self._transport.send(self._calls.listed(endpoint, query))
+        return await _read(reply, answers.read_list, False, self._now())
 
     async def _changed(self, kind: ResourceType, id: str, update: Update, patch: Patch) -> Attributes | None:
         """Change an entry in as many calls as that takes; each may be repeated."""

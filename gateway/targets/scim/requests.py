@@ -29,6 +29,7 @@ class Endpoints:
 
     def __init__(self, base_url: str) -> None:
         base = base_url.rstrip("/")
+        self._base = base
         self._collections = {kind: f"{base}/{name}" for kind, name in COLLECTIONS.items()}
         self._config = f"{base}/ServiceProviderConfig"
         self._types = f"{base}/ResourceTypes"
@@ -51,6 +52,10 @@ class Endpoints:
         return Call(
             "GET", f"{self._collections[kind]}?{_encoded(asked)}" + (f"&{WITHOUT_MEMBERS}" if bare else "")
         )
+
+    def listed(self, endpoint: str, query: Query) -> Call:
+        """Ask for a page of resources of a type of the service's own."""
+        return Call("GET", f"{self._base}/{endpoint}?startIndex={query.start}&count={query.count}")
 
     def create(self, kind: ResourceType, wanted: Attributes) -> Call:
         return Call("POST", self._collections[kind], orjson.dumps(without_read_only(wanted)))
