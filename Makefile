@@ -64,6 +64,7 @@ lock: $(VENV)/.made ## resolve the lock files again (LOCK_FLAGS=--upgrade for ne
 		requirements/run.in requirements/console.in requirements/dev.in --output-file requirements/dev.txt
 	$(COMPILE) requirements/ldap.in --output-file requirements/ldap.txt
 	$(COMPILE) --constraints requirements/dev.txt requirements/smtp.in --output-file requirements/smtp.txt
+	$(COMPILE) --constraints requirements/dev.txt requirements/postgres.in --output-file requirements/postgres.txt
 
 docs: setup ## make again what docs/ says of keys, transforms and presets
 	$(BIN)/python -m tools.docs.reference

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from gateway.admin.alerts import Alarms, Messenger
@@ -189,9 +190,14 @@ log = get_logger()
 @asynccontextmanager
 async def open_journal(settings: Settings) -> AsyncIterator[SqliteJournal]:
     """Have the journal open; raises `JournalLocked` where another process has it, `JournalUnavailable`."""
-    path, durability = settings.journal.path, settings.journal.durability
+    path, durability, database = settings.journal.path, settings.journal.durability, settings.journal.database
     maskings = maskings_of(settings, lambda: load_key(settings.journal.key_file))
-    journal = await SqliteJournal.open(
+    opened = SqliteJournal.open
+    if database is not None:
+        from gateway.journal.postgresql.journal import PostgresJournal
+
+        opened = partial(PostgresJournal.reach, database.reveal())
+    journal = await opened(
         path, durability, utc, end_process, new_id(), maskings=maskings, followers=settings.followers
     )
     try:

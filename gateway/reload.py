@@ -44,7 +44,7 @@ FIXED: Final[Mapping[str, Callable[[Settings], object]]] = {  # what only a star
     "server.listen": lambda said: (said.server.host, said.server.port),
     "console": lambda said: said.console,
     "server.tls": lambda said: said.server.tls is None,
-    "journal.url": lambda said: said.journal.path,
+    "journal.url": lambda said: (said.journal.path, said.journal.database),
     "journal.durability": lambda said: said.journal.durability,
     "journal.audit_key": lambda said: said.journal.key_file,
 }

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import aiosqlite
 
@@ -71,20 +71,27 @@ class _Job(NamedTuple):
     after: After | None
 
 
+class Lane(Protocol):
+    """A thread with a connection of its own."""
+
+    async def close(self) -> None:
+        """End both."""
+
+
 class Database:
     """An open file. `write` is durable when it returns; `read` sees all that was written before it."""
 
     def __init__(
         self,
         path: Path,
-        writer: aiosqlite.Connection,
-        reader: aiosqlite.Connection,
+        writer: "Lane",
+        reader: "Lane",
         on_fatal: Callable[[str], None],
         told: Callable[["StoreUnavailable"], Exception],
     ) -> None:
         self._writer = writer
         self._reader = reader
-        self._aside: aiosqlite.Connection | None = None  # a second reader, from its first question on
+        self._aside: Lane | None = None  # a second reader, from its first question on
         self._one_aside = asyncio.Lock()
         self._path = path
         self._opened: Opened = opened_files(path)
@@ -122,9 +129,9 @@ class Database:
             make_file(path)
             async with AsyncExitStack() as opened:
                 writer = await opened.enter_async_context(aiosqlite.connect(path, **OPTIONS))
-                await _hop(writer, set_up, durability, migrations)
+                await hop(writer, set_up, durability, migrations)
                 reader = await opened.enter_async_context(_reader(path))
-                await _hop(reader, run_pragmas, READER)
+                await hop(reader, run_pragmas, READER)
                 opened.pop_all()
         except (sqlite3.Error, StoreUnavailable) as error:
             cause = judged(error)
@@ -189,11 +196,7 @@ class Database:
             if self._over is not None:
                 raise self._told(StoreUnavailable(self._over))
             if self._aside is None:
-                try:
-                    self._aside = await _reader(self._path)
-                    await _hop(self._aside, run_pragmas, READER)
-                except sqlite3.Error as error:
-                    raise self._misread(error) from error
+                self._aside = await self._another_reader()
             future: asyncio.Future[T] = self._loop.create_future()
             await self._served(self._aside, self._look_up, [_Job(work, future, None)])
         return await future
@@ -210,7 +213,7 @@ class Database:
         if self._over is not None:
             raise self._told(StoreUnavailable(self._over))
         try:
-            return await _hop(self._writer, self._rewritten)
+            return await hop(self._writer, self._rewritten)
         except StoreUnavailable as error:
             raise self._told(error) from error
 
@@ -230,9 +233,21 @@ class Database:
             if self._aside is not None:
                 await self._aside.close()
         finally:
-            with suppress(sqlite3.Error):  # the WAL still has everything
-                await _hop(self._writer, checkpoint)
+            await self._put_away()
             await self._writer.close()
+
+    async def _another_reader(self) -> "Lane":
+        try:
+            reader = await _reader(self._path)
+            await hop(reader, run_pragmas, READER)
+        except sqlite3.Error as error:
+            raise self._misread(error) from error
+        return reader
+
+    async def _put_away(self) -> None:
+        """Do what comes after the last write."""
+        with suppress(sqlite3.Error):  # the WAL still has everything
+            await hop(self._writer, checkpoint)
 
     def _enqueue(self, job: _Job) -> None:
         if self._over is not None:
@@ -277,14 +292,14 @@ class Database:
 
     async def _served(
         self,
-        connection: aiosqlite.Connection,
+        connection: "Lane",
         serve: Callable[[sqlite3.Connection, Sequence[Work[Any]]], list[Any]],
         batch: Sequence[_Job],
     ) -> None:
         """Run functions on their thread; whatever becomes of that, every caller gets an answer."""
         works, futures, afters = zip(*batch, strict=True)
         try:
-            results = await _hop(connection, serve, works)
+            results = await hop(connection, serve, works)
         except Exception as error:  # noqa: BLE001 - a thread that is gone must leave nobody waiting
             results = self._refused(works, f"the thread of the file failed: {type(error).__name__}")
         for result, future, after in zip(results, futures, afters, strict=True):
@@ -378,7 +393,7 @@ def _reader(path: Path) -> aiosqlite.Connection:
     return aiosqlite.connect(reading_uri(path), uri=True, **OPTIONS)
 
 
-def _hop(connection: aiosqlite.Connection, work: Callable[..., T], *arguments: Any) -> Awaitable[T]:
+def hop(connection: Any, work: Callable[..., T], *arguments: Any) -> Awaitable[T]:
     """Run a whole function in one hop on the connection's thread; only here aiosqlite's inside is used."""
-    result: Awaitable[T] = connection._execute(work, connection._conn, *arguments)  # type: ignore[no-untyped-call]
+    result: Awaitable[T] = connection._execute(work, connection._conn, *arguments)
     return result

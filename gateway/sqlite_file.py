@@ -214,7 +214,7 @@ def transaction(
     try:
         if bracket is not None:
             bracket.begin(connection)
-        values = _run(connection, works)
+        values = run_all(connection, works)
         if bracket is not None:
             bracket.end(connection)
         connection.execute("COMMIT")
@@ -223,7 +223,7 @@ def transaction(
     return values
 
 
-def _run(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
+def run_all(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
     """Run functions in order; those that are alike run together, up to the next that is like none."""
     values: dict[int, Any] = {}  # by place
     alike: defaultdict[Any, dict[int, Any]] = defaultdict(dict)  # by what they are run by: rows by place

@@ -76,7 +76,7 @@ def tail(
     from gateway.journal.reader import reading
 
     question = parse_asked(filter=filter, q=q)
-    with suppress(KeyboardInterrupt), reading(read_settings(config).journal.path) as reader:
+    with suppress(KeyboardInterrupt), reading(read_settings(config).journal) as reader:
         show = SHAPES[format]()
         for event in events(reader, question, last, _pause):
             show(event)
@@ -161,7 +161,7 @@ def query(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     place = None if after is None else str(after)
     question = parse_asked(since=since, until=until, filter=filter, q=q, sort=sort, after=place)
-    with reading(read_settings(config).journal.path) as reader:
+    with reading(read_settings(config).journal) as reader:
         looked_at = ProgressLine("at event {}")
         found = _Limited(reader.answers(question, looked_at.see), limit, looked_at)
         write(found, format, TABLE, CSV_COLUMNS, empty="the trail has no such event")
@@ -176,7 +176,7 @@ def show(id: Id, format: Formatting = Format.TABLE, config: Config = CONFIG) -> 
     from gateway.journal.reader import reading
 
     question = AuditQuery(filter=either(named("id", id), named("correlation_id", id)), newest_first=False)
-    with reading(read_settings(config).journal.path) as reader:
+    with reading(read_settings(config).journal) as reader:
         found = _some(reader.answers(question), "no event has this id or correlation id")
         if format is Format.TABLE:
             sys.stdout.write("\n".join(map(details, found)))
@@ -199,7 +199,7 @@ def history(
     if target is not None:
         check_name("target", target, settings.targets)
     only = None if target is None else named("target.name", target)
-    with reading(settings.journal.path) as reader:
+    with reading(settings.journal) as reader:
         found = _some(iter(reader.history(name, only)), f'the trail has nothing about "{name}"')
         told = map(with_reasons, found) if format is Format.TABLE else found
         write(told, format, HISTORY, CSV_COLUMNS)
@@ -230,7 +230,7 @@ def verify(expect: Expected = None, config: Config = CONFIG) -> int:
     if expect is not None and found is None:
         raise Stop("--expect: must be the seq and the hash of an event, as in 17:2c26b4…", ExitStatus.WRONG)
     looked_at = ProgressLine("at event {}")
-    with reading(read_settings(config).journal.path) as reader:
+    with reading(read_settings(config).journal) as reader:
         verdict = reader.verify((int(found[1]), found[2]) if found else None, looked_at.see)
     looked_at.clear()
     where = "" if verdict.seq is None else f" at event {verdict.seq}"

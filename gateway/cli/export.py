@@ -63,7 +63,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise Stop("--month, --quarter, and --since with --until: say one of them", ExitStatus.WRONG)
     since, until = period(month, quarter) or (since, until)
     question = parse_asked(since=since, until=until, filter=filter, q=q, sort="asc")
-    with reading(settings.journal.path) as reader, _opened(output, force) as out:
+    with reading(settings.journal) as reader, _opened(output, force) as out:
         last = reader.newest()
         _note(settings, Export(format, question.since, question.until, filter, q, last))
         found = _Counted(reader, question, last)

@@ -83,7 +83,7 @@ def list_(target: OfTarget = None, format: Formatting = Format.TABLE, config: Co
     settings = read_settings(config)
     if target is not None:
         check_name("target", target, settings.targets)
-    with reading(settings.journal.path) as reader:
+    with reading(settings.journal) as reader:
         found = reader.waiting(target, stamp(datetime.now(UTC) - PATIENCE))
         write(map(asdict, found), format, TABLE, CSV_COLUMNS, empty="no operations are open")
 
@@ -154,7 +154,7 @@ def _waiting_for(settings: "Settings", target: str) -> int:
     """Return how many operations of a target are not settled."""
     from gateway.journal.reader import reading
 
-    with reading(settings.journal.path) as reader:
+    with reading(settings.journal) as reader:
         unsettled = reader.counts().unsettled
     return sum(count for (name, _), count in unsettled.items() if name == target)
 

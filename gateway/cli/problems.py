@@ -58,7 +58,7 @@ def problems(
     settings = read_settings(config)
     names, left_out = targets_of(settings, target), Counter[str]()
     shown = COLUMNS if target in settings.targets else (*columns("target"), *COLUMNS)
-    with reading(settings.journal.path) as reader:
+    with reading(settings.journal) as reader:
         looked_at = ProgressLine("{} people", is_apart(format is not Format.TABLE))
         rows = (
             {"target": name, **_row(trouble)} if target in settings.routes else _row(trouble)
@@ -146,7 +146,7 @@ def read_person(
     from gateway.settings.compiled import cover_of, mapping_of
 
     settings, told = read_settings(config), []
-    with reading(settings.journal.path) as reader:
+    with reading(settings.journal) as reader:
         asked = (
             person_of(reader, name, mapping_of(settings.targets[name]), person, _lead(settings, name))
             for name in names

@@ -71,7 +71,7 @@ def simulate(
 
     settings = read_settings(config)
     names = tuple(settings.targets) if target is None else targets_of(settings, target)
-    with reading(settings.journal.path) as reader:
+    with reading(settings.journal) as reader:
         runs = [_simulation(settings, reader, name, progress) for name in names]
         if summary:
             _write_summaries(runs, format)

@@ -129,7 +129,7 @@ def _read(settings: "Settings") -> Document:
     from gateway.journal.reader import reading
     from gateway.version import VERSION
 
-    with reading(settings.journal.path) as reader:
+    with reading(settings.journal) as reader:
         counts = reader.counts()
     states = status.target_states(settings.targets, counts, lambda target: status.Seen(), {})
     journal = status.JournalState(None, None, counts.bytes, counts.seq)

@@ -71,7 +71,7 @@ def list_(format: Formatting = Format.TABLE, config: Config = CONFIG) -> None:
     from gateway.journal.reader import reading
 
     now = _stamp(datetime.now(UTC))
-    with reading(read_settings(config).journal.path) as reader:
+    with reading(read_settings(config).journal) as reader:
         rows = [_row(found, now) for found in reader.tokens()]
     write(rows, format, TABLE, CSV_COLUMNS, empty="there are no tokens beside those of the configuration")
 

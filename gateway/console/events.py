@@ -264,7 +264,7 @@ class Events:
         await self._desk.readings.note(caller, question)
 
     def _changed(self, seq: int) -> str | None:
-        with reading(self._desk.settings().journal.path) as reader:
+        with reading(self._desk.settings().journal) as reader:
             return reader.changed_part(seq)
 
 

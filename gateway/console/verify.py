@@ -84,7 +84,7 @@ class Verification:
         self._latest = Verified(verdict, reason, self._begun, self._desk.admin.services.now())
 
     def _verify(self) -> Verdict:
-        with reading(self._desk.settings().journal.path) as reader:
+        with reading(self._desk.settings().journal) as reader:
             return reader.verify(see=self._see)
 
     def _see(self, seq: int) -> None:

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -47,10 +47,10 @@ OF_IDS: Final = """
       AND json_extract(body, '$.target.id') IN (SELECT value FROM json_each(?)) ORDER BY seq"""
 NAMING: Final = """
     SELECT seq, personal FROM event
-    WHERE tells(personal) AND subject IS NOT ?"""  # a group may have the same name
+    WHERE personal IS NOT NULL AND subject IS NOT ?"""  # a group may have the same name
 NAMING_OLD: Final = """
-    SELECT v.seq, v.n FROM event_value AS v JOIN event AS e ON e.seq = v.seq
-    WHERE tells(v.value) AND e.subject IS NOT ?"""
+    SELECT v.seq, v.n, v.value FROM event_value AS v JOIN event AS e ON e.seq = v.seq
+    WHERE v.value IS NOT NULL AND e.subject IS NOT ?"""
 FORGET_SUBJECT: Final = "UPDATE event SET subject = NULL WHERE seq = :seq AND :n IS NULL"
 PERSONAL: Final = "SELECT personal FROM event WHERE seq = ? AND personal IS NOT NULL"
 FORGET: Final = "UPDATE event SET personal = ? WHERE seq = ?"
@@ -108,7 +108,7 @@ def find(journal: Path, name: str, salt: bytes) -> Traces:
             files[0].execute("BEGIN")
             held = frozenset(files[0].execute(HELD, (fold(name),)))  # the snapshot, before the archives
             archives = [stack.enter_context(closing(open_archive(file))) for file in archives_of(journal)]
-            return _found([*archives, files[0]], name, salt, held)
+            return found_in([*archives, files[0]], name, salt, held)
     except sqlite3.Error as error:
         raise JournalUnavailable(f"the journal {journal} cannot be read: {error}") from error
 
@@ -143,7 +143,8 @@ def erase_archived(journal: Path, parts: Sequence[Part]) -> None:
                 draft.execute("VACUUM")  # pages that were divided keep copies of what left them
 
 
-def _found(files: Sequence[sqlite3.Connection], name: str, salt: bytes, held: frozenset[Id]) -> Traces:
+def found_in(files: Sequence[sqlite3.Connection], name: str, salt: bytes, held: frozenset[Id]) -> Traces:
+    """Look through files, the journal last; `held`: whom it knows by the name."""
     known = subject(salt, fold(name))
     about = [row for file in files for row in file.execute(ABOUT, (known,))]
     ids = held | {(target, id) for _, target, id in about if target and id}
@@ -175,10 +176,12 @@ def _naming(connection: sqlite3.Connection, name: str, known: str) -> Iterator[t
         folded = "" if value is None else fold(value)  # SQL folds ASCII only
         return text in folded or quoted in folded
 
-    connection.create_function("tells", 1, tells, deterministic=True)
-    yield from connection.execute(NAMING_OLD, (known,))
+    for seq, n, value in connection.execute(NAMING_OLD, (known,)):
+        if tells(value):
+            yield seq, n
     for seq, personal in () if is_old_file(connection) else connection.execute(NAMING, (known,)):
-        yield from ((seq, n) for n, value in enumerate(values_of(personal)) if tells(value.shown))
+        if tells(personal):
+            yield from ((seq, n) for n, value in enumerate(values_of(personal)) if tells(value.shown))
 
 
 def _forget(connection: sqlite3.Connection, parts: Sequence[Part]) -> None:
@@ -253,7 +256,7 @@ class Retention:
     async def erase(self, name: str, tell: Callable[[Erased], Event]) -> Erased:
         """Remove a person's values everywhere, and record the event; raises `JournalUnavailable`."""
         async with self._alone:
-            traces = await asyncio.to_thread(find, self.path, name, self.salt)
+            traces = await self._traces(name)
             erased = await self.database.write(
                 partial(erase, traces=traces, appender=self.appender, tell=tell)
             )
@@ -274,7 +277,7 @@ class Retention:
             moved: list[str] = []
             before = self.clock() - timedelta(seconds=retention)
             await self.database.write(lambda file: file.execute(FORGET_REMOVALS, (stamp(before),)).rowcount)
-            while month := await self.database.read(partial(oldest_month, before=before)):
+            while month := await self._oldest(before):
                 await self._move(month)
                 moved.append(month.name)
             return tuple(moved)
@@ -288,6 +291,12 @@ class Retention:
             except (JournalUnavailable, ArchiveFlawed, OSError) as error:
                 log.warning("trail.not_archived", reason=str(error))
             await asyncio.sleep(DAY)
+
+    async def _traces(self, name: str) -> Traces:
+        return await asyncio.to_thread(find, self.path, name, self.salt)
+
+    async def _oldest(self, before: datetime) -> Month | None:
+        return await self.database.read(partial(oldest_month, before=before))
 
     async def _move(self, month: Month) -> None:
         await asyncio.to_thread(archive_month, self.path, month, self.salt)

@@ -129,7 +129,7 @@ class SqliteJournal:
     tokens: SqliteTokens
     removals: SqliteRemovals
     database: Database
-    lock: JournalLock
+    lock: JournalLock | None  # None: others may have it, too
     pauses: SqlitePauses
     retention: Retention
     mirrors: SqliteMirrors
@@ -210,4 +210,5 @@ class SqliteJournal:
         try:
             await self.database.close()
         finally:
-            self.lock.release()
+            if self.lock is not None:
+                self.lock.release()

@@ -19,8 +19,9 @@ ROWS: Final = f"""
     WHERE "group" = {KEY} AND target = ? ORDER BY seq"""  # noqa: S608 - our words
 KEEP: Final = f"""
     INSERT INTO member ("group", target, member, element, delivered, due) VALUES ({KEY}, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET
-        element = coalesce(excluded.element, element), delivered = excluded.delivered, due = excluded.due"""  # noqa: S608
+    ON CONFLICT ("group", target, member) DO UPDATE SET
+        element = coalesce(excluded.element, member.element), delivered = excluded.delivered,
+        due = excluded.due"""  # noqa: S608
 REMOVE: Final = f'DELETE FROM member WHERE "group" = {KEY} AND target = ? AND member = ?'  # noqa: S608
 EMPTY: Final = f'DELETE FROM member WHERE "group" = {KEY}'  # noqa: S608
 MEMBERS: Final = f'SELECT member FROM member WHERE "group" = {KEY} AND target = ?'  # noqa: S608
@@ -34,7 +35,7 @@ MOVED: Final = f"""
     AND ? IS NOT (SELECT l.target_id FROM link AS l JOIN resource AS r ON r.key = l.resource
                   WHERE l.target = ? AND r.base = ? AND r.type = ? AND r.id = ?)"""  # noqa: S608
 TARGET_IDS: Final = """
-    SELECT r.id, iif(r.state = 'deleted', NULL, l.target_id)
+    SELECT r.id, CASE WHEN r.state = 'deleted' THEN NULL ELSE l.target_id END
     FROM resource AS r LEFT JOIN link AS l ON l.resource = r.key AND l.target = ?
     WHERE r.base = ? AND r.type IN ('User', 'Group') AND r.id IN ({marks})"""
 NOW: Final = """

@@ -21,18 +21,19 @@ MARK: Final = """
     INSERT INTO mirror (base, type, resource, target, leaves, since, correlation_id, version)
     VALUES (?, ?, ?, ?, ?, ?, ?, 1)
     ON CONFLICT (target, base, type, resource) DO UPDATE SET
-        version = version + 1, leaves = excluded.leaves, correlation_id = excluded.correlation_id,
+        version = mirror.version + 1, leaves = excluded.leaves, correlation_id = excluded.correlation_id,
         attempts = 0, due = '', refused = 0, reason = NULL"""
 MARK_ALL: Final = """
     INSERT INTO mirror (base, type, resource, target, leaves, since, correlation_id, version)
-    SELECT base, type, id, :target, type = 'User' AND state <> 'active', :now, :cid, 1
+    SELECT base, type, id, :target, CASE WHEN type = 'User' AND state <> 'active' THEN 1 ELSE 0 END, :now,
+           :cid, 1
     FROM resource WHERE base = :base AND (state = 'active' OR EXISTS (
         SELECT 1 FROM resource AS own
         WHERE own.base = :target AND own.type = resource.type AND own.id = resource.id
           AND own.state <> 'deleted'))
     ORDER BY type = 'Group', key
     ON CONFLICT (target, base, type, resource) DO UPDATE SET
-        version = version + 1, attempts = 0, due = '', refused = 0, reason = NULL"""
+        version = mirror.version + 1, attempts = 0, due = '', refused = 0, reason = NULL"""
 COLUMNS: Final = "n, base, type, resource, target, version, correlation_id, attempts, refused"
 DUE: Final = f"""
     SELECT {COLUMNS} FROM mirror
@@ -193,27 +194,35 @@ def _due(row: Row) -> DueMirror:
 
 OTHER_LEADS: Final = "SELECT DISTINCT base FROM mirror WHERE target = ? AND base <> ?"
 TAKE_OVER: Final = (  # what is marked already stays so
-    "UPDATE OR IGNORE mirror SET base = :lead WHERE target = :target AND base = :former",
+    """UPDATE mirror SET base = :lead WHERE target = :target AND base = :former AND NOT EXISTS (
+        SELECT 1 FROM mirror AS o
+        WHERE (o.target, o.base, o.type, o.resource) = (:target, :lead, mirror.type, mirror.resource))""",
     "DELETE FROM mirror WHERE target = :target AND base = :former",
 )
 LEAD: Final = "SELECT value FROM meta WHERE name = 'first with ids of ' || ?"
-KEEP_LEAD: Final = "INSERT OR REPLACE INTO meta VALUES ('first with ids of ' || ?, ?)"
+KEEP_LEAD: Final = """
+    INSERT INTO meta VALUES ('first with ids of ' || ?, ?)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
 KNOW_TOO: Final = (  # their ids are given: to nobody else, and a provider may say them
-    """INSERT OR IGNORE INTO resource
+    """INSERT INTO resource
         (base, type, id, original, name_folded, external_id, state, created, modified, replied)
     SELECT :lead, type, id, original, name_folded, external_id, state, created, modified, replied
-    FROM resource AS r WHERE base = :former AND type = 'User' AND id NOT GLOB '/*' AND NOT EXISTS (
-        SELECT 1 FROM resource AS o WHERE (o.base, o.type, o.id) = (:lead, r.type, r.id))""",
-    """INSERT OR IGNORE INTO email (resource, folded)
+    FROM resource AS r WHERE base = :former AND type = 'User' AND substr(id, 1, 1) <> '/' AND NOT EXISTS (
+        SELECT 1 FROM resource AS o WHERE (o.base, o.type, o.id) = (:lead, r.type, r.id))
+    ON CONFLICT DO NOTHING""",
+    """INSERT INTO email (resource, folded)
     SELECT r.key, e.folded FROM resource AS r
         JOIN resource AS o ON (o.base, o.type, o.id) = (:former, r.type, r.id)
         JOIN email AS e ON e.resource = o.key
     WHERE r.base = :lead AND NOT EXISTS (SELECT 1 FROM link WHERE resource = r.key)
-        AND NOT EXISTS (SELECT 1 FROM email WHERE resource = r.key)""",
+        AND NOT EXISTS (SELECT 1 FROM email WHERE resource = r.key)
+    ON CONFLICT DO NOTHING""",
 )
 FAMILY: Final = "SELECT value FROM meta WHERE name = 'ids of ' || ?"
-KEEP_FAMILY: Final = "INSERT OR REPLACE INTO meta VALUES ('ids of ' || ?, ?)"
-FAMILIES: Final = "SELECT substr(name, 8) FROM meta WHERE name GLOB 'ids of *'"
+KEEP_FAMILY: Final = """
+    INSERT INTO meta VALUES ('ids of ' || ?, ?)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
+FAMILIES: Final = "SELECT substr(name, 8) FROM meta WHERE substr(name, 1, 7) = 'ids of '"
 LEAVE_FAMILY: Final = "DELETE FROM meta WHERE name = 'ids of ' || ?"
 SET_APART: Final = (
     """UPDATE resource SET id = '/' || base || '/' || id WHERE base = :base""",
@@ -222,21 +231,24 @@ SET_APART: Final = (
         WHERE {OF_BASE.replace("?", ":base")}""",  # noqa: S608
 )
 AS_BEFORE: Final = (  # of those whose ids nobody else in the route has got meanwhile
-    """UPDATE resource SET id = substr(id, :cut) WHERE base = :base AND id GLOB :apart AND NOT EXISTS (
+    """UPDATE resource SET id = substr(id, :cut)
+    WHERE base = :base AND substr(id, 1, :cut - 1) = :apart AND NOT EXISTS (
         SELECT 1 FROM resource AS o WHERE o.type = resource.type AND o.id = substr(resource.id, :cut)
           AND o.base IN (SELECT value FROM json_each(:route)))""",
     """UPDATE link SET own = 1 WHERE own = 0 AND target_id IS (
         SELECT id FROM resource WHERE key = link.resource AND base = :base)""",
-    f"""UPDATE OR IGNORE member SET member = substr(member, :cut)
-        WHERE member GLOB :apart AND {OF_BASE.replace("?", ":base")}
-          AND NOT EXISTS (SELECT 1 FROM resource AS o WHERE o.base = :base AND o.id = member.member)""",  # noqa: S608
+    f"""UPDATE member SET member = substr(member, :cut)
+        WHERE member >= :apart AND substr(member, 1, :cut - 1) = :apart AND {OF_BASE.replace("?", ":base")}
+          AND NOT EXISTS (SELECT 1 FROM resource AS o WHERE o.base = :base AND o.id = member.member)
+          AND NOT EXISTS (SELECT 1 FROM member AS o WHERE (o."group", o.target, o.member)
+                          = (member."group", member.target, substr(member.member, :cut)))""",  # noqa: S608
 )
 IS_APART: Final = "SELECT 1 FROM resource WHERE base = ? AND id = ?"
 OPERATIONS: Final = "SELECT id, resource, intent FROM op WHERE base = ?"
 KEEP_OPERATION: Final = "UPDATE op SET resource = ?, intent = ? WHERE id = ?"
 RENAME: Final = (
     "UPDATE resource SET id = :new WHERE base = :base AND type = :type AND id = :old",
-    """UPDATE link SET own = target_id IS :new WHERE resource =
+    """UPDATE link SET own = CASE WHEN target_id = :new THEN 1 ELSE 0 END WHERE resource =
         (SELECT key FROM resource WHERE base = :base AND type = :type AND id = :new)""",
     f"UPDATE member SET member = :new WHERE member = :old AND {OF_BASE.replace('?', ':base')}",  # noqa: S608
 )
@@ -308,7 +320,7 @@ def _set_all_apart(connection: sqlite3.Connection, base: str) -> None:
 def _set_back(connection: sqlite3.Connection, base: str, route: Sequence[str]) -> None:
     """Give those whom nobody has met their own ids again: a provider knows them by these."""
     apart = set_apart(base, "")
-    asked = {"base": base, "apart": f"{apart}*", "cut": len(apart) + 1}
+    asked = {"base": base, "apart": apart, "cut": len(apart) + 1}
     for sql in AS_BEFORE:
         connection.execute(
             sql, {**asked, "route": orjson.dumps(route).decode()} if ":route" in sql else asked

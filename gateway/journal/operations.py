@@ -50,7 +50,8 @@ TAKE: Final = """
     WHERE id = ? AND fence = ? AND (owner = ? OR lease_until <= ?)"""
 IS_AT: Final = "SELECT 1 FROM op WHERE id = ? AND fence = ?"
 ORPHAN: Final = """
-    UPDATE op SET state = iif(state = 'open' OR (state = 'dead' AND refused <> ''), 'doubt', state),
+    UPDATE op SET state = CASE WHEN state = 'open' OR (state = 'dead' AND refused <> '')
+                               THEN 'doubt' ELSE state END,
                   lease_until = '', due = '', refused = ''"""
 EVERYWHERE: Final = """
     SELECT id, base, target, type, operation, resource, correlation_id, removes, intent,
@@ -205,7 +206,7 @@ class SqliteOperations:
     ) -> Begun:
         def work(connection: sqlite3.Connection) -> tuple[tuple[Resource, ...], tuple[Operation, ...]]:
             rows = _named(connection, held) if held else ()
-            return load(connection, base, kind, keys), tuple(map(_operation, rows))
+            return load(connection, base, kind, keys), tuple(map(operation_of, rows))
 
         known, unsettled = await self._database.read(work)
         return Begun(None, self._resources.noted(known), unsettled)
@@ -299,7 +300,7 @@ class SqliteOperations:
                 rows = connection.execute(f"{EVERYWHERE} ORDER BY rowid").fetchall()
             else:
                 rows = connection.execute(UNSETTLED, (base,)).fetchall()
-            return tuple(map(_operation, rows))  # in the reader's thread: a group's may be megabytes
+            return tuple(map(operation_of, rows))  # in the reader's thread: a group's may be megabytes
 
         return await self._database.read(work)
 
@@ -340,7 +341,7 @@ def _holder(intent: Intent) -> Holder:
     return Holder(intent.op_id, intent.base, intent.target, intent.type)
 
 
-def _operation(row: Sequence[Any]) -> Operation:
+def operation_of(row: Sequence[Any]) -> Operation:
     op_id, base, target, type, operation, resource, correlation_id, removes, text = row[:9]
     fence, state, attempts, opened, due, reason, refused = row[9:]
     said = orjson.loads(text)

@@ -23,7 +23,7 @@ from gateway.journal.events import page, read_head, read_salt
 from gateway.journal.resources import load, load_page
 from gateway.journal.search import changed_in, find
 from gateway.journal.state import list_tokens, read_pauses
-from gateway.journal.store import answered
+from gateway.journal.store import Place, answered
 from gateway.journal.verify import Verdict, unseen, verify
 from gateway.scim.documents import fold
 from gateway.scim.grammar import Filter
@@ -53,7 +53,8 @@ UNACKNOWLEDGED: Final = """
 UNTOLD: Final = """
     SELECT 'm' || n, m.target, 'mirror',
            coalesce(json_extract(original, '$.userName'), json_extract(original, '$.displayName')),
-           iif(refused, 'refused', 'pending'), attempts, since, nullif(due, ''), reason, m.correlation_id
+           CASE refused WHEN 1 THEN 'refused' ELSE 'pending' END, attempts, since,
+           nullif(due, ''), reason, m.correlation_id
     FROM mirror AS m LEFT JOIN resource AS r ON (r.base, r.type, r.id) = (m.base, m.type, m.resource)
     WHERE m.target = coalesce(:target, m.target) AND NOT EXISTS (
         SELECT 1 FROM op WHERE (op.target, op.type, op.resource) = (m.target, m.type, m.resource))
@@ -65,7 +66,7 @@ REFUSED_THERE: Final = """
 STANDING: Final = """
     SELECT resource, state FROM op
     WHERE target = :target AND type = :type AND resource IN (SELECT value FROM json_each(:ids))
-    UNION ALL SELECT resource, iif(refused, 'refused', 'pending') FROM mirror
+    UNION ALL SELECT resource, CASE refused WHEN 1 THEN 'refused' ELSE 'pending' END FROM mirror
     WHERE target = :target AND type = :type AND resource IN (SELECT value FROM json_each(:ids))"""
 PEOPLE: Final = """
     SELECT id, original, state FROM resource
@@ -266,11 +267,15 @@ class Reader:
 
         `see` is told each seq that was passed.
         """
-        return verify(self.connection, expected, see)
+        return verify(self.connection, expected, see, self.path)
 
     def changed_part(self, seq: int) -> str | None:
         """Return what of one event is not what its hash covers; None where all of it is."""
-        return changed_in(self.connection, self.path, seq)
+        self.connection.execute("BEGIN")
+        try:
+            return changed_in(self.connection, self.path, seq)
+        finally:
+            self.connection.execute("ROLLBACK")
 
     def tokens(self) -> tuple[Token, ...]:
         """Return all tokens, the oldest first."""
@@ -325,8 +330,15 @@ class Reader:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Reader]:
+def reading(journal: Path | Place) -> Iterator[Reader]:
     """Open a journal for reading; raises `JournalUnavailable` where there is none or it cannot be read."""
+    path = journal if isinstance(journal, Path) else journal.path
+    if not isinstance(journal, Path) and journal.database is not None:
+        from gateway.journal.postgresql.journal import opened  # not everybody has the driver
+
+        with answered(), opened(journal.database.reveal()) as line:
+            yield Reader(line, path)
+        return
     try:
         path.stat()
         # not opened: to close it would drop what SQLite has locked of it here
@@ -344,12 +356,12 @@ def reading(path: Path) -> Iterator[Reader]:
 
 
 COUNT_UNSETTLED: Final = """
-    SELECT target, state, sum(n) FROM (
+    SELECT target, state, CAST(sum(n) AS BIGINT) FROM (
         SELECT target, state, count(*) AS n FROM op GROUP BY target, state
         UNION ALL SELECT target, 'pending', count(*) FROM mirror AS m
         WHERE NOT EXISTS (
             SELECT 1 FROM op WHERE (op.target, op.type, op.resource) = (m.target, m.type, m.resource))
-        GROUP BY target)
+        GROUP BY target) AS each
     GROUP BY target, state"""
 BRAKED: Final = "SELECT target, tripped FROM brake WHERE tripped IS NOT NULL"
 SIZE: Final = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"

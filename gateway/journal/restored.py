@@ -17,7 +17,8 @@ from gateway.journal.events import read_head
 from gateway.journal.store import note_beside, read_note
 from gateway.sqlite import Database
 
-NOTED: Final = "INSERT OR REPLACE INTO meta VALUES ('restored', ?)"
+NOTED: Final = """
+    INSERT INTO meta VALUES ('restored', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
 RESTORED: Final = "SELECT CAST(value AS TEXT) FROM meta WHERE name = 'restored'"
 HASH_AT: Final = "SELECT hash FROM event WHERE seq = ?"
 

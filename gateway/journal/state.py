@@ -51,7 +51,10 @@ def list_tokens(connection: sqlite3.Connection) -> tuple[Token, ...]:
 
 
 READ_PAUSES: Final = "SELECT target, since, until, reason FROM pause"
-ADD_PAUSE: Final = "INSERT OR REPLACE INTO pause (target, since, until, reason) VALUES (?, ?, ?, ?)"
+ADD_PAUSE: Final = """
+    INSERT INTO pause (target, since, until, reason) VALUES (?, ?, ?, ?)
+    ON CONFLICT (target) DO UPDATE SET
+        since = excluded.since, until = excluded.until, reason = excluded.reason"""
 REMOVE_PAUSE: Final = "DELETE FROM pause WHERE target = ?"
 
 
@@ -86,7 +89,10 @@ def read_pauses(connection: sqlite3.Connection) -> dict[str, Pause]:
 
 
 READ_ALERTS: Final = "SELECT name, target, about, since, told, reason FROM alert ORDER BY since"
-ADD_ALERT: Final = "INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, ?, ?)"
+ADD_ALERT: Final = """
+    INSERT INTO alert (name, target, about, since, told, reason) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (name, target, about) DO UPDATE SET
+        since = excluded.since, told = excluded.told, reason = excluded.reason"""
 REMOVE_ALERT: Final = "DELETE FROM alert WHERE (name, target, about) = (?, ?, ?)"
 
 
@@ -117,7 +123,7 @@ COUNT_REMOVALS: Final = """
         SELECT coalesce(nullif(resource, ''), id) FROM op
         WHERE target = :target AND removes = 1 AND state IN ('open', 'doubt', 'pending')
         UNION SELECT resource FROM removal
-        WHERE target = :target AND closed >= :since AND opened >= :since)"""
+        WHERE target = :target AND closed >= :since AND opened >= :since) AS leavers"""
 FORGET_REMOVALS: Final = "DELETE FROM removal WHERE closed < ?"
 BRAKE: Final = "SELECT tripped, released FROM brake WHERE target = ?"
 TRIP: Final = """

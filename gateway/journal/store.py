@@ -9,10 +9,11 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from glob import escape
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 import orjson
 
+from gateway.address import Secret
 from gateway.errors import JournalUnavailable
 from gateway.log import get_logger
 from gateway.sqlite_file import StoreUnavailable, read_only
@@ -20,6 +21,18 @@ from gateway.users import why
 
 Clock = Callable[[], datetime]  # aware, UTC
 Random = Callable[[int], bytes]  # so many bytes
+
+
+class Place(Protocol):
+    """Where a journal is: in a file, or in a database."""
+
+    @property
+    def path(self) -> Path:
+        """The file; with a database, what stands beside the gateway is named after it."""
+
+    @property
+    def database(self) -> Secret | None:
+        """The url of the database."""
 
 
 def unavailable(error: StoreUnavailable) -> JournalUnavailable:

@@ -50,19 +50,22 @@ def verify(
     connection: sqlite3.Connection,
     expected: tuple[int, str] | None = None,
     see: Callable[[int], None] = unseen,
+    journal: Path | None = None,
 ) -> Verdict:
     """Recompute the chain on one snapshot of the journal and its archives; `connection` is for this alone.
+
+    `journal`: beside what the archives are, where that is not the file of the connection.
 
     The trail must have the event that the note beside the journal names, and the one whose seq and hash are
     `expected`: who may write the journal can make another chain, but not what was seen of this one.
     """
     _lenient(connection)
     try:
-        (file,) = connection.execute(FILE).fetchone()
-        noted = read_note(note_beside(Path(file)))  # before the snapshot, which has come at least as far
+        file = journal or Path(connection.execute(FILE).fetchone()[0])
+        noted = read_note(note_beside(file))  # before the snapshot, which has come at least as far
         pairs = ((noted, "the note beside the journal"), (expected, "what was expected"))
         connection.execute("BEGIN")
-        return _verdict(connection, Path(file), [Known(*seen, whence) for seen, whence in pairs if seen], see)
+        return _verdict(connection, file, [Known(*seen, whence) for seen, whence in pairs if seen], see)
     except sqlite3.OperationalError:  # such as a table that an older release did not have
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError):

@@ -196,17 +196,17 @@ class Loader:
 
     def _journal(self, raw: object) -> JournalSettings:
         table = read(JournalTable, raw, "journal", self._faults) or JournalTable()
-        if table.url.startswith(("postgres:", "postgresql:")):
-            self._faults.add("journal.url", 'PostgreSQL is not in this release; use "sqlite:" and a file')
-        base = self._world.base
-        file = self._faults.attempt(lambda url: parse_sqlite_url(url, base), table.url, "journal.url")
+        base, is_shared = self._world.base, table.url.startswith(("postgres://", "postgresql://"))
+        url = JournalTable().url if is_shared else table.url
+        file = self._faults.attempt(lambda url: parse_sqlite_url(url, base), url, "journal.url")
         if file is not None and os.path.islink(file):  # what stands beside the journal stands beside the file
             file = file.resolve()
         key = None if table.audit_key is None else base / table.audit_key
         for kept in (file, Path(f"{file}-wal")) if file is not None else ():
             if is_file(kept):
                 self._world.secrets.warn_of_readers(kept, "journal.url")
-        settings = JournalSettings(file or base, table.durability, table.retention, key)
+        database = Secret(table.url) if is_shared else None
+        settings = JournalSettings(file or base, table.durability, table.retention, key, database)
         if is_file(settings.key_file):
             self._world.secrets.warn_of_readers(settings.key_file, "journal.audit_key")
         return settings

@@ -66,12 +66,13 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class JournalSettings:
-    """The file of the journal, and what a write must survive."""
+    """Where the journal is, and what a write must survive."""
 
-    path: Path
+    path: Path  # its file; with a database, what stands beside the gateway is named after it
     durability: Durability = "full"
     retention: float = RETENTION  # seconds
     audit_key: Path | None = None  # None: beside the journal
+    database: Secret | None = None  # the url of one that several gateways share
 
     @property
     def key_file(self) -> Path:

@@ -142,7 +142,8 @@ class JournalTable(Table):
     url: str = Field(
         default="sqlite:var/gateway.db",
         description="The SQLite file of the journal, which no target may share; a lock and a socket "
-        "stand beside it while the gateway runs.",
+        "stand beside it while the gateway runs. Or a PostgreSQL database, `postgresql://…`, that several "
+        "gateways may share.",
     )
     durability: Durability = Field(
         default="full",

@@ -12,6 +12,7 @@ from gateway.audit.event import Event, Personal
 from gateway.flow.journal_port import Intent, Key, Link, Outcome, Resource, State
 from gateway.flow.target_port import ResourceType
 from gateway.journal.journal import SqliteJournal
+from gateway.journal.postgresql.journal import PostgresJournal
 from tests.support.inline import InlineJournal
 from tests.support.old_events import write_as_before
 
@@ -71,7 +72,23 @@ async def sqlite(reopen: Callable[[], Awaitable[SqliteJournal]]) -> SqliteJourna
     return await reopen()
 
 
-@pytest.fixture(params=["inline", "sqlite"])
+@pytest.fixture
+async def postgresql(path: Path, clock: Clock, database_url: str) -> AsyncIterator[PostgresJournal]:
+    journal = await PostgresJournal.reach(database_url, path, "full", clock, print, owner="this run")
+    yield journal
+    await journal.close()
+
+
+@pytest.fixture
+def database_url() -> str:
+    import psycopg
+    url = "postgresql://postgres@127.0.0.1:25432/thin"
+    with psycopg.connect(url, autocommit=True) as c:
+        c.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return url
+
+
+@pytest.fixture(params=["inline", "sqlite", "postgresql"])
 def journal(request: pytest.FixtureRequest, clock: Clock) -> Any:
     return InlineJournal(clock) if request.param == "inline" else request.getfixturevalue("sqlite")
 

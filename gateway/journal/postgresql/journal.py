@@ -1,0 +1,130 @@
+"""The journal over a PostgreSQL database, opened."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
+from datetime import datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, cast
+
+from gateway.audit.masking import NO_MASKING, Masking
+from gateway.errors import JournalUnavailable
+from gateway.flow.services import Wakeup
+from gateway.journal.archive import Month
+from gateway.journal.erase import HELD, Retention, Traces, found_in
+from gateway.journal.events import read_salt
+from gateway.journal.journal import LEASE, NOBODY_FOLLOWS, SqliteJournal, SqliteTrail
+from gateway.journal.members import SqliteMemberships
+from gateway.journal.mirrors import SqliteMirrors, join
+from gateway.journal.operations import Owner
+from gateway.journal.postgresql.database import PostgresDatabase
+from gateway.journal.postgresql.line import Line
+from gateway.journal.postgresql.migrate import version_of
+from gateway.journal.postgresql.operations import PostgresAppender, PostgresOperations
+from gateway.journal.resources import SqliteResources
+from gateway.journal.state import SqliteAlerts, SqlitePauses, SqliteRemovals, SqliteTokens
+from gateway.journal.store import Clock, Random, unavailable
+from gateway.scim.documents import fold
+from gateway.sqlite_file import Durability, StoreUnavailable, load_migrations
+from gateway.values import frozen
+
+SCHEMA: Final = files("gateway.journal").joinpath("schema", "postgresql")
+PROBE: Final = "INSERT INTO meta VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+
+@contextmanager
+def opened(url: str) -> Iterator[sqlite3.Connection]:
+    """Yield a connection for commands that only read; raises `StoreUnavailable`."""
+    line = Line(url)
+    try:
+        if version_of(line) == 0:
+            raise StoreUnavailable("there is no journal in the database yet: `serve` makes it")
+        yield cast(sqlite3.Connection, line)
+    finally:
+        line.close()
+
+
+@frozen
+class PostgresRetention(Retention):
+    """Erases people; months stay in the database, which has room for them and its own ways to divide it."""
+
+    async def _traces(self, name: str) -> Traces:
+        def work(connection: sqlite3.Connection) -> Traces:
+            held = frozenset(connection.execute(HELD, (fold(name),)))
+            return found_in([connection], name, self.salt, held)
+
+        return await self.database.read_aside(work)
+
+    async def _oldest(self, before: datetime) -> Month | None:
+        return None
+
+
+@frozen
+class PostgresJournal(SqliteJournal):
+    """An open journal that others have open, too."""
+
+    operations: PostgresOperations
+
+    @classmethod
+    async def reach(  # noqa: PLR0913 - one for each thing it is open with
+        cls,
+        url: str,
+        path: Path,
+        durability: Durability,
+        clock: Clock,
+        on_fatal: Callable[[str], None],
+        owner: str,
+        *,
+        lease: float = LEASE,
+        random: Random = os.urandom,
+        maskings: Mapping[str, Masking] = NO_MASKING,
+        followers: Mapping[str, Sequence[str]] = NOBODY_FOLLOWS,
+    ) -> "PostgresJournal":
+        """Connect, bring the schema up to date, and doubt what nobody is trusted to be at any more.
+
+        `path` names what this gateway keeps beside itself. Raises `JournalUnavailable`.
+        """
+        async with AsyncExitStack() as opened:
+            database = await PostgresDatabase.reach(
+                url, durability, on_fatal, load_migrations(SCHEMA), unavailable
+            )
+            opened.push_async_callback(database.close)
+            salt = await database.read(read_salt)
+            database.bracket = appender = PostgresAppender(salt, clock, random, maskings)
+            await database.write(lambda connection: join(connection, followers))
+            mirrors, resources = SqliteMirrors(database, followers), SqliteResources(database)
+            own = Owner(owner, timedelta(seconds=lease))
+            operations = PostgresOperations(database, resources, appender, mirrors, own, bell=Wakeup())
+            await operations.orphan()
+            journal = cls(
+                operations=operations,
+                resources=resources,
+                memberships=SqliteMemberships(database),
+                trail=SqliteTrail(database, path, appender),
+                tokens=SqliteTokens(database, clock),
+                removals=SqliteRemovals(database),
+                database=database,
+                lock=None,
+                pauses=SqlitePauses(database, appender),
+                retention=PostgresRetention(path, salt, database, appender, clock),
+                mirrors=mirrors,
+                alerts=SqliteAlerts(database),
+            )
+            opened.pop_all()
+        return journal
+
+    async def health(self) -> str | None:
+        """Return why the journal cannot be written, None where it can; after a failure it is tried."""
+        with suppress(JournalUnavailable):
+            await self.database.look()
+            if self.database.failure is not None:
+                await self.database.write(lambda connection: connection.execute(PROBE).rowcount)
+        return self.database.failure
+
+    async def close(self) -> None:
+        """Write what waits, let others have what stands open, and end the connections."""
+        with suppress(JournalUnavailable):
+            await self.operations.leave()
+        await self.database.close()
