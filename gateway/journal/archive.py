@@ -13,9 +13,8 @@ from typing import Final
 
 from gateway.audit.chain import Head, stamp
 from gateway.errors import JournalUnavailable
-from gateway.journal.events import READ_HEAD, changed_part, first_from, is_old_file, rows
+from gateway.journal.events import READ_BASE, READ_HEAD, changed_part, first_from, is_old_file, rows
 from gateway.journal.store import open_archive, unreadable
-from gateway.journal.verify import READ_BASE
 from gateway.values import frozen
 
 PAGE: Final = 5000  # events copied in one read

@@ -46,10 +46,10 @@ OF_IDS: Final = """
     WHERE target = ? AND subject IS NOT NULL AND json_extract(body, '$.target.type') = 'User'
       AND json_extract(body, '$.target.id') IN (SELECT value FROM json_each(?)) ORDER BY seq"""
 NAMING: Final = """
-    SELECT seq, personal FROM event
+    SELECT /* long */ seq, personal FROM event
     WHERE personal IS NOT NULL AND subject IS NOT ?"""  # a group may have the same name
 NAMING_OLD: Final = """
-    SELECT v.seq, v.n, v.value FROM event_value AS v JOIN event AS e ON e.seq = v.seq
+    SELECT /* long */ v.seq, v.n, v.value FROM event_value AS v JOIN event AS e ON e.seq = v.seq
     WHERE v.value IS NOT NULL AND e.subject IS NOT ?"""
 FORGET_SUBJECT: Final = "UPDATE event SET subject = NULL WHERE seq = :seq AND :n IS NULL"
 PERSONAL: Final = "SELECT personal FROM event WHERE seq = ? AND personal IS NOT NULL"
@@ -66,9 +66,7 @@ PEOPLE: Final = """
 UNSETTLED: Final = """
     SELECT base FROM op
     WHERE type = 'User'
-      AND (EXISTS (SELECT 1 FROM json_each(intent, '$.keys') AS key
-                   WHERE json_extract(key.value, '$[0]') = 'name'
-                     AND json_extract(key.value, '$[1]') = :name)
+      AND (instr(json_extract(intent, '$.keys'), :key) > 0
            OR base || ' ' || resource IN (SELECT value FROM json_each(:ids)))
     UNION SELECT m.base FROM mirror AS m JOIN resource AS r
         ON (r.base, r.type, r.id) = (m.base, m.type, m.resource)
@@ -197,7 +195,8 @@ def _remove_originals(
     connection: sqlite3.Connection, traces: Traces
 ) -> tuple[tuple[str, ...], tuple[Kept, ...]]:
     """Remove the person's originals; who is active, or whose change is not settled, keeps theirs."""
-    asked = {"name": traces.name, "ids": traces.own}
+    key = orjson.dumps(["name", traces.name]).decode()
+    asked = {"name": traces.name, "key": key, "ids": traces.own}
     unsettled = {base for (base,) in connection.execute(UNSETTLED, asked)}
     kept = dict.fromkeys(unsettled, "a change is not settled there")
     originals: list[str] = []

@@ -37,6 +37,7 @@ TARGET: Final = INDEXED.index("target")
 EVENT: Final = INDEXED.index("event")
 CORRELATION: Final = INDEXED.index("correlation_id")
 
+READ_BASE: Final = "SELECT seq, hash FROM trail_base"
 READ_HEAD: Final = "SELECT seq, hash, published FROM trail_head"
 WRITE_HEAD: Final = "UPDATE trail_head SET seq = ?, hash = ?, published = ?"
 READ_SALT: Final = "SELECT value FROM meta WHERE name = 'salt'"
@@ -199,11 +200,11 @@ def _joined(row: Sequence[Any], old_values: Sequence[str | None]) -> dict[str, A
 
 
 ALL_EVENTS: Final = """
-    SELECT seq, id, published, event, target, result, correlation_id, actor, subject, CAST(body AS TEXT),
-           hash, {personal}
+    SELECT /* long */ seq, id, published, event, target, result, correlation_id, actor, subject,
+           CAST(body AS TEXT), hash, {personal}
     FROM event WHERE seq > ? ORDER BY seq"""
 ALL_VALUES: Final = """
-    SELECT CAST(seq AS INTEGER), n, CAST(salt AS BLOB), CAST(value AS TEXT) FROM event_value
+    SELECT /* long */ CAST(seq AS INTEGER), n, CAST(salt AS BLOB), CAST(value AS TEXT) FROM event_value
     WHERE seq > ? ORDER BY seq, n"""
 ALL: Final = -(2**63)  # before any seq
 COVERED: Final = "the text or the hash, number, id or time"

@@ -20,10 +20,9 @@ from gateway.journal.events import Appender, Drafted, page, read_head, read_salt
 from gateway.journal.members import SqliteMemberships
 from gateway.journal.mirrors import SqliteMirrors, join
 from gateway.journal.operations import Owner, SqliteOperations
-from gateway.journal.reader import counts
 from gateway.journal.resources import SqliteResources
 from gateway.journal.search import count_outcomes, find
-from gateway.journal.state import SqliteAlerts, SqlitePauses, SqliteRemovals, SqliteTokens
+from gateway.journal.state import SqliteAlerts, SqlitePauses, SqliteRemovals, SqliteTokens, counts
 from gateway.journal.store import Clock, JournalLock, Random, answered, unavailable
 from gateway.sqlite import Database
 from gateway.sqlite_file import Durability, load_migrations

@@ -22,8 +22,8 @@ from gateway.flow.target_port import ResourceType
 from gateway.journal.events import page, read_head, read_salt
 from gateway.journal.resources import load, load_page
 from gateway.journal.search import changed_in, find
-from gateway.journal.state import list_tokens, read_pauses
-from gateway.journal.store import Place, answered
+from gateway.journal.state import counts, list_tokens
+from gateway.journal.store import JournalPlace, answered
 from gateway.journal.verify import Verdict, unseen, verify
 from gateway.scim.documents import fold
 from gateway.scim.grammar import Filter
@@ -330,11 +330,11 @@ class Reader:
 
 
 @contextmanager
-def reading(journal: Path | Place) -> Iterator[Reader]:
+def reading(journal: Path | JournalPlace) -> Iterator[Reader]:
     """Open a journal for reading; raises `JournalUnavailable` where there is none or it cannot be read."""
     path = journal if isinstance(journal, Path) else journal.path
     if not isinstance(journal, Path) and journal.database is not None:
-        from gateway.journal.postgresql.journal import opened  # not everybody has the driver
+        from gateway.journal.postgresql.migrate import opened  # not everybody has the driver
 
         with answered(), opened(journal.database.reveal()) as line:
             yield Reader(line, path)
@@ -353,27 +353,3 @@ def reading(journal: Path | Place) -> Iterator[Reader]:
             yield Reader(connection, path)
     except sqlite3.Error as error:
         raise JournalUnavailable(f"the journal {path} cannot be read: {error}") from error
-
-
-COUNT_UNSETTLED: Final = """
-    SELECT target, state, CAST(sum(n) AS BIGINT) FROM (
-        SELECT target, state, count(*) AS n FROM op GROUP BY target, state
-        UNION ALL SELECT target, 'pending', count(*) FROM mirror AS m
-        WHERE NOT EXISTS (
-            SELECT 1 FROM op WHERE (op.target, op.type, op.resource) = (m.target, m.type, m.resource))
-        GROUP BY target) AS each
-    GROUP BY target, state"""
-BRAKED: Final = "SELECT target, tripped FROM brake WHERE tripped IS NOT NULL"
-SIZE: Final = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-
-
-def counts(connection: sqlite3.Connection) -> Counts:
-    """Count what waits, and measure the file."""
-    counted = connection.execute(COUNT_UNSETTLED).fetchall()
-    return Counts(
-        {(target, state): count for target, state, count in counted},
-        dict(connection.execute(BRAKED).fetchall()),
-        read_pauses(connection),
-        read_head(connection).seq,
-        connection.execute(SIZE).fetchone()[0],
-    )

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.admin.acts import Token
-from gateway.admin.status import Key, Pause, Standing
+from gateway.admin.status import Counts, Key, Pause, Standing
 from gateway.audit.chain import stamp
 from gateway.audit.event import Event
-from gateway.journal.events import Appender
+from gateway.journal.events import Appender, read_head
 from gateway.journal.store import Clock
 from gateway.sqlite import Database
 
@@ -161,3 +161,27 @@ class SqliteRemovals:
     async def release(self, target: str, at: str) -> None:
         """Hold no longer; what is counted begins anew."""
         await self._database.write(lambda connection: connection.execute(RELEASE, (target, at)).rowcount)
+
+
+COUNT_UNSETTLED: Final = """
+    SELECT target, state, CAST(sum(n) AS BIGINT) FROM (
+        SELECT target, state, count(*) AS n FROM op GROUP BY target, state
+        UNION ALL SELECT target, 'pending', count(*) FROM mirror AS m
+        WHERE NOT EXISTS (
+            SELECT 1 FROM op WHERE (op.target, op.type, op.resource) = (m.target, m.type, m.resource))
+        GROUP BY target) AS each
+    GROUP BY target, state"""
+BRAKED: Final = "SELECT target, tripped FROM brake WHERE tripped IS NOT NULL"
+SIZE: Final = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+
+
+def counts(connection: sqlite3.Connection) -> Counts:
+    """Count what waits, and measure the file."""
+    counted = connection.execute(COUNT_UNSETTLED).fetchall()
+    return Counts(
+        {(target, state): count for target, state, count in counted},
+        dict(connection.execute(BRAKED).fetchall()),
+        read_pauses(connection),
+        read_head(connection).seq,
+        connection.execute(SIZE).fetchone()[0],
+    )

@@ -23,7 +23,7 @@ Clock = Callable[[], datetime]  # aware, UTC
 Random = Callable[[int], bytes]  # so many bytes
 
 
-class Place(Protocol):
+class JournalPlace(Protocol):
     """Where a journal is: in a file, or in a database."""
 
     @property

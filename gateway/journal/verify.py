@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway.audit.chain import Head
 from gateway.errors import JournalUnavailable
-from gateway.journal.events import READ_HEAD, EventRow, changed_part, erased_by, is_erased, read_salt, rows
+from gateway.journal.events import (
+    READ_BASE,
+    READ_HEAD,
+    EventRow,
+    changed_part,
+    erased_by,
+    is_erased,
+    read_salt,
+    rows,
+)
 from gateway.journal.store import archives_of, note_beside, open_archive, read_note
 from gateway.sqlite_file import roll_back
 from gateway.values import frozen
@@ -19,7 +28,6 @@ from gateway.values import frozen
 if TYPE_CHECKING:
     from gateway.sqlite import Database  # which costs, and no command needs it
 
-READ_BASE: Final = "SELECT seq, hash FROM trail_base"
 FILE: Final = "SELECT file FROM pragma_database_list WHERE name = 'main'"
 TABLES: Final = ("event", "event_value")
 

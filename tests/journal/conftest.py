@@ -1,6 +1,6 @@
 """Journals of every kind on a clock that the test turns."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from gateway.journal.journal import SqliteJournal
 from gateway.journal.postgresql.journal import PostgresJournal
 from tests.support.inline import InlineJournal
 from tests.support.old_events import write_as_before
+from tests.support.real_postgres import RealPostgres
 
 USER = ResourceType.USER
 
@@ -72,20 +73,39 @@ async def sqlite(reopen: Callable[[], Awaitable[SqliteJournal]]) -> SqliteJourna
     return await reopen()
 
 
+EMPTIED = """
+    DO $$ DECLARE one text; BEGIN
+        FOR one IN SELECT quote_ident(relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace
+            AND relkind = 'r' AND relname NOT IN ('meta', 'schema_version', 'trail_head', 'trail_base')
+        LOOP EXECUTE 'DELETE FROM ' || one; END LOOP;
+    END $$;
+    UPDATE trail_head SET seq = 0, hash = '', published = ''; UPDATE trail_base SET seq = 0, hash = '';
+    DELETE FROM meta WHERE name <> 'salt'"""
+
+
+@pytest.fixture(scope="session")
+def kept_database(postgres: RealPostgres) -> Iterator[str]:
+    """A database that tests have one after the other: to make one takes longer than most of them."""
+    with postgres.room() as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(kept_database: str) -> str:
+    """The url of a database with nothing in it but, as a rule, the schema."""
+    import psycopg
+
+    with psycopg.connect(kept_database, autocommit=True) as connection:
+        if connection.execute("SELECT to_regclass('schema_version')").fetchone() != (None,):
+            connection.execute(EMPTIED)
+    return kept_database
+
+
 @pytest.fixture
 async def postgresql(path: Path, clock: Clock, database_url: str) -> AsyncIterator[PostgresJournal]:
     journal = await PostgresJournal.reach(database_url, path, "full", clock, print, owner="this run")
     yield journal
     await journal.close()
-
-
-@pytest.fixture
-def database_url() -> str:
-    import psycopg
-    url = "postgresql://postgres@127.0.0.1:25432/thin"
-    with psycopg.connect(url, autocommit=True) as c:
-        c.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    return url
 
 
 @pytest.fixture(params=["inline", "sqlite", "postgresql"])

@@ -106,9 +106,6 @@ def test_a_public_url_loses_its_slash(load):
         pytest.param('[journal]\nurl = "gateway.db"', "journal.url", 'must be "sqlite:"', id="journal url"),
         pytest.param('[journal]\nurl = "sqlite::memory:"', "journal.url", "sqlite:", id="journal in memory"),
         pytest.param(
-            '[journal]\nurl = "postgresql://h/d"', "journal.url", "not in this release", id="postgresql"
-        ),
-        pytest.param(
             '[journal]\ndurability = "half"', "journal.durability", '"full" or "normal"', id="durability"
         ),
         pytest.param('[journal]\nretention = "long"', "journal.retention", "a duration", id="retention"),

@@ -10,8 +10,8 @@ from time import monotonic, sleep
 from typing import Any, Final, TypeVar, cast
 from uuid import uuid4
 
-from gateway.journal.postgresql.line import BLOCKED, Again, Line, Lost
 from gateway.journal.postgresql.migrate import migrate
+from gateway.journal.postgresql.session import BLOCKED, Again, Lost, ServerSession
 from gateway.sqlite import Database, Lane, hop
 from gateway.sqlite_file import Alike, Durability, Migration, StoreUnavailable, Work, run_all
 
@@ -27,7 +27,7 @@ BATCHES: Final = 2000  # between two looks at old receipts
 class Thread:
     """A thread with a connection of its own, as `aiosqlite` has them."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: ServerSession) -> None:
         self._conn = line
         self._thread = ThreadPoolExecutor(1, "postgresql")
 
@@ -52,11 +52,11 @@ class PostgresDatabase(Database):
         told: Callable[..., Exception],
     ) -> None:
         self._url = url
-        writer = Line(url)
+        writer = ServerSession(url)
         writer.durable = durability == "full"
         # by what works are run by: those that are one call, and so a transaction of their own
         self.calls: set[Callable[..., Any]] = set()
-        super().__init__(Path(), Thread(writer), Thread(Line(url)), on_fatal, told)
+        super().__init__(Path(), Thread(writer), Thread(ServerSession(url)), on_fatal, told)
 
     @classmethod
     async def reach(
@@ -119,7 +119,7 @@ class PostgresDatabase(Database):
                 found.append((run, calls[run]))
         yield from found
 
-    def _part(self, line: Line, run: Any, works: Sequence[Work[Any]]) -> list[Any]:
+    def _part(self, line: ServerSession, run: Any, works: Sequence[Work[Any]]) -> list[Any]:
         try:
             if run is None:
                 values = self._transacted(line, works)
@@ -127,11 +127,13 @@ class PostgresDatabase(Database):
                 rows = [cast(Alike[Any], work).row for work in works]
                 values = self._called(line, run, rows)
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of the function
-            return self._failed_part(line, run, works, error)
+            return self._refusals(line, run, works, error)
         self._failure = None
         return values
 
-    def _failed_part(self, line: Line, run: Any, works: Sequence[Work[Any]], error: Exception) -> list[Any]:
+    def _refusals(
+        self, line: ServerSession, run: Any, works: Sequence[Work[Any]], error: Exception
+    ) -> list[Any]:
         if isinstance(error, StoreUnavailable):
             self._note(error)
             return self._refused(works, error.reason)
@@ -139,7 +141,7 @@ class PostgresDatabase(Database):
             return [error]
         return [result for work in works for result in self._part(line, run, [work])]
 
-    def _called(self, line: Line, run: Any, rows: Sequence[Any]) -> list[Any]:
+    def _called(self, line: ServerSession, run: Any, rows: Sequence[Any]) -> list[Any]:
         """Run a call until it is answered: its receipt says whether one before it was written."""
         line.receipt = uuid4()
         try:
@@ -147,7 +149,7 @@ class PostgresDatabase(Database):
         finally:
             line.receipt = None
 
-    def _transacted(self, line: Line, works: Sequence[Work[Any]]) -> list[Any]:
+    def _transacted(self, line: ServerSession, works: Sequence[Work[Any]]) -> list[Any]:
         """Run functions as one transaction; where its end is not known, its receipt tells."""
         receipt, connection = uuid4(), cast(sqlite3.Connection, line)
         values: list[Any] = []
@@ -177,14 +179,14 @@ class PostgresDatabase(Database):
         except StoreUnavailable as error:
             return [self._misread(error) for _ in works]
 
-    def _looked_at(self, line: Line, works: Sequence[Work[Any]]) -> list[Any]:
+    def _looked_at(self, line: ServerSession, works: Sequence[Work[Any]]) -> list[Any]:
         line.execute("BEGIN")
         try:
             return [self._seen(line, work) for work in works]
         finally:
             line.roll_back()
 
-    def _seen(self, line: Line, work: Work[T]) -> T | Exception:
+    def _seen(self, line: ServerSession, work: Work[T]) -> T | Exception:
         try:
             return work(cast(sqlite3.Connection, line))
         except (Again, Lost):
@@ -193,13 +195,13 @@ class PostgresDatabase(Database):
             return self._misread(error)
 
     async def _another_reader(self) -> Lane:
-        return Thread(Line(self._url))
+        return Thread(ServerSession(self._url))
 
     async def _put_away(self) -> None:
         """Nothing: the database has it all."""
 
 
-def _tried(line: Line, attempt: Callable[[], list[T]]) -> list[T]:
+def _tried(line: ServerSession, attempt: Callable[[], list[T]]) -> list[T]:
     """Do it until it is done or its patience is over; raises `StoreUnavailable`."""
     until, pause = monotonic() + PATIENCE, PAUSE
     while True:
@@ -219,6 +221,6 @@ def _tried(line: Line, attempt: Callable[[], list[T]]) -> list[T]:
         pause = min(2 * pause, 1.0)
 
 
-def _vacuumed(line: Line) -> None:
+def _vacuumed(line: ServerSession) -> None:
     for table in ("event", "resource", "link", "email", "op"):
         line.run(f"VACUUM {table}")

@@ -2,12 +2,12 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from gateway.audit.masking import NO_MASKING, Masking
 from gateway.errors import JournalUnavailable
@@ -20,30 +20,16 @@ from gateway.journal.members import SqliteMemberships
 from gateway.journal.mirrors import SqliteMirrors, join
 from gateway.journal.operations import Owner
 from gateway.journal.postgresql.database import PostgresDatabase
-from gateway.journal.postgresql.line import Line
-from gateway.journal.postgresql.migrate import version_of
 from gateway.journal.postgresql.operations import PostgresAppender, PostgresOperations
 from gateway.journal.resources import SqliteResources
 from gateway.journal.state import SqliteAlerts, SqlitePauses, SqliteRemovals, SqliteTokens
 from gateway.journal.store import Clock, Random, unavailable
 from gateway.scim.documents import fold
-from gateway.sqlite_file import Durability, StoreUnavailable, load_migrations
+from gateway.sqlite_file import Durability, load_migrations
 from gateway.values import frozen
 
 SCHEMA: Final = files("gateway.journal").joinpath("schema", "postgresql")
 PROBE: Final = "INSERT INTO meta VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-
-
-@contextmanager
-def opened(url: str) -> Iterator[sqlite3.Connection]:
-    """Yield a connection for commands that only read; raises `StoreUnavailable`."""
-    line = Line(url)
-    try:
-        if version_of(line) == 0:
-            raise StoreUnavailable("there is no journal in the database yet: `serve` makes it")
-        yield cast(sqlite3.Connection, line)
-    finally:
-        line.close()
 
 
 @frozen

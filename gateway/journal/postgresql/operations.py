@@ -28,7 +28,7 @@ from gateway.journal.events import Appender, Drafted
 from gateway.journal.members import leave_groups
 from gateway.journal.operations import EVERYWHERE, SqliteOperations, operation_of
 from gateway.journal.postgresql.database import PostgresDatabase
-from gateway.journal.postgresql.line import Line
+from gateway.journal.postgresql.session import ServerSession
 from gateway.journal.resources import load
 from gateway.sqlite_file import Alike
 
@@ -66,7 +66,7 @@ IN_BASE: Final = "p.base = ?"
 ANYWHERE: Final = "true"
 
 
-class Newcomer(NamedTuple):
+class KeyedIntent(NamedTuple):
     """An intent that is to be recorded unless its keys are taken; with `looked`, or somebody is known."""
 
     row: tuple[Any, ...]  # as of an `op` in SQLite
@@ -115,7 +115,7 @@ class PostgresOperations(SqliteOperations):
         for _ in range(TRIES if intent is not None else 1):
             if intent is not None:
                 row, opened = self._row(intent)
-                if await self._database.write(Alike(begin_all, Newcomer(row, intent.keys, keys))):
+                if await self._database.write(Alike(begin_all, KeyedIntent(row, intent.keys, keys))):
                     return Begun(Operation(intent, 1, OperationState.OPEN, 1, opened))
             known, unsettled = await self._under(base, kind, keys, place)
             if known or unsettled:
@@ -128,7 +128,7 @@ class PostgresOperations(SqliteOperations):
             row, opened = await off_loop(self._row, intent)
         else:
             row, opened = self._row(intent)
-        if not await self._database.write(Alike(begin_all, Newcomer(row, intent.keys))):
+        if not await self._database.write(Alike(begin_all, KeyedIntent(row, intent.keys))):
             raise KeysTaken
         return Operation(intent, 1, OperationState.OPEN, 1, opened)
 
@@ -150,17 +150,17 @@ class PostgresOperations(SqliteOperations):
             ending = await off_loop(self._ending, operation, settlement)
         else:
             ending = self._ending(operation, settlement)
-        made = Settled(ending, None if operation is None else operation.intent, self._appender.stamped())
+        made = EndingAt(ending, None if operation is None else operation.intent, self._appender.stamped())
         run = self._settle_calls if _is_one_call(ending) else self._settle_whole
         if not await self._database.write(Alike(run, made)):
             raise StaleFence
         if ending.marks:
             self._mirrors.ring(ending.marks)
 
-    def _settle_calls(self, connection: Any, rows: Sequence["Settled"]) -> list[bool]:
+    def _settle_calls(self, connection: Any, rows: Sequence["EndingAt"]) -> list[bool]:
         return _settled(connection, rows, with_events=True)
 
-    def _settle_whole(self, connection: Any, rows: Sequence["Settled"]) -> list[bool]:
+    def _settle_whole(self, connection: Any, rows: Sequence["EndingAt"]) -> list[bool]:
         """End operations with what is written besides; the events come behind it, as the head does."""
         done = _settled(connection, rows, with_events=False)
         for (ending, *_), is_done in zip(rows, done, strict=True):
@@ -195,7 +195,7 @@ class PostgresOperations(SqliteOperations):
         await self._database.write(lambda connection: connection.execute(LEAVE, (self._owner.name,)).rowcount)
 
 
-class Settled(NamedTuple):
+class EndingAt(NamedTuple):
     """An ending, whose intent it is, and when."""
 
     ending: Ending
@@ -203,9 +203,9 @@ class Settled(NamedTuple):
     at: str
 
 
-def begin_all(connection: Any, newcomers: Sequence[Newcomer]) -> list[bool]:
+def begin_all(connection: Any, newcomers: Sequence[KeyedIntent]) -> list[bool]:
     """Record intents; False for one whose keys are taken, or known."""
-    line: Line = connection
+    line: ServerSession = connection
     keys = [
         (number, key.kind, key.value, key in own)
         for number, (_, own, looked) in enumerate(newcomers, 1)
@@ -240,7 +240,7 @@ def _is_one_call(ending: Ending) -> bool:
     return ending.members is None and not leaves
 
 
-def _settled(line: Line, rows: Sequence[Settled], *, with_events: bool) -> list[bool]:
+def _settled(line: ServerSession, rows: Sequence[EndingAt], *, with_events: bool) -> list[bool]:
     """End operations; False for one that was taken over. Raises `IdTaken` and `Uniqueness`."""
     parts: dict[str, list[Any]] = {part: [] for part in PARTS}
     for number, (ending, intent, at) in enumerate(rows, 1):

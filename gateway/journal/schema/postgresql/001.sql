@@ -8,6 +8,9 @@ CREATE DOMAIN word AS text COLLATE "C"; -- compared byte by byte, whatever the d
 CREATE FUNCTION json_extract(doc text, path text) RETURNS text IMMUTABLE LANGUAGE sql AS $$
     SELECT doc::json #>> string_to_array(substr(path, 3), '.')
 $$;
+CREATE FUNCTION instr(whole text, part text) RETURNS integer IMMUTABLE LANGUAGE sql AS $$
+    SELECT strpos(whole, part)
+$$;
 
 -- Operations that are not settled: their rows leave when they are. `waited`: somebody waits for its keys.
 CREATE TABLE op (

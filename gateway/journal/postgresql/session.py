@@ -11,8 +11,6 @@ import psycopg
 from psycopg import pq
 from psycopg.types.numeric import IntDumper
 
-from gateway.journal.erase import NAMING, NAMING_OLD
-from gateway.journal.events import ALL_EVENTS, ALL_VALUES
 from gateway.journal.postgresql.dialect import translated
 from gateway.sqlite_file import StoreUnavailable
 
@@ -41,9 +39,7 @@ REASONS: Final = {  # class of sqlstate -> what an administrator reads
     "40": "the database could not put writes in order",
     "25": "the database takes no writes",
 }
-STREAMED: Final = tuple(  # what may be longer than memory
-    sql.partition("{")[0] for sql in (ALL_EVENTS, ALL_VALUES, NAMING, NAMING_OLD)
-)
+LONG: Final = "/* long */"  # marks a statement whose rows may be more than memory holds
 SLICE: Final = 500  # rows of such that are fetched at once
 BLOCKERS: Final = """
     SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity
@@ -82,7 +78,7 @@ def _said(error: psycopg.Error) -> str:
     return f"the database cannot be reached: {lines[0]}"
 
 
-class Line:
+class ServerSession:
     """One connection, for one thread at a time; `execute` and what it returns are as `sqlite3` has them.
 
     Raises `StoreUnavailable`, of which `Lost` and `Again` are, and `sqlite3.IntegrityError` where something
@@ -119,7 +115,7 @@ class Line:
     def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
         """Run a statement of SQLite's."""
         name = None
-        if sql.startswith(STREAMED) and self.in_transaction:
+        if LONG in sql and self.in_transaction:
             name = f"rows_{next(names)}"
         return self._run(translated(sql), parameters, name)
 

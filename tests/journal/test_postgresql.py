@@ -1,0 +1,41 @@
+"""A gateway whose journal is a PostgreSQL database, and the commands that read it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.served import CONFIG, TOKENS, gateways
+
+PATH = "/scim/phonebook/v2"
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
+GATEWAY = Path(__file__).parents[2] / "gateway.py"
+
+
+def command(folder: Path, *words: str) -> str:
+    """Run a command of the gateway's beside its configuration; return what it prints."""
+    asked = [sys.executable, GATEWAY, *words, "--config", folder / "config.toml"]
+    done = subprocess.run(asked, check=False, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+async def test_people_come_change_and_leave_and_commands_tell_it_from_the_database(tmp_path, database_url):
+    config = CONFIG.replace("sqlite:var/gateway.db", database_url)
+    ann = {"schemas": [USER], "userName": "ann@example.com", "externalId": "1", "active": True}
+    async with gateways(tmp_path) as serve:
+        served = await serve(config=config)
+        made = await served.ask("POST", f"{PATH}/Users", ann)
+        again = await served.ask("POST", f"{PATH}/Users", ann)
+        group = {"schemas": [GROUP], "displayName": "all", "members": [{"value": made.body["id"]}]}
+        grouped = await served.ask("POST", f"{PATH}/Groups", group)
+        left = await served.ask("PUT", f"{PATH}/Users/{made.body['id']}", ann | {"active": False})
+        gone = await served.ask("DELETE", f"{PATH}/Users/{made.body['id']}")
+    answers = [answer.status for answer in (made, again, grouped, left, gone)]
+    told = command(tmp_path, "audit", "history", "ann@example.com")
+
+    assert answers == [201, 409, 201, 200, 204]
+    assert [told.count(f"user.{what}") for what in ("create", "replace", "delete")] == [2, 1, 1]
+    assert "whole" in command(tmp_path, "audit", "verify")
+    assert not (tmp_path / "var" / "gateway.db").exists()
+    assert TOKENS["okta"] not in command(tmp_path, "status")
