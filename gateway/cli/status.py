@@ -141,7 +141,7 @@ def _show(found: Document, settings: "Settings", in_file: str | None) -> None:
     runs = f"runs since {second(found['since'])}" if found["running"] else "does not run"
     print(f"gateway {found['version']} {runs}")
     state = {True: ", writable", False: f", cannot be written: {reason}", None: ""}[journal["writable"]]
-    print(f"journal {settings.journal.path}: {journal['bytes']:,} bytes, {journal['seq']:,} events{state}")
+    print(f"journal {settings.journal.place}: {journal['bytes']:,} bytes, {journal['seq']:,} events{state}")
     print(*_about_configuration(found["config"], in_file), "", sep="\n", flush=True)
     write(found["targets"], Format.TABLE, TABLE, empty="there is no target")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeVar
+from urllib.parse import urlsplit
 
 from gateway.address import Directory, MailServer, RestService, Secret, Signing
 from gateway.flow.target_port import EntitlementSource
@@ -73,6 +74,14 @@ class JournalSettings:
     retention: float = RETENTION  # seconds
     audit_key: Path | None = None  # None: beside the journal
     database: Secret | None = None  # the url of one that several gateways share
+
+    @property
+    def place(self) -> str:
+        """Where the journal is, without who signs in there."""
+        if self.database is None:
+            return str(self.path)
+        said = urlsplit(self.database.reveal())
+        return f"postgresql://{said.netloc.rpartition('@')[2]}{said.path}"
 
     @property
     def key_file(self) -> Path:
