@@ -25,8 +25,11 @@ hypothesis.settings.load_profile("gateway")
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Count no lines where a test says `no_cover`: a worker has a counter beside the one that pauses then."""
-    if item.get_closest_marker("no_cover") is None:
+    """Count no lines where a test says `no_cover`, or tries many examples: counting takes longer than running.
+
+    A worker has a counter beside the one that pytest-cov pauses.
+    """
+    if all(item.get_closest_marker(marker) is None for marker in ("no_cover", "hypothesis")):
         return (yield)
     here, in_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
