@@ -25,7 +25,7 @@ hypothesis.settings.load_profile("gateway")
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Count no lines where a test says `no_cover`, or tries many examples: counting takes longer than running.
+    """Count no lines where a test says `no_cover` or tries many examples: counting takes as long as running.
 
     A worker has a counter beside the one that pytest-cov pauses.
     """
