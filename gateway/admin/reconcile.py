@@ -70,18 +70,20 @@ class Finding:
 
 @frozen
 class Reconciliation:
-    """One run."""
+    """One run; `only`: of this person or group alone."""
 
     services: Services
     changes: ChangeHandler
     target: Target
     repair: bool = False
+    only: Resource | None = None
 
     async def lines(self) -> Lines:
         """Compare, and yield what differs, the progress, and the end."""
-        run, sound = Run(self.services, "reconcile", self.target), Sound()
+        run, sound = Run(self.services, "reconcile", self.target, self.only), Sound()
         try:
-            async with aclosing(self._found(run, sound)) as findings:
+            all_found = self._found(run, sound) if self.only is None else self._found_of(run, self.only)
+            async with aclosing(all_found) as findings:
                 async for finding in findings:
                     if finding is not None:
                         run.counts[finding.finding.value] += 1
@@ -119,6 +121,11 @@ class Reconciliation:
             async with aclosing(self._groups(run)) as groups:
                 async for found in groups:
                     yield found
+
+    async def _found_of(self, run: Run, resource: Resource) -> Lines:
+        run.people += resource.type is KIND
+        for finding in await self._examined(run, resource):
+            yield finding
 
     async def _never_told(self, lead: str) -> AsyncIterator[Resource]:
         """Yield those active people of the target that this one follows whom it does not know at all."""
@@ -178,7 +185,7 @@ class Reconciliation:
         return await asked(self.services, self.target, lambda: self.target.connector.query(KIND, query))
 
     def _is_well(self, resource: Resource, entry: Attributes) -> bool:
-        return is_protected(self.target, entry) or not any(self._findings(resource, entry))
+        return is_protected(self.target, entry) or not any(self.findings(resource, entry))
 
     async def _is_unknown(self, run: Run, entry: Attributes) -> bool:
         """Say whether the journal does not know an entry, now that no change of its names is under way."""
@@ -243,7 +250,7 @@ class Reconciliation:
             entry = await self._entry(resource.type, resource.links.get(name))
             if entry is not None and is_protected(self.target, entry):
                 return resource, (), {}
-            findings = tuple(self._findings(resource, entry))
+            findings = tuple(self.findings(resource, entry))
             is_left_out = self.target.mapping_for(resource.type).leaves_out(resource.original)
             if resource.type is not ResourceType.GROUP or entry is None or is_left_out:
                 return resource, findings, {}
@@ -297,8 +304,8 @@ class Reconciliation:
         run.counts["repaired" if pushed.outcome in DONE else "not_repaired"] += 1
         return pushed
 
-    def _findings(self, resource: Resource, entry: Attributes | None) -> Iterator[Finding]:
-        """Yield what differs between somebody's original and the target's entry."""
+    def findings(self, resource: Resource, entry: Attributes | None) -> Iterator[Finding]:
+        """Yield what differs between an original and the target's entry; of a group, but for its members."""
         link, plain = resource.links.get(self.target.name), self._plain(resource)
         mapping = self.target.mapping_for(resource.type)
         if mapping.leaves_out(resource.original):

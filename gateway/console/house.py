@@ -13,10 +13,13 @@ from gateway.console.access import Access
 from gateway.console.acts import ACTS, Acts
 from gateway.console.events import FORMS, Events
 from gateway.console.live import Live
+from gateway.console.one_run import RUNS
 from gateway.console.overview import Overview
+from gateway.console.people import PLACES, People
 from gateway.console.rendering import PREFIX, Pages, asset
 from gateway.console.session import Sessions
 from gateway.console.verify import Verification
+from gateway.flow.target_port import ResourceType
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import load_key
 from gateway.metrics import Metrics
@@ -146,10 +149,25 @@ def _console(
             web.post(f"/acts/{{act:{'|'.join(ACTS)}}}/{{name}}", acts.act),
         ]
     )
+    for kind in (ResourceType.USER, ResourceType.GROUP):
+        _add_people(application, People(desk, kind), PLACES[kind])
     if oidc is not None:
         _sign_in_elsewhere(application, access, oidc, url)
     application.on_cleanup.append(partial(_close, overview, verification))
     return application
+
+
+def _add_people(application: web.Application, people: People, place: str) -> None:
+    application.add_routes(
+        [
+            web.get(f"/{place}", people.find),
+            web.get(f"/{place}/{{id}}", people.show),
+            web.get(f"/{place}/{{id}}/history", people.history),
+            web.get(f"/{place}/{{id}}/belongings/{{target}}", people.belongings),
+            web.post(f"/{place}/{{id}}/{{act:{'|'.join(RUNS)}}}", people.act),
+        ]
+    )
+    application.on_cleanup.append(people.close)
 
 
 async def _close(overview: Overview, verification: Verification, _: web.Application) -> None:

@@ -173,11 +173,7 @@ def refused(connection: sqlite3.Connection, target: str, name: str | None = None
             if asked is not None and about != asked and whose.get("external_id") != name:
                 continue
             state, external_id = known.get(about, (None, whose.get("external_id")))
-            if event["event"] == "user.create":
-                counts = state != "active"
-            else:
-                counts = about in known and outcome["status"] in (400, 409)
-            if whose["user_name"] and counts:
+            if whose["user_name"] and is_refusal(event, state):
                 said = (outcome["reason"] or "", event["published"])
                 yield RefusedChange(whose["user_name"], external_id, state, *said)
         after = rows[-1][0]
@@ -190,12 +186,20 @@ def refused_there(connection: sqlite3.Connection, target: str) -> Iterator[Refus
         yield RefusedChange(said.get("userName", ""), said.get("externalId"), state, reason, since)
 
 
-def _whose(event: StoredEvent) -> tuple[str, str, str]:
+def is_refusal(event: StoredEvent, state: str | None) -> bool:
+    """Say whether a rejected change counts; `state`: None where the journal does not know them."""
+    if event["event"] == "user.create":
+        return state != "active"
+    return state is not None and event["outcome"]["status"] in (400, 409)
+
+
+def owner_of(event: StoredEvent) -> tuple[str, str, str]:
+    """Return whom an event is about: target, type and id, empty where it does not say."""
     target = event["target"]
     return target.get("name") or "", target.get("type") or "", target.get("id") or ""
 
 
-def _renames(events: Iterable[StoredEvent]) -> set[str]:
+def renames(events: Iterable[StoredEvent]) -> set[str]:
     """Return the names, folded, that renames say, or what covers them."""
     lines = [line for event in events for line in event.get("diff") or () if line["path"] in RENAMED]
     values = [line[side] for line in lines if line["before"] for side in ("before", "after")]
@@ -229,20 +233,20 @@ class Reader:
         """
         question = AuditQuery(name=name, filter=only, newest_first=False)
         found = {event["seq"]: event for event in self.answers(question)}
-        ids = {_whose(event) for event in found.values() if event["target"].get("id")}
-        asked, names = {fold(name)}, self._names(ids) | _renames(found.values())
+        ids = {owner_of(event) for event in found.values() if event["target"].get("id")}
+        asked, names = {fold(name)}, self._names(ids) | renames(found.values())
         while other := next(iter(names - asked), None):
             asked.add(other)
-            about = [event for event in self.answers(replace(question, name=other)) if _whose(event) in ids]
+            about = [event for event in self.answers(replace(question, name=other)) if owner_of(event) in ids]
             is_whole = not about
             if is_whole:
                 anybody = either(*(named("target.id", id) for _, _, id in ids))
                 everything = self.answers(AuditQuery(filter=anybody, newest_first=False))
-                about = [event for event in everything if _whose(event) in ids]
+                about = [event for event in everything if owner_of(event) in ids]
             found |= {event["seq"]: event for event in about}
             if is_whole:
                 break
-            names |= _renames(about)
+            names |= renames(about)
         return [found[seq] for seq in sorted(found)]
 
     def _names(self, ids: Iterable[tuple[str, str, str]]) -> set[str]:

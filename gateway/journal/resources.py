@@ -109,8 +109,7 @@ class SqliteResources:
         self, base: str, type: ResourceType, target: str, target_ids: Sequence[str]
     ) -> Mapping[str, Resource]:
         """Return the resources linked to these entries of a target, by target id, without tombstones."""
-        asked = [(sql, (target, str(type), target_id, base)) for target_id in target_ids for sql in LINKED]
-        found = await self._load(asked)
+        found = await self._load(_linked(base, type, target, target_ids))
         by_target_id = {resource.links[target].target_id: resource for resource in found}
         return {id: resource for id, resource in by_target_id.items() if id is not None}
 
@@ -195,6 +194,24 @@ def load_page(
 ) -> tuple[Resource, ...]:
     """Return up to `count` resources in order of id, after the id `after`, without tombstones."""
     return _load(connection, [(AFTER, (base, str(type), after, count))])
+
+
+def load_linked(
+    connection: sqlite3.Connection, base: str, type: ResourceType, target: str, target_id: str
+) -> tuple[Resource, ...]:
+    """Return whom an entry of a target is linked to, without tombstones."""
+    return _load(connection, _linked(base, type, target, (target_id,)))
+
+
+def load_keys(connection: sqlite3.Connection, keys: Sequence[int]) -> tuple[Resource, ...]:
+    """Return resources by the keys of their rows, in order of id."""
+    return _load(connection, [("SELECT ?", (key,)) for key in keys])
+
+
+def _linked(
+    base: str, type: ResourceType, target: str, target_ids: Iterable[str]
+) -> list[tuple[str, tuple[Any, ...]]]:
+    return [(sql, (target, str(type), target_id, base)) for target_id in target_ids for sql in LINKED]
 
 
 @lru_cache(maxsize=256)

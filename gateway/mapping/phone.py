@@ -77,6 +77,13 @@ def parse_phone(text: str, region: str | None) -> PhoneNumber:
         return _number(first, home)
 
 
+def is_same_number(one: str, other: str, *, in_part: bool = False) -> bool:
+    """Say whether two texts are one number, however each is spelled; `in_part`: one may be the end of it."""
+    least = phonenumbers.MatchType.SHORT_NSN_MATCH if in_part else phonenumbers.MatchType.NSN_MATCH
+    texts = (re.sub(r"^\s*00(?=[1-9])", "+", text[:MAX_LENGTH]) for text in (one, other))
+    return bool(phonenumbers.is_number_match(*texts) >= least)
+
+
 def phone(options: Options, offices: Offices) -> Transform:
     """Build the reading of a phone number and its writing in one form."""
     write = _FORMS[options["format"]]

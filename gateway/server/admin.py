@@ -18,6 +18,7 @@ from gateway.admin.acts import Erasures, Export, Pauses, Token, TokenJournal
 from gateway.admin.person import shown_now
 from gateway.admin.status import ConfigState, Reloaded, Status, Tried
 from gateway.errors import ConfigError, GatewayError, InvalidValue, NotFound
+from gateway.flow.journal_port import Resource
 from gateway.flow.mirror import Mirroring
 from gateway.flow.model import ChangeHandler, Services, Target
 from gateway.flow.target_port import ResourceType
@@ -51,20 +52,26 @@ class Runs:
             [self.targets[name]] if name in self.targets else sorted(route, key=lambda own: bool(own.follows))
         )
 
-    async def start(self, run: str, name: str, *, option: bool, person: str | None = None) -> "Lines":
-        """Return the lines of a run, or of a resync of whom `person` names alone, by userName or id.
+    async def start(
+        self,
+        run: str,
+        name: str,
+        *,
+        option: bool,
+        person: str | None = None,
+        kind: ResourceType = ResourceType.USER,
+    ) -> "Lines":
+        """Return the lines of a run, or of one of whom `person` names alone, by userName or id.
 
         Raises NotFound where no target that is meant knows the person.
         """
         if person is None:
             return self.lines(run, name, option=option)
-        from gateway.admin.resync import Resync, known_as
+        from gateway.admin.resync import known_as
 
-        found = [(target, await known_as(self.services, target, person)) for target in self.of(name)]
+        found = [(target, await known_as(self.services, target, person, kind)) for target in self.of(name)]
         runs = {
-            target.name: _using(
-                target, Resync(self.services, self.changes, target, option, only=whom).lines()
-            )
+            target.name: _using(target, self._lines(run, target, option, whom))
             for target, whom in found
             if whom is not None
         }
@@ -86,15 +93,15 @@ class Runs:
 
         return runs[name] if name in runs else in_turn(runs)
 
-    def _lines(self, run: str, target: Target, option: bool) -> "Lines":
+    def _lines(self, run: str, target: Target, option: bool, only: Resource | None = None) -> "Lines":
         from gateway.admin.reconcile import Reconciliation
         from gateway.admin.resync import Refill, Resync
 
         if run == "reconcile":
-            return Reconciliation(self.services, self.changes, target, option).lines()
-        if target.follows is not None and not option:
+            return Reconciliation(self.services, self.changes, target, option, only).lines()
+        if target.follows is not None and not option and only is None:
             return Refill(self.services, self.mirroring, target).lines()
-        return Resync(self.services, self.changes, target, option).lines()
+        return Resync(self.services, self.changes, target, option, only).lines()
 
 
 async def _using(target: Target, lines: "Lines") -> "Lines":
