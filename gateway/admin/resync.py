@@ -142,12 +142,10 @@ class Resync:
             yield Unpushed(name, resource.id, pushed.outcome, path, rule, reason)
 
 
-async def known_as(
-    services: Services, target: Target, name: str, kind: ResourceType = ResourceType.USER
-) -> Resource | None:
-    """Return the person, or the group, that the journal knows at a target by its name, or else by our id."""
+async def known_as(services: Services, target: Target, name: str) -> Resource | None:
+    """Return the person whom the journal knows at a target by a userName, or else by our id."""
     for key in (Key("name", fold(name)), Key("id", name)):
-        for resource in await services.resources.find(target.name, kind, (key,)):
+        for resource in await services.resources.find(target.name, ResourceType.USER, (key,)):
             if resource.state is not State.DELETED:
                 return resource
     return None

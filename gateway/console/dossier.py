@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.admin.person import Told, covered_person, person_of, shown_now
-from gateway.admin.reconcile import REPAIRED, Finding, Reconciliation
 from gateway.audit.masking import Cover, blotted, covering, masked, nothing_covered
 from gateway.audit.query import StoredEvent
 from gateway.errors import GatewayError
@@ -15,15 +14,15 @@ from gateway.flow.find import is_protected
 from gateway.flow.journal_port import Resource
 from gateway.flow.model import Target
 from gateway.flow.target_port import Attributes, ResourceType
-from gateway.journal.lookup import BelongingPage, Lookup
 from gateway.journal.store import load_key
-from gateway.scim.difference import compare
+from gateway.scim.difference import Selector, compare
 from gateway.scim.documents import fold
 from gateway.scim.names import NAMES
 from gateway.settings.compiled import cover_of
 from gateway.values import frozen
 
 if TYPE_CHECKING:
+    from gateway.journal.lookup import BelongingPage, Lookup
     from gateway.server.admin import Administration
     from gateway.settings import Settings
 
@@ -49,7 +48,7 @@ class Shown:
 
 
 @frozen
-class Part:
+class Extent:
     """How much of somebody is read."""
 
     sides: bool = False
@@ -68,12 +67,12 @@ class Dossier:
     sides: tuple[Side, ...]
     names: tuple[str, ...]  # folded, that they have or had
     events: tuple[StoredEvent, ...]
-    belonging: Mapping[str, BelongingPage]  # target -> members of a group, or groups of somebody
+    belonging: Mapping[str, "BelongingPage"]  # target -> members of a group, or groups of somebody
     counted: Mapping[str, tuple[int, int]]  # target -> members of a group, and those it was not told of
 
 
 def read_dossier(
-    lookup: Lookup, targets: Mapping[str, Target], kind: ResourceType, text: str, part: Part
+    lookup: "Lookup", targets: Mapping[str, Target], kind: ResourceType, text: str, part: Extent
 ) -> Dossier:
     """Return what is known of whom an id or a name means; nothing is in it where that is nobody."""
     known = _everywhere(lookup, tuple(targets), kind, text)
@@ -92,7 +91,7 @@ def read_dossier(
     )
 
 
-def named_in(lookup: Lookup, bases: Sequence[str], kind: ResourceType, text: str) -> list[Resource]:
+def named_in(lookup: "Lookup", bases: Sequence[str], kind: ResourceType, text: str) -> list[Resource]:
     """Return who has, or once had, a name or an id."""
     return lookup.by_key(bases, kind, text) or lookup.by_earlier_name(kind, text)
 
@@ -102,7 +101,9 @@ def storable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _everywhere(lookup: Lookup, bases: Sequence[str], kind: ResourceType, text: str) -> tuple[Resource, ...]:
+def _everywhere(
+    lookup: "Lookup", bases: Sequence[str], kind: ResourceType, text: str
+) -> tuple[Resource, ...]:
     """Return whom an id or a name means at each target; the one that it names best comes first."""
     own = named_in(lookup, bases, kind, text)
     if not own:
@@ -115,7 +116,7 @@ def _everywhere(lookup: Lookup, bases: Sequence[str], kind: ResourceType, text: 
 
 
 def _sides(
-    lookup: Lookup,
+    lookup: "Lookup",
     targets: Mapping[str, Target],
     kind: ResourceType,
     known: Sequence[Resource],
@@ -133,7 +134,7 @@ def _sides(
             yield side
 
 
-def side_of(lookup: Lookup, target: Target, known: Mapping[str, Resource], text: str) -> Side | None:
+def side_of(lookup: "Lookup", target: Target, known: Mapping[str, Resource], text: str) -> Side | None:
     """Return a person at a target; None where it has nothing to do with them.
 
     `known`: by the target that knows them. `text`: what they are called where it does not.
@@ -146,7 +147,7 @@ def side_of(lookup: Lookup, target: Target, known: Mapping[str, Resource], text:
     return None if told is None else Side(target, told, own)
 
 
-def group_side(lookup: Lookup, target: Target, group: Resource) -> Side:
+def group_side(lookup: "Lookup", target: Target, group: Resource) -> Side:
     """Return a group at a target; its members are not in it."""
     mapped, link = target.groups.forward(group.original), group.links.get(target.name)
     is_in_scope = not target.groups.leaves_out(group.original)
@@ -195,7 +196,7 @@ def cover_for(settings: "Settings", target: str, *, is_masked: bool) -> Cover:
 def page_of(admin: "Administration", side: Side, shown: Shown | None, cover: Cover) -> dict[str, Any]:
     """Return what the page shows of a side."""
     entry = shown.entry if shown else None
-    findings = [] if shown is None or shown.unasked else list(_findings(admin, side, entry))
+    findings, is_repaired = ([], False) if shown is None or shown.unasked else _compared(admin, side, entry)
     quotes = (side.told["original"], side.told["sent"], entry)
     told = covered_person({**side.told, "shows": entry}, cover)
 
@@ -214,20 +215,18 @@ def page_of(admin: "Administration", side: Side, shown: Shown | None, cover: Cov
         "left": [
             {"path": path, "value": value} for path, value in _leaves(side.told["original"], cover).items()
         ],
-        "findings": [_finding(finding, quotes, cover) for finding in findings],
-        "repairs": any(finding.finding in REPAIRED for finding in findings),
+        "findings": [covered_finding(finding, quotes, cover) for finding in findings],
+        "repairs": is_repaired,
     }
 
 
-def _findings(admin: "Administration", side: Side, entry: Attributes | None) -> Iterator[Finding]:
-    """Yield what a comparison finds, as `reconcile` does."""
-    runs, resource = admin.runs, side.resource
-    if resource is not None and not (entry is not None and is_protected(side.target, entry)):
-        yield from Reconciliation(runs.services, runs.changes, side.target).findings(resource, entry)
-
-
-def _finding(finding: Finding, quotes: tuple[Any, ...], cover: Cover) -> dict[str, Any]:
-    return covered_finding(asdict(finding), quotes, cover)
+def _compared(
+    admin: "Administration", side: Side, entry: Attributes | None
+) -> tuple[list[Mapping[str, Any]], bool]:
+    """Return what a comparison finds, and whether a repair would do something."""
+    if side.resource is None or (entry is not None and is_protected(side.target, entry)):
+        return [], False
+    return admin.runs.compared(side.target, side.resource, entry)
 
 
 def covered_finding(row: Mapping[str, Any], quotes: tuple[Any, ...], cover: Cover) -> dict[str, Any]:
@@ -267,5 +266,14 @@ def _rows(told: Told, entry: Attributes | None, cover: Cover) -> Iterator[dict[s
 
 
 def _leaves(document: Attributes | None, cover: Cover) -> dict[str, Any]:
-    """Return the attributes and elements of a document by their paths."""
-    return {_path(one.path, cover) or "": cover(one.after, False) for one in compare({}, document or {})}
+    """Return the values of a document by their paths."""
+    found = dict[str, Any]()
+    for one in compare({}, document or {}):
+        path, value, last = _path(one.path, cover) or "", one.after, one.steps[-1]
+        if not isinstance(last, Selector) or not isinstance(value, dict):
+            found[path] = cover(value, False)
+            continue
+        for name, inner in value.items():
+            if name != last.name or len(value) == 1:
+                found[f"{path}.{name}"] = cover(inner, False)
+    return found

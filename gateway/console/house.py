@@ -15,7 +15,7 @@ from gateway.console.events import FORMS, Events
 from gateway.console.live import Live
 from gateway.console.one_run import RUNS
 from gateway.console.overview import Overview
-from gateway.console.people import PLACES, People
+from gateway.console.people import PLACES, Dossiers
 from gateway.console.rendering import PREFIX, Pages, asset
 from gateway.console.session import Sessions
 from gateway.console.verify import Verification
@@ -150,14 +150,14 @@ def _console(
         ]
     )
     for kind in (ResourceType.USER, ResourceType.GROUP):
-        _add_people(application, People(desk, kind), PLACES[kind])
+        _add_people(application, Dossiers(desk, kind), PLACES[kind])
     if oidc is not None:
         _sign_in_elsewhere(application, access, oidc, url)
     application.on_cleanup.append(partial(_close, overview, verification))
     return application
 
 
-def _add_people(application: web.Application, people: People, place: str) -> None:
+def _add_people(application: web.Application, people: Dossiers, place: str) -> None:
     application.add_routes(
         [
             web.get(f"/{place}", people.find),

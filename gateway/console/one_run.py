@@ -1,12 +1,13 @@
 """Runs of one person or group that an operator asks for on its page: compared, pushed again, repaired."""
 
 import asyncio
-from contextlib import aclosing
-from dataclasses import asdict, dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.errors import GatewayError
-from gateway.flow.target_port import ResourceType
+from gateway.flow.journal_port import Resource
+from gateway.flow.model import Target
 from gateway.log import get_logger
 
 if TYPE_CHECKING:
@@ -45,12 +46,11 @@ class OneRuns:
         self._known: dict[str, OneRun] = {}
         self._tasks = set[asyncio.Task[None]]()
 
-    async def begin(self, act: str, target: str, id: str, kind: ResourceType, session: "SignedIn") -> str:
-        """Begin one and wait a while for its end; return what it is known by. Raises NotFound for nobody."""
+    async def begin(self, act: str, target: Target, whom: Resource, session: "SignedIn") -> str:
+        """Begin one and wait a while for its end; return what it is known by."""
         name, option = RUNS[act]
-        services, runs = self._desk.admin.services, self._desk.admin.runs
-        lines = await runs.start(name, target, option=option, person=id, kind=kind)
-        run, key = OneRun(act, target, session.id), services.new_id()
+        lines = self._desk.admin.runs.told(name, target, whom, option=option)
+        run, key = OneRun(act, target.name, session.id), self._desk.admin.services.new_id()
         self._known[key] = run
         if len(self._known) > MOST_KEPT:
             del self._known[next(iter(self._known))]
@@ -71,16 +71,13 @@ class OneRuns:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _follow(self, run: OneRun, lines: Any) -> None:
-        from gateway.admin.runs import End, Progress
-
+    async def _follow(self, run: OneRun, lines: AsyncIterator[Mapping[str, Any]]) -> None:
         try:
-            async with aclosing(lines):
-                async for line in lines:
-                    if isinstance(line, End):
-                        run.verdict, run.reason = line.verdict.value, line.reason
-                    elif not isinstance(line, Progress) and len(run.rows) < MOST_ROWS:
-                        run.rows.append(line if isinstance(line, dict) else asdict(line))
+            async for line in lines:
+                if (end := line.get("end")) is not None:
+                    run.verdict, run.reason = end["verdict"], end["reason"]
+                elif "row" in line and len(run.rows) < MOST_ROWS:
+                    run.rows.append(line["row"])
         except GatewayError as error:
             run.reason = error.detail
         finally:

@@ -11,7 +11,7 @@ from gateway.audit.masking import masked_answer
 from gateway.audit.query import AuditQuery, StoredEvent, named
 from gateway.console.dossier import (
     Dossier,
-    Part,
+    Extent,
     cover_for,
     covered_finding,
     look_there,
@@ -24,7 +24,7 @@ from gateway.console.matching import Match, match_of
 from gateway.console.one_run import OneRun, OneRuns
 from gateway.console.rendering import SESSION, path_of
 from gateway.errors import Forbidden, InvalidValue, NotFound
-from gateway.flow.journal_port import Resource
+from gateway.flow.journal_port import Key, Resource
 from gateway.flow.target_port import ResourceType
 from gateway.journal.lookup import FoundResources, looking
 from gateway.scim.documents import fold
@@ -41,7 +41,7 @@ PLACES: Final = {ResourceType.USER: "people", ResourceType.GROUP: "groups"}
 OTHER: Final = {ResourceType.USER: ResourceType.GROUP, ResourceType.GROUP: ResourceType.USER}
 
 
-class People:
+class Dossiers:
     """Shows people, or groups."""
 
     def __init__(self, desk: "Desk", kind: ResourceType) -> None:
@@ -55,6 +55,8 @@ class People:
         desk, is_masked = self._desk, request[SESSION].is_masked
         asked, after = _said(request, "q"), _number(request.query.get("after"))
         found, match = FoundResources((), None), match_of(asked, whole=is_masked)
+        if asked:
+            await self._note(request, AuditQuery(filter=named("target.user_name", "")))
         if asked and not after:
             known = await asyncio.to_thread(self._named, asked)
             if known is not None and len(where := self._addresses(known, asked)) == 1:
@@ -66,9 +68,6 @@ class People:
             found = await asyncio.to_thread(self._search, match, after)
             if asked and not after and found.after is None and len(_people(found.resources)) == 1:
                 return _to(path_of(self._place, found.resources[0].id))
-        if asked:
-            field = "target.user_name" if match is None else "target.id"
-            await self._note(request, AuditQuery(filter=named(field, asked)))
         return desk.pages.answer(
             request,
             "people",
@@ -84,7 +83,7 @@ class People:
     async def show(self, request: web.Request) -> web.Response:
         """Answer with what is known of somebody, and what each target shows of them now."""
         desk, session = self._desk, request[SESSION]
-        dossier = await self._dossier(request, Part(events=NEWEST + 1, belonging=FIRST, sides=True))
+        dossier = await self._dossier(request, Extent(events=NEWEST + 1, belonging=FIRST, sides=True))
         admin, settings = desk.admin, desk.settings()
         shown = await asyncio.gather(*(look_there(admin, side) for side in dossier.sides))
         await self._note(request, AuditQuery(filter=named("target.id", "")))
@@ -117,7 +116,7 @@ class People:
     async def history(self, request: web.Request) -> web.Response:
         """Answer with a page of the whole history, across renames and targets."""
         after = _number(request.query.get("after")) or None
-        dossier = await self._dossier(request, Part(events=PAGE + 1, after=after))
+        dossier = await self._dossier(request, Extent(events=PAGE + 1, after=after))
         await self._note(request, AuditQuery(filter=named("target.id", "")))
         events = dossier.events[:PAGE]
         head = self._head(request, dossier)
@@ -135,7 +134,7 @@ class People:
     async def belongings(self, request: web.Request) -> web.Response:
         """Answer with a page of the members of a group at a target, or of the groups of somebody."""
         target, after = request.match_info["target"], request.query.get("after", "")
-        dossier = await self._dossier(request, Part(belonging=PAGE, behind=storable(after), target=target))
+        dossier = await self._dossier(request, Extent(belonging=PAGE, behind=storable(after), target=target))
         page = dossier.belonging.get(target)
         if page is None:
             raise NotFound(self._desk.pages.say(request)("error.no_page"))
@@ -159,18 +158,20 @@ class People:
         """Compare, push again or repair one, and lead back to the page."""
         if not request[SESSION].may_act:
             raise Forbidden(self._desk.pages.say(request)("error.only_operators"))
-        act, id = request.match_info["act"], storable(request.match_info["id"])
-        target = (await self._desk.access.form(request)).get("target", "")
-        if target not in self._desk.admin.runs.targets:
+        act, id, admin = request.match_info["act"], storable(request.match_info["id"]), self._desk.admin
+        target = admin.runs.targets.get((await self._desk.access.form(request)).get("target", ""))
+        base = "" if target is None else target.name
+        known = await admin.services.resources.find(base, self._kind, (Key("id", id),))
+        if target is None or not known:
             raise NotFound(self._desk.pages.say(request)("error.nothing_to_do"))
-        key = await self.runs.begin(act, target, id, self._kind, request[SESSION])
+        key = await self.runs.begin(act, target, known[0], request[SESSION])
         return _to(f"{path_of(self._place, id, run=key)}#run")
 
     async def close(self, _: Any = None) -> None:
         """End what is under way."""
         await self.runs.close()
 
-    async def _dossier(self, request: web.Request, part: Part) -> Dossier:
+    async def _dossier(self, request: web.Request, part: Extent) -> Dossier:
         """Return what the address names; raises NotFound where nobody knows it."""
         text, settings = storable(request.match_info["id"]), self._desk.settings()
         targets = dict(self._desk.admin.runs.targets)
@@ -254,11 +255,15 @@ class People:
 
 
 def _people(found: Iterable[Resource]) -> list[Resource]:
-    """Return each once, whom several targets know."""
-    each = dict[str, Resource]()
+    """Return each once, whom several targets know by the same id, name or externalId."""
+    told, known = list[Resource](), set[tuple[str, Any]]()
     for one in found:
-        each.setdefault(fold(str(one.original.get(NAMES[one.type]) or one.id)), one)
-    return list(each.values())
+        name, external = one.original.get(NAMES[one.type]), one.original.get("externalId")
+        keys = {("id", one.id), ("name", name and fold(str(name))), ("external", external)}
+        keys = {(kind, key) for kind, key in keys if key}
+        told += [] if keys & known else [one]
+        known |= keys
+    return told
 
 
 def _display(resource: Resource) -> str | None:

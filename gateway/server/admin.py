@@ -4,7 +4,7 @@ Its file mode (0600) is the sign-in.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import asdict
 from functools import partial
@@ -21,7 +21,7 @@ from gateway.errors import ConfigError, GatewayError, InvalidValue, NotFound
 from gateway.flow.journal_port import Resource
 from gateway.flow.mirror import Mirroring
 from gateway.flow.model import ChangeHandler, Services, Target
-from gateway.flow.target_port import ResourceType
+from gateway.flow.target_port import Attributes, ResourceType
 from gateway.log import get_logger
 from gateway.scim.jsontext import parse_json
 from gateway.server.auth import Credentials, in_their_name
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.admin.runs import Lines
 
 RUNS: Final = ("reconcile", "resync")
+Told = Mapping[str, Any]
 OTHER: Final = "the file is another by now than the configuration in force, by which this goes"
 
 
@@ -52,16 +53,8 @@ class Runs:
             [self.targets[name]] if name in self.targets else sorted(route, key=lambda own: bool(own.follows))
         )
 
-    async def start(
-        self,
-        run: str,
-        name: str,
-        *,
-        option: bool,
-        person: str | None = None,
-        kind: ResourceType = ResourceType.USER,
-    ) -> "Lines":
-        """Return the lines of a run, or of one of whom `person` names alone, by userName or id.
+    async def start(self, run: str, name: str, *, option: bool, person: str | None = None) -> "Lines":
+        """Return the lines of a run, or of a resync of whom `person` names alone, by userName or id.
 
         Raises NotFound where no target that is meant knows the person.
         """
@@ -69,7 +62,7 @@ class Runs:
             return self.lines(run, name, option=option)
         from gateway.admin.resync import known_as
 
-        found = [(target, await known_as(self.services, target, person, kind)) for target in self.of(name)]
+        found = [(target, await known_as(self.services, target, person)) for target in self.of(name)]
         runs = {
             target.name: _using(target, self._lines(run, target, option, whom))
             for target, whom in found
@@ -78,6 +71,21 @@ class Runs:
         if not runs:
             raise NotFound(f"nobody whom the journal knows at {name} has this userName or id")
         return self._one_or_all(name, runs)
+
+    async def told(self, run: str, target: Target, whom: Resource, *, option: bool) -> AsyncIterator[Told]:
+        """Yield the lines of a run of a person or group alone, as they go over the socket."""
+        from gateway.admin.runs import render_line
+
+        async with aclosing(_using(target, self._lines(run, target, option, whom))) as lines:
+            async for line in lines:
+                yield render_line(line)
+
+    def compared(self, target: Target, whom: Resource, entry: Attributes | None) -> tuple[list[Told], bool]:
+        """Return what `reconcile` finds between an original and an entry, and whether its repair would act."""
+        from gateway.admin.reconcile import REPAIRED, Reconciliation
+
+        findings = list(Reconciliation(self.services, self.changes, target).findings(whom, entry))
+        return [asdict(one) for one in findings], any(one.finding in REPAIRED for one in findings)
 
     def lines(self, run: str, name: str, *, option: bool) -> "Lines":
         """Return the lines of a run; nothing is done before the first is asked for.

@@ -19,7 +19,18 @@ from tests.support.visitor import CONSOLE
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 WIDTHS = (360, 1024, 1600)
 PICTURES = os.environ.get("CONSOLE_PICTURES")  # a folder, where pictures of the pages are wanted
-PAGES = ("", "/events", "/events/1", "/events/{id}", "/verify", "/acts/pause/phonebook", "/none")
+PAGES = (
+    *("", "/events", "/events/1", "/events/{id}", "/verify", "/acts/pause/phonebook", "/none"),
+    *(
+        "/people",
+        f"/people?q={CANARY}",
+        "/people/{person}",
+        "/people/{person}/history",
+        "/groups",
+        "/groups/{group}",
+    ),
+    "/groups/{group}/belongings/phonebook",
+)
 
 if CHROMIUM is None and "CI" not in os.environ:
     pytest.skip("no Chromium here: apt-get install chromium", allow_module_level=True)
@@ -97,19 +108,24 @@ async def filled(served: Served) -> Served:
     return served
 
 
-async def an_id(served: Served) -> str:
-    return next(str(event["id"]) for event in await served.events() if event["event"] == "user.create")
+async def ids(served: Served) -> dict[str, str]:
+    """Return the ids in the addresses of pages: of an event, a person and a group with that one in it."""
+    event = next(event for event in await served.events() if event["event"] == "user.create")
+    person = event["target"]["id"]
+    desk = {"displayName": f"{CANARY} desk", "members": [{"value": person}]}
+    group = (await served.ask("POST", USERS.replace("Users", "Groups"), desk)).body["id"]
+    return {"id": event["id"], "person": person, "group": group}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_no_page_shuts_anybody_out(filled: Served, theme: str) -> None:
-    id = await an_id(filled)
+    known = await ids(filled)
     async with opened(filled, color_scheme=theme) as browser:
         await browser.go()
         assert await browser.judged() == []
         await browser.sign_in("olga")
         for path in (*PAGES, "/events?filter=nonsense"):
-            await browser.go(path.format(id=id))
+            await browser.go(path.format(**known))
             await browser.page.evaluate(
                 "document.querySelectorAll('details').forEach(d => { d.open = true })"
             )
@@ -117,17 +133,17 @@ async def test_no_page_shuts_anybody_out(filled: Served, theme: str) -> None:
 
 
 async def test_every_page_fits_its_window(filled: Served) -> None:
-    id = await an_id(filled)
+    known = await ids(filled)
     async with opened(filled) as browser:
         await browser.sign_in("olga")
         for width in WIDTHS:
             await browser.page.set_viewport_size({"width": width, "height": 900})
             for path in PAGES:
-                await browser.go(path.format(id=id))
+                await browser.go(path.format(**known))
                 wide = await browser.page.evaluate("document.documentElement.scrollWidth")
                 assert wide <= width, (path, wide)
                 if PICTURES is not None:
-                    name = path.partition("/{")[0].replace("/", "-") + ("-id" if "{" in path else "")
+                    name = path.partition("?")[0].replace("{", "").replace("}", "").replace("/", "-")
                     place = Path(PICTURES) / f"console{name}-{width}.png"
                     await browser.page.screenshot(path=place, full_page=True)
 
@@ -151,6 +167,28 @@ async def test_the_way_from_the_sign_in_to_one_event_and_back(filled: Served) ->
         await page.wait_for_url("**/console/sign-in")
         await page.go_back()
         await page.wait_for_url("**/console/sign-in*")
+
+
+async def test_somebody_is_found_pushed_again_and_the_way_back_is_the_one_come(filled: Served) -> None:
+    async with opened(filled) as browser:
+        page = browser.page
+        await browser.sign_in("olga")
+        await page.get_by_role("navigation").get_by_role("link", name="People").click()
+        await page.get_by_label("Name, id").fill(CANARY)
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/people?q=*")
+        listed = page.url
+        await page.get_by_role("link", name=f"{CANARY}1@example.com").click()
+        await page.get_by_text("Nothing differs").wait_for()
+        await page.get_by_role("button", name="Push again").click()
+        await page.get_by_text("nothing is left to be done").wait_for()
+        await page.get_by_role("region", name="History").get_by_role("link").first.click()
+        await page.get_by_role("heading", name="What became of it").wait_for()
+        await page.get_by_role("link", name=f"{CANARY}1@example.com").click()
+        await page.get_by_text("Nothing differs").wait_for()
+        while page.url != listed:
+            await page.go_back()
+        assert await page.get_by_label("Name, id").input_value() == CANARY
 
 
 async def test_everything_is_done_by_keyboard(filled: Served) -> None:

@@ -7,12 +7,16 @@ from string import Formatter
 
 import pytest
 
+from gateway.admin.reconcile import FindingKind
+from gateway.admin.runs import Result
 from gateway.console.acts import ACTS
 from gateway.console.events import FORMS
+from gateway.console.one_run import RUNS
 from gateway.console.overview import GROUPS, SPANS
+from gateway.console.people import PLACES
 from gateway.console.rendering import LANGUAGES, language_of
 from gateway.console.session import ROLES
-from gateway.flow.journal_port import Outcome
+from gateway.flow.journal_port import OperationState, Outcome, State
 from gateway.journal.verify import TrailState
 from gateway.settings.fields import Language
 
@@ -61,6 +65,18 @@ def test_what_is_chosen_by_a_name_is_in_the_catalogue() -> None:
         *(f"overview.chart_{span}" for span in SPANS),
         *(f"verify.{state}" for state in TrailState),
         *(f"events.export_{form}" for form in FORMS),
+        *(f"finding.{kind}" for kind in FindingKind),
+        *(f"standing.{standing}" for standing in (*OperationState, *State, "refused")),
+        *(f"unsent.{what}" for what in ("held", "dropped")),
+        *(f"person.{act}" for act in RUNS),
+        *(f"person.run_{part}" for part in (*RUNS, *Result)),
+        *(
+            f"people.{part}_{place}"
+            for part in ("title", "question", "q", "help")
+            for place in PLACES.values()
+        ),
+        *(f"person.{part}_{place}" for part in ("belonging", "all", "back") for place in PLACES.values()),
+        *(f"error.no_{place}" for place in PLACES.values()),
     }
 
     assert chosen - set(texts("en")) == set()
