@@ -81,7 +81,7 @@ class Runs:
                 yield render_line(line)
 
     def compared(self, target: Target, whom: Resource, entry: Attributes | None) -> tuple[list[Told], bool]:
-        """Return what `reconcile` finds between an original and an entry, and whether its repair would act."""
+        """Return what `reconcile` finds between an original and an entry, and whether it would repair."""
         from gateway.admin.reconcile import REPAIRED, Reconciliation
 
         findings = list(Reconciliation(self.services, self.changes, target).findings(whom, entry))
