@@ -29,7 +29,7 @@ from gateway.scim.dialects import DIALECTS
 from gateway.scim.predicate import predicate
 from gateway.server.auth import Credential, Provider
 from gateway.server.editions import Book
-from gateway.settings import AlertSettings, Settings, TargetSettings
+from gateway.settings import AlertSettings, JournalSettings, Settings, TargetSettings
 from gateway.settings.compiled import address_of, groups_mapping_of, mapping_of, maskings_of
 from gateway.targets.gate import Gate
 from gateway.targets.http import open_session
@@ -196,6 +196,7 @@ async def open_journal(settings: Settings) -> AsyncIterator[SqliteJournal]:
     if database is not None:
         from gateway.journal.postgresql.journal import PostgresJournal
 
+        await asyncio.to_thread(look_over, settings.journal)
         opened = partial(PostgresJournal.reach, database.reveal())
     journal = await opened(
         path, durability, utc, end_process, new_id(), maskings=maskings, followers=settings.followers
@@ -204,6 +205,14 @@ async def open_journal(settings: Settings) -> AsyncIterator[SqliteJournal]:
         yield journal
     finally:
         await journal.close()
+
+
+def look_over(journal: JournalSettings) -> str:
+    """Return the version of the journal's database; raises `JournalUnavailable` where it will not do."""
+    from gateway.journal.postgresql.fitness import examine
+
+    with answered():
+        return examine(journal.database.reveal() if journal.database else "", utc)
 
 
 @asynccontextmanager

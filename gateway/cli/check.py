@@ -6,7 +6,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import orjson
 import typer
@@ -51,6 +51,9 @@ def check(online: Online = False, format: Formatting = CheckFormat.TEXT, config:
     _warn(settings.warnings)
     for file in settings.made_tokens:
         print(f"note: {file} is not there yet; `serve` makes it, with a new token", file=sys.stderr)
+    journal = _journal(settings) if online and settings.journal.database is not None else None
+    if journal is not None and (journal.is_failing or format is CheckFormat.TEXT):
+        print(f"journal: {journal.says}", file=sys.stderr if journal.is_failing else sys.stdout)
     rows = []
     for row in _asked(settings) if online else map(_row, settings.targets.values()):
         rows.append(row)
@@ -62,7 +65,10 @@ def check(online: Online = False, format: Formatting = CheckFormat.TEXT, config:
             print(f"phone book {name}: ok ({book.format}, the people of {book.target}, {address})")
     if format is CheckFormat.JSON:
         print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
-    return ExitStatus.UNREACHABLE if any(row["state"] == "failing" for row in rows) else ExitStatus.DONE
+    is_failing = (journal is not None and journal.is_failing) or any(
+        row["state"] == "failing" for row in rows
+    )
+    return ExitStatus.UNREACHABLE if is_failing else ExitStatus.DONE
 
 
 Tests = Annotated[
@@ -131,6 +137,24 @@ def _told(tested: Sequence[Tested]) -> Iterator[str]:
 def _warn(warnings: Sequence[str]) -> None:
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
+
+
+class Looked(NamedTuple):
+    """What came of a look at the journal's database."""
+
+    says: str
+    is_failing: bool = False
+
+
+def _journal(settings: "Settings") -> Looked:
+    """Look at the database of the journal as `serve` does when it starts."""
+    from gateway.build import look_over
+    from gateway.errors import JournalUnavailable
+
+    try:
+        return Looked(f"reachable, PostgreSQL {look_over(settings.journal)}")
+    except JournalUnavailable as error:
+        return Looked(error.detail, is_failing=True)
 
 
 def _asked(settings: "Settings") -> Iterator[Row]:

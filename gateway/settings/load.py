@@ -14,6 +14,7 @@ from gateway.address import Secret
 from gateway.errors import ConfigError, Fault
 from gateway.mapping.rule_test import RuleTest
 from gateway.settings.console import load_console, load_operator
+from gateway.settings.database import is_database, load_database
 from gateway.settings.faults import Faults, TomlLines, at, read, unknown
 from gateway.settings.fields import (
     Address,
@@ -196,7 +197,7 @@ class Loader:
 
     def _journal(self, raw: object) -> JournalSettings:
         table = read(JournalTable, raw, "journal", self._faults) or JournalTable()
-        base, is_shared = self._world.base, table.url.startswith(("postgres://", "postgresql://"))
+        base, is_shared = self._world.base, is_database(table.url)
         url = JournalTable().url if is_shared else table.url
         file = self._faults.attempt(lambda url: parse_sqlite_url(url, base), url, "journal.url")
         if file is not None and os.path.islink(file):  # what stands beside the journal stands beside the file
@@ -205,7 +206,11 @@ class Loader:
         for kept in (file, Path(f"{file}-wal")) if file is not None else ():
             if is_file(kept):
                 self._world.secrets.warn_of_readers(kept, "journal.url")
-        database = Secret(table.url) if is_shared else None
+        database = None
+        if is_shared:
+            database = load_database(table.url, table.password, self._faults, self._world.secrets)
+        elif table.password is not None:
+            self._faults.add("journal.password", "is for a database, and the journal is a file")
         settings = JournalSettings(file or base, table.durability, table.retention, key, database)
         if is_file(settings.key_file):
             self._world.secrets.warn_of_readers(settings.key_file, "journal.audit_key")

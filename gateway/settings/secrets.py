@@ -48,14 +48,24 @@ class Secrets:
 
     def outbound(self, raw: object, path: str) -> Secret | None:
         """Return a secret that the gateway shows to a target."""
-        table = self._table(raw, path)
-        if table is None:
-            return None
-        if table.sha256 is not None:
-            self._faults.add(at(path, "sha256"), "a target needs the secret itself: use env or file")
-            return None
-        value = self._value(table, path) if self._read else None
+        table = self._own(raw, path)
+        value = self._value(table, path) if table is not None and self._read else None
         return None if value is None else Secret(value)
+
+    def shared(self, raw: object, path: str) -> Secret | None:
+        """Return a secret that commands show, too: without `read` it is read where it can be."""
+        table = self._own(raw, path)
+        if table is None or self._read:
+            return self.outbound(raw, path)
+        quiet = Secrets(self._base, Faults(), make_tokens=False, read=True)
+        return quiet.outbound(raw, path)
+
+    def _own(self, raw: object, path: str) -> SecretTable | None:
+        table = self._table(raw, path)
+        if table is None or table.sha256 is None:
+            return table
+        self._faults.add(at(path, "sha256"), "a target needs the secret itself: use env or file")
+        return None
 
     def inbound(self, raw: object, path: str) -> tuple[bytes, ...]:
         """Return the digests of tokens that somebody shows to the gateway: one table, or a list of them."""

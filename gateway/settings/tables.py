@@ -145,6 +145,10 @@ class JournalTable(Table):
         "stand beside it while the gateway runs. Or a PostgreSQL database, `postgresql://…`, that several "
         "gateways may share.",
     )
+    password: Any = Field(
+        default=None,
+        description="What the database must be shown, as `{ file = … }` or `{ env = … }`.",
+    )
     durability: Durability = Field(
         default="full",
         description="What a recorded change survives: `full` a power cut, `normal` the crash of the "

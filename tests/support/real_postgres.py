@@ -42,11 +42,10 @@ SETTINGS: Mapping[str, str] = {
 
 def programs() -> Path | None:
     """Return the folder of the newest server that is installed, None without one."""
+    homes = Path("/usr/lib/postgresql").glob("*/bin")  # Debian has them in no path
+    newest = max(homes, key=lambda home: int(home.parent.name), default=None)
     found = shutil.which("initdb")
-    if found and Path(found).with_name("postgres").exists():
-        return Path(found).parent
-    homes = Path("/usr/lib/postgresql").glob("*/bin/initdb")
-    return max((home.parent for home in homes), key=lambda home: int(home.parent.name), default=None)
+    return newest or (Path(found).resolve().parent if found else None)
 
 
 def free_port() -> int:
@@ -181,6 +180,31 @@ class RealPostgres:
     def drop(self, name: str) -> None:
         """Remove a database, whoever is still in it."""
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    @contextmanager
+    def standby(self) -> Iterator["RealPostgres"]:
+        """Yield a server that follows this one, and takes no writes."""
+        with folder_of_the_server() as folder:
+            other = RealPostgres(self.home, folder)
+            source = f"host={self.folder} port={self.port} user={ROOT}"
+            self.run(
+                "pg_basebackup", "--pgdata", other.data, "--dbname", source, "--write-recovery-conf",
+                "--checkpoint=fast", "--no-sync", "--wal-method=stream",
+            )  # fmt: skip
+            try:
+                other.start()
+                yield other
+            finally:
+                if other.is_running:
+                    other.stop()
+
+    def await_what_is_written(self, primary: "RealPostgres") -> None:
+        """Wait until this standby has all that its primary has by now."""
+        ((place,),) = primary.execute("SELECT pg_current_wal_lsn()")
+        end = time.monotonic() + PATIENCE
+        while not self.execute(f"SELECT pg_last_wal_replay_lsn() >= '{place}'")[0][0]:
+            assert time.monotonic() < end, self.log()
+            time.sleep(PAUSE)  # a process of its own, which cannot tell us
 
     @contextmanager
     def room(self, template: str = "template0") -> Iterator[str]:
