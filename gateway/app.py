@@ -1,10 +1,9 @@
 """The wiring: settings to application. The only module that knows everybody."""
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from aiohttp import web
 
 from gateway.admin.acts import Pauses
 from gateway.admin.alerts import Alarms, TargetMonitor
+from gateway.admin.replicas import Meeting
 from gateway.admin.sick import Illnesses
 from gateway.admin.status import ConfigState, JournalState, Status, TargetHealth, target_states
 from gateway.admin.watch import Limits, Watch
@@ -26,6 +26,7 @@ from gateway.build import (
     open_journal,
     phone_books_of,
     providers_of,
+    replica_of,
     services_on,
     targets_of,
     utc,
@@ -47,12 +48,20 @@ from gateway.reload import InForce, Reloading, loaded_event, own_event
 from gateway.server.admin import Administration, Runs, administration
 from gateway.server.audit import AuditApi, Auditors, AuditReads, GuidePage
 from gateway.server.auth import Authentication, Credentials
+from gateway.server.control import listen_for_commands, remove_socket
 from gateway.server.monitoring import Health, MetricsPage
 from gateway.server.phonebook import PhoneBooks
 from gateway.server.refusals import Refusals
 from gateway.server.request import MAX_GROUP_BODY
 from gateway.server.response import ANY_PATH, Boundary, Handler
-from gateway.server.runner import Connections, Runner, Site, allow_connections, listening, take_any_port
+from gateway.server.runner import (
+    Connections,
+    Runner,
+    Site,
+    allow_connections,
+    listening,
+    take_any_port,
+)
 from gateway.server.scim import Addresses, ScimApi
 from gateway.settings import Settings
 from gateway.settings.compiled import address_of, on_port, subject_of
@@ -79,6 +88,8 @@ class Oversight:
     refusals: Refusals
     watch: Watch
     session: aiohttp.ClientSession
+    meeting: Meeting
+    restored: RestoreCheck
 
     def page(self) -> MetricsPage:
         """Return what answers at /metrics."""
@@ -96,7 +107,7 @@ class Oversight:
         failure, counts = await self.journal.health(), await self.journal.counts()
         journal = JournalState(failure is None, failure, counts.bytes, counts.seq)
         states = target_states(self.connectors, counts, self.monitor.seen, self.health())
-        return Status(True, VERSION, self.since, journal, states, config)
+        return Status(True, VERSION, self.since, journal, states, config, self.meeting.present)
 
     def take(self, settings: Settings) -> None:
         """Follow a configuration from now on."""
@@ -117,10 +128,12 @@ class Oversight:
             for work in (self.watch.run(), self.watch.walk(), self.watch.watch_journal(self.journal.health)):
                 tasks.create_task(work)
             tasks.create_task(self.connections.run(self.services.alarm))
+            tasks.create_task(self.meeting.run(self.services.sleep))
+            tasks.create_task(self.restored.run(self.services.sleep, SWEEP))
 
 
 async def open_oversight(
-    services: Services, journal: SqliteJournal, session: aiohttp.ClientSession
+    services: Services, journal: SqliteJournal, session: aiohttp.ClientSession, restored: RestoreCheck
 ) -> Oversight:
     """Make it, until it takes a configuration; raises `JournalUnavailable`."""
     metrics = Metrics()
@@ -135,7 +148,8 @@ async def open_oversight(
     monitor.remember(alarms.active.values())
     watch = watch_of(services, alarms, journal, metrics)
     own = (services.now(), connections, Refusals(services), watch, session)
-    return Oversight(services, metrics, alarms, pauses, monitor, journal, {}, *own)
+    more = (Meeting(journal.replicas), restored)
+    return Oversight(services, metrics, alarms, pauses, monitor, journal, {}, *own, *more)
 
 
 DRAIN: Final = 25.0  # seconds that requests under way have to end
@@ -163,7 +177,6 @@ class Gateway:
     runs: Runs
     oversight: Oversight
     listener: socket.socket | None = None  # where any free port was asked for
-    restore_check: RestoreCheck | None = None
 
     @property
     def settings(self) -> Settings:
@@ -189,7 +202,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         stack.push_async_callback(restore_check.note)
         services = replace(services_on(journal), looks_first=restored is not None)
         session = await stack.enter_async_context(open_session())
-        oversight = await open_oversight(services, journal, session)
+        oversight = await open_oversight(services, journal, session, restore_check)
         connectors, shared = oversight.connectors, Shared(session, end_process, oversight.monitor)
         async with AsyncExitStack() as opened:
             for name, target in settings.targets.items():
@@ -203,7 +216,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             await gateway.recovery.bury("the journal was restored: look at the target, then retry or drop")
             await journal.trail.append([own_event("journal.restored", RESTORED_ALERT.reason)])
             gateway.services.alarm(RESTORED_ALERT)
-        yield replace(gateway, listener=listener, restore_check=restore_check)
+        yield replace(gateway, listener=listener)
 
 
 @asynccontextmanager
@@ -219,16 +232,16 @@ async def serving(gateway: Gateway) -> AsyncIterator[int]:
     )
     control = Runner(gateway.control, shutdown_timeout=1.0)  # a run goes on another time
     async with AsyncExitStack() as stack:
-        stack.callback(_remove, gateway.settings.journal.socket)
+        stack.callback(remove_socket, gateway.settings.journal.socket)
         for opened in (control, runner):  # ended the other way round: what providers wait for comes first
             await opened.setup()
             stack.push_async_callback(opened.cleanup)
-        await _listen_for_commands(gateway, control)
+        await listen_for_commands(gateway.settings.journal.socket, control)
         await _listen(gateway, runner)
         keeping = gateway.journal.retention.run(lambda: gateway.settings.journal.retention)
         stack.callback(gateway.keeping.end)
         gateway.keeping.begin()
-        for work in (_note_progress(gateway), gateway.oversight.run(), keeping, gateway.reloading.watch()):
+        for work in (gateway.oversight.run(), keeping, gateway.reloading.watch()):
             stack.callback(asyncio.create_task(work).cancel)
         try:
             yield runner.addresses[0][1]
@@ -272,6 +285,9 @@ async def _wire(
     rounds = Rounds(settle, mirroring.sweep, wakeup, journal.mirrors.bell)
     in_force = _in_force(settings, oversight, front, rounds, shared)
     reloading = Reloading(settings, in_force, any_port=listener is not None)
+    listens = front.credentials.refresh, oversight.pauses.load, oversight.alarms.follow
+    own = partial(replica_of, oversight.since, oversight.health, lambda: reloading.settings)
+    oversight.meeting.introduce(own, *listens)
     health = Health({"journal": journal.health}, oversight.health)
     boundary = Boundary(oversight.metrics.answered)
     runs = Runs(services, changes, in_force.targets, mirroring)
@@ -375,25 +391,3 @@ async def _listen(gateway: Gateway, runner: web.AppRunner) -> None:
         return
     with listening(server.host, server.port):
         await Site(runner, tls, host=server.host, port=server.port).start()
-
-
-async def _listen_for_commands(gateway: Gateway, runner: web.AppRunner) -> None:
-    mask = os.umask(0o177)
-    try:
-        await web.UnixSite(runner, gateway.settings.journal.socket).start()
-    except OSError as error:  # such as a path longer than the system's 107 bytes
-        log.warning("control.unavailable", reason=error.strerror or "the path of its socket is too long")
-    finally:
-        os.umask(mask)
-
-
-def _remove(path: Path) -> None:
-    """Remove a socket, as Python itself does from 3.13 on."""
-    with suppress(OSError):  # such as a disk that is read-only by now; the next gateway replaces it
-        path.unlink(missing_ok=True)
-
-
-async def _note_progress(gateway: Gateway) -> None:
-    while gateway.restore_check is not None:
-        await gateway.restore_check.note()
-        await asyncio.sleep(SWEEP)

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,7 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from gateway.admin.alerts import Alarms, Messenger
+from gateway.admin.replicas import Replica
 from gateway.admin.simulate import Uncalled
+from gateway.admin.status import BreakerState, TargetHealth
 from gateway.admin.watch import Sources, Watch
 from gateway.audit.chain import stamp
 from gateway.flow.locks import KeyedLocks
@@ -36,6 +39,7 @@ from gateway.targets.http import open_session
 from gateway.targets.registry import CONNECTORS, Shared, open_connector
 from gateway.targets.survey import survey
 from gateway.targets.transport import TargetFinding
+from gateway.version import VERSION
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -213,6 +217,26 @@ def look_over(journal: JournalSettings) -> str:
 
     with answered():
         return examine(journal.database.reveal() if journal.database else "", utc)
+
+
+def present_on(journal: JournalSettings) -> tuple[Replica, ...]:
+    """Return the gateways that work on a journal now; raises `JournalUnavailable`."""
+    if journal.database is None:
+        return ()
+    from gateway.journal.postgresql.replicas import present
+
+    with answered():
+        return present(journal.database.reveal())
+
+
+def replica_of(
+    since: str, health: Callable[[], Mapping[str, TargetHealth]], settings: Callable[[], Settings]
+) -> Replica:
+    """Say how this gateway is, to others that share its journal."""
+    now = settings()
+    states = {name: one.state for name, one in health().items()}
+    sick = {name: str(state) for name, state in states.items() if state is not BreakerState.CLOSED}
+    return Replica(f"{socket.gethostname()}:{now.server.port}", since, VERSION, now.digest, sick)
 
 
 @asynccontextmanager

@@ -101,8 +101,9 @@ class Pauses:
         self._turn = asyncio.Lock()
 
     async def load(self) -> None:
-        """Know what an earlier process was told."""
-        self._known = dict(await self._kept.read())
+        """Know what an earlier process, or another gateway, was told."""
+        async with self._turn:
+            self._known = dict(await self._kept.read())
 
     def since(self, target: str) -> str | None:
         """Return since when the target is paused, None where it is not."""

@@ -10,7 +10,7 @@ from gateway.audit.event import Event
 from gateway.audit.masking import blotted
 from gateway.errors import JournalUnavailable
 from gateway.flow.model import Services
-from gateway.flow.services import AGAIN, ALERTS, Alert, between, log_alert
+from gateway.flow.services import AGAIN, ALERTS, Alert, between, log_alert, plus
 from gateway.flow.target_port import CannotFilter, Conflict, Denied, Missing, Refused, TargetError
 from gateway.log import correlation_id, get_logger
 from gateway.values import frozen
@@ -74,6 +74,9 @@ class AlertsKept(Protocol):
     async def forget(self, key: Key) -> None:
         """Know that it is over."""
 
+    async def take(self, standing: Standing, since: str, *, is_over: bool) -> bool:
+        """Take it on to tell it; False where another gateway did after `since`, or ended it."""
+
 
 @frozen
 class _Told:
@@ -113,6 +116,7 @@ class Alarms:
         self._told: dict[Key, float] = {}  # when, monotonic
         self._raised: dict[Key, float] = {}  # when it was so last, told or not
         self.active: dict[Key, Standing] = {}
+        self._shared: frozenset[Key] = frozenset()  # of these, what the journal had when it was read last
 
     def __call__(self, alert: Alert) -> None:
         """Log and count the alert; have it told elsewhere where it is news."""
@@ -140,10 +144,23 @@ class Alarms:
 
     async def load(self) -> None:
         """Know what an earlier process has told; raises `JournalUnavailable`."""
+        for key, standing in (await self._read()).items():
+            self.active[key] = standing
+            self._raised[key] = self._told[key]
+
+    async def follow(self) -> None:
+        """Know what other gateways have told meanwhile: who raised something says when it is over."""
+        known = self._shared
+        for key in known - (await self._read()).keys():
+            self._forget(key)
+
+    async def _read(self) -> Mapping[Key, Standing]:
+        """Read what was told, and when."""
         now, wall = self._services.monotonic(), self._services.now()
-        for standing in await self._kept.read() if self._kept is not None else ():
-            self.active[standing.key] = standing
-            self._told[standing.key] = self._raised[standing.key] = now - between(standing.told, wall)
+        kept = {one.key: one for one in await self._kept.read()} if self._kept is not None else {}
+        self._told |= {key: now - between(standing.told, wall) for key, standing in kept.items()}
+        self._shared = frozenset(kept)
+        return kept
 
     async def run(self) -> NoReturn:
         """Tell what waits, one after another, until cancelled."""
@@ -172,6 +189,8 @@ class Alarms:
             known.pop(key, None)
 
     async def _tell(self, told: _Told) -> None:
+        if not await self._taken(told):
+            return
         if not told.alert.in_trail:
             with suppress(JournalUnavailable):
                 await self._services.trail.append([_event(self._services.new_id(), told)])
@@ -186,6 +205,20 @@ class Alarms:
                 await self._kept.forget(key)
             elif is_heard and (standing := self.active.get(key)) is not None:
                 await self._kept.note(standing)
+            elif key not in self._shared:  # another gateway may be heard
+                await self._kept.forget(key)
+
+    async def _taken(self, told: _Told) -> bool:
+        """Say whether it falls to this gateway to tell it."""
+        if self._kept is None:
+            return True
+        alert, key = told.alert, _key(told.alert)
+        standing = self.active.get(key) or Standing(*key, told.at, told.at, alert.reason)
+        since = plus(told.at, -REMINDED.get(alert.name, AGAIN) / 2)
+        try:
+            return await self._kept.take(standing, since, is_over=alert.is_good)
+        except JournalUnavailable:  # better told twice
+            return True
 
     async def _sent(self, told: _Told) -> bool:
         """Send it over all channels side by side; say whether one of them took it, if there is any."""

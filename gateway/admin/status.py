@@ -5,6 +5,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
+from gateway.admin.replicas import Replica
 from gateway.flow.journal_port import OperationState
 from gateway.values import frozen
 
@@ -145,6 +146,7 @@ class Status:
     journal: JournalState
     targets: tuple[TargetState, ...]
     config: ConfigState | None = None  # None: no gateway runs that knows
+    replicas: tuple[Replica, ...] = ()  # all that share the journal; none where it is one gateway's own
 
 
 def target_states(

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -126,6 +127,7 @@ def _asked(settings: "Settings") -> Document | None:
 def _read(settings: "Settings") -> Document:
     """Return what the journal says by itself."""
     from gateway.admin import status
+    from gateway.build import present_on
     from gateway.journal.reader import reading
     from gateway.version import VERSION
 
@@ -133,7 +135,9 @@ def _read(settings: "Settings") -> Document:
         counts = reader.counts()
     states = status.target_states(settings.targets, counts, lambda target: status.Seen(), {})
     journal = status.JournalState(None, None, counts.bytes, counts.seq)
-    return asdict(status.Status(False, VERSION, None, journal, states))
+    present = present_on(settings.journal)
+    since = min((one.since for one in present), default=None)
+    return asdict(status.Status(bool(present), VERSION, since, journal, states, replicas=present))
 
 
 def _show(found: Document, settings: "Settings", in_file: str | None) -> None:
@@ -142,7 +146,7 @@ def _show(found: Document, settings: "Settings", in_file: str | None) -> None:
     print(f"gateway {found['version']} {runs}")
     state = {True: ", writable", False: f", cannot be written: {reason}", None: ""}[journal["writable"]]
     print(f"journal {settings.journal.place}: {journal['bytes']:,} bytes, {journal['seq']:,} events{state}")
-    print(*_about_configuration(found["config"], in_file), "", sep="\n", flush=True)
+    print(*_about_configuration(found["config"], in_file), *_about_replicas(found), "", sep="\n", flush=True)
     write(found["targets"], Format.TABLE, TABLE, empty="there is no target")
 
 
@@ -157,6 +161,18 @@ def _about_configuration(config: Document | None, in_file: str | None) -> Iterat
         yield f"the file is another by now ({in_file[:12]}): `check` it, then `reload`"
     for key in config["restart"]:
         yield f"the file has another {key}, which needs a restart"
+
+
+def _about_replicas(found: Document) -> Iterator[str]:
+    """Yield how each gateway is that shares the journal, and which has another configuration or release."""
+    present = found.get("replicas", ())
+    common = Counter((one["config"], one["version"]) for one in present).most_common(1)
+    for one in present:
+        notes = [f"configuration {one['config'][:12]}, release {one['version']}"]
+        if (one["config"], one["version"]) != common[0][0]:
+            notes.append("which is not what most have: reload or restart it")
+        notes += [f"{target} is {state}" for target, state in one["breakers"].items()]
+        yield f"replica {one['name']}: since {second(one['since'])}, {', '.join(notes)}"
 
 
 Act = Callable[["Pauses"], Awaitable[bool]]

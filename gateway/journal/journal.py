@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.admin.replicas import ReplicasKept
 from gateway.admin.status import Counts, WriterStats
 from gateway.audit.event import Event
 from gateway.audit.masking import NO_MASKING, Masking
@@ -133,6 +134,7 @@ class SqliteJournal:
     retention: Retention
     mirrors: SqliteMirrors
     alerts: SqliteAlerts
+    replicas: ReplicasKept | None = None  # None: no other gateway has it
 
     @classmethod
     async def open(  # noqa: PLR0913 - one for each thing it is open with

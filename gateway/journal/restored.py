@@ -2,11 +2,11 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import orjson
 
@@ -53,6 +53,12 @@ class RestoreCheck:
             await self.database.write(lambda connection: connection.execute(NOTED, (now,)).rowcount)
         since = await self.database.read(lambda connection: connection.execute(RESTORED).fetchone())
         return (since[0] if since else None), is_new
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]], every: float) -> NoReturn:
+        """Note it again and again, until cancelled."""
+        while True:
+            await self.note()
+            await sleep(every)
 
     async def note(self) -> None:
         """Write down how far the journal has come; where that cannot be done, the older note stays."""

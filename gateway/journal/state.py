@@ -75,7 +75,8 @@ class SqlitePauses:
 
         def work(connection: sqlite3.Connection) -> None:
             if pause is None:
-                connection.execute(REMOVE_PAUSE, (target,))
+                if connection.execute(REMOVE_PAUSE, (target,)).rowcount == 0:
+                    return  # another gateway has resumed it, and said so
             else:
                 connection.execute(ADD_PAUSE, (target, pause.since, pause.until, pause.reason))
             self._appender.add(connection, [made])
@@ -116,6 +117,29 @@ class SqliteAlerts:
     async def forget(self, key: Key) -> None:
         """Know that it is over."""
         await self._database.write(lambda connection: connection.execute(REMOVE_ALERT, key).rowcount)
+
+    async def take(self, standing: Standing, since: str, *, is_over: bool) -> bool:
+        """Take it on to tell it: nobody else works on this file."""
+        return True
+
+
+TAKE_ALERT: Final = f"{ADD_ALERT} WHERE alert.told < ?"
+
+
+class SharedAlerts(SqliteAlerts):
+    """What administrators were told of by several gateways, each time by one of them."""
+
+    async def take(self, standing: Standing, since: str, *, is_over: bool) -> bool:
+        """Take it on to tell it; False where another gateway did after `since`, or ended it."""
+        one = standing
+        row = (*one.key, one.since, one.told, one.reason, since)
+
+        def work(connection: sqlite3.Connection) -> bool:
+            if is_over:
+                return connection.execute(REMOVE_ALERT, one.key).rowcount > 0
+            return connection.execute(TAKE_ALERT, row).rowcount > 0
+
+        return await self._database.write(work)
 
 
 COUNT_REMOVALS: Final = """

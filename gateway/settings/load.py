@@ -1,7 +1,6 @@
 """Reads config.toml: every fault at once, or frozen settings."""
 
 import hashlib
-import os
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -14,16 +13,15 @@ from gateway.address import Secret
 from gateway.errors import ConfigError, Fault
 from gateway.mapping.rule_test import RuleTest
 from gateway.settings.console import load_console, load_operator
-from gateway.settings.database import is_database, load_database
 from gateway.settings.faults import Faults, TomlLines, at, read, unknown
 from gateway.settings.fields import (
     Address,
     Network,
     parse_name,
     parse_network,
-    parse_sqlite_url,
     parse_token_url,
 )
+from gateway.settings.journal import load_journal
 from gateway.settings.model import (
     AlertSettings,
     AuditorSettings,
@@ -44,7 +42,6 @@ from gateway.settings.secrets import Secrets, is_file, load_mail, stamp_of
 from gateway.settings.tables import (
     AlertsTable,
     AuditorTable,
-    JournalTable,
     PhonebookTable,
     ProviderTable,
     RootTable,
@@ -125,7 +122,7 @@ class Loader:
     def load(self, raw: dict[str, Any], digest: str) -> Settings:
         root = read(RootTable, raw, "", self._faults) or RootTable()
         server = self._server(root.server)
-        journal = self._journal(root.journal)
+        journal = load_journal(root.journal, self._world.base, self._faults, self._world.secrets)
         targets = self._named("targets", root.targets, self._target)
         routes = self._routes(root.routes, root.targets)
         providers = self._named(
@@ -194,27 +191,6 @@ class Loader:
             self._faults.add(path, "there is no such file")
             return None
         return file
-
-    def _journal(self, raw: object) -> JournalSettings:
-        table = read(JournalTable, raw, "journal", self._faults) or JournalTable()
-        base, is_shared = self._world.base, is_database(table.url)
-        url = JournalTable().url if is_shared else table.url
-        file = self._faults.attempt(lambda url: parse_sqlite_url(url, base), url, "journal.url")
-        if file is not None and os.path.islink(file):  # what stands beside the journal stands beside the file
-            file = file.resolve()
-        key = None if table.audit_key is None else base / table.audit_key
-        for kept in (file, Path(f"{file}-wal")) if file is not None else ():
-            if is_file(kept):
-                self._world.secrets.warn_of_readers(kept, "journal.url")
-        database = None
-        if is_shared:
-            database = load_database(table.url, table.password, self._faults, self._world.secrets)
-        elif table.password is not None:
-            self._faults.add("journal.password", "is for a database, and the journal is a file")
-        settings = JournalSettings(file or base, table.durability, table.retention, key, database)
-        if is_file(settings.key_file):
-            self._world.secrets.warn_of_readers(settings.key_file, "journal.audit_key")
-        return settings
 
     def _alerts(self, raw: object) -> AlertSettings:
         table = read(AlertsTable, raw, "alerts", self._faults)

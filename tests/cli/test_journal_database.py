@@ -119,7 +119,9 @@ def test_a_role_that_may_not_make_tables_is_said(
     with postgres.room() as url:
         write(url.replace(OWNER, reader))
 
-        says_in_one_line(run, f'"{reader}" may not make tables in the schema public', "owner of the database")
+        says_in_one_line(
+            run, f'"{reader}" may not make tables in the schema public', "make it the owner of that"
+        )
 
 
 def test_a_table_that_the_role_may_not_write_is_said(

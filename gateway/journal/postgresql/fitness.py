@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from gateway.journal.postgresql.line import Line
+from gateway.journal.postgresql.session import ServerSession
 from gateway.journal.store import Clock
 from gateway.sqlite_file import StoreUnavailable
 
-OLDEST: Final = 14  # the oldest release that its makers still mend
+OLDEST: Final = 15  # what the statements were tried on
 SKEW: Final = timedelta(seconds=30)  # a third of a lease: what is held is held by the gateways' clocks
 LOOK: Final = """
     SELECT current_setting('server_version_num')::integer, current_setting('server_version'),
@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
 def examine(url: str, clock: Clock) -> str:
     """Return the version of a server that will do; raises `StoreUnavailable` with the first thing amiss."""
-    line = Line(url)
+    line = ServerSession(url)
     try:
         line.connection  # noqa: B018 - what follows is to take no longer than an answer
         before = clock()
@@ -70,20 +70,20 @@ def unfit(found: Found, before: datetime, after: datetime) -> str | None:
     if apart > SKEW:
         side = "behind" if now > after else "ahead of"
         return (
-            f"the clock here is {apart.total_seconds():.0f} s {side} the database's, and {SKEW.seconds} s are the"
-            " most: leases go by the clock"
+            f"the clock here is {apart.total_seconds():.0f} s {side} the database's, and {SKEW.seconds} s are"
+            " the most: leases go by the clock"
         )
     return None
 
 
-def _missing(line: Line, found: Found) -> str | None:
+def _missing(line: ServerSession, found: Found) -> str | None:
     """Return which right the gateway's role lacks."""
     if not line.run(IS_THERE).fetchone()[0]:
         if found.schema and line.run(MAY_CREATE).fetchone()[0]:
             return None
         where = f"the schema {found.schema}" if found.schema else "any schema"
-        return f'"{found.role}" may not make tables in {where} of the database: make it the owner of the database'
+        return f'"{found.role}" may not make tables in {where} of the database: make it the owner of that'
     closed = line.run(CLOSED).fetchone()
     if closed is None:
         return None
-    return f'"{found.role}" may not read and write the table {closed[0]}: give it the rights, or make it the owner'
+    return f'"{found.role}" may not read and write the table {closed[0]}: GRANT it that, or make it the owner'

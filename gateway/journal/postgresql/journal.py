@@ -21,8 +21,9 @@ from gateway.journal.mirrors import SqliteMirrors, join
 from gateway.journal.operations import Owner
 from gateway.journal.postgresql.database import PostgresDatabase
 from gateway.journal.postgresql.operations import PostgresAppender, PostgresOperations
+from gateway.journal.postgresql.replicas import PostgresReplicas
 from gateway.journal.resources import SqliteResources
-from gateway.journal.state import SqliteAlerts, SqlitePauses, SqliteRemovals, SqliteTokens
+from gateway.journal.state import SharedAlerts, SqlitePauses, SqliteRemovals, SqliteTokens
 from gateway.journal.store import Clock, Random, unavailable
 from gateway.scim.documents import fold
 from gateway.sqlite_file import Durability, load_migrations
@@ -96,7 +97,8 @@ class PostgresJournal(SqliteJournal):
                 pauses=SqlitePauses(database, appender),
                 retention=PostgresRetention(path, salt, database, appender, clock),
                 mirrors=mirrors,
-                alerts=SqliteAlerts(database),
+                alerts=SharedAlerts(database),
+                replicas=PostgresReplicas(database),
             )
             opened.pop_all()
         return journal

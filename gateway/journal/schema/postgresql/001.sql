@@ -223,6 +223,16 @@ CREATE TABLE alert (
     PRIMARY KEY (name, target, about)
 );
 
+-- The gateways that work on this database, each as it said it was.
+CREATE TABLE replica (
+    name word NOT NULL PRIMARY KEY,
+    since word NOT NULL,
+    version word NOT NULL,
+    config word NOT NULL,
+    breakers text NOT NULL, -- JSON
+    seen timestamptz NOT NULL
+);
+
 -- Takes the receipt of a batch, and says whether the batch is new: waits for one that is still being written.
 -- `durable`: the commit waits for the disk, and for the standby where there is a synchronous one.
 CREATE FUNCTION receive(receipt uuid, durable boolean) RETURNS boolean LANGUAGE plpgsql AS $$

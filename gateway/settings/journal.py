@@ -1,14 +1,18 @@
-"""The url of a PostgreSQL database, judged by how it is written, and the password that goes with it."""
+"""Where the journal is: a file and what stands beside it, or a PostgreSQL database and its password."""
 
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from gateway.address import Secret
-from gateway.settings.faults import Faults
-from gateway.settings.fields import is_loopback
-from gateway.settings.secrets import Secrets
+from gateway.settings.faults import Faults, read
+from gateway.settings.fields import is_loopback, parse_sqlite_url
+from gateway.settings.model import JournalSettings
+from gateway.settings.secrets import Secrets, is_file
+from gateway.settings.tables import JournalTable
 
 URL: Final = "journal.url"
 PASSWORD: Final = "journal.password"  # noqa: S105 - the name of a key
@@ -18,12 +22,30 @@ NEEDED: Final = "needs psycopg: make setup POSTGRES=1, or pip install 'scim-gate
 DECIDED: Final = frozenset({"verify-full", "verify-ca", "disable"})  # values of sslmode
 
 
-def is_database(url: str) -> bool:
-    """Say whether a url names a database, and not a file."""
-    return url.partition(":")[0] in SCHEMES
+def load_journal(raw: object, base: Path, faults: Faults, secrets: Secrets) -> JournalSettings:
+    """Return [journal]; what has a fault in it is as if it were not said."""
+    table = read(JournalTable, raw, "journal", faults) or JournalTable()
+    is_shared = table.url.partition(":")[0] in SCHEMES
+    url = JournalTable().url if is_shared else table.url
+    file = faults.attempt(lambda url: parse_sqlite_url(url, base), url, URL)
+    if file is not None and os.path.islink(file):  # what stands beside the journal stands beside the file
+        file = file.resolve()
+    key = None if table.audit_key is None else base / table.audit_key
+    for kept in (file, Path(f"{file}-wal")) if file is not None else ():
+        if is_file(kept):
+            secrets.warn_of_readers(kept, URL)
+    database = None
+    if is_shared:
+        database = _database(table.url, table.password, faults, secrets)
+    elif table.password is not None:
+        faults.add(PASSWORD, "is for a database, and the journal is a file")
+    settings = JournalSettings(file or base, table.durability, table.retention, key, database)
+    if is_file(settings.key_file):
+        secrets.warn_of_readers(settings.key_file, "journal.audit_key")
+    return settings
 
 
-def load_database(url: str, password: object, faults: Faults, secrets: Secrets) -> Secret | None:
+def _database(url: str, password: object, faults: Faults, secrets: Secrets) -> Secret | None:
     """Return the url with its password; None where either has a fault."""
     shown = None if password is None else secrets.shared(password, PASSWORD)
     if find_spec("psycopg") is None:
