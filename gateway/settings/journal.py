@@ -61,7 +61,10 @@ def _database(url: str, password: object, faults: Faults, secrets: Secrets) -> S
             )
     if shown is None:
         return Secret(url)
-    return Secret(f"{url}{'&' if '?' in url else '?'}password={quote(shown.reveal(), safe='')}")
+    scheme, _, rest = url.partition("://")
+    netloc = urlsplit(url).netloc
+    user, _, places = netloc.rpartition("@")
+    return Secret(f"{scheme}://{user}:{quote(shown.reveal(), safe='')}@{places}{rest[len(netloc) :]}")
 
 
 def _parts(url: str) -> tuple[list[str], dict[str, list[str]]]:

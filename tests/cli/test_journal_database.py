@@ -9,7 +9,7 @@ import pytest
 
 from gateway import build
 from gateway.journal.postgresql import fitness
-from tests.support.real_postgres import OWNER, PASSWORD, RealPostgres
+from tests.support.real_postgres import OWNER, PASSWORD, RealPostgres, without_password
 
 CONFIG = """
 [server]
@@ -34,9 +34,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     monkeypatch.setenv("JOURNAL_PASSWORD", PASSWORD)
 
     def write_config(url: str) -> None:
-        (tmp_path / "config.toml").write_text(
-            CONFIG.format(url=url.replace(f":{PASSWORD}@", "@"), digest=DIGEST)
-        )
+        (tmp_path / "config.toml").write_text(CONFIG.format(url=without_password(url), digest=DIGEST))
 
     return write_config
 

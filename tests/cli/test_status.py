@@ -132,7 +132,7 @@ def test_the_fields_are_a_promise() -> None:
         *("retries", "retries_refused", "under_way", "waiting"),
     ]
     assert names == [
-        ["running", "version", "since", "journal", "targets", "config"],
+        ["running", "version", "since", "journal", "targets", "config", "replicas"],
         ["writable", "reason", "bytes", "seq"],
         target,
     ]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.real_postgres import PASSWORD, without_password
 from tests.support.served import CONFIG, gateways
 
 PATH = "/scim/phonebook/v2"
@@ -25,8 +26,11 @@ def command(folder: Path, *words: str, ends: int = 0) -> str:
     return done.stdout
 
 
-async def test_people_come_change_and_leave_and_commands_tell_it_from_the_database(tmp_path, database_url):
-    config = CONFIG.replace("sqlite:var/gateway.db", database_url)
+async def test_people_come_change_and_leave_and_commands_tell_it_from_the_database(
+    tmp_path, database_url, monkeypatch
+):
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    config = CONFIG.replace("sqlite:var/gateway.db", without_password(database_url))
     ann = {"schemas": [USER], "userName": "ann@example.com", "externalId": "1", "active": True}
     async with gateways(tmp_path) as serve:
         served = await serve(config=config)

@@ -217,6 +217,11 @@ class RealPostgres:
                 self.drop(name)
 
 
+def without_password(url: str) -> str:
+    """Return an address as a configuration may have it."""
+    return url.replace(f":{PASSWORD}@", "@")
+
+
 def unprivileged() -> dict[str, Any]:
     """Return how to start a process that root may not run: as a user who may nothing."""
     if os.geteuid() != 0:
