@@ -106,7 +106,8 @@ KINDS: Final = (  # a key's type -> what to write
 
 SPECIAL: Final[Mapping[str, str]] = {  # a key whose type says too little -> what to write
     "server.tls": "[table](#server-tls)",
-    "journal.url": '`"sqlite:FILE"`',
+    "journal.url": '`"sqlite:FILE"` or `"postgresql://…"`',
+    "journal.password": HIDDEN,
     "provider.token": f"{HIDDEN}, or a list of them",
     "auditor.token": f"{HIDDEN}, or a list of them",
     "operator.token": f"{HIDDEN}, or a list of them",
