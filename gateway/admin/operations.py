@@ -1,11 +1,12 @@
 """What an administrator may do to unsettled operations: each act leaves its event; sweeps do the rest."""
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from gateway.audit.event import Event, act_event, administrator
+from gateway.audit.masking import masked_answer
 from gateway.errors import Busy, InvalidValue, NotFound
 from gateway.flow.change_event import recovery_event
 from gateway.flow.journal_port import (
@@ -207,3 +208,11 @@ async def _marked(services: Services, operation: Operation, mark: Transition, na
 def _event(services: Services, name: str, operation: Operation, outcome: Outcome) -> Event:
     event = recovery_event(services.new_id(), operation.intent, name, outcome, operation.reason)
     return replace(event, fields={**event.fields, "actor": administrator()})
+
+
+def masked_waiting(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of what waits without values of people."""
+    covered = masked_answer(
+        {"target": {"user_name": row["whom"]}, "outcome": {"reason": row["reason"]}, "diff": []}
+    )
+    return {**row, "whom": covered["target"]["user_name"], "reason": covered["outcome"]["reason"]}

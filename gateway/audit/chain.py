@@ -167,8 +167,11 @@ def digest_of(values: Sequence[Value]) -> str:
 
 
 def join(stored: Stored, previous: str) -> dict[str, Any]:
-    """Return the event for reading: personal values back in place, null where they were erased."""
-    shown = [value.shown or "null" for value in values_of(stored.personal)]
+    """Return the event for reading: personal values back in place, null where they were erased.
+
+    Null, too, where somebody has changed what is kept of them: that it was, a verification tells.
+    """
+    shown = _Shown(_shown(stored.personal))
     full: dict[str, Any] = orjson.loads(PLACE.sub(lambda found: shown[int(found[1])], stored.body))
     if isinstance(mark := full.pop(MARK, None), list):
         full["diff"] = [*_lines(mark[1], shown), *full.get("diff", ())]
@@ -228,7 +231,22 @@ def next_published(previous: str, now: datetime) -> str:
     return stamp(datetime.fromisoformat(previous) + timedelta(microseconds=1))
 
 
-def _lines(labels: Sequence[Label], shown: Sequence[str]) -> Iterator[dict[str, Any]]:
+class _Shown(dict[int, str]):
+    """Personal values as JSON, by number; null for one that is not there."""
+
+    def __missing__(self, number: int) -> str:
+        return "null"
+
+
+def _shown(personal: str) -> Iterator[tuple[int, str]]:
+    try:
+        for number, value in enumerate(values_of(personal)):
+            yield number, value.shown or "null"
+    except (TypeError, ValueError):  # no list of salts and values
+        return
+
+
+def _lines(labels: Sequence[Label], shown: Mapping[int, str]) -> Iterator[dict[str, Any]]:
     """Yield lines for reading; `shown` are the personal values, as JSON."""
     for path, before, after, rule in parts_of(labels):
         yield {

@@ -18,7 +18,7 @@ from gateway.flow.model import Caller, Services
 from gateway.log import correlation_id
 from gateway.server.auth import Authentication, Credential, authenticate
 from gateway.server.request import read_body
-from gateway.server.response import Handler
+from gateway.server.response import Handler, answerable
 from gateway.users import acting, acting_as
 
 OPEN: Final = ("/sign-in", "/oidc", "/oidc/back")  # to who is not signed in; and /static/
@@ -100,6 +100,8 @@ class Access:
             response = self.refusal(request, NotFound(self.pages.say(request)("error.no_page")))
         except web.HTTPMethodNotAllowed as error:
             response = self.refusal(request, GatewayError(error.reason), 405)
+        except Exception as error:  # noqa: BLE001 - a person reads the answer, and no provider
+            response = self.refusal(request, answerable(error))
         if not response.prepared:
             self.harden(response)
         return response

@@ -14,6 +14,7 @@ from gateway.console.acts import ACTS, Acts
 from gateway.console.events import FORMS, Events
 from gateway.console.live import Live
 from gateway.console.one_run import RUNS
+from gateway.console.operations import OperationList
 from gateway.console.overview import Overview
 from gateway.console.people import PLACES, Dossiers
 from gateway.console.rendering import PREFIX, Pages, asset
@@ -130,7 +131,7 @@ def _console(
     application = web.Application(middlewares=[access.bounded, access.signed_in])
     pages.set_up(application)
     overview, events, verification, live = Overview(desk), Events(desk), Verification(desk), Live(desk)
-    acts = Acts(desk, overview.glances.forget)
+    acts, operations = Acts(desk, overview.glances.forget), OperationList(desk)
     application.add_routes(
         [
             web.get("/static/{name}", asset),
@@ -143,6 +144,7 @@ def _console(
             web.get("/events", events.list),
             web.get(f"/events/export/{{form:{'|'.join(FORMS)}}}", events.export),
             web.get("/events/{id}", events.show),
+            web.get("/operations", operations.show),
             web.get("/verify", verification.show),
             web.post("/verify", verification.start),
             web.get(f"/acts/{{act:{'|'.join(ACTS)}}}/{{name}}", acts.ask),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from gateway.admin.operations import masked_waiting
 from gateway.audit.chain import stamp
 from gateway.audit.masking import masked_answer
 from gateway.audit.query import AuditQuery, find_page
@@ -17,7 +18,8 @@ from gateway.console.rendering import SESSION, ago
 from gateway.errors import JournalUnavailable
 from gateway.flow.journal_port import Outcome
 from gateway.flow.target_port import ResourceType
-from gateway.journal.reader import Waiting, reading
+from gateway.journal.reader import reading
+from gateway.journal.waiting import Waiting
 from gateway.values import frozen
 
 if TYPE_CHECKING:
@@ -204,7 +206,6 @@ class Overview:
             spans=spans,
             groups=tuple(GROUPS),
             events=[masked_answer(event) if is_masked else event for event in found.events],
-            done=request.query.get("done"),
         )
 
     def _card(self, target: Any, glance: Glance | None) -> dict[str, Any]:
@@ -239,11 +240,3 @@ class Overview:
         live = [token for token in glance.tokens if token.is_active(stamp(now)) and token.expires]
         soon = [token for token in live if -(ago(token.expires, now) or 0.0) < SOON.total_seconds()]
         return sorted(soon, key=lambda token: token.expires or "")
-
-
-def masked_waiting(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of what waits without values of people."""
-    covered = masked_answer(
-        {"target": {"user_name": row["whom"]}, "outcome": {"reason": row["reason"]}, "diff": []}
-    )
-    return {**row, "whom": covered["target"]["user_name"], "reason": covered["outcome"]["reason"]}

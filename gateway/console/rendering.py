@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import cache, partial
 from importlib.resources import files
@@ -100,6 +100,10 @@ class Texts:
         texts = self._texts[language]
         text = texts[key] if key in texts else self._texts[LANGUAGES[0]][key]
         return text.format(**values) if values else text
+
+    def group(self, language: str, group: str) -> Collection[str]:
+        """Return the names that a group has texts for."""
+        return [key.partition(".")[2] for key in self._texts[language] if key.startswith(f"{group}.")]
 
     def known(self, language: str, group: str, name: Any) -> str:
         """Return the text of a name of ours, or the name itself where nobody has put it into words."""
@@ -210,6 +214,9 @@ class Pages:
             "session": request.get(SESSION),
             "correlation_id": correlation_id.get(),
             "here": request.rel_url.raw_path_qs,
+            "done": done
+            if (done := request.query.get("done")) in self.texts.group(language, "done")
+            else None,
         }
         response = aiohttp_jinja2.render_template(f"{template}.html", request, about | context, status=status)
         response.headers["Vary"] = "Accept-Language, Cookie"

@@ -25,6 +25,7 @@ from gateway.journal.search import changed_in, find
 from gateway.journal.state import counts, list_tokens
 from gateway.journal.store import JournalPlace, answered
 from gateway.journal.verify import Verdict, unseen, verify
+from gateway.journal.waiting import Waiting, WaitingPage, needing, one_waiting, waiting, waiting_page
 from gateway.scim.documents import fold
 from gateway.scim.grammar import Filter
 from gateway.sqlite_file import read_only
@@ -33,32 +34,6 @@ from gateway.values import frozen
 
 PAGE: Final = 500  # rows of one read
 
-BRAKES: Final = """
-    SELECT NULL, target, 'removals', NULL, 'braked', NULL, tripped, NULL,
-           'removals are held until `operations release ' || target || '`', NULL
-    FROM brake WHERE tripped IS NOT NULL AND target = coalesce(:target, target) ORDER BY tripped"""
-UNSETTLED: Final = """
-    SELECT id, target, operation,
-           coalesce(json_extract(intent, '$.original.userName'),
-                    json_extract(intent, '$.original.displayName')),
-           state, attempts, opened, nullif(due, ''), reason, correlation_id
-    FROM op WHERE target = coalesce(:target, target) ORDER BY opened, id"""
-UNACKNOWLEDGED: Final = """
-    SELECT id, base, 'create',
-           coalesce(json_extract(original, '$.userName'), json_extract(original, '$.displayName')),
-           'unacknowledged', NULL, created, NULL, 'no answer with its id was ever delivered', NULL
-    FROM resource
-    WHERE replied = 0 AND created < :before AND state <> 'deleted' AND base = coalesce(:target, base)
-    ORDER BY created, id"""
-UNTOLD: Final = """
-    SELECT 'm' || n, m.target, 'mirror',
-           coalesce(json_extract(original, '$.userName'), json_extract(original, '$.displayName')),
-           CASE refused WHEN 1 THEN 'refused' ELSE 'pending' END, attempts, since,
-           nullif(due, ''), reason, m.correlation_id
-    FROM mirror AS m LEFT JOIN resource AS r ON (r.base, r.type, r.id) = (m.base, m.type, m.resource)
-    WHERE m.target = coalesce(:target, m.target) AND NOT EXISTS (
-        SELECT 1 FROM op WHERE (op.target, op.type, op.resource) = (m.target, m.type, m.resource))
-    ORDER BY n"""
 REFUSED_THERE: Final = """
     SELECT r.original, m.reason, r.state, m.since FROM mirror AS m JOIN resource AS r
         ON (r.base, r.type, r.id) = (m.base, m.type, m.resource)
@@ -82,11 +57,6 @@ REFUSED: Final = """
                  OR (later.event IN ('user.create', 'user.replace', 'user.patch')
                      AND later.result = 'rejected')))
     ORDER BY seq LIMIT ?"""
-NEEDING: Final = (  # what nobody but an administrator will mend
-    BRAKES,
-    UNSETTLED.replace("WHERE target", "WHERE state = 'dead' AND target"),
-    UNTOLD.replace("WHERE m.target", "WHERE refused = 1 AND m.target"),
-)
 POPULATION: Final = """
     SELECT base, type, count(*) FROM resource INDEXED BY resource_name WHERE state <> 'deleted'
     GROUP BY base, type"""
@@ -96,37 +66,6 @@ NAME_OF: Final = """
 NAMES: Final = """
     SELECT name_folded, state, external_id FROM resource
     WHERE base = ? AND type = 'User' AND state <> 'deleted' AND name_folded IS NOT NULL"""
-
-
-@frozen
-class Waiting:
-    """One thing that waits, for the gateway or for an administrator. Times are RFC 3339, UTC."""
-
-    id: str | None  # of the operation; of the resource where it is unacknowledged
-    target: str
-    what: str  # create | change | delete; removals: the brake itself; mirror: what a route's first target has
-    whom: str | None
-    standing: str  # a Standing, or braked, or unacknowledged; of a mirror pending, or refused
-    tries: int | None
-    opened: str
-    due: str | None
-    reason: str | None
-    correlation_id: str | None
-
-
-def waiting(connection: sqlite3.Connection, target: str | None, before: str) -> Iterator[Waiting]:
-    """Yield brakes that hold, unsettled operations, and creates from before `before` never acknowledged."""
-    asked = {"target": target, "before": before}
-    for sql in (BRAKES, UNSETTLED, UNTOLD, UNACKNOWLEDGED):
-        yield from (Waiting(*row) for row in connection.execute(sql, asked).fetchall())
-
-
-def needing(connection: sqlite3.Connection, most: int) -> list[Waiting]:
-    """Return what waits for an administrator alone, at most so much of each kind."""
-    asked = {"target": None, "most": most}
-    return [
-        Waiting(*row) for sql in NEEDING for row in connection.execute(f"{sql} LIMIT :most", asked).fetchall()
-    ]
 
 
 def people(connection: sqlite3.Connection, base: str) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -291,6 +230,16 @@ class Reader:
         `target` None: those of all targets.
         """
         return waiting(self.connection, target, before)
+
+    def waiting_page(
+        self, target: str | None, standing: str | None, before: str, after: str | None, most: int
+    ) -> WaitingPage:
+        """Return so much of what waits behind a place in its order; raises InvalidValue for no such place."""
+        return waiting_page(self.connection, target, standing, before, after, most)
+
+    def one_waiting(self, id: str) -> Waiting | None:
+        """Return an operation that is not settled, by its id in the list."""
+        return one_waiting(self.connection, id)
 
     def needing(self, most: int) -> list[Waiting]:
         """Return what waits for an administrator alone, at most so much of each kind."""

@@ -192,14 +192,23 @@ class Boundary:
 
 
 def _answer_to(error: Exception, name: str, summary: Summary) -> web.Response:
-    """Return the answer to what was raised; of a crash only the place is logged: its text may hold values."""
+    """Return the answer to what was raised."""
     if isinstance(error, GatewayError):
         summary.outcome = outcome_of(error, error.status)
-        return error_answer(error, name, summary.busy_status)
+    return error_answer(answerable(error), name, summary.busy_status)
+
+
+def answerable(error: Exception) -> GatewayError:
+    """Return what was raised as what is answered.
+
+    Of a crash only the place is logged: its text may hold values.
+    """
+    if isinstance(error, GatewayError):
+        return error
     if isinstance(error, web.HTTPException):
-        return error_answer(_of_aiohttp(error), name)
+        return _of_aiohttp(error)
     log.error("request.crashed", error=type(error).__name__, at=_frames(error))
-    return error_answer(InternalError("the gateway failed; its log has the reason"), name)
+    return InternalError("the gateway failed; its log has the reason")
 
 
 def _of_aiohttp(error: web.HTTPException) -> GatewayError:

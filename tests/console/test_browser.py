@@ -20,7 +20,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 WIDTHS = (360, 1024, 1600)
 PICTURES = os.environ.get("CONSOLE_PICTURES")  # a folder, where pictures of the pages are wanted
 PAGES = (
-    *("", "/events", "/events/1", "/events/{id}", "/verify", "/acts/pause/phonebook", "/none"),
+    *("", "/events", "/events/1", "/events/{id}", "/operations", "/verify", "/acts/pause/phonebook", "/none"),
     *(
         "/people",
         f"/people?q={CANARY}",
