@@ -16,6 +16,23 @@ class Point:
     names: list[str] = field(default_factory=list, hash=False)
 
 
+@frozen
+class Sign:
+    """What is compared and shown in part."""
+
+    place: Point
+    secret: str = field(default="", repr=False)
+    seen: int = field(default=0, compare=False)
+
+
+@frozen
+class Loud(Sign):
+    """Says itself how it is shown."""
+
+    def __repr__(self) -> str:
+        return "LOUD"
+
+
 def test_values_are_equal_and_hashed_by_what_they_hold():
     assert Point(1) == Point(1, 0) != Point(1, 2)
     assert len({Point(1), Point(1), Point(2)}) == 2
@@ -31,3 +48,25 @@ def test_another_value_is_made_of_one_and_leaves_it_as_it_was():
 
     assert replace(one, y=2) == Point(1, 2, ["a"])
     assert one == Point(1, names=["a"])
+
+
+def test_a_value_is_compared_and_shown_by_the_fields_that_say_so():
+    sign = Sign(Point(1), "s3cret", seen=1)
+
+    assert sign == Sign(Point(1), "s3cret", seen=2)
+    assert hash(sign) == hash(Sign(Point(1), "s3cret", seen=2))
+    assert sign != Sign(Point(1), "other")
+    assert repr(sign) == "Sign(place=Point(x=1, y=0, names=[]), seen=1)"
+
+
+def test_values_of_two_kinds_differ_and_what_a_class_says_itself_stays():
+    assert Loud(Point(1)) != Sign(Point(1))
+    assert Point(1) != (1, 0, [])
+    assert repr(Loud(Point(1))) == "LOUD"
+
+
+def test_a_value_that_holds_itself_can_be_shown():
+    point = Point(1)
+    point.names.append(point)
+
+    assert repr(point) == "Point(x=1, y=0, names=[...])"
