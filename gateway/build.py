@@ -13,36 +13,34 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from gateway.admin.alerts import Alarms, Messenger
 from gateway.admin.replicas import Replica
-from gateway.admin.simulate import Uncalled
 from gateway.admin.status import BreakerState, TargetHealth
 from gateway.admin.watch import Sources, Watch
 from gateway.audit.chain import stamp
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Renewal, Services, Target
 from gateway.flow.services import EntryCache
+from gateway.flow.target_port import Connector
 from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.store import JournalLock, answered, load_key
 from gateway.journal.verify import TrailCheck
 from gateway.log import get_logger
 from gateway.metrics import Metrics
-from gateway.phonebook.formats import FORMATS
-from gateway.phonebook.people import collation, line_of
 from gateway.scim.dialects import DIALECTS
 from gateway.scim.predicate import predicate
 from gateway.server.auth import Credential, Provider
-from gateway.server.editions import Book
 from gateway.settings import AlertSettings, JournalSettings, Settings, TargetSettings
 from gateway.settings.compiled import address_of, groups_mapping_of, mapping_of, maskings_of
 from gateway.targets.gate import Gate
 from gateway.targets.http import open_session
 from gateway.targets.registry import CONNECTORS, Shared, open_connector
-from gateway.targets.survey import survey
 from gateway.targets.transport import TargetFinding
 from gateway.version import VERSION
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
+
+    from gateway.server.editions import Book
 
 BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only what it is told with 429
 
@@ -50,14 +48,13 @@ BUSY_STATUS: Final = {"okta": 429}  # dialect -> status; Okta reschedules only w
 def target_of(settings: Settings, name: str, connector: Gate) -> Target:
     """Return a target as the flow knows it, with the others of its route."""
     kind = CONNECTORS[settings.targets[name].connector]
-    planned = planned_target(settings, name)
+    target = _target(settings, name, connector)
     return replace(
-        planned,
-        connector=connector,
+        target,
         has_groups=connector.has_groups,
         sorts=kind.sorts,
         admission=connector,
-        renew=_renewal(settings.targets[name], planned, connector),
+        renew=_renewal(settings.targets[name], target, connector),
     )
 
 
@@ -73,13 +70,19 @@ def _renewal(settings: TargetSettings, target: Target, gate: Gate) -> Renewal | 
 
 def planned_target(settings: Settings, name: str) -> Target:
     """Return a target as plans are made for it, which nobody can call."""
+    from gateway.admin.simulate import Uncalled
+
+    return _target(settings, name, Uncalled())
+
+
+def _target(settings: Settings, name: str, connector: Connector) -> Target:
     target, route = settings.targets[name], settings.route_of(name)
     beside = () if route is None else settings.routes[route].targets
     others = [settings.targets[other] for other in beside if other != name]
     leads = next((first for first, behind in settings.followers.items() if name in behind), None)
     return Target(
         name,
-        Uncalled(),
+        connector,
         mapping_of(target, others),
         policy_of(target),
         f"{settings.server.public_url}/scim/{route or name}/v2",
@@ -147,8 +150,14 @@ def credentials_of(settings: Settings) -> tuple[Credential, ...]:
     return (*providers, *auditors, *operators, *phones)
 
 
-def phone_books_of(settings: Settings, targets: Mapping[str, Target]) -> list[Book]:
+def phone_books_of(settings: Settings, targets: Mapping[str, Target]) -> list["Book"]:
     """Return the phone books, each of the people of its target."""
+    if not settings.phonebooks:
+        return []
+    from gateway.phonebook.formats import FORMATS
+    from gateway.phonebook.people import collation, line_of
+    from gateway.server.editions import Book
+
     return [
         Book(
             book.name,
@@ -165,13 +174,14 @@ def phone_books_of(settings: Settings, targets: Mapping[str, Target]) -> list[Bo
 
 def channels_of(settings: AlertSettings, session: "ClientSession") -> dict[str, Messenger]:
     """Return where alerts go besides the log, by name."""
-    from gateway.targets.http import Webhook
-    from gateway.targets.mail import Mail
-
     found: dict[str, Messenger] = {}
     if settings.webhook is not None:
+        from gateway.targets.http import Webhook
+
         found["webhook"] = Webhook(session, settings.webhook.reveal(), settings.format)
     if settings.mail is not None:
+        from gateway.targets.mail import Mail
+
         found["mail"] = Mail(settings.mail)
     return found
 
@@ -293,5 +303,7 @@ def now() -> str:
 
 async def try_target(settings: Settings, target: TargetSettings) -> tuple[TargetFinding, ...]:
     """Ask a target a few small things, with its credentials, and change nothing; raises as `connected`."""
+    from gateway.targets.survey import survey
+
     async with connected(settings, target) as connector:
         return (*await connector.check(), *await survey(connector))

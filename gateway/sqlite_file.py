@@ -5,7 +5,6 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
@@ -71,7 +70,7 @@ class StoreUnavailable(Exception):
         self.fatal = fatal
 
 
-def load_migrations(folder: Traversable) -> tuple[Migration, ...]:
+def load_migrations(folder: Path) -> tuple[Migration, ...]:
     """Return the scripts NNN.sql of a folder as migrations, in order."""
     scripts = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
     return tuple(sorted((int(entry.name[:-4]), entry.read_text("utf-8")) for entry in scripts))

@@ -13,8 +13,8 @@ def frozen(cls: type[T]) -> type[T]:
     """Make a class a value, equal and hashed by its fields.
 
     That nobody changes one is what the type checker sees to: refused at run time, too, as dataclasses do it,
-    each would cost five times as much to make. How it is compared and shown is put in as closures: dataclasses
-    compile text for it, which took a tenth of every start.
+    each would cost five times as much to make. How it is compared and shown is put in as closures: to have
+    dataclasses compile text for that took a tenth of every start.
     """
     made = dataclass(slots=True, eq=False, repr=False)(cls)
     for name, method in _methods(made).items():

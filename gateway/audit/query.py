@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from typing import Any, Final, Protocol
 
 from gateway.audit.fields import NAMES
@@ -154,6 +153,8 @@ def parse_event_filter(text: str) -> Filter:
     tree = parse_filter(text)
     for name in map(_name, attributes_named(tree)):
         if name.casefold() not in NAMES:
+            from difflib import get_close_matches
+
             near = get_close_matches(name[:80].casefold(), sorted(NAMES), n=1)
             hint = f'; did you mean "{near[0]}"?' if near else ""
             raise InvalidFilter(f'filter: an event has no "{name}"{hint}')

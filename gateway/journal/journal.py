@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,7 +106,7 @@ class SqliteTrail:
 
 NOBODY_FOLLOWS: Final[Mapping[str, Sequence[str]]] = {}
 LEASE: Final = 90.0  # seconds
-SCHEMA: Final = files("gateway.journal").joinpath("schema", "sqlite")
+SCHEMA: Final = Path(__file__).parent / "schema" / "sqlite"
 PROBES: Final = (  # as much as a full batch needs: a full disk may have room for a page
     "INSERT OR REPLACE INTO meta VALUES ('probe', randomblob(1048576))",
     "INSERT OR REPLACE INTO meta VALUES ('probe', randomblob(16))",

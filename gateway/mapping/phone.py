@@ -8,13 +8,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
-
-import phonenumbers
-from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gateway.mapping.specs import Offices, Options, Person, Transform, Unusable, each, text_of
 from gateway.values import frozen
+
+if TYPE_CHECKING:  # its tables are read where a number is
+    import phonenumbers
 
 MAX_LENGTH: Final = 250  # characters, as in libphonenumber
 
@@ -40,7 +40,6 @@ _LABEL: Final = re.compile(r"[^\d+]*?(?:(?<![A-Za-z_])(?=\d)|(?=\+))")
 _FLOAT: Final = re.compile(r"(\+?\d{6,15})\.0{1,2}")  # a spreadsheet's number
 _DIALLED: Final = re.compile(r"\+?[\d\s().\[\]/-]+")
 _VANITY: Final = re.compile(r"\+?\d(?=(?:[^A-Za-z]*[A-Za-z]){3})[\dA-Za-z\s().-]+")
-_SPELLED: Final = (PhoneNumberType.TOLL_FREE, PhoneNumberType.SHARED_COST)  # where words are advertised
 
 _PLAIN_LENGTH: Final = 40  # characters; the longest number has 15 digits
 _SEPARATORS: Final = str.maketrans("", "", " -.()")
@@ -57,7 +56,7 @@ class PhoneNumber:
 
     e164: str
     extension: str | None
-    parsed: phonenumbers.FrozenPhoneNumber
+    parsed: "phonenumbers.FrozenPhoneNumber"
 
 
 @lru_cache(maxsize=4096)
@@ -166,6 +165,8 @@ class _Plan(NamedTuple):
 @lru_cache(maxsize=2048)
 def _plan(code: str) -> _Plan | None:
     """Compile the numbers of a country code; None where that is none."""
+    import phonenumbers
+
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code)) if code[0] != "0" else None
     if regions is None:
         return None
@@ -231,6 +232,10 @@ def _has_digit(text: str) -> bool:
 
 
 def _number(text: str, region: str | None) -> PhoneNumber:
+    import phonenumbers
+    from phonenumbers import PhoneNumberFormat, PhoneNumberType
+
+    spelled = (PhoneNumberType.TOLL_FREE, PhoneNumberType.SHARED_COST)  # where words are advertised
     tail = _EXTENSION.search(text)
     body = _body(text[: tail.start()] if tail else text)
     try:
@@ -239,7 +244,7 @@ def _number(text: str, region: str | None) -> PhoneNumber:
         raise Unusable(_why(error)) from error
     if not phonenumbers.is_valid_number(parsed):
         raise Unusable("is not a valid phone number")
-    if not _DIALLED.fullmatch(body) and phonenumbers.number_type(parsed) not in _SPELLED:
+    if not _DIALLED.fullmatch(body) and phonenumbers.number_type(parsed) not in spelled:
         raise Unusable("has letters in it")
     e164 = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
     return PhoneNumber(e164, tail[1] if tail else None, phonenumbers.FrozenPhoneNumber(parsed))
@@ -261,33 +266,39 @@ def _body(text: str) -> str:
     return text
 
 
-def _why(error: phonenumbers.NumberParseException) -> str:
-    if error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
+def _why(error: "phonenumbers.NumberParseException") -> str:
+    if error.error_type == error.INVALID_COUNTRY_CODE:
         return "is written without a country code that is known, and the person's country does not say it"
     return "is not a valid phone number"
 
 
 def _is_home(number: PhoneNumber, region: str | None) -> bool:
+    import phonenumbers
+
     if region is None:
         return True
     return bool(number.parsed.country_code == phonenumbers.country_code_for_region(region.upper()))
 
 
-def _formatted(number: PhoneNumber, form: int) -> str:
-    return str(phonenumbers.format_number(number.parsed, form))
+def _formatted(number: PhoneNumber, form: str) -> str:
+    """Return the number in one of libphonenumber's forms, by its name there."""
+    import phonenumbers
+
+    return str(phonenumbers.format_number(number.parsed, getattr(phonenumbers.PhoneNumberFormat, form)))
 
 
 def _national(number: PhoneNumber, region: str | None) -> str:
     """Return the number as written at home; with its country code where it is not the person's country."""
-    form = PhoneNumberFormat.NATIONAL if _is_home(number, region) else PhoneNumberFormat.INTERNATIONAL
-    return _formatted(number, form)
+    return _formatted(number, "NATIONAL" if _is_home(number, region) else "INTERNATIONAL")
 
 
 def _digits(number: PhoneNumber, region: str | None) -> str:
     """Return the digits to dial: the national ones, or from abroad with the prefix for calls abroad."""
     if _is_home(number, region):
-        text = _formatted(number, PhoneNumberFormat.NATIONAL)
+        text = _formatted(number, "NATIONAL")
     else:
+        import phonenumbers
+
         text = phonenumbers.format_out_of_country_calling_number(number.parsed, str(region).upper())
     return "".join(char for char in text if char.isdecimal())
 
@@ -301,7 +312,7 @@ def _rejected(text: str, mark: str, extension: str | None) -> str:
 _FORMS: Final[Mapping[str, Callable[[PhoneNumber, str | None], str]]] = {
     "e164": lambda number, region: number.e164,
     "e164_digits": lambda number, region: number.e164[1:],
-    "rfc3966": lambda number, region: _formatted(number, PhoneNumberFormat.RFC3966),
+    "rfc3966": lambda number, region: _formatted(number, "RFC3966"),
     "national": _national,
     "digits": _digits,
 }

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
-from difflib import get_close_matches
 from enum import StrEnum
 from math import isfinite
 from types import MappingProxyType
@@ -148,6 +147,8 @@ def choice(doc: str, *choices: str) -> OptionSpec:
 def nearest(word: str, known: Iterable[str], closeness: float = 0.6) -> str | None:
     """Return the name most like a word, or None where none is."""
     folded = {name.casefold(): name for name in known}
+    from difflib import get_close_matches  # asked of slips of the pen only
+
     near = get_close_matches(word[:80].casefold(), folded, n=1, cutoff=closeness)
     return folded[near[0]] if near else None
 

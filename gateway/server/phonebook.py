@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlencode
 
 from aiohttp import web
@@ -13,12 +13,13 @@ from aiohttp import web
 from gateway.errors import Forbidden, GatewayError, InvalidValue, MethodNotAllowed, NotFound, Unauthorized
 from gateway.flow.model import Services
 from gateway.flow.services import off_loop, on_behalf
-from gateway.phonebook.formats import BookFormat
-from gateway.phonebook.people import matching, words_of
 from gateway.scim.messages import ANY, parse_tags
 from gateway.server.auth import Authentication, Credential
-from gateway.server.editions import Book, Edition, Shelf
 from gateway.server.response import SUMMARY
+
+if TYPE_CHECKING:  # not every gateway has phone books
+    from gateway.phonebook.formats import BookFormat
+    from gateway.server.editions import Book, Edition, Shelf
 
 
 class NotAPhone(Unauthorized):
@@ -59,14 +60,16 @@ class PhoneBooks:
         self._former: list[Shelf] = []  # whose edition may still be made
         self._public_url = ""
 
-    def stock(self, books: Sequence[Book], public_url: str) -> None:
+    def stock(self, books: "Sequence[Book]", public_url: str) -> None:
         """Have these from now on; what was made of one that has the same people is kept for its `trust`."""
         shelves = {book.name: self._shelf(book) for book in books}
         self._former = [shelf for shelf in self._former if shelf.is_at_work]
         self._former += [own for name, own in self._shelves.items() if shelves.get(name) is not own]
         self._shelves, self._public_url = shelves, public_url
 
-    def _shelf(self, book: Book) -> Shelf:
+    def _shelf(self, book: "Book") -> "Shelf":
+        from gateway.server.editions import Shelf
+
         found = self._shelves.get(book.name)
         if found is None or found.book.reads != book.reads:
             return Shelf(book, self._services, self._folder)
@@ -109,7 +112,7 @@ class PhoneBooks:
         except Unauthorized as error:
             raise NotAPhone(SHOWN.format(reason=error.detail)) from error
 
-    def _opened(self, name: str, credential: Credential) -> Shelf:
+    def _opened(self, name: str, credential: Credential) -> "Shelf":
         shelf = self._shelves.get(name)
         if shelf is None:
             raise NotFound("no phone book of that name: its address is /phonebook/{name}")
@@ -118,7 +121,7 @@ class PhoneBooks:
             raise Forbidden(SHOWN.format(reason=reason))
         return shelf
 
-    async def _answer(self, request: web.Request, shelf: Shelf, question: Question) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, shelf: "Shelf", question: Question) -> web.StreamResponse:
         book, is_lookup = shelf.book, bool(question.words) or question.number is not None
         edition = await shelf.edition(soon=is_lookup)
         tag = _tag(book, edition, question)
@@ -162,16 +165,19 @@ def _question(query: Mapping[str, str]) -> Question:
     start = query.get("start", "1")
     if not (start.isascii() and start.isdigit() and 1 <= int(start[:9]) <= MOST):
         raise InvalidValue("start: must be the number of an entry, 1 or more")
+    from gateway.phonebook.people import words_of
+
     return Question(words_of(query.get("q", "")), query.get("number"), int(start[:9]))
 
 
-def _tag(book: Book, edition: Edition, question: Question) -> str:
+def _tag(book: "Book", edition: "Edition", question: Question) -> str:
     parts = (edition.digest, book.name, book.format.head(book.title, ""), question)
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-async def _entries(book: Book, edition: Edition, question: Question) -> AsyncIterator[list[str]]:
+async def _entries(book: "Book", edition: "Edition", question: Question) -> AsyncIterator[list[str]]:
     """Yield the entries of whoever is asked for, some at a time."""
+    from gateway.phonebook.people import matching
 
     def written(rows: Iterable[bytes]) -> list[str]:
         found = matching(rows, question.words)
@@ -211,7 +217,7 @@ _GZIP: Final = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.I)
 
 async def _sent(
     request: web.Request,
-    form: BookFormat,
+    form: "BookFormat",
     head: str,
     found: AsyncIterator[list[str]],
     headers: Mapping[str, str],

@@ -8,20 +8,21 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from phonenumbers import SUPPORTED_REGIONS
 from pydantic import PlainValidator
 
 from gateway.errors import InvalidFilter, InvalidPath
 from gateway.mapping.specs import nearest
-from gateway.mapping.templates import Text, compile_text
 from gateway.scim.grammar import Filter, parse_filter, rfc_notation
 from gateway.scim.names import ENTERPRISE_USER, READ_ONLY, Attribute, is_urn, resource
 from gateway.scim.paths import Place, place
 from gateway.scim.predicate import attributes_named
 from gateway.settings.faults import Faults
+
+if TYPE_CHECKING:
+    from gateway.mapping.templates import Text
 
 AuditLevel = Literal["full", "masked", "hashed"]
 Dialect = Literal["rfc", "okta", "entra"]
@@ -155,6 +156,8 @@ def parse_network(text: str) -> Network:
 
 def parse_region(value: Any) -> str:
     """Return the two letters of a country whose phone numbers are known."""
+    from phonenumbers import SUPPORTED_REGIONS
+
     if not isinstance(value, str) or value.upper() not in SUPPORTED_REGIONS:
         raise ValueError('must be the two letters of a country (ISO 3166), such as "GB" or "JP"')
     return value.upper()
@@ -200,8 +203,10 @@ def parse_word(value: Any) -> str:
     return value
 
 
-def parse_request(text: str) -> Text:
+def parse_request(text: str) -> "Text":
     """Return the path of "GET /contacts/{id}", with its places."""
+    from gateway.mapping.templates import compile_text
+
     found = _REQUEST.fullmatch(text)
     if found is None:
         raise ValueError('must be a method and a path, such as "GET /contacts/{id}"')

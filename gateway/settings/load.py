@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar
 from gateway.address import Secret
 from gateway.errors import ConfigError, Fault
 from gateway.mapping.rule_test import RuleTest
-from gateway.settings.console import load_console, load_operator
 from gateway.settings.faults import Faults, TomlLines, at, read, unknown
 from gateway.settings.fields import (
     Address,
@@ -26,6 +25,7 @@ from gateway.settings.model import (
     AlertSettings,
     AuditorSettings,
     JournalSettings,
+    People,
     PhonebookSettings,
     ProviderSettings,
     RouteSettings,
@@ -123,16 +123,13 @@ class Loader:
         root = read(RootTable, raw, "", self._faults) or RootTable()
         server = self._server(root.server)
         journal = load_journal(root.journal, self._world.base, self._faults, self._world.secrets)
-        targets = self._named("targets", root.targets, self._target)
+        targets = self._named("targets", root.targets, lambda name, raw: load_target(name, raw, self._world))
         routes = self._routes(root.routes, root.targets)
         providers = self._named(
             "providers", root.providers, lambda name, table: self._provider(name, table, root.targets, routes)
         )
         auditors = self._named("auditors", root.auditors, self._auditor)
-        operators = self._named(
-            "operators", root.operators, partial(load_operator, self._faults, self._tokens)
-        )
-        console = load_console(root.console, server, self._world.secrets, self._faults)
+        operators, console = self._people(root, server)
         phonebooks = self._named(
             "phonebooks", root.phonebooks, lambda name, table: self._phonebook(name, table, root.targets)
         )
@@ -145,6 +142,15 @@ class Loader:
         warnings, digest = self._faults.warnings, self._world.tables.digest(digest)
         rest = (warnings, made, digest, alerts, phonebooks, routes, operators, console)
         return Settings(server, journal, providers, auditors, targets, *rest)
+
+    def _people(self, root: RootTable, server: ServerSettings) -> People:
+        if root.console is None and not root.operators:
+            return frozen({}), None
+        from gateway.settings.console import load_console, load_operator
+
+        load = partial(load_operator, self._faults, self._tokens)
+        operators = self._named("operators", root.operators, load)
+        return operators, load_console(root.console, server, self._world.secrets, self._faults)
 
     def _named(
         self, section: str, tables: Mapping[str, Any], load: Callable[[str, object], S | None]
@@ -208,9 +214,6 @@ class Loader:
         if address is not None:
             self._faults.attempt(parse_token_url, address.reveal(), path)
         return address
-
-    def _target(self, name: str, raw: object) -> TargetSettings | None:
-        return load_target(name, raw, self._world)
 
     def _routes(self, tables: Mapping[str, Any], targets: Collection[str]) -> Mapping[str, RouteSettings]:
         places: dict[str, str] = {}  # target -> where it stands in a route

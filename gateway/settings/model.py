@@ -265,6 +265,9 @@ class AlertSettings:
     refused_share: float = 0.5
 
 
+People = tuple[Mapping[str, OperatorSettings], ConsoleSettings | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """A whole configuration without a fault."""

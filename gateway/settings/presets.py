@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import Field
@@ -75,7 +75,7 @@ def _revisions(name: str) -> dict[int, dict[str, Any]]:
 
 
 def _files() -> dict[str, str]:
-    folder = resources.files("gateway").joinpath("presets")
+    folder = Path(__file__).parents[1] / "presets"
     return {
         file.name.removesuffix(".toml"): file.read_text("utf-8")
         for file in folder.iterdir()

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.address import MailServer, Secret, SessionLogin
-from gateway.mapping.templates import compile_spot
 from gateway.settings.faults import Faults, at, parts, read
 from gateway.settings.fields import is_loopback, parse_mail_address, parse_request
 from gateway.settings.model import Stamp
@@ -223,6 +222,8 @@ def load_session(raw: object, path: str, faults: Faults, secrets: Secrets) -> Se
     if line is not None and any(line.places()):
         faults.add(at(path, "request"), "has {…}, and a login is about nobody")
     token = tuple(table.token) if isinstance(table.token, list) else table.token
+    from gateway.mapping.templates import compile_spot
+
     faults.attempt(compile_spot, token, at(path, "token"))
     if "{token}" not in table.value or not table.value.isprintable():
         faults.add(at(path, "value"), "must be a header's value with {token}")

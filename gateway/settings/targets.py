@@ -15,27 +15,25 @@ from gateway.scim.predicate import attributes_named
 from gateway.settings.entitlements import Entitlements
 from gateway.settings.faults import Faults, at, hint, parts, read
 from gateway.settings.fields import is_in_clear, parse_region, parse_sqlite_url, parse_web_url, read_path
-from gateway.settings.ldap import (
-    Way,
-    fault_of_external,
-    load_external,
-    load_ldap,
-    missing_library,
-    parse_ldap_url,
-)
 from gateway.settings.model import EntitlementSettings, ScopeSettings, TargetSettings, frozen
 from gateway.settings.presets import Preset, load_guide, load_preset
-from gateway.settings.rest import RestWay, load_rest, overlaid
 from gateway.settings.rule_check import RuleCheck, warn_of_address
 from gateway.settings.rules import Rules, TableFiles, warn_of_likes
 from gateway.settings.secrets import Secrets, load_session
 from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table, is_in_file
 from gateway.settings.target_tables import OfficeTable, RuleTestTable, ScopeTable, TargetTable
 
+
+def _ldap_url(url: str, _: Path) -> str:
+    from gateway.settings.ldap import parse_ldap_url
+
+    return parse_ldap_url(url)
+
+
 URLS: Final[Mapping[str, Callable[[str, Path], str]]] = {  # connector -> its form of `url`
     "embedded": lambda url, base: f"sqlite:{parse_sqlite_url(url, base)}",
     "scim": lambda url, _: parse_web_url(url),
-    "ldap": lambda url, _: parse_ldap_url(url),
+    "ldap": _ldap_url,
     "rest": lambda url, _: parse_web_url(url),
     "dialpad": lambda url, _: parse_web_url(url),
 }
@@ -153,8 +151,11 @@ class TargetReader:
             return None
         if connector not in self._world.connectors:
             self._faults.add(path, f"there is no such connector{hint(connector, self._world.connectors)}")
-        elif connector == "ldap" and (reason := missing_library()):
-            self._faults.add(path, reason)
+        elif connector == "ldap":
+            from gateway.settings.ldap import missing_library
+
+            if reason := missing_library():
+                self._faults.add(path, reason)
         return connector
 
     def _url(self, connector: str | None) -> str | None:
@@ -175,6 +176,8 @@ class TargetReader:
             if written is not None and connector is not None:
                 self._faults.add(path, "is for the connector ldap only")
             return None
+        from gateway.settings.ldap import Way, fault_of_external, load_ldap
+
         preset = (self._preset.table.ldap or {}) if self._preset else {}
         way = Way(url, auth, sends_inactive=self._keys.get("on_deactivate") != "delete")
         settings = load_ldap(preset | (written or {}), path, self._faults, self._world.base, way)
@@ -188,6 +191,8 @@ class TargetReader:
             if written is not None and connector is not None:
                 self._faults.add(path, "is for the connector rest only")
             return None
+        from gateway.settings.rest import RestWay, load_rest, overlaid
+
         preset = (self._preset.table.rest or {}) if self._preset else {}
         way = RestWay(
             rules,
@@ -291,6 +296,8 @@ class TargetReader:
                 secret = secrets.outbound(header.value, at(path, "value")) if header else None
                 return Header(header.name, secret) if header and secret else None
             case "external":
+                from gateway.settings.ldap import load_external
+
                 return load_external(table.external, path, self._faults, self._world.base, secrets)
             case "session":
                 return load_session(table.session, path, self._faults, secrets)

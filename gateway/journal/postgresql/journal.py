@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +28,7 @@ from gateway.scim.documents import fold
 from gateway.sqlite_file import Durability, load_migrations
 from gateway.values import frozen
 
-SCHEMA: Final = files("gateway.journal").joinpath("schema", "postgresql")
+SCHEMA: Final = Path(__file__).parents[1] / "schema" / "postgresql"
 PROBE: Final = "INSERT INTO meta VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -66,7 +65,7 @@ class EmbeddedConnector:
         now: Callable[[], datetime] = _now,
     ) -> "EmbeddedConnector":
         """Open or make the file; raises `TargetError`. `on_fatal` hears of damage to it."""
-        migrations = load_migrations(resources.files(__package__))
+        migrations = load_migrations(Path(__file__).parent)
         with _as_target_errors():
             return cls(await Database.open(path, "full", on_fatal, migrations), new_id, now)
 
