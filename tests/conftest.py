@@ -46,7 +46,7 @@ def _readable_without_python_ldap() -> Iterator[None]:
     """Where python-ldap is not installed, what only reads configurations is tested all the same."""
     with pytest.MonkeyPatch.context() as patch:
         if find_spec("ldap") is None and "CI" not in os.environ:
-            patch.setattr("gateway.settings.targets.missing_library", lambda: None)
+            patch.setattr("gateway.settings.ldap.missing_library", lambda: None)
         yield
 
 

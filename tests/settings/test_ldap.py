@@ -27,7 +27,7 @@ def target(load, text: str) -> TargetSettings:
 @pytest.fixture(autouse=True)
 def installed(monkeypatch):
     """The library is there, as far as settings look."""
-    monkeypatch.setattr("gateway.settings.targets.missing_library", lambda: None)
+    monkeypatch.setattr("gateway.settings.ldap.missing_library", lambda: None)
 
 
 def test_a_directory_without_more_has_every_default(load):
@@ -276,7 +276,7 @@ def test_a_preset_has_the_habits_and_the_target_the_place(load, preset, inactive
 
 def test_without_the_library_a_directory_is_a_fault_that_says_what_to_install(faults_of, monkeypatch):
     monkeypatch.setitem(sys.modules, "ldap", None)
-    monkeypatch.setattr("gateway.settings.targets.missing_library", missing_library)
+    monkeypatch.setattr("gateway.settings.ldap.missing_library", missing_library)
 
     assert faults_of(PLAIN + table()) == {
         "targets.t.connector": "needs python-ldap: make setup LDAP=1, or pip install 'scim-gateway[ldap]'"
