@@ -41,8 +41,8 @@ lint: dev ## check format, style, import contracts and types
 test: lint ## run everything: lint, then the tests with coverage
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
 
-test-short: dev ## run the tests without lint, coverage and what is marked long: the faults of real processes
-	$(BIN)/python -m pytest -n auto -m "not long"
+test-short: dev ## run the tests without lint, coverage and what is marked long, with fewer examples
+	$(BIN)/python -m pytest -n auto -m "not long" --hypothesis-profile=short
 
 test-random: dev ## draw new examples for all properties, and more of them: minutes; what fails becomes an @example
 	$(BIN)/python -m pytest -n auto -m hypothesis --hypothesis-profile=random $(RANDOM_TESTS)

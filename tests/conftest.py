@@ -20,7 +20,19 @@ hypothesis.settings.register_profile("gateway", deadline=None, derandomize=True,
 hypothesis.settings.register_profile(
     "random", deadline=None, derandomize=False, max_examples=300, print_blob=True
 )
+hypothesis.settings.register_profile("short", deadline=None, derandomize=True, database=None, max_examples=25)
 hypothesis.settings.load_profile("gateway")
+
+REAL = {"active directory", "389", "domain", "directory_389", "postgres", "mariadb"}  # fixtures and rows
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take for long what needs a server that is large and says nothing of this Python."""
+    for item in items:
+        rows = getattr(item, "callspec", None)
+        named = {value for value in rows.params.values() if isinstance(value, str)} if rows else set[str]()
+        if not REAL.isdisjoint(named.union(getattr(item, "fixturenames", ()))):
+            item.add_marker("long")
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

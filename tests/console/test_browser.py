@@ -35,6 +35,8 @@ PAGES = (
 if CHROMIUM is None and "CI" not in os.environ:
     pytest.skip("no Chromium here: apt-get install chromium", allow_module_level=True)
 
+pytestmark = pytest.mark.long
+
 
 @dataclass
 class Browser:
