@@ -48,7 +48,8 @@ test-random: dev ## draw new examples for all properties, and more of them: minu
 	$(BIN)/python -m pytest -n auto -m hypothesis --hypothesis-profile=random $(RANDOM_TESTS)
 
 faults: dev ## kill the gateway 220 times, pull its plug 56 times, fail its disk at every write
-	FAULTS=1 $(BIN)/python -m pytest -s tests/faults tests/targets/ldap/test_faults.py tests/targets/ldap/test_first_import.py
+	FAULTS=1 $(BIN)/python -m pytest -s tests/faults tests/targets/ldap/test_faults.py tests/targets/ldap/test_first_import.py \
+		tests/targets/ldap/test_real_faults.py
 
 bench: dev ## measure everything beside a bare pass-through: about 25 minutes, to bench/results.md
 	$(BIN)/python -m bench $(BENCH)

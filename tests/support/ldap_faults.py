@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
+from urllib.parse import urlsplit
 
 from tests.support.real_directory import RealDirectory
 from tests.support.slapd import Slapd
@@ -110,7 +112,7 @@ class Proxy:
         near = Line(reader, writer)
         try:
             with suppress(OSError, asyncio.IncompleteReadError):
-                far = Line(*await asyncio.open_connection("127.0.0.1", self.server.port))
+                far = Line(*await asyncio.open_connection(self._host, self.server.port, ssl=self._tls))
                 try:
                     await self._carry(near, far)
                 finally:
@@ -133,6 +135,19 @@ class Proxy:
         tag, code = operation(answer)[0], operation(answer)[4]
         self.done += [(name, _dn(request)) for name, kind in ANSWERS.items() if kind == tag and code == 0]
         return answer
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.server.url).hostname or "127.0.0.1"
+
+    @property
+    def _tls(self) -> ssl.SSLContext | None:
+        """Return what is spoken to a directory that takes TLS alone; the gateway's side is in the clear."""
+        if urlsplit(self.server.url).scheme != "ldaps":
+            return None
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
 
     async def restart(self) -> None:
         await asyncio.to_thread(self.server.stop)

@@ -418,6 +418,63 @@ async def test_everything_of_a_person_is_there_under_its_own_name(scene):
     }
 
 
+LIMITED = """
+[[targets.phonebook.rules]]
+to = "accountExpires"
+from = "urn:example:2.0:User:expires"
+default = "9223372036854775807"
+[[targets.phonebook.rules]]
+to = "pwdLastSet"
+from = "urn:example:2.0:User:changed"
+default = "0"
+[[targets.phonebook.rules]]
+to = "otherMobile"
+from = 'phoneNumbers[type eq "other"].value'
+via = ["phone"]
+"""
+OWN = "urn:example:2.0:User"
+NEVER = b"9223372036854775807"
+
+
+@pytest.mark.parametrize("scene", [{"rules": LIMITED}], indirect=True)
+async def test_an_account_that_ends_and_a_password_to_be_changed_are_what_rules_make_of_them(scene):
+    numbers = [{"type": "other", "value": "07400 123456"}]
+    made = await scene.ask(
+        "POST", USERS, person(phoneNumbers=numbers, **{OWN: {"expires": "134000000000000000"}})
+    )
+    assert made.status == 201, made.body
+    first = scene.one()
+    shown = await scene.ask("GET", f"{USERS}/{made.body['id']}")
+    gone = await scene.put(made, active=False)
+    back = await scene.put(made, active=True, **{OWN: None})
+    entry = scene.one()
+
+    assert [answer.status for answer in (made, shown, gone, back)] == [201, 200, 200, 200]
+    assert (first["accountExpires"], first["pwdLastSet"]) == ([b"134000000000000000"], [b"0"])
+    assert first["otherMobile"] == [b"+447400123456"]
+    assert (shown.body["phoneNumbers"], shown.body[OWN]) == (numbers, {"expires": "134000000000000000"})
+    assert (entry["accountExpires"], entry["pwdLastSet"], flags(entry)) == ([NEVER], [b"0"], 512)
+
+
+async def test_somebody_whose_primary_group_is_one_of_ours_keeps_it_and_is_changed_as_before(scene):
+    ann = await scene.ask("POST", USERS, person())
+    sales = await scene.join("Sales", ann)
+    (dn,) = scene.there()
+    sid = scene.group("Sales")["objectSid"][0]
+    scene.modify(dn, primaryGroupID=str(int.from_bytes(sid[-4:], "little")))
+    before = scene.one()["primaryGroupID"]
+
+    changed = await scene.put(ann, title="Agent")
+    renamed = await scene.put(ann, userName="anna@example.com", title="Agent")
+    member = {"op": "add", "path": "members", "value": [{"value": ann.body["id"]}]}
+    again = await scene.ask("PATCH", f"{GROUPS}/{sales.body['id']}", {"Operations": [member]})
+    gone = await scene.put(ann, active=False)
+
+    assert [answer.status for answer in (changed, renamed, again, gone)] == [200, 200, 204, 200]
+    assert scene.one()["primaryGroupID"] == before != [b"513"]
+    assert scene.members("Sales") == []  # as the domain shows them: who has it as the primary one is not told
+
+
 @pytest.mark.parametrize("scene", [{"rules": RICH}], indirect=True)
 async def test_a_new_first_address_leaves_the_others_and_a_country_that_goes_takes_its_name_along(scene):
     emails = [{"type": "work", "value": "ann@example.com", "primary": True}]
