@@ -22,7 +22,8 @@ from gateway.server.response import Handler, answerable
 from gateway.users import acting, acting_as
 
 OPEN: Final = ("/sign-in", "/oidc", "/oidc/back")  # to who is not signed in; and /static/
-MOST_FORM: Final = 64 * 1024  # bytes
+MOST_FORM: Final = 64 * 1024  # bytes, of who is not signed in
+MOST_TYPED: Final = 512 * 1024  # of who is
 TRIES: Final = 10  # wrong tokens of one address
 WINDOW: Final = 600.0  # seconds in which these are counted
 MOST_ADDRESSES: Final = 10_000
@@ -166,9 +167,10 @@ class Access:
             return known
         if request.content_type != "application/x-www-form-urlencoded":
             raise InvalidSyntax("a form is sent as application/x-www-form-urlencoded")
-        body = await read_body(request, MOST_FORM)
+        session = request.get(SESSION)
+        body = await read_body(request, MOST_FORM if session is None else MOST_TYPED)
         fields = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-        session, said = request.get(SESSION), fields.get(FORM, "")
+        said = fields.get(FORM, "")
         expected = session.csrf if session else self._mark_of(request)
         is_ours = bool(expected) and hmac.compare_digest(said.encode(), expected.encode())
         if not is_ours or request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):

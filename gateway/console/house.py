@@ -17,6 +17,7 @@ from gateway.console.one_run import RUNS
 from gateway.console.operations import OperationList
 from gateway.console.overview import Overview
 from gateway.console.people import PLACES, Dossiers
+from gateway.console.playground import Playground
 from gateway.console.rendering import PREFIX, Pages, asset
 from gateway.console.session import Sessions
 from gateway.console.verify import Verification
@@ -153,10 +154,18 @@ def _console(
     )
     for kind in (ResourceType.USER, ResourceType.GROUP):
         _add_people(application, Dossiers(desk, kind), PLACES[kind])
+    _add_playground(application, Playground(desk))
     if oidc is not None:
         _sign_in_elsewhere(application, access, oidc, url)
     application.on_cleanup.append(partial(_close, overview, verification))
     return application
+
+
+def _add_playground(application: web.Application, playground: Playground) -> None:
+    application.add_routes(
+        [web.get("/playground", playground.show), web.post("/playground", playground.attempt)]
+    )
+    application.on_cleanup.append(playground.close)
 
 
 def _add_people(application: web.Application, people: Dossiers, place: str) -> None:

@@ -42,7 +42,7 @@ HEADERS: Final[Mapping[str, str]] = {
 MEDIA: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 # what a browser would obey or leave out: controls, marks of direction, ends of lines, halves of pairs
-_UNSEEN: Final = re.compile(
+UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -57,7 +57,7 @@ def visible(value: Any) -> Any:
     if isinstance(value, Markup):
         return value
     text = value if isinstance(value, str) else str(value)
-    return _UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+    return UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
 def shown(value: Any) -> str:

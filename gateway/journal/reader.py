@@ -20,7 +20,7 @@ from gateway.errors import JournalUnavailable
 from gateway.flow.journal_port import Key, Resource, State
 from gateway.flow.target_port import ResourceType
 from gateway.journal.events import page, read_head, read_salt
-from gateway.journal.resources import load, load_page
+from gateway.journal.resources import load, load_newest, load_page
 from gateway.journal.search import changed_in, find
 from gateway.journal.state import counts, list_tokens
 from gateway.journal.store import JournalPlace, answered
@@ -261,6 +261,13 @@ class Reader:
     def resources(self, base: str, kind: ResourceType) -> Iterator[tuple[Resource, str | None]]:
         """Yield resources, each with how an operation on it stands that is not settled."""
         return resources(self.connection, base, kind)
+
+    def newest_people(self, base: str, most: int) -> list[tuple[Resource, str | None]]:
+        """Return who came last, each with how an operation on them stands that is not settled."""
+        found = load_newest(self.connection, base, ResourceType.USER, most)
+        ids = [person.id for person in found]
+        standings = standings_of(self.connection, base, ResourceType.USER, ids)
+        return [(person, standings.get(person.id)) for person in found]
 
     def standing(self, target: str, id: str) -> str | None:
         """Return how an operation on somebody stands that is not settled."""

@@ -50,6 +50,13 @@ WITH_LINKS: Final = """
     FROM resource AS r LEFT JOIN link AS l ON l.resource = r.key
     WHERE """
 IN_ORDER: Final = WITH_LINKS + "r.key IN ({}) ORDER BY r.id, r.key"
+# base and type are hidden from SQLite, which would read all of a base to have the newest of it
+LAST: Final = "SELECT coalesce(max(key), 0) FROM resource"
+NEWEST: Final = """
+    SELECT key FROM resource
+    WHERE key > ? AND key <= ? AND base || '' = ? AND type || '' = ? AND state <> 'deleted'
+    ORDER BY key DESC LIMIT ?"""
+SPAN: Final = 20_000  # keys that are looked through in one read
 FEW: Final = 8  # keys that are looked for in one statement
 NOTE_REPLIED: Final = "UPDATE resource SET replied = 1 WHERE base = ? AND type = ? AND id = ? AND replied = 0"
 
@@ -212,6 +219,20 @@ def _linked(
     base: str, type: ResourceType, target: str, target_ids: Iterable[str]
 ) -> list[tuple[str, tuple[Any, ...]]]:
     return [(sql, (target, str(type), target_id, base)) for target_id in target_ids for sql in LINKED]
+
+
+def load_newest(
+    connection: sqlite3.Connection, base: str, type: ResourceType, most: int
+) -> tuple[Resource, ...]:
+    """Return the resources that came last, the newest first, without tombstones; each read is short."""
+    (high,) = connection.execute(LAST).fetchone()
+    keys: list[int] = []
+    while high and len(keys) < most:
+        low = max(high - SPAN, 0)
+        rows = connection.execute(NEWEST, (low, high, base, str(type), most - len(keys)))
+        keys += [key for (key,) in rows]
+        high = low
+    return tuple(sorted(load_keys(connection, keys), key=attrgetter("created"), reverse=True))
 
 
 @lru_cache(maxsize=256)

@@ -89,10 +89,10 @@ def as_test(resource: Mapping[str, Any], explanation: Mapping[str, Any]) -> str:
     }
     lines = [f"[[{table}]]", f"name = {_inline(_name_of(given))}"]
     lines += [f"{key} = {_inline(found)}" for key, found in paths.items() if found]
-    lines += ["", f"[{table}.input]", *_pairs(given)]
+    lines += ["", f"[{table}.input]", *toml_pairs(given)]
     if not explanation["problems"]:
         form = {name: value for name, value in (explanation["resource"] or {}).items() if name != "schemas"}
-        lines += ["", f"[{table}.form]", *_pairs(form)]
+        lines += ["", f"[{table}.form]", *toml_pairs(form)]
     return "\n".join(lines)
 
 
@@ -101,8 +101,8 @@ def _name_of(resource: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) else "somebody"
 
 
-def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the keys of a table with their values; TOML has no null, which means absent."""
+def toml_pairs(table: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the keys of a table with their values, as TOML, which has no null: that means absent."""
     for name, value in table.items():
         if value is not None:
             yield f"{name if _BARE.fullmatch(name) else _text(name)} = {_inline(value)}"
@@ -113,7 +113,7 @@ def _inline(value: Any) -> str:
         case str():
             return _text(value)
         case Mapping():
-            return f"{{ {', '.join(_pairs(value))} }}" if value else "{}"
+            return f"{{ {', '.join(toml_pairs(value))} }}" if value else "{}"
         case Sequence():
             return f"[{', '.join(_inline(item) for item in value if item is not None)}]"
         case bool():

@@ -174,6 +174,16 @@ class Faults:
         return len(self._found)
 
     @property
+    def found(self) -> Mapping[str, str]:
+        """The faults by their paths."""
+        return self._found
+
+    @property
+    def doubts(self) -> Mapping[str, str]:
+        """The warnings by their paths."""
+        return self._warnings
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         return tuple(str(Fault(path, reason, self._place(path))) for path, reason in self._warnings.items())
 

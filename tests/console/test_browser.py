@@ -30,6 +30,7 @@ PAGES = (
         "/groups/{group}",
     ),
     "/groups/{group}/belongings/phonebook",
+    "/playground",
 )
 
 if CHROMIUM is None and "CI" not in os.environ:
@@ -126,7 +127,7 @@ async def test_no_page_shuts_anybody_out(filled: Served, theme: str) -> None:
         await browser.go()
         assert await browser.judged() == []
         await browser.sign_in("olga")
-        for path in (*PAGES, "/events?filter=nonsense"):
+        for path in (*PAGES, "/events?filter=nonsense", f"/playground?person={CANARY}1@example.com"):
             await browser.go(path.format(**known))
             await browser.page.evaluate(
                 "document.querySelectorAll('details').forEach(d => { d.open = true })"
