@@ -154,6 +154,7 @@ def group_side(lookup: "Lookup", target: Target, group: Resource) -> Side:
     told = {
         "accepted": not mapped.problems,
         "in_scope": is_in_scope,
+        "scope": None if target.groups.scope is None else target.groups.scope.text,
         "resource": mapped.form if is_in_scope and not mapped.problems else None,
         "steps": [],
         "unsent": mapped.unsent(),
@@ -196,7 +197,7 @@ def cover_for(settings: "Settings", target: str, *, is_masked: bool) -> Cover:
 def page_of(admin: "Administration", side: Side, shown: Shown | None, cover: Cover) -> dict[str, Any]:
     """Return what the page shows of a side."""
     entry = shown.entry if shown else None
-    findings, is_repaired = ([], False) if shown is None or shown.unasked else _compared(admin, side, entry)
+    findings, is_repaired = ([], False) if shown and shown.unasked else _compared(admin, side, entry)
     quotes = (side.told["original"], side.told["sent"], entry)
     told = covered_person({**side.told, "shows": entry}, cover)
 

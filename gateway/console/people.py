@@ -200,9 +200,12 @@ class Dossiers:
         return [path_of(PLACES[one.type], one.id) for one in _people(known)] or [path_of(self._place, text)]
 
     def _search(self, match: Match, after: int) -> FoundResources:
-        begun = time.monotonic()
-        with looking(self._desk.settings().journal.path) as lookup:
-            return lookup.search(self._kind, match, after, PAGE, lambda: time.monotonic() - begun > PATIENCE)
+        begun, settings = time.monotonic(), self._desk.settings()
+        bases = tuple(settings.targets)
+        with looking(settings.journal.path) as lookup:
+            return lookup.search(
+                bases, self._kind, match, after, PAGE, lambda: time.monotonic() - begun > PATIENCE
+            )
 
     def _head(self, request: web.Request, dossier: Dossier) -> dict[str, Any]:
         """Return what the head of a page says of whom it is about."""

@@ -6,6 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import orjson
+
 from gateway.admin.problems import DONE, RefusedChange
 from gateway.audit.query import AuditQuery, StoredEvent, named
 from gateway.flow.journal_port import Key, Resource
@@ -22,9 +24,19 @@ MOST_EVENTS: Final = 500  # of one name that are read to know what somebody was 
 MOST_NAMES: Final = 20  # of one person
 CHANGES: Final = ("user.create", "user.replace", "user.patch")
 
-ORIGINALS: Final = """
-    SELECT key, original FROM resource WHERE key > ? AND type = ? AND state <> 'deleted'
-    ORDER BY key LIMIT ?"""
+# kind -> a slice of the originals: of people, row by row, whatever is in them; of groups, which are few among
+# millions of people, by an index, which is looked through for each slice
+ORIGINALS: Final = {
+    ResourceType.USER: """
+        SELECT key, iif(type = 'User' AND state <> 'deleted', original, NULL) FROM resource
+        WHERE key > :after ORDER BY key LIMIT :count""",
+    ResourceType.GROUP: """
+        SELECT key, iif(state <> 'deleted', original, NULL) FROM resource WHERE key IN (
+            SELECT key FROM resource INDEXED BY resource_id
+            WHERE base IN (SELECT value FROM json_each(:bases)) AND type = 'Group' AND key > :after
+            ORDER BY key LIMIT :count)
+        ORDER BY key""",
+}
 MEMBERS: Final = """
     SELECT m.member,
            coalesce(json_extract(r.original, '$.userName'), json_extract(r.original, '$.displayName')),
@@ -118,6 +130,7 @@ class Lookup(Reader):
 
     def search(
         self,
+        bases: Sequence[str],
         kind: ResourceType,
         matches: Callable[[str], bool],
         after: int,
@@ -125,11 +138,11 @@ class Lookup(Reader):
         is_late: Callable[[], bool],
     ) -> FoundResources:
         """Look through originals, as JSON text, until there are so many that match, or it is late."""
-        keys = list[int]()
+        keys, asked = list[int](), {"bases": orjson.dumps(list(bases)).decode(), "count": SLICE}
         while True:
-            rows = self.connection.execute(ORIGINALS, (after, str(kind), SLICE)).fetchall()
+            rows = self.connection.execute(ORIGINALS[kind], {**asked, "after": after}).fetchall()
             for key, original in rows:
-                if matches(original):
+                if original is not None and matches(original):
                     keys.append(key)
                 if len(keys) == count:
                     return self._found(keys, key)

@@ -21,14 +21,7 @@ WIDTHS = (360, 1024, 1600)
 PICTURES = os.environ.get("CONSOLE_PICTURES")  # a folder, where pictures of the pages are wanted
 PAGES = (
     *("", "/events", "/events/1", "/events/{id}", "/operations", "/verify", "/acts/pause/phonebook", "/none"),
-    *(
-        "/people",
-        f"/people?q={CANARY}",
-        "/people/{person}",
-        "/people/{person}/history",
-        "/groups",
-        "/groups/{group}",
-    ),
+    *(f"/people?q={CANARY}", "/people/{person}", "/groups/{group}"),
     "/groups/{group}/belongings/phonebook",
     "/playground",
 )

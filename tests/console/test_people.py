@@ -11,8 +11,9 @@ import pytest
 from gateway.errors import Busy
 from gateway.flow.target_port import ResourceType, Update
 from gateway.scim.difference import compare
+from tests.console.test_pages import HOSTILE
 from tests.support.served import ANN, CANARY, OTHER, PHONEBOOK, USERS, Serve, Served
-from tests.support.visitor import CONSOLE, Page, Visitor
+from tests.support.visitor import CONSOLE, Page, Visitor, visitor
 
 GROUPS = "/scim/phonebook/v2/Groups"
 HOLDING = (
@@ -375,3 +376,69 @@ async def test_readings_of_people_are_in_the_trail_once_an_hour(served: Served, 
         ("henry", ["target.id"]),
         ("henry", ["target.user_name"]),
     ]
+
+
+async def test_a_group_is_compared_with_its_members(served: Served, visit) -> None:
+    members = [await id_of(served), await made(served, other(1))]
+    desk = {"displayName": f"{CANARY} desk", "members": [{"value": id} for id in members]}
+    group = await made(served, desk, GROUPS)
+    connector = served.gateway.targets["phonebook"].connector
+    entry = await connector.get(ResourceType.GROUP, group, members=True)
+    assert entry is not None
+    await connector.delete(ResourceType.USER, members[1])  # behind the gateway: the target's group loses her
+    browser = await visit("olga")
+    form = {"csrf": (await browser.get("/console/groups")).fields["csrf"], "target": "phonebook"}
+
+    done = await browser.post(f"/console/groups/{group}/compare", form)
+    page = await browser.get(done.where.partition("#")[0])
+    found = page.text.partition('id="run"')[2].partition("</section>")[0]
+
+    assert "Compared at phonebook" in found
+    assert "changed there" in found
+    assert members[1] in found
+
+
+async def test_who_was_deleted_keeps_their_history(served: Served, visit) -> None:
+    bob = await made(served, other(1))
+    await served.ask("DELETE", f"{USERS}/{bob}")
+    browser = await visit("alice")
+
+    by_name = await browser.get(f"/console/people?q={other(1)['userName']}")
+    page = await browser.get(f"/console/people/{bob}")
+
+    assert by_name.where == f"/console/people/{bob}"
+    assert ">deleted<" in page.text
+    assert len(events(page)) == 2
+
+
+async def test_whatever_a_person_holds_is_shown_as_text(served: Served, visit) -> None:
+    browser, ann = await visit("olga"), await id_of(served)
+    texts = [str(row.values[0]) for row in HOSTILE]
+
+    for text in texts:
+        hostile = {**WHOLE, "displayName": text, "title": text, "nickName": text, "phoneNumbers": []}
+        await served.ask("PUT", f"{USERS}/{ann}", hostile)
+        await edit_behind(served, title=f"{text}!")
+        asked = (f"people?q={quote(text)}", f"people/{quote(text)}", f"groups/{quote(text)}")
+        for path in (f"people/{ann}", f"people/{ann}/history", *asked):
+            page = await browser.get(f"/console/{path}")
+            assert page.status < 500
+            for raw in ("<script>alert", "<img", "<h1>gone", "onfocus='alert", "\u202e", "\x1b", "\x00"):
+                assert raw not in page.text
+
+
+async def test_who_is_not_at_a_target_is_said_to_be_missing_or_out_of_scope_and_why(serve: Serve) -> None:
+    scoped = OTHER + '[targets.other.scope]\npeople = "title eq \\"Chief\\""\n'
+    served = await serve(PHONEBOOK, scoped, config=CONSOLE)
+    ann = await made(served, path=USERS.replace("phonebook", "other"), token="rfc")
+    bob = await made(served, other(1))
+    await served.gateway.targets["phonebook"].connector.delete(ResourceType.USER, bob)
+    async with visitor(served.port) as browser:
+        await browser.sign_in("olga")
+        left_out, gone = [await browser.get(f"/console/people/{id}") for id in (ann, bob)]
+
+    assert "The target is not to have them: only who is" in left_out.text
+    assert "title eq &#34;Chief&#34;" in left_out.text
+    assert "The target has no entry of theirs any more." in gone.text
+    assert ">missing there<" in gone.text
+    assert ">Repair<" in gone.text
