@@ -177,7 +177,7 @@ class Dossiers:
         targets = dict(self._desk.admin.runs.targets)
 
         def read() -> Dossier:
-            with looking(settings.journal.path) as lookup:
+            with looking(settings.journal) as lookup:
                 return read_dossier(lookup, targets, self._kind, text, part)
 
         found = await asyncio.to_thread(read)
@@ -188,7 +188,7 @@ class Dossiers:
     def _named(self, text: str) -> Sequence[Resource] | None:
         """Return who has or had a name or id; empty where only the trail knows it, None for nobody."""
         settings = self._desk.settings()
-        with looking(settings.journal.path) as lookup:
+        with looking(settings.journal) as lookup:
             for kind in (self._kind, OTHER[self._kind]):
                 if found := named_in(lookup, tuple(settings.targets), kind, text):
                     return found
@@ -202,7 +202,7 @@ class Dossiers:
     def _search(self, match: Match, after: int) -> FoundResources:
         begun, settings = time.monotonic(), self._desk.settings()
         bases = tuple(settings.targets)
-        with looking(settings.journal.path) as lookup:
+        with looking(settings.journal) as lookup:
             return lookup.search(
                 bases, self._kind, match, after, PAGE, lambda: time.monotonic() - begun > PATIENCE
             )

@@ -14,6 +14,7 @@ from gateway.flow.journal_port import Key, Resource
 from gateway.flow.target_port import ResourceType
 from gateway.journal.reader import Reader, is_refusal, owner_of, reading, renames, standings_of
 from gateway.journal.resources import load, load_keys, load_linked
+from gateway.journal.store import JournalPlace
 from gateway.scim.documents import fold
 from gateway.scim.grammar import Filter
 from gateway.scim.names import NAMES
@@ -28,10 +29,10 @@ CHANGES: Final = ("user.create", "user.replace", "user.patch")
 # millions of people, by an index, which is looked through for each slice
 ORIGINALS: Final = {
     ResourceType.USER: """
-        SELECT key, iif(type = 'User' AND state <> 'deleted', original, NULL) FROM resource
+        SELECT key, CASE WHEN type = 'User' AND state <> 'deleted' THEN original END FROM resource
         WHERE key > :after ORDER BY key LIMIT :count""",
     ResourceType.GROUP: """
-        SELECT key, iif(state <> 'deleted', original, NULL) FROM resource WHERE key IN (
+        SELECT key, CASE WHEN state <> 'deleted' THEN original END FROM resource WHERE key IN (
             SELECT key FROM resource INDEXED BY resource_id
             WHERE base IN (SELECT value FROM json_each(:bases)) AND type = 'Group' AND key > :after
             ORDER BY key LIMIT :count)
@@ -46,7 +47,7 @@ MEMBERS: Final = """
     WHERE m."group" = (SELECT key FROM resource WHERE base = :base AND type = 'Group' AND id = :id)
       AND m.target = :target AND m.member > :after ORDER BY m.member LIMIT :count"""
 COUNTED: Final = """
-    SELECT count(*), coalesce(sum(delivered = 0), 0) FROM member
+    SELECT count(*), count(CASE WHEN delivered = 0 THEN 1 END) FROM member
     WHERE "group" = (SELECT key FROM resource WHERE base = :base AND type = 'Group' AND id = :id)
       AND target = :target"""
 GROUPS: Final = """
@@ -224,7 +225,7 @@ class Lookup(Reader):
 
 
 @contextmanager
-def looking(path: Path) -> Iterator[Lookup]:
+def looking(journal: Path | JournalPlace) -> Iterator[Lookup]:
     """Open a journal to look somebody up in it; raises `JournalUnavailable` as `reading` does."""
-    with reading(path) as reader:
+    with reading(journal) as reader:
         yield Lookup(reader.connection, reader.path)

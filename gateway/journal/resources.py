@@ -210,11 +210,6 @@ def load_linked(
     return _load(connection, _linked(base, type, target, (target_id,)))
 
 
-def load_keys(connection: sqlite3.Connection, keys: Sequence[int]) -> tuple[Resource, ...]:
-    """Return resources by the keys of their rows, in order of id."""
-    return _load(connection, [("SELECT ?", (key,)) for key in keys])
-
-
 def _linked(
     base: str, type: ResourceType, target: str, target_ids: Iterable[str]
 ) -> list[tuple[str, tuple[Any, ...]]]:
@@ -249,7 +244,12 @@ def _load(
     connection: sqlite3.Connection, asked: Iterable[tuple[str, tuple[Any, ...]]]
 ) -> tuple[Resource, ...]:
     found = dict.fromkeys(key for sql, parameters in asked for (key,) in connection.execute(sql, parameters))
-    keys, resources = list(found), []
+    return load_keys(connection, list(found))
+
+
+def load_keys(connection: sqlite3.Connection, keys: Sequence[int]) -> tuple[Resource, ...]:
+    """Return resources by the keys of their rows."""
+    resources = list[Resource]()
     for start in range(0, len(keys), MOST):
         some = keys[start : start + MOST]
         resources += _resources(connection.execute(IN_ORDER.format(", ".join("?" * len(some))), some))

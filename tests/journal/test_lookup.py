@@ -2,11 +2,15 @@
 
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from gateway.address import Secret
 from gateway.audit.event import Event, Personal, Remark
-from gateway.flow.journal_port import Outcome, Settlement, State
+from gateway.flow.journal_port import MemberRow, MemberRows, Outcome, Settlement, State
 from gateway.flow.target_port import ResourceType
 from gateway.journal import lookup
 from gateway.journal.journal import SqliteJournal
@@ -65,6 +69,41 @@ async def test_of_a_trail_without_end_only_the_newest_is_read(path, clock, monke
 
     with looking(path) as found:
         assert [event["id"] for event in found.history("ANN")] == ["e6", "e7", "e8"]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kept(request: pytest.FixtureRequest, path: Path) -> tuple[Any, SimpleNamespace]:
+    """A journal of each kind, and where it is."""
+    journal = request.getfixturevalue(request.param)
+    is_file = request.param == "sqlite"
+    url = None if is_file else Secret(request.getfixturevalue("database_url"))
+    return journal, SimpleNamespace(path=path, database=url)
+
+
+async def test_somebody_is_looked_up_in_every_kind_of_journal(kept, resource) -> None:
+    journal, place = kept
+    ann = resource(id="a", name="Ann", external="x-a", links={"cx": "t-a"})
+    desk = resource(id="g", name=None, type=ResourceType.GROUP, links={"cx": "t-g"})
+    desk = replace(desk, original={"displayName": "Desk"})
+    rows = {"a": MemberRow({"value": "a"}), "b": MemberRow({"value": "b"}, False)}
+    members = MemberRows("cx", rows, entries={"a": "t-a"})
+    for n, (one, rows) in enumerate(((ann, None), (desk, members))):
+        await journal.operations.settle(None, Settlement(Outcome.APPLIED, Event(f"e{n}", {}), one, rows))
+    await journal.trail.append([told(7, "user.patch", "rejected")])
+
+    with looking(place) as found:
+        by_each = [found.by_key(("cx",), ann.type, text) for text in ("a", "ANN", "x-a", "t-a", "none")]
+        searched = [found.search(("cx",), kind, lambda _: True, 0, 5, lambda: False) for kind in ResourceType]
+        who, groups = found.members(desk, "", 1), found.groups(ann, "", 5)
+        refused, counted, names = list(found.refused("cx", "ann")), found.counted(desk), found.names([ann])
+        standing = found.standing_of(ann)
+
+    assert [[one.id for one in those] for those in by_each] == [["a"], ["a"], ["a"], ["a"], []]
+    assert [[one.id for one in those.resources] for those in searched] == [["a"], ["g"]]
+    assert [(one.id, one.name, one.is_delivered) for one in who.rows] == [("a", "Ann", True)]
+    assert (who.after, counted, names) == ("a", (2, 1), ("ann",))
+    assert [one.name for one in groups.rows] == ["Desk"]
+    assert ([one.user_name for one in refused], standing) == (["ann"], None)
 
 
 @pytest.mark.parametrize("kind", ResourceType)
