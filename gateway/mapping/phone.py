@@ -78,6 +78,8 @@ def parse_phone(text: str, region: str | None) -> PhoneNumber:
 
 def is_same_number(one: str, other: str, *, in_part: bool = False) -> bool:
     """Say whether two texts are one number, however each is spelled; `in_part`: one may be the end of it."""
+    import phonenumbers
+
     least = phonenumbers.MatchType.SHORT_NSN_MATCH if in_part else phonenumbers.MatchType.NSN_MATCH
     texts = (re.sub(r"^\s*00(?=[1-9])", "+", text[:MAX_LENGTH]) for text in (one, other))
     return bool(phonenumbers.is_number_match(*texts) >= least)
