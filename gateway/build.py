@@ -18,7 +18,7 @@ from gateway.admin.watch import Sources, Watch
 from gateway.audit.chain import stamp
 from gateway.flow.locks import KeyedLocks
 from gateway.flow.model import Policy, Renewal, Services, Target
-from gateway.flow.services import EntryCache
+from gateway.flow.services import EntryCache, SharedEntryCache
 from gateway.flow.target_port import Connector
 from gateway.ids import new_id
 from gateway.journal.journal import SqliteJournal
@@ -275,7 +275,7 @@ def services_on(journal: SqliteJournal) -> Services:
         trail=journal.trail,
         mirrors=journal.mirrors,
         locks=KeyedLocks(),
-        entry_cache=EntryCache(time.monotonic),
+        entry_cache=(SharedEntryCache if journal.lock is None else EntryCache)(time.monotonic),
         monotonic=time.monotonic,
         now=now,
         sleep=asyncio.sleep,

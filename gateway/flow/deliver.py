@@ -99,6 +99,8 @@ class Delivery:
     async def deliver(self) -> Delivered:
         """Send until it is done; raises the last TargetError, Uniqueness, or Gone."""
         for attempt in count(1):
+            if self._services.monotonic() > self.operation.until:
+                self.operation = await self._services.operations.renew(self.operation)
             try:
                 with self._record.attempt():
                     entry = await self._send()

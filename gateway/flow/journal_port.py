@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
+from math import inf
 from typing import Any, NamedTuple, Protocol
 
 from gateway.audit.event import Event
@@ -140,6 +141,7 @@ class Operation:
     due: str = ""  # not to be tried again on our own before; RFC 3339, UTC
     reason: str | None = None  # why it is not settled, for people
     refused: str = ""  # since when the target refuses it in itself; RFC 3339, UTC
+    until: float = inf  # monotonic seconds: sent after it only where it is still ours, as `renew` says
 
 
 @frozen
@@ -210,6 +212,9 @@ class Operations(Protocol):
 
     async def take_over(self, operation: Operation) -> Operation:
         """Become the owner of another's unsettled operation, with the next fence."""
+
+    async def renew(self, operation: Operation) -> Operation:
+        """Keep an operation as long again; raises `StaleFence` where it was taken over."""
 
 
 class Removals(Protocol):

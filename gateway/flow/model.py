@@ -13,6 +13,7 @@ from gateway.flow.journal_port import (
     Link,
     Memberships,
     Mirrors,
+    Operation,
     Operations,
     Outcome,
     Removals,
@@ -212,6 +213,11 @@ class Services:
     alarm: Alarm = log_alert
     meter: Meter = field(default_factory=Unmetered)
     paused_since: Callable[[str], str | None] = lambda target: None  # of a target; RFC 3339, UTC
+
+    async def still_ours(self, operation: Operation) -> Operation:
+        """Return an operation of which something is to be sent; raises `StaleFence` where it is another's."""
+        is_sure = self.monotonic() <= operation.until
+        return operation if is_sure else await self.operations.renew(operation)
 
     def refuse_paused(self, target: str) -> None:
         """Raise `Paused` where an administrator has paused the target."""

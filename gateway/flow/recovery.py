@@ -173,7 +173,7 @@ class Recovery:
                     if now.intent.op_id == operation.intent.op_id and now.fence == operation.fence:
                         await self._resolve(target, now, waited_for=False)
                         return True
-        except Busy:
+        except (Busy, KeysTaken):
             return False  # its change is still under way, or the journal is not writable
         except Exception as error:  # noqa: BLE001 - what one of them does must not stop the others
             log.warning("operation.still_open", target=target.name, reason=type(error).__name__)
@@ -213,6 +213,7 @@ class Recovery:
         if applied and entry is not None and intent.operation == "create":
             entry = await self._completed(target, intent, entry)
         if not applied and is_sent_again(intent, waited_for=waited_for):
+            owned = await self._services.still_ours(owned)
             try:
                 entry, applied = await self._send_again(target, intent, known, entry, members)
             except TargetError as error:

@@ -348,3 +348,22 @@ class EntryCache:
         elif len(seen) > MOST_ENTRIES:
             _, ((oldest, _), _, _) = seen.popitem(last=False)
             self._forgotten = max(self._forgotten, oldest)
+
+
+class SharedEntryCache(EntryCache):
+    """Recalls nothing: another gateway may have changed any entry meanwhile."""
+
+    def note(
+        self,
+        target: str,
+        kind: ResourceType,
+        entry: Attributes,
+        asked: Tick | None = None,
+        trust: float = 0.0,
+    ) -> Attributes:
+        """Return what a target has shown, which is what counts."""
+        return entry
+
+    def recall(self, target: str, kind: ResourceType, target_id: str, trust: float) -> Attributes | None:
+        """Return None: it must be read."""
+        return None

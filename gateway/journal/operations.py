@@ -182,8 +182,7 @@ class SqliteOperations:
             "members": i.members or None,
         }
         about = (i.op_id, i.base, i.target, str(i.type), i.operation, i.resource_id, i.correlation_id)
-        row = (*about, int(i.removes), orjson.dumps(said).decode(), self._owner.name, lease, opened)
-        return row, opened
+        return (*about, int(i.removes), orjson.dumps(said).decode(), self._owner.name, lease, opened), opened
 
     def _recorded(self, work: Work[T], intent: Intent) -> "asyncio.Future[T]":
         """Record an intent, and take its keys at once: they are let go where it turns out not to be recorded.
@@ -271,8 +270,7 @@ class SqliteOperations:
         marks = self._mirrors.kept(operation.intent, stamp(self._clock())) if leaves else ()
 
         def work(connection: sqlite3.Connection) -> bool:
-            row = (str(mark.standing), mark.reason, mark.due, attempts, mark.refused, *at)
-            if not connection.execute(MARK, row).rowcount:
+            if not connection.execute(*self._mark(mark, attempts, at)).rowcount:
                 return False
             if marks:
                 add_marks(connection, marks)
@@ -284,6 +282,9 @@ class SqliteOperations:
         if marks:
             self._mirrors.ring(marks)
         return marked(operation, mark)
+
+    def _mark(self, mark: Transition, attempts: int, at: tuple[str, int]) -> tuple[str, Row]:
+        return MARK, (str(mark.standing), mark.reason, mark.due, attempts, mark.refused, *at)
 
     async def open(self, base: str | None, keys: Sequence[Key]) -> tuple[Operation, ...]:
         """Return the unsettled operations that hold one of the keys; all of the base where keys are empty.
@@ -320,6 +321,10 @@ class SqliteOperations:
         if refusal := await self._database.write(work):
             raise refusal
         return taken(operation)
+
+    async def renew(self, operation: Operation) -> Operation:
+        """Keep an operation: while the journal is open, nobody else takes it."""
+        return operation
 
     async def orphan(self) -> None:
         """Doubt what an earlier run left open, and hold its keys: for the start, under the journal's lock.

@@ -5,11 +5,17 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from threading import Event
+from threading import Thread as Worker
 from time import monotonic, sleep
 from typing import Any, Final, TypeVar, cast
 from uuid import uuid4
 
+from psycopg import DatabaseError
+
+from gateway.flow.services import Wakeup
 from gateway.journal.postgresql.migrate import migrate
 from gateway.journal.postgresql.session import BLOCKED, Again, Lost, ServerSession
 from gateway.sqlite import Database, Lane, hop
@@ -21,6 +27,7 @@ PATIENCE: Final = 10.0  # seconds in which a write is tried again
 PAUSE: Final = 0.05  # seconds between two tries, at first
 PURGE: Final = "DELETE FROM receipt WHERE at < now() - interval '1 hour'"
 CONFIRM: Final = "INSERT INTO receipt (id) VALUES (gen_random_uuid())"
+HEARD: Final = 0.5  # seconds between two looks whether to end
 BATCHES: Final = 2000  # between two looks at old receipts
 
 
@@ -39,6 +46,42 @@ class Thread:
         with suppress(RuntimeError):  # ended before
             await self._execute(self._conn.close)
         self._thread.shutdown(wait=False)
+
+
+class Ear:
+    """Rings a bell whenever another gateway says that keys are free; from the first time that one waits."""
+
+    def __init__(self, url: str) -> None:
+        self.bell = Wakeup()
+        self._url = url
+        self._is_closed = Event()
+        self._thread: Worker | None = None
+        self.is_listening = False
+
+    def listen(self) -> None:
+        """Begin, unless it has; a pooler tells nothing, so nobody relies on it."""
+        if self._thread is None:
+            ring = partial(asyncio.get_running_loop().call_soon_threadsafe, self.bell.wake)
+            self._thread = Worker(target=self._hear, args=(ring,), daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Hear nothing any more."""
+        self._is_closed.set()
+
+    def _hear(self, ring: Callable[[], object]) -> None:
+        session = ServerSession(self._url)
+        while not self._is_closed.is_set():
+            try:
+                session.run("LISTEN gateway_keys")
+                self.is_listening = True
+                while not self._is_closed.is_set():
+                    for _ in session.connection.notifies(timeout=HEARD, stop_after=1):
+                        ring()
+            except (StoreUnavailable, DatabaseError, RuntimeError):  # lost, or the loop has ended
+                session.close()
+                self._is_closed.wait(HEARD)
+        session.close()
 
 
 class PostgresDatabase(Database):

@@ -10,7 +10,6 @@ from typing import Final
 
 from gateway.audit.masking import NO_MASKING, Masking
 from gateway.errors import JournalUnavailable
-from gateway.flow.services import Wakeup
 from gateway.journal.archive import Month
 from gateway.journal.erase import HELD, Retention, Traces, found_in
 from gateway.journal.events import read_salt
@@ -18,7 +17,7 @@ from gateway.journal.journal import LEASE, NOBODY_FOLLOWS, SqliteJournal, Sqlite
 from gateway.journal.members import SqliteMemberships
 from gateway.journal.mirrors import SqliteMirrors, join
 from gateway.journal.operations import Owner
-from gateway.journal.postgresql.database import PostgresDatabase
+from gateway.journal.postgresql.database import Ear, PostgresDatabase
 from gateway.journal.postgresql.operations import PostgresAppender, PostgresOperations
 from gateway.journal.postgresql.replicas import PostgresReplicas
 from gateway.journal.resources import SqliteResources
@@ -52,6 +51,7 @@ class PostgresJournal(SqliteJournal):
     """An open journal that others have open, too."""
 
     operations: PostgresOperations
+    ear: Ear
 
     @classmethod
     async def reach(  # noqa: PLR0913 - one for each thing it is open with
@@ -82,7 +82,8 @@ class PostgresJournal(SqliteJournal):
             await database.write(lambda connection: join(connection, followers))
             mirrors, resources = SqliteMirrors(database, followers), SqliteResources(database)
             own = Owner(owner, timedelta(seconds=lease))
-            operations = PostgresOperations(database, resources, appender, mirrors, own, bell=Wakeup())
+            ear = Ear(url)
+            operations = PostgresOperations(database, resources, appender, mirrors, own, ear=ear)
             await operations.orphan()
             journal = cls(
                 operations=operations,
@@ -98,6 +99,7 @@ class PostgresJournal(SqliteJournal):
                 mirrors=mirrors,
                 alerts=SharedAlerts(database),
                 replicas=PostgresReplicas(database),
+                ear=ear,
             )
             opened.pop_all()
         return journal
@@ -114,4 +116,5 @@ class PostgresJournal(SqliteJournal):
         """Write what waits, let others have what stands open, and end the connections."""
         with suppress(JournalUnavailable):
             await self.operations.leave()
+        self.ear.close()
         await self.database.close()

@@ -1,12 +1,18 @@
 """Operations that several gateways begin and end: keys are rows, and many changes are one call."""
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import replace
+from time import monotonic
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from gateway.audit.chain import stamp
+from gateway.audit.event import Event
 from gateway.errors import Uniqueness
 from gateway.flow.journal_port import (
     Begun,
@@ -20,21 +26,21 @@ from gateway.flow.journal_port import (
     Settlement,
     StaleFence,
     State,
+    Transition,
 )
-from gateway.flow.services import CROWD, Wakeup, off_loop
+from gateway.flow.services import CROWD, off_loop
 from gateway.flow.target_port import ResourceType
 from gateway.journal.batches import Ending
 from gateway.journal.events import Appender, Drafted
 from gateway.journal.members import leave_groups
 from gateway.journal.operations import EVERYWHERE, SqliteOperations, operation_of
-from gateway.journal.postgresql.database import PostgresDatabase
+from gateway.journal.postgresql.database import Ear, PostgresDatabase
 from gateway.journal.postgresql.session import ServerSession
 from gateway.journal.resources import load
 from gateway.sqlite_file import Alike
 
 Column = tuple[str, Any]  # type, values
 
-TRIES: Final = 3  # where keys are free again by the time that one looks at who has them
 OF_ALL: Final = f"{EVERYWHERE} ORDER BY n"
 OF_BASE: Final = f"{EVERYWHERE} WHERE base = ? ORDER BY n"
 HOLDING: Final = f"""{EVERYWHERE} WHERE id IN (
@@ -42,11 +48,12 @@ HOLDING: Final = f"""{EVERYWHERE} WHERE id IN (
         WHERE (h.value, h.kind) IN ({{pairs}}) AND {{place}}) ORDER BY n"""  # noqa: S608 - our words
 OWN_PLACE: Final = "(p.base = ? AND p.type = ? OR h.target = ? AND h.type = ? AND p.id <> ?)"
 TEXT: Final = "text"
-BEGUN: Final = (*[TEXT] * 7, "integer", *[TEXT] * 4, "boolean")
-KEYS: Final = ("integer", TEXT, TEXT, "boolean")
+BEGUN: Final = (*[TEXT] * 7, "integer", *[TEXT] * 4, "boolean", "boolean")
+KEYS: Final = ("integer", TEXT, TEXT, "boolean", "boolean")
+SEEN: Final = ("integer", TEXT, "bigint")
 EVENTS: Final = (TEXT,) * 12
 PARTS: Final[Mapping[str, Sequence[str]]] = {  # of `settle_batch`, in order: the types of their columns
-    "closed": (TEXT, "integer"),
+    "closed": (TEXT, "integer", "bigint"),
     "key": ("integer", *[TEXT] * 4),
     "removal": ("integer", *[TEXT] * 4),
     "resource": (*[TEXT] * 9, "integer", "boolean"),
@@ -62,6 +69,16 @@ ORPHAN: Final = """
 LEAVE: Final = """
     UPDATE op SET state = CASE state WHEN 'open' THEN 'doubt' ELSE state END, lease_until = ''
     WHERE owner = ?"""
+MARK: Final = """
+    UPDATE op SET state = ?, reason = ?, due = ?, attempts = ?, refused = ?, lease_until = ?
+    WHERE id = ? AND fence = ?"""
+RENEW: Final = "UPDATE op SET lease_until = ? WHERE id = ? AND fence = ?"
+WAIT: Final = """
+    UPDATE op SET waited = true
+    WHERE id IN ({marks}) AND state = 'open' AND owner <> ? AND lease_until > ?"""
+VERSIONS: Final = "SELECT id, version FROM resource WHERE base = ? AND type = ? AND id IN ({marks})"
+PATIENCE: Final = 20.0  # seconds that a change waits for one of another gateway
+POLL: Final = 1.0  # seconds between looks, where nobody can ring
 IN_BASE: Final = "p.base = ?"
 ANYWHERE: Final = "true"
 
@@ -72,6 +89,19 @@ class KeyedIntent(NamedTuple):
     row: tuple[Any, ...]  # as of an `op` in SQLite
     own: Sequence[Key]
     looked: Sequence[Key] = ()
+    seen: "Seen | None" = None  # what it was decided on
+
+
+class Seen(NamedTuple):
+    """Who was known by keys when a change asked, and in which version."""
+
+    base: str
+    kind: str
+    keys: Sequence[Key]
+    versions: Mapping[str, int]
+
+
+_seen: ContextVar[Seen | None] = ContextVar("seen", default=None)  # by the change that is under way
 
 
 class PostgresAppender(Appender):
@@ -102,25 +132,44 @@ class PostgresOperations(SqliteOperations):
     _database: PostgresDatabase
     _appender: PostgresAppender
 
-    def __init__(self, database: PostgresDatabase, *ports: Any, bell: Wakeup) -> None:
+    def __init__(self, database: PostgresDatabase, *ports: Any, ear: Ear) -> None:
         super().__init__(database, *ports)
-        self._bell = bell
+        self._ear, self._bell = ear, ear.bell
         database.calls |= {begin_all, self._settle_calls}
 
     async def begin(
         self, base: str, kind: ResourceType, keys: Sequence[Key], intent: Intent | None = None
     ) -> Begun:
         """Return what stands under the keys; where nothing does, the intent is recorded durably."""
-        place = (base, str(kind), *_place(intent))
-        for _ in range(TRIES if intent is not None else 1):
+        place, until = (base, str(kind), *_place(intent)), monotonic() + PATIENCE
+        while True:
+            rung = self._bell.next
             if intent is not None:
                 row, opened = self._row(intent)
                 if await self._database.write(Alike(begin_all, KeyedIntent(row, intent.keys, keys))):
-                    return Begun(Operation(intent, 1, OperationState.OPEN, 1, opened))
-            known, unsettled = await self._under(base, kind, keys, place)
-            if known or unsettled:
-                break
-        return Begun(None, self._resources.noted(known), unsettled)
+                    return Begun(self._kept(Operation(intent, 1, OperationState.OPEN, 1, opened)))
+            known, unsettled, seen = await self._under(base, kind, keys, place)
+            is_free = intent is not None and not known and not unsettled
+            if not is_free and (monotonic() > until or not await self._is_busy(unsettled)):
+                _seen.set(seen)
+                return Begun(None, self._resources.noted(known), unsettled)
+            if not is_free:
+                self._ear.listen()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(rung.wait(), POLL)
+
+    async def _is_busy(self, unsettled: Sequence[Operation]) -> bool:
+        """Say whether another gateway is at one of these, and have it ring when it is done."""
+        ids = [operation.intent.op_id for operation in unsettled if operation.standing is OperationState.OPEN]
+        if not ids:
+            return False
+        asked = (*ids, self._owner.name, self._times()[0])
+        sql = WAIT.format(marks=", ".join("?" * len(ids)))
+        return bool(await self._database.write(lambda connection: connection.execute(sql, asked).rowcount))
+
+    def _kept(self, operation: Operation) -> Operation:
+        """Return an operation that is this gateway's for half a lease from now on, without asking again."""
+        return replace(operation, until=monotonic() + self._owner.lease.total_seconds() / 2)
 
     async def claim(self, intent: Intent) -> Operation:
         """Record the intent durably under all its keys; raises `KeysTaken` while another holds one."""
@@ -128,15 +177,21 @@ class PostgresOperations(SqliteOperations):
             row, opened = await off_loop(self._row, intent)
         else:
             row, opened = self._row(intent)
-        if not await self._database.write(Alike(begin_all, KeyedIntent(row, intent.keys))):
+        seen, _ = _seen.get(), _seen.set(None)
+        if not await self._database.write(Alike(begin_all, KeyedIntent(row, intent.keys, (), seen))):
             raise KeysTaken
-        return Operation(intent, 1, OperationState.OPEN, 1, opened)
+        return self._kept(Operation(intent, 1, OperationState.OPEN, 1, opened))
 
     async def _under(
         self, base: str, kind: ResourceType, keys: Sequence[Key], place: Sequence[str]
-    ) -> tuple[tuple[Resource, ...], tuple[Operation, ...]]:
-        def work(connection: sqlite3.Connection) -> tuple[tuple[Resource, ...], tuple[Operation, ...]]:
-            return load(connection, base, kind, keys), _holding(connection, keys, OWN_PLACE, place)
+    ) -> tuple[tuple[Resource, ...], tuple[Operation, ...], Seen]:
+        def work(connection: sqlite3.Connection) -> tuple[tuple[Resource, ...], tuple[Operation, ...], Seen]:
+            known, text, versions = load(connection, base, kind, keys), str(kind), {}
+            if known:
+                sql = VERSIONS.format(marks=", ".join("?" * len(known)))
+                rows = connection.execute(sql, (base, text, *[resource.id for resource in known]))
+                versions = dict(rows.fetchall())
+            return known, _holding(connection, keys, OWN_PLACE, place), Seen(base, text, keys, versions)
 
         return await self._database.read(work)
 
@@ -150,10 +205,14 @@ class PostgresOperations(SqliteOperations):
             ending = await off_loop(self._ending, operation, settlement)
         else:
             ending = self._ending(operation, settlement)
-        made = EndingAt(ending, None if operation is None else operation.intent, self._appender.stamped())
+        seen, _ = _seen.get(), _seen.set(None)
+        version = _version(seen, settlement.resource) if operation is None else None
+        made = EndingAt(
+            ending, None if operation is None else operation.intent, self._appender.stamped(), version
+        )
         run = self._settle_calls if _is_one_call(ending) else self._settle_whole
         if not await self._database.write(Alike(run, made)):
-            raise StaleFence
+            raise KeysTaken if operation is None else StaleFence
         if ending.marks:
             self._mirrors.ring(ending.marks)
 
@@ -185,6 +244,24 @@ class PostgresOperations(SqliteOperations):
 
         return await self._database.read(work)
 
+    async def mark(self, operation: Operation, mark: Transition, event: Event | None = None) -> Operation:
+        """Record how an operation stands; others may take it once it is due. Raises `StaleFence`."""
+        return replace(await super().mark(operation, mark, event), until=0.0)
+
+    def _mark(self, mark: Transition, attempts: int, at: tuple[str, int]) -> tuple[str, tuple[Any, ...]]:
+        return MARK, (str(mark.standing), mark.reason, mark.due, attempts, mark.refused, mark.due, *at)
+
+    async def take_over(self, operation: Operation) -> Operation:
+        """Become the owner of another's unsettled operation; raises `KeysTaken` and `StaleFence`."""
+        return self._kept(await super().take_over(operation))
+
+    async def renew(self, operation: Operation) -> Operation:
+        """Keep an operation as long again; raises `StaleFence` where it was taken over."""
+        row = (self._times()[1], operation.intent.op_id, operation.fence)
+        if not await self._database.write(lambda connection: connection.execute(RENEW, row).rowcount):
+            raise StaleFence
+        return self._kept(operation)
+
     async def orphan(self) -> None:
         """Doubt what nobody is trusted to be at any more, as an earlier run left it."""
         now, _ = self._times()
@@ -201,18 +278,21 @@ class EndingAt(NamedTuple):
     ending: Ending
     intent: Intent | None
     at: str
+    version: int | None = None  # of the resource, which nobody may have changed
 
 
 def begin_all(connection: Any, newcomers: Sequence[KeyedIntent]) -> list[bool]:
     """Record intents; False for one whose keys are taken, or known."""
     line: ServerSession = connection
-    keys = [
-        (number, key.kind, key.value, key in own)
-        for number, (_, own, looked) in enumerate(newcomers, 1)
-        for key in dict.fromkeys((*looked, *own))
-    ]
-    rows = _turned([(*newcomer.row, bool(newcomer.looked)) for newcomer in newcomers], BEGUN)
-    refused = line.call("begin_batch", (*line.ticket, *rows, *_turned(keys, KEYS)))
+    keys, known, rows = [], [], []
+    for number, (row, own, looked, seen) in enumerate(newcomers, 1):
+        rows.append((*row, bool(looked), seen is not None))
+        asked = looked if seen is None else seen.keys
+        keys += [(number, *key, key in own, key in asked) for key in dict.fromkeys((*asked, *own))]
+        if seen is not None:
+            known += [(number, *version) for version in seen.versions.items()]
+    columns = (*_turned(rows, BEGUN), *_turned(keys, KEYS), *_turned(known, SEEN))
+    refused = line.call("begin_batch", (*line.ticket, *columns))
     return [number not in refused for number in range(1, len(newcomers) + 1)]
 
 
@@ -234,6 +314,11 @@ def _json(value: str | None) -> str:
     return orjson.dumps(value).decode()
 
 
+def _version(seen: Seen | None, resource: Resource | None) -> int | None:
+    """Return the version of a resource that a change decided on; None where it did not look."""
+    return None if seen is None or resource is None else seen.versions.get(resource.id)
+
+
 def _is_one_call(ending: Ending) -> bool:
     record = ending.new or ending.changed
     leaves = record is not None and record.resource.state is State.DELETED
@@ -243,9 +328,9 @@ def _is_one_call(ending: Ending) -> bool:
 def _settled(line: ServerSession, rows: Sequence[EndingAt], *, with_events: bool) -> list[bool]:
     """End operations; False for one that was taken over. Raises `IdTaken` and `Uniqueness`."""
     parts: dict[str, list[Any]] = {part: [] for part in PARTS}
-    for number, (ending, intent, at) in enumerate(rows, 1):
+    for number, (ending, intent, at, version) in enumerate(rows, 1):
         record = ending.new or ending.changed
-        parts["closed"].append(ending.closed or (None, None))
+        parts["closed"].append((*(ending.closed or (None, None)), version))
         parts["resource"].append((*([None] * 10 if record is None else record.row), ending.new is not None))
         if intent is not None:
             place = (str(intent.type), intent.target)

@@ -41,11 +41,11 @@ REASONS: Final = {  # class of sqlstate -> what an administrator reads
 }
 LONG: Final = "/* long */"  # marks a statement whose rows may be more than memory holds
 SLICE: Final = 500  # rows of such that are fetched at once
-BLOCKERS: Final = """
-    SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
-      AND xact_start < now() - interval '5 seconds'
-      AND pid IN (SELECT unnest(pg_blocking_pids(waiting.pid)) FROM pg_stat_activity AS waiting)"""
+STOPPED: Final = """
+    SELECT pg_terminate_backend(a.pid, 1000) FROM pg_stat_activity AS a
+    WHERE a.datname = current_database() AND a.usename = current_user AND a.pid <> pg_backend_pid()
+      AND a.wait_event = 'ClientRead' AND a.state_change < now() - interval '4 seconds'
+      AND EXISTS (SELECT 1 FROM pg_locks AS l WHERE l.pid = a.pid AND l.mode = 'RowExclusiveLock')"""
 names = count()
 
 
@@ -92,6 +92,7 @@ class ServerSession:
         self.durable = True
         self.is_alone = False  # the standby did not answer for a commit
         self.text_factory: Any = str
+        self._streams: list[psycopg.ServerCursor[Any]] = []  # of the transaction
 
     @property
     def ticket(self) -> tuple[tuple[str, Any], ...]:
@@ -108,12 +109,17 @@ class ServerSession:
 
     def roll_back(self) -> None:
         """Undo what was begun, if something was."""
+        while self._streams:
+            with suppress(psycopg.Error):
+                self._streams.pop().close()
         if self.in_transaction:
             with suppress(StoreUnavailable):
                 self._run("ROLLBACK", None)
 
     def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
         """Run a statement of SQLite's."""
+        if sql == "ROLLBACK":
+            return self.roll_back()
         name = None
         if LONG in sql and self.in_transaction:
             name = f"rows_{next(names)}"
@@ -153,8 +159,8 @@ class ServerSession:
             self._connection = None
 
     def rescue(self) -> None:
-        """End the sessions that hold what others wait for: a stopped process may be behind them."""
-        self._run(BLOCKERS, None)
+        """End the sessions that hold rows and wait for a client: that is stopped, or gone."""
+        self._run(STOPPED, None)
 
     def _run(self, sql: str, parameters: Any, name: str | None = None) -> Any:
         with self._judging():
@@ -164,6 +170,7 @@ class ServerSession:
                 )
             cursor = self.connection.cursor(name)
             cursor.itersize = SLICE
+            self._streams.append(cursor)
             return cursor.execute(sql, parameters or None)
 
     @contextmanager

@@ -81,7 +81,8 @@ CREATE TABLE resource (
     state word NOT NULL CHECK (state IN ('active', 'inactive', 'deleted')),
     created word NOT NULL,
     modified word NOT NULL,
-    replied integer NOT NULL
+    replied integer NOT NULL,
+    version bigint NOT NULL DEFAULT 1 -- more with each change: whoever decided on another decides anew
 );
 CREATE UNIQUE INDEX resource_id ON resource (base, type, id);
 CREATE UNIQUE INDEX resource_name ON resource (base, type, name_folded) WHERE state <> 'deleted';
@@ -242,18 +243,42 @@ BEGIN
     ELSIF current_setting('synchronous_commit') IN ('off', 'local') THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
+    PERFORM set_config('lock_timeout', '5s', true), -- who waits longer ends who is in the way
+            set_config('idle_in_transaction_session_timeout', '5s', true);
     INSERT INTO receipt (id) VALUES (receive.receipt) ON CONFLICT DO NOTHING;
     RETURN FOUND;
 END $$;
 
+-- Who is known by a key: tombstones by id only.
+CREATE FUNCTION known(base text, type text, kind text, value text) RETURNS SETOF bigint STABLE LANGUAGE plpgsql
+AS $$
+BEGIN
+    CASE kind
+        WHEN 'id' THEN RETURN QUERY
+            SELECT r.key FROM resource AS r WHERE r.base = known.base AND r.type = known.type AND r.id = known.value;
+        WHEN 'name' THEN RETURN QUERY
+            SELECT r.key FROM resource AS r WHERE r.base = known.base AND r.type = known.type
+                AND r.name_folded = known.value AND r.state <> 'deleted';
+        WHEN 'external' THEN RETURN QUERY
+            SELECT r.key FROM resource AS r WHERE r.base = known.base AND r.type = known.type
+                AND r.external_id = known.value AND r.state <> 'deleted';
+        ELSE RETURN QUERY
+            SELECT r.key FROM email AS e JOIN resource AS r ON r.key = e.resource
+            WHERE e.folded = known.value AND r.base = known.base AND r.type = known.type;
+    END CASE;
+END $$;
+
 -- Records intents under their keys, and returns the numbers of those that are not recorded: another operation
 -- holds one of the keys, or, where `looks` says so, somebody is known by one. Keys: `key_of` the number of the
--- intent; `own`: it is to hold the key, and not only to look at it.
+-- intent; `own`: it is to hold the key, and not only to look at it. `checks`: it was decided on those of
+-- `seen_*`, and is not recorded where somebody else is known by the keys it looked at, or one has changed since.
 CREATE FUNCTION begin_batch(
     receipt uuid, durable boolean, ids text[], bases text[], targets text[], types text[], operations text[],
     resources text[], correlation_ids text[], removes integer[], intents text[], owners text[],
     leases text[], openings text[], looks boolean[],
-    key_of integer[], kinds text[], key_values text[], own boolean[]
+    checks boolean[],
+    key_of integer[], kinds text[], key_values text[], own boolean[], looked boolean[],
+    seen_of integer[], seen_ids text[], seen_versions bigint[]
 ) RETURNS integer[] LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE refused integer[];
@@ -264,6 +289,9 @@ BEGIN
     INSERT INTO op_key (value, kind, type, target, op)
     SELECT v, k, types[i], targets[i], ids[i] FROM unnest(key_of, kinds, key_values, own) AS u (i, k, v, o)
     WHERE o ORDER BY 1, 2, 3, 4, i ON CONFLICT DO NOTHING; -- sorted: no deadlocks
+    PERFORM 1 FROM unnest(seen_of, seen_ids) AS u (i, s)
+        JOIN resource AS r ON r.base = bases[i] AND r.type = types[i] AND r.id = s
+    ORDER BY r.key FOR UPDATE OF r;
     SELECT coalesce(array_agg(DISTINCT i), '{}') INTO refused
     FROM unnest(key_of, kinds, key_values, own) AS u (i, k, v, o)
     WHERE o AND NOT EXISTS (
@@ -273,19 +301,19 @@ BEGIN
             EXISTS (
                 SELECT 1 FROM op_key AS h JOIN op AS p ON p.id = h.op
                 WHERE h.value = v AND h.kind = k AND p.base = bases[i] AND p.type = types[i] AND p.id <> ids[i])
-            OR CASE k
-                WHEN 'id' THEN EXISTS (
-                    SELECT 1 FROM resource AS r WHERE r.base = bases[i] AND r.type = types[i] AND r.id = v)
-                WHEN 'name' THEN EXISTS (
-                    SELECT 1 FROM resource AS r WHERE r.base = bases[i] AND r.type = types[i]
-                    AND r.name_folded = v AND r.state <> 'deleted')
-                WHEN 'external' THEN EXISTS (
-                    SELECT 1 FROM resource AS r WHERE r.base = bases[i] AND r.type = types[i]
-                    AND r.external_id = v AND r.state <> 'deleted')
-                ELSE EXISTS (
-                    SELECT 1 FROM email AS e JOIN resource AS r ON r.key = e.resource
-                    WHERE e.folded = v AND r.base = bases[i] AND r.type = types[i])
-            END);
+            OR EXISTS (SELECT 1 FROM known(bases[i], types[i], k, v)));
+    IF true = ANY (checks) THEN
+        SELECT refused || coalesce(array_agg(DISTINCT i), '{}') INTO refused
+        FROM unnest(bases, types, checks) WITH ORDINALITY AS u (b, y, c, n), LATERAL (SELECT n::integer AS i) AS one
+        WHERE c AND (
+            SELECT coalesce(array_agg(DISTINCT r.version || ' ' || r.id), '{}') FROM resource AS r
+            WHERE r.base = b AND r.type = y AND r.key IN (
+                SELECT known(b, y, k, v) FROM unnest(key_of, kinds, key_values, looked) AS w (j, k, v, l)
+                WHERE j = i AND l)
+        ) IS DISTINCT FROM (
+            SELECT coalesce(array_agg(DISTINCT x || ' ' || s COLLATE "C"), '{}')
+            FROM unnest(seen_of, seen_ids, seen_versions) AS w (j, s, x) WHERE j = i);
+    END IF;
     IF cardinality(refused) > 0 THEN
         DELETE FROM op_key AS h USING unnest(key_of, kinds, key_values) AS u (i, k, v)
         WHERE i = ANY (refused) AND h.value = v AND h.kind = k AND h.type = types[i] AND h.target = targets[i]
@@ -337,11 +365,12 @@ BEGIN
 END $$;
 
 -- Ends operations, and returns the numbers of those that were taken over: nothing of them is stored.
--- `ops` and `fences` are null where there was no operation, `res_ids` where nothing of a resource changes.
+-- `ops` and `fences` are null where there was no operation: then the resource must have the version `seen`, and
+-- nobody may be at it. `res_ids` is null where nothing of a resource changes.
 -- `*_of`: the number of the ending. Raises unique_violation of `resource_id` or `resource_name`, and GW001
 -- where the entry of somebody new is linked to another.
 CREATE FUNCTION settle_batch(
-    receipt uuid, durable boolean, ops text[], fences integer[],
+    receipt uuid, durable boolean, ops text[], fences integer[], seen bigint[],
     key_of integer[], kinds text[], key_values text[], key_types text[], key_targets text[],
     removal_of integer[], removal_targets text[], removal_resources text[], removal_openings text[],
     removal_ends text[],
@@ -355,7 +384,7 @@ CREATE FUNCTION settle_batch(
     results text[], correlation_ids text[], actors text[], subjects text[], bodies text[], personals text[]
 ) RETURNS integer[] LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE stale integer[]; is_waited boolean; good integer[];
+DECLARE stale integer[]; is_waited boolean; good integer[]; before integer[];
 BEGIN
     IF settle_batch.receipt IS NOT NULL AND NOT receive(settle_batch.receipt, durable) THEN
         RETURN (SELECT answer FROM receipt AS r WHERE r.id = settle_batch.receipt);
@@ -367,8 +396,23 @@ BEGIN
                      WHERE ops[i] IS NOT NULL AND NOT EXISTS (SELECT 1 FROM gone WHERE gone.id = ops[i])), '{}'),
            coalesce((SELECT bool_or(gone.waited) FROM gone), false)
     INTO stale, is_waited;
+    SELECT coalesce(array_agg(i), '{}') INTO before FROM unnest(stale) AS i -- settled by who lost the answer
+    WHERE EXISTS (SELECT 1 FROM event AS e WHERE e.id = event_ids[i]);
+    SELECT coalesce(array_agg(i), '{}') INTO stale FROM unnest(stale) AS i WHERE i <> ALL (before);
+    PERFORM 1 FROM generate_subscripts(ops, 1) AS i
+        JOIN resource AS r ON r.base = res_bases[i] AND r.type = res_types[i] AND r.id = res_ids[i]
+    WHERE ops[i] IS NULL ORDER BY r.key FOR UPDATE OF r;
+    SELECT stale || coalesce(array_agg(i), '{}') INTO stale FROM generate_subscripts(ops, 1) AS i
+    WHERE ops[i] IS NULL AND seen[i] IS NOT NULL AND NOT are_new[i] AND (
+        NOT EXISTS (
+            SELECT 1 FROM resource AS r
+            WHERE r.base = res_bases[i] AND r.type = res_types[i] AND r.id = res_ids[i] AND r.version = seen[i])
+        OR EXISTS (
+            SELECT 1 FROM op_key AS h JOIN op AS p ON p.id = h.op
+            WHERE h.value = res_ids[i] AND h.kind = 'id' AND h.type = res_types[i] AND p.base = res_bases[i]
+                AND p.state = 'open'));
     SELECT coalesce(array_agg(i ORDER BY i), '{}') INTO good FROM generate_subscripts(ops, 1) AS i
-    WHERE i <> ALL (stale);
+    WHERE i <> ALL (stale) AND i <> ALL (before);
     IF cardinality(stale) > 0 THEN
         UPDATE receipt AS r SET answer = stale WHERE r.id = settle_batch.receipt;
     END IF;
@@ -402,7 +446,7 @@ BEGIN
     ON CONFLICT (base, type, id) DO UPDATE SET
         original = excluded.original, name_folded = excluded.name_folded, external_id = excluded.external_id,
         state = excluded.state, created = excluded.created, modified = excluded.modified,
-        replied = excluded.replied;
+        replied = excluded.replied, version = resource.version + 1;
     INSERT INTO link (resource, type, target, target_id, own, sent, seen)
     SELECT r.key, r.type, t, e, o, s, n
     FROM unnest(link_of, link_targets, target_ids, owns, sents, seens) AS u (i, t, e, o, s, n)
