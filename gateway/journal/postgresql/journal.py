@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -51,7 +52,7 @@ class PostgresJournal(SqliteJournal):
     """An open journal that others have open, too."""
 
     operations: PostgresOperations
-    ear: Ear
+    ear: Ear = field(kw_only=True)
 
     @classmethod
     async def reach(  # noqa: PLR0913 - one for each thing it is open with
