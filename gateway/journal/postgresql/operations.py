@@ -89,10 +89,10 @@ class KeyedIntent(NamedTuple):
     row: tuple[Any, ...]  # as of an `op` in SQLite
     own: Sequence[Key]
     looked: Sequence[Key] = ()
-    seen: "Seen | None" = None  # what it was decided on
+    seen: "DecidedOn | None" = None  # what it was decided on
 
 
-class Seen(NamedTuple):
+class DecidedOn(NamedTuple):
     """Who was known by keys when a change asked, and in which version."""
 
     base: str
@@ -101,7 +101,7 @@ class Seen(NamedTuple):
     versions: Mapping[str, int]
 
 
-_seen: ContextVar[Seen | None] = ContextVar("seen", default=None)  # by the change that is under way
+_seen: ContextVar[DecidedOn | None] = ContextVar("seen", default=None)  # by the change that is under way
 
 
 class PostgresAppender(Appender):
@@ -184,14 +184,16 @@ class PostgresOperations(SqliteOperations):
 
     async def _under(
         self, base: str, kind: ResourceType, keys: Sequence[Key], place: Sequence[str]
-    ) -> tuple[tuple[Resource, ...], tuple[Operation, ...], Seen]:
-        def work(connection: sqlite3.Connection) -> tuple[tuple[Resource, ...], tuple[Operation, ...], Seen]:
+    ) -> tuple[tuple[Resource, ...], tuple[Operation, ...], DecidedOn]:
+        def work(
+            connection: sqlite3.Connection,
+        ) -> tuple[tuple[Resource, ...], tuple[Operation, ...], DecidedOn]:
             known, text, versions = load(connection, base, kind, keys), str(kind), {}
             if known:
                 sql = VERSIONS.format(marks=", ".join("?" * len(known)))
                 rows = connection.execute(sql, (base, text, *[resource.id for resource in known]))
                 versions = dict(rows.fetchall())
-            return known, _holding(connection, keys, OWN_PLACE, place), Seen(base, text, keys, versions)
+            return known, _holding(connection, keys, OWN_PLACE, place), DecidedOn(base, text, keys, versions)
 
         return await self._database.read(work)
 
@@ -314,7 +316,7 @@ def _json(value: str | None) -> str:
     return orjson.dumps(value).decode()
 
 
-def _version(seen: Seen | None, resource: Resource | None) -> int | None:
+def _version(seen: DecidedOn | None, resource: Resource | None) -> int | None:
     """Return the version of a resource that a change decided on; None where it did not look."""
     return None if seen is None or resource is None else seen.versions.get(resource.id)
 
