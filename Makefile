@@ -9,9 +9,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-versio
 
 LDAP ?=
 SMTP ?=
+SQL ?=
 BENCH ?=
 RANDOM_TESTS ?=
-EXTRAS := $(if $(LDAP),$(VENV)/.ldap) $(if $(SMTP),$(VENV)/.smtp)
+EXTRAS := $(if $(LDAP),$(VENV)/.ldap) $(if $(SMTP),$(VENV)/.smtp) $(if $(SQL),$(VENV)/.sql)
 
 .DELETE_ON_ERROR:
 .PHONY: help setup dev run demo test test-short test-random faults bench bench-quick lint lock docs clean
@@ -19,7 +20,7 @@ EXTRAS := $(if $(LDAP),$(VENV)/.ldap) $(if $(SMTP),$(VENV)/.smtp)
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 18
 
-setup: $(VENV)/.run $(EXTRAS) ## make .venv with what the gateway runs on (LDAP=1: LDAP directories, too; SMTP=1: e-mail)
+setup: $(VENV)/.run $(EXTRAS) ## make .venv with what the gateway runs on (LDAP=1: LDAP directories, too; SMTP=1: e-mail; SQL=1: databases)
 
 demo: setup ## play an Okta day: what came in, what the target got, what the trail says
 	@$(BIN)/python gateway.py demo
@@ -49,7 +50,8 @@ test-random: dev ## draw new examples for all properties, and more of them: minu
 
 faults: dev ## kill the gateway 220 times, pull its plug 56 times, fail its disk at every write
 	FAULTS=1 $(BIN)/python -m pytest -s tests/faults tests/targets/ldap/test_faults.py tests/targets/ldap/test_first_import.py \
-		tests/targets/ldap/test_real_faults.py
+		tests/targets/ldap/test_real_faults.py \
+		tests/targets/sql/test_faults.py tests/targets/sql/test_first_import.py
 
 bench: dev ## measure everything beside a bare pass-through: about 25 minutes, to bench/results.md
 	$(BIN)/python -m bench $(BENCH)
@@ -66,6 +68,7 @@ lock: $(VENV)/.made ## resolve the lock files again (LOCK_FLAGS=--upgrade for ne
 	$(COMPILE) requirements/ldap.in --output-file requirements/ldap.txt
 	$(COMPILE) --constraints requirements/dev.txt requirements/smtp.in --output-file requirements/smtp.txt
 	$(COMPILE) --constraints requirements/dev.txt requirements/postgres.in --output-file requirements/postgres.txt
+	$(COMPILE) --constraints requirements/dev.txt requirements/sql.in --output-file requirements/sql.txt
 
 docs: setup ## make again what docs/ says of keys, transforms and presets
 	$(BIN)/python -m tools.docs.reference
@@ -102,6 +105,10 @@ $(VENV)/.ldap: requirements/ldap.txt $(VENV)/.locked
 
 $(VENV)/.smtp: requirements/smtp.txt $(VENV)/.locked
 	$(INSTALL) --require-hashes --requirement requirements/smtp.txt
+	@touch $@
+
+$(VENV)/.sql: requirements/sql.txt $(VENV)/.locked
+	$(INSTALL) --require-hashes --requirement requirements/sql.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run

@@ -225,6 +225,62 @@ class RestService:
 
 
 @dataclass(frozen=True, slots=True)
+class SqlList:
+    """The elements of a multi-valued attribute, each a row of a table of their own."""
+
+    table: str
+    owner: str  # the column with the key of the person whose they are
+    value: str
+    type: str | None = None
+    types: Mapping[str, Any] = field(default_factory=dict)  # SCIM's type -> the column's; {}: the same
+    primary: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SqlMembers:
+    """Who is in which group: a row for each."""
+
+    table: str
+    group: str  # the column with the key of the group
+    member: str  # the column with the key of the person
+
+
+@dataclass(frozen=True, slots=True)
+class SqlActive:
+    """The column that says who is active."""
+
+    column: str
+    yes: Any
+    no: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SqlCollection:
+    """People, or groups, of a database."""
+
+    columns: Mapping[str, str]  # column -> text with `{path}` for a value
+    table: str | None = None
+    id: str = "id"
+    sequence: str | None = None  # None: the database, or a column's own value, makes the key
+    constants: Mapping[str, Any] = field(default_factory=dict)  # of rows that are made here
+    active: SqlActive | None = None  # None: a column has {active}, or whoever is there is active
+    version: str | None = None
+    lists: Mapping[str, SqlList] = field(default_factory=dict)  # by attribute
+    members: SqlMembers | None = None
+    statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by operation
+
+
+@dataclass(frozen=True, slots=True)
+class SqlDatabase:
+    """A database as the configuration says it."""
+
+    users: SqlCollection
+    groups: SqlCollection | None = None  # None: it has none
+    tls: bool = True
+    ca: Path | None = None  # None: what the system trusts
+
+
+@dataclass(frozen=True, slots=True)
 class TargetAddress:
     """All that a connector needs to know of its target."""
 
@@ -242,3 +298,4 @@ class TargetAddress:
     totals: bool | None = None  # None: found out
     members: bool | None = None  # None: found out
     rest: RestService | None = None  # of `rest`
+    sql: SqlDatabase | None = None  # of `sql`

@@ -256,7 +256,7 @@ async def connected(settings: Settings, target: TargetSettings) -> AsyncIterator
     Raises `JournalLocked` where the target is a file, and the running gateway has it open.
     """
     async with AsyncExitStack() as stack:
-        if "sqlite" in CONNECTORS[target.connector].needs_url_scheme:
+        if CONNECTORS[target.connector].owns_file:
             with answered():
                 stack.callback(JournalLock(settings.journal.path, makes=False).release)
         session = await stack.enter_async_context(open_session())

@@ -237,7 +237,7 @@ class Reloading:
 
     def _with_the_same_file(self, target: TargetSettings) -> Gate | None:
         """Return the connector that has a target's file open: a file is written by one."""
-        if "sqlite" not in CONNECTORS[target.connector].needs_url_scheme:
+        if not CONNECTORS[target.connector].owns_file:
             return None
         for name, own in self.settings.targets.items():
             if own.url == target.url:

@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from gateway.cli.commands import application
 from gateway.mapping.transforms import TRANSFORMS
-from gateway.settings import console, entitlements, ldap, load_settings, rest, tables, target_tables
+from gateway.settings import console, entitlements, ldap, load_settings, rest, sql, tables, target_tables
 from gateway.targets.registry import CONNECTORS
 from tools.docs.preset_pages import pages
 from tools.docs.reference import BLOCKS, EXAMPLES, MADE, TABLES, fill
@@ -102,6 +102,7 @@ def test_every_generated_block_stands_on_one_page():
 
 def test_every_table_of_the_configuration_is_described():
     named = vars(tables) | vars(target_tables) | vars(rest) | vars(ldap) | vars(entitlements) | vars(console)
+    named |= vars(sql)
     known = {table for table in named.values() if isinstance(table, type)}
     known = {table for table in known if issubclass(table, tables.Table)} - {tables.Table}
 

@@ -23,7 +23,11 @@ GATEWAY = ROOT / "gateway"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 LOCKS = [pytest.param("run", id="run"), pytest.param("dev", id="dev"), pytest.param("ldap", id="ldap")]
-LOCKS += [pytest.param("smtp", id="smtp"), pytest.param("console", id="console")]
+LOCKS += [
+    pytest.param("smtp", id="smtp"),
+    pytest.param("sql", id="sql"),
+    pytest.param("console", id="console"),
+]
 ADDRESS = re.compile(r"https?://|file:|--index-url|--extra-index-url|--find-links| @ ")
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})(?=\s|$)")
 THIS_MACHINE = re.compile(rb"(?<!\w)/wor[k]/")

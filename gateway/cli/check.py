@@ -26,6 +26,7 @@ SPEECH: Final = {  # connector -> what its targets speak, and what `url` is
     "scim": ("SCIM", "the base address without /Users, and no sign-in page may stand before it"),
     "rest": ("the JSON that its `rest` describes", "the address that the path of each request is added to"),
     "ldap": ("LDAP", "an LDAP server, of version 3 and with paged results"),
+    "sql": ("SQL", "a database, and its driver speaks to that kind"),
     "dialpad": ("the JSON of Dialpad's API", "https://dialpad.com or its sandbox, without /api/v2"),
 }
 

@@ -242,6 +242,9 @@ def _lines(explanation: "Explanation") -> Iterator[str]:
         yield from (text(f"  {name}: {value}") for name, value in request["headers"].items())
         if request["body"] is not None:
             yield _indented(request["body"])
+    for statement in explanation.get("statements", ()):
+        yield text(f"statement: {statement['sql']}")
+        yield from (text(f"  :{name} = {_json(value)}") for name, value in statement["parameters"].items())
 
 
 def _left_out(explanation: "Explanation") -> Iterator[str]:

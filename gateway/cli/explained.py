@@ -18,6 +18,14 @@ def explainer(
     from gateway.targets.rest.explanation import with_request
 
     target, dialect = settings.targets[name], dialect_of(settings, name)
+    if (database := target.sql) is not None:
+        from gateway.targets.sql.statements import with_statements  # SQLAlchemy, which not everybody has
+
+        return lambda resource: with_statements(
+            explained(name, mapping, dialect.document(resource), show_values=show_values),
+            database,
+            target.url,
+        )
     return lambda resource: with_request(
         explained(name, mapping, dialect.document(resource), show_values=show_values), target.rest, target.url
     )

@@ -88,6 +88,7 @@ def address_of(target: TargetSettings) -> TargetAddress:
         target.totals,
         target.members,
         target.rest,
+        target.sql,
     )
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
-from gateway.address import Directory, MailServer, RestService, Secret, Signing
+from gateway.address import Directory, MailServer, RestService, Secret, Signing, SqlDatabase
 from gateway.flow.target_port import EntitlementSource
 from gateway.guide.data import Guide
 from gateway.mapping.rule_test import RuleTest
@@ -232,6 +232,7 @@ class TargetSettings:
     ldap: Directory | None = None  # of the connector `ldap`
     rest: RestService | None = None  # of the connector `rest`
     entitlements: tuple[EntitlementSettings, ...] = ()
+    sql: SqlDatabase | None = None  # of the connector `sql`
 
 
 @dataclass(frozen=True, slots=True)

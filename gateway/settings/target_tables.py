@@ -166,13 +166,14 @@ class TargetTable(Table):
         default=None,
         description="How the target is reached: `embedded` is a SCIM directory in an SQLite file of "
         "the gateway, `scim` any SCIM 2.0 service, `ldap` an LDAP directory, `rest` any JSON service that "
-        "its table `rest` describes, `dialpad` Dialpad's own API; a preset may say it.",
+        "its table `rest` describes, `sql` tables of a database, `dialpad` Dialpad's own API; a preset may "
+        "say it.",
     )
     url: str | None = Field(
         default=None,
         description="Where the target is: for `scim` its base address without `/Users`, for "
         "`embedded` a file, for `ldap` the server, for `rest` what the paths of its requests are below, for "
-        "`dialpad` the server without `/api/v2`; a preset may say it.",
+        "`sql` the server and the database, for `dialpad` the server without `/api/v2`; a preset may say it.",
     )
     auth: dict[str, Any] | None = Field(
         default=None, description="How calls to the target are signed; without it they carry no credentials."
@@ -205,6 +206,11 @@ class TargetTable(Table):
         default=None,
         description="How a JSON service is reached, for the connector `rest`; over what the preset says, key "
         "by key.",
+    )
+    sql: dict[str, Any] | None = Field(
+        default=None,
+        description="In which tables of a database people and groups are, for the connector `sql`; over what "
+        "the preset says, key by key.",
     )
     region: Region | None = Field(
         default=None,
@@ -298,7 +304,7 @@ class TargetTable(Table):
         default=None,
         description="How many calls the target gets at one time; four times as many, but 64 to 256, wait for "
         "their turn: deactivations first, then other changes, reads, and runs over many people. Who comes "
-        "beyond that is told at once to come again. Unless you say, 64, and 4 for `ldap`.",
+        "beyond that is told at once to come again. Unless you say, 64, 4 for `ldap`, and 8 for `sql`.",
     )
     busy_status: BusyStatus | None = Field(
         default=None,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.address import Basic, Bearer, Directory, Header, OAuth2, RestService, Signing
+from gateway.address import Basic, Bearer, Directory, Header, OAuth2, RestService, Signing, SqlDatabase
 from gateway.guide.data import Guide
 from gateway.mapping.rule_test import RuleTest
 from gateway.mapping.rules import Rule, Unlisted
@@ -30,18 +30,26 @@ def _ldap_url(url: str, _: Path) -> str:
     return parse_ldap_url(url)
 
 
+def _sql_url(url: str, base: Path) -> str:
+    from gateway.settings.sql import parse_sql_url
+
+    return parse_sql_url(url, base)
+
+
 URLS: Final[Mapping[str, Callable[[str, Path], str]]] = {  # connector -> its form of `url`
     "embedded": lambda url, base: f"sqlite:{parse_sqlite_url(url, base)}",
     "scim": lambda url, _: parse_web_url(url),
     "ldap": _ldap_url,
     "rest": lambda url, _: parse_web_url(url),
     "dialpad": lambda url, _: parse_web_url(url),
+    "sql": _sql_url,
 }
 AUTH_KINDS: Final = ("bearer", "basic", "header", "oauth2", "external", "session")
 TAKEN: Final[Mapping[str, tuple[str, ...]]] = {  # connector -> the kinds of auth it can use
     "scim": ("bearer", "basic", "header", "oauth2"),
     "ldap": ("basic", "external"),
     "rest": ("bearer", "basic", "header", "oauth2", "session"),
+    "sql": ("basic",),
     "dialpad": ("bearer",),  # its other way would put the key in every URL
 }
 SPELLED_OUT: Final = (
@@ -60,6 +68,7 @@ SPELLED_OUT: Final = (
     "scope",
     "rest",
     "entitlements",
+    "sql",
 )
 OKTA_WAITS: Final = 60.0  # seconds for an answer
 TOO_LONG: Final = "Okta waits for 60 seconds only, and then sends the change again: say less"
@@ -121,6 +130,7 @@ class TargetReader:
         url = self._url(connector)
         read["ldap"] = self._ldap(connector, url or "", read["auth"])
         read["rest"] = self._rest(connector, read["rules"])
+        read["sql"] = self._sql(connector, url or "", read)
         if connector is None or url is None:
             return None
         target = TargetSettings(name, connector, url, **self._plain(), **read)
@@ -202,6 +212,22 @@ class TargetReader:
         )
         return load_rest(overlaid(preset, written or {}), path, self._faults, way)
 
+    def _sql(self, connector: str | None, url: str, said: Mapping[str, Any]) -> SqlDatabase | None:
+        path, written = at(self._path, "sql"), self._table.sql
+        if connector != "sql":
+            if written is not None and connector is not None:
+                self._faults.add(path, "is for the connector sql only")
+            return None
+        from gateway.settings.rest import overlaid
+        from gateway.settings.sql import SqlWay, load_sql, missing_driver
+
+        if reason := missing_driver(url):
+            self._faults.add(at(self._path, "connector"), reason)
+        preset = (self._preset.table.sql or {}) if self._preset else {}
+        sends_inactive = self._keys.get("on_deactivate") != "delete"
+        way = SqlWay(url, said["auth"], said["rules"], sends_inactive, self._world.base)
+        return load_sql(overlaid(preset, written or {}), path, self._faults, way)
+
     def _offices(self) -> dict[str, Office]:
         written, path = self._table.offices, at(self._path, "offices")
         if is_in_file(written):
@@ -239,7 +265,7 @@ class TargetReader:
         compiled = rules.compiled()
         if self._world.looks_over:
             check = RuleCheck(rules.written, [rule for rule in compiled if not rule.is_own], self._faults)
-            check.run(names_targets=connector not in ("ldap", "rest"))
+            check.run(names_targets=connector not in ("ldap", "rest", "sql"))
         return compiled
 
     def _guide(self) -> Guide:
@@ -268,7 +294,7 @@ class TargetReader:
         written = self._table.auth
         path = at(self._path, "auth")
         if written is None:
-            if connector in TAKEN:
+            if connector in TAKEN and not (self._keys.get("url") or "").startswith("sqlite:"):
                 self._faults.warn(path, "not set, so calls carry no credentials")
             return None
         preset_auth = (self._preset.table.auth or {}) if self._preset else {}

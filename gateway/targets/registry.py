@@ -59,6 +59,7 @@ class ConnectorSpec:
     open: Callable[[TargetAddress, Shared], Awaitable[OpenTarget]]
     sorts: bool = False  # puts entries in the order a query asks for
     concurrency: int = 64  # calls at a time, unless the target's `concurrency` says otherwise
+    owns_file: bool = False  # its `url` is a file that the gateway alone writes
     keeps_pace: bool = False  # keeps within `rate` itself, as one call of ours may be several of its own
 
 
@@ -114,6 +115,12 @@ async def _open_rest(address: TargetAddress, shared: Shared) -> OpenTarget:
     )
 
 
+async def _open_sql(address: TargetAddress, shared: Shared) -> OpenTarget:
+    from gateway.targets.sql.connector import SqlConnector  # with SQLAlchemy, which not everybody has
+
+    return SqlConnector(address, CONNECTORS["sql"].concurrency)
+
+
 async def _open_dialpad(address: TargetAddress, shared: Shared) -> OpenTarget:
     from gateway.targets.dialpad.connector import DialpadConnector
     from gateway.targets.http import PacedTransport
@@ -141,11 +148,14 @@ def _transport(address: TargetAddress, session: "aiohttp.ClientSession") -> Tran
 
 
 CONNECTORS: Final[Mapping[str, ConnectorSpec]] = {
-    "embedded": ConnectorSpec(("sqlite",), _open_embedded, sorts=True),
+    "embedded": ConnectorSpec(("sqlite",), _open_embedded, sorts=True, owns_file=True),
     "scim": ConnectorSpec(("http", "https"), _open_scim),
     # as many calls as connections: who waits does so where it is known whose turn is next
     "ldap": ConnectorSpec(("ldap", "ldaps", "ldapi"), _open_ldap, concurrency=4),
     "rest": ConnectorSpec(("http", "https"), _open_rest),
+    "sql": ConnectorSpec(
+        ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle"), _open_sql, concurrency=8
+    ),
     # few, so that who waits does so there as well: those who leave go first
     "dialpad": ConnectorSpec(("http", "https"), _open_dialpad, concurrency=8, keeps_pace=True),
 }

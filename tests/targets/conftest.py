@@ -17,9 +17,12 @@ from tests.support import ns_slapd, samba
 from tests.support.dialpad import OPENAPI, dialpad
 from tests.support.forms import DIALPAD, FLAT, SCIM, Form
 from tests.support.lesser import Lesser, Paging
+from tests.support.real_mariadb import RealMariaDb, real_mariadb
+from tests.support.real_postgres import RealPostgres
 from tests.support.rest_service import Evaluating, RestLesser, address_of
 from tests.support.scim_target import scim_target
 from tests.support.slapd import Slapd, slapd
+from tests.support.sql_tables import RealTables, Tables, sqlite_tables, tables_on_mariadb, tables_on_postgres
 
 PATCHES: Final = {"patch": {"supported": True}}
 LESSER: Final[Mapping[str, tuple[Lesser, Literal["single"] | None]]] = {  # and what is said of its PATCH
@@ -41,7 +44,12 @@ REST: Final[Mapping[str, RestLesser]] = {
     "rest, links, no look-ups": RestLesser(way="link", finds=False),
     "rest, all at once, no totals": RestLesser(way="all at once", says_total=False),
 }
-REAL: Final = {"active directory": "domain", "389": "directory_389"}  # and the fixtures of their servers
+REAL: Final = {  # and the fixtures of their servers
+    "active directory": "domain",
+    "389": "directory_389",
+    "postgresql": "postgresql_tables",
+    "mariadb": "mariadb_tables",
+}
 
 
 @pytest.fixture
@@ -55,7 +63,7 @@ def around(session: aiohttp.ClientSession) -> Shared:
     return Shared(session, on_fatal=pytest.fail)
 
 
-@pytest.fixture(params=["embedded", "scim", "ldap", "dialpad", *REAL, *LESSER, *REST])
+@pytest.fixture(params=["embedded", "scim", "ldap", "dialpad", "sqlite", *REAL, *LESSER, *REST])
 async def address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TargetAddress]:
     """Where an empty directory of each kind is."""
     if request.param in LESSER:
@@ -72,6 +80,8 @@ async def address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
             pytest.skip("Dialpad's OpenAPI file is not at hand")
         async with dialpad() as company:
             yield TargetAddress("dialpad", company.url, Bearer(Secret("token")))
+    elif request.param == "sqlite":
+        yield sqlite_tables(tmp_path).address()
     elif request.param in REAL:
         yield cast(TargetAddress, request.getfixturevalue(REAL[request.param]).address())
     elif request.param == "ldap":
@@ -131,6 +141,37 @@ def directory_389(ns_slapd_server: ns_slapd.NsSlapd) -> ns_slapd.NsSlapd:
     """The directory, in which no test has left anybody."""
     ns_slapd_server.empty()
     return ns_slapd_server
+
+
+@pytest.fixture(scope="session")
+def postgresql_room(postgres: RealPostgres) -> RealTables:
+    """Tables on a PostgreSQL for all tests of a process."""
+    return tables_on_postgres(postgres)
+
+
+@pytest.fixture
+def postgresql_tables(postgresql_room: RealTables) -> Tables:
+    """Those tables, in which no test has left anybody."""
+    return postgresql_room.empty()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[RealMariaDb]:
+    """A MariaDB for all tests of a process."""
+    with real_mariadb() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb_room(mariadb: RealMariaDb) -> RealTables:
+    """Tables on it."""
+    return tables_on_mariadb(mariadb)
+
+
+@pytest.fixture
+def mariadb_tables(mariadb_room: RealTables) -> Tables:
+    """Those tables, in which no test has left anybody."""
+    return mariadb_room.empty()
 
 
 @pytest.fixture

@@ -16,16 +16,22 @@ from gateway.targets.registry import OpenTarget, Shared, open_connector
 from tests.support.lesser import Lesser
 from tests.support.rest_service import Evaluating, RestLesser, address_of
 from tests.support.scim_target import scim_target
+from tests.support.sql_tables import sqlite_tables
 
 USER, GROUP = ResourceType.USER, ResourceType.GROUP
 MEMBERSHIPS = ["groupOfNames", "groupOfUniqueNames", "posixGroup"]  # of a directory
-REAL = {"active directory": "domain", "389": "directory_389"}  # and the fixtures of their servers
+REAL = {  # and the fixtures of their servers
+    "active directory": "domain",
+    "389": "directory_389",
+    "postgresql": "postgresql_tables",
+    "mariadb": "mariadb_tables",
+}
 REST = {
     "rest, whole by PUT": RestLesser(),
     "rest, whole by PATCH": RestLesser(change="PATCH", way="cursor"),
     "rest, one by one": RestLesser(joins=True, way="offset"),
 }
-KINDS = ["embedded", "scim2-server", "by PATCH", "by PUT", "one by one", *MEMBERSHIPS, *REAL, *REST]
+KINDS = ["embedded", "scim2-server", "by PATCH", "by PUT", "one by one", *MEMBERSHIPS, "sqlite", *REAL, *REST]
 
 
 @pytest.fixture(params=KINDS)
@@ -44,6 +50,8 @@ async def target(request: pytest.FixtureRequest, tmp_path: Path, around: Shared)
         if request.param in MEMBERSHIPS:
             server = request.getfixturevalue("slapd_server")
             address = server.address(server.room(group_class=request.param))
+        if request.param == "sqlite":
+            address = sqlite_tables(tmp_path).address()
         if request.param in REAL:
             address = request.getfixturevalue(REAL[request.param]).address()
         if made is not None:

@@ -17,7 +17,7 @@ from gateway.flow.services import ALERTS
 from gateway.mapping.specs import Office, OptionKind, OptionSpec, Person, TransformSpec, Unusable
 from gateway.mapping.transforms import TRANSFORMS, compile_transform
 from gateway.metrics import FAMILIES
-from gateway.settings import console, entitlements, ldap, model, rest, tables, target_tables
+from gateway.settings import console, entitlements, ldap, model, rest, sql, tables, target_tables
 from gateway.settings import fields as forms
 from gateway.settings.presets import preset_names
 from gateway.targets.registry import CONNECTORS
@@ -56,6 +56,11 @@ TABLES: Final[Mapping[str, tuple[type[tables.Table], Any]]] = {  # block -> tabl
     "rest-list": (rest.RestListTable, None),
     "rest-active": (target_tables.RestActiveTable, None),
     "rest-errors": (target_tables.RestErrorsTable, None),
+    "sql": (sql.SqlTable, None),
+    "sql-people": (sql.SqlCollectionTable, None),
+    "sql-active": (sql.SqlActiveTable, None),
+    "sql-list": (sql.SqlListTable, None),
+    "sql-members": (sql.SqlMembersTable, None),
     "office": (target_tables.OfficeTable, None),
     "entitlement": (entitlements.EntitlementTable, None),
     "entitlement-value": (entitlements.EntitlementValueTable, None),
@@ -122,9 +127,10 @@ SPECIAL: Final[Mapping[str, str]] = {  # a key whose type says too little -> wha
     "mail.password": HIDDEN,
     "target.preset": words(preset_names()),
     "target.connector": words(CONNECTORS),
-    "target.url": 'web address, `"sqlite:FILE"`, or `"ldaps://HOST"`',
+    "target.url": 'web address, `"sqlite:FILE"`, `"ldaps://HOST"`, or `"postgresql://HOST/NAME"`',
     "target.ldap": "[table](#targetsnameldap)",
     "target.rest": "[table](#targetsnamerest)",
+    "target.sql": "[table](#targetsnamesql)",
     "target.auth": "[table](#targetsname-auth)",
     "target.rules": "[tables](#targetsnamerules)",
     "target.tests": "[tables](#targetsnametests)",
@@ -156,6 +162,13 @@ SPECIAL: Final[Mapping[str, str]] = {  # a key whose type says too little -> wha
     **{f"rest-list.{name}": POINTER for name in ("items", "total", "next", "id")},
     **{f"rest-active.{name}": "any value" for name in ("yes", "no")},
     **{f"rest-errors.{name}": POINTER for name in ("code", "reason")},
+    **{f"sql.{name}": "[table](#targetsnamesqlusers)" for name in ("users", "groups")},
+    "sql-people.columns": "table of [templates](rest.md#templates)",
+    "sql-people.active": "[table](#targetsnamesqlusersactive)",
+    "sql-people.lists": "[tables](#targetsnamesqluserslists)",
+    "sql-people.members": "[table](#targetsnamesqlgroupsmembers)",
+    "sql-people.statements": "table of texts, or of lists of them",
+    **{f"sql-active.{name}": "any value" for name in ("yes", "no")},
     "basic.password": HIDDEN,
     "header.value": HIDDEN,
     "oauth.client_secret": HIDDEN,

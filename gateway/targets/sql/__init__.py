@@ -1,0 +1,1 @@
+"""Tables of an SQL database as a target: the statements are made, or are the configuration's own."""
