@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bench.beside import Pace, beside
 from bench.cases import CASES, PEOPLE
+from bench.console import shown
 from bench.fill import Filling, fill_directory
 from bench.growth import growth, imported, put_journal
 from bench.illness import illness
@@ -77,4 +78,5 @@ SECTIONS: Final[Mapping[str, Callable[[Plan], Iterator[Row]]]] = {
     "import": lambda plan: imported(plan.build, plan.imports),
     "illness": lambda plan: illness(plan.build, plan.pace),
     "trail": lambda plan: asked(plan.build, plan.events, plan.kept, plan.pace.rounds),
+    "console": lambda plan: shown(plan.build, plan.events, plan.kept, plan.pace.rounds),
 }

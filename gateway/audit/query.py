@@ -24,6 +24,7 @@ from gateway.values import frozen
 StoredEvent = Mapping[str, Any]
 Test = Callable[[StoredEvent], bool]
 
+SLICE: Final = 250  # events
 UNSAID: Final = frozenset({"prev", "hash"})  # nobody looks for a text in these
 ORDERS: Final = {"desc": True, "asc": False}  # word -> the newest first
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -45,6 +46,7 @@ class AuditQuery:
     name: str | None = None  # whom they are about
     newest_first: bool = True
     after: int | None = None  # seq of the last event seen
+    slice: int = SLICE  # events that are looked at in one short read
 
     def behind(self, seq: int) -> "AuditQuery":
         """Return the question for what is left once `seq` was seen."""
@@ -92,10 +94,13 @@ class EventPage:
 async def find_page(
     inquiry: Inquiry, question: AuditQuery, limit: int, is_late: Callable[[], bool]
 ) -> EventPage:
-    """Return the first `limit` answers, or those found until it is late: the next page goes on there."""
+    """Return the first `limit` answers, or those found until it is late: the next page goes on there.
+
+    Where an index answers the question, no more than these are looked at.
+    """
     found: list[StoredEvent] = []
+    part = await inquiry.find(replace(question, slice=min(limit + 1, SLICE)))
     while True:
-        part = await inquiry.find(question)
         found.extend(part.events)
         if len(found) > limit:
             return EventPage(tuple(found[:limit]), found[limit - 1]["seq"], is_full=True)
@@ -104,6 +109,7 @@ async def find_page(
         if is_late():
             return EventPage(tuple(found), part.seen, is_full=False)
         question = question.behind(part.seen)
+        part = await inquiry.find(question)
 
 
 def parse_audit_query(given: Mapping[str, str | None], now: datetime) -> AuditQuery:

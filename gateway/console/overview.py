@@ -1,6 +1,7 @@
 """The first page: each target, what became of everything lately, what needs somebody now, what is new."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 NEWEST: Final = 15  # events
 MOST: Final = 50  # of one kind that needs somebody
 SOON: Final = timedelta(days=14)  # before a token ends
-GLANCE: Final = 30.0  # seconds for which what was read of the journal will do
+GLANCE: Final = 30.0  # seconds after which what was read of the journal is read again
+OLD: Final = 300.0  # seconds after which it will not do until then
 PATIENCE: Final = 0.5  # seconds that a page waits for it; else it says so
 SPANS: Final = {  # name -> the length of a bar, and how many
     "day": (timedelta(hours=1), 24),
@@ -70,11 +72,14 @@ class Glances:
         self._making: asyncio.Task[None] | None = None
 
     async def look(self) -> Glance | None:
-        """Return the newest, None where it takes longer than somebody waits."""
-        is_old = self._latest is None or self._monotonic() - self._latest[0] >= GLANCE
-        if is_old and self._making is None:
+        """Return the newest, None where it takes longer than somebody waits.
+
+        Nobody waits for another while the last is not old: how long it takes grows with the journal.
+        """
+        age = math.inf if self._latest is None else self._monotonic() - self._latest[0]
+        if age >= GLANCE and self._making is None:
             self._making = asyncio.create_task(self._make())
-        if self._making is not None:
+        if age >= OLD and self._making is not None:
             await asyncio.wait([self._making], timeout=PATIENCE)
         return None if self._latest is None else self._latest[1]
 

@@ -190,8 +190,6 @@ def _storable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-SIZE: Final = 250  # events that are looked at in one slice
-
 RANGE: Final = "SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)"
 HASH: Final = "SELECT hash FROM event WHERE seq = ?"
 COUNT: Final = "SELECT count(*) FROM event WHERE result = ? AND seq BETWEEN ? AND ?"
@@ -213,14 +211,14 @@ def find(connection: sqlite3.Connection, path: Path, question: AuditQuery) -> Ba
         if part is None:
             return Batch((), start, is_over=True)
         seek = Seeker(part.connection, read_salt(connection), newest_first).of(question, part.low, part.high)
-        seqs = _walked(seek, start, -1 if newest_first else 1)
+        seqs = _walked(seek, start, -1 if newest_first else 1, question.slice)
         found = [
             _linked(connection, path, event) if event["seq"] == part.low else event
             for event in load_events(part.connection, seqs)
         ]
     test = predicate_of(question)
     events = tuple(event for event in found if test(event))
-    if len(seqs) == SIZE:
+    if len(seqs) == question.slice:
         return Batch(events, seqs[-1], is_over=False)
     if newest_first:
         return Batch(events, part.low, is_over=part.low <= 1)
@@ -265,12 +263,12 @@ def _start(question: AuditQuery) -> int:
     return 1 if question.after is None else question.after + 1
 
 
-def _walked(seek: Seek, start: int, step: int) -> list[int]:
+def _walked(seek: Seek, start: int, step: int, most: int) -> list[int]:
     seqs: list[int] = []
     found = seek(start)
     while found is not None:
         seqs.append(found)
-        found = seek(found + step) if len(seqs) < SIZE else None
+        found = seek(found + step) if len(seqs) < most else None
     return seqs
 
 

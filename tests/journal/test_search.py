@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.audit.event import Event
-from gateway.audit.query import AuditQuery, named
+from gateway.audit.query import SLICE, AuditQuery, named
 from gateway.errors import JournalUnavailable
-from gateway.journal.search import SIZE, find
+from gateway.journal.search import find
 from gateway.journal.store import archives_of
 from tests.support.trails import append, damaged_trail, empty_trail, leave, seqs
 
@@ -123,13 +123,13 @@ def test_an_empty_trail_has_no_answer(trail, path, question):
 
 @pytest.mark.parametrize("newest_first", [True, False])
 def test_a_batch_is_short(trail, path, newest_first):
-    append(trail, events(SIZE + 1))
+    append(trail, events(SLICE + 1))
     question = AuditQuery(newest_first=newest_first)
 
     first = find(trail, path, question)
     rest = find(trail, path, question.behind(first.seen))
 
-    assert (len(first.events), first.is_over, len(rest.events), rest.is_over) == (SIZE, False, 1, True)
+    assert (len(first.events), first.is_over, len(rest.events), rest.is_over) == (SLICE, False, 1, True)
 
 
 STEPS = st.lists(st.sampled_from(["append", "down", "up", "leave", "leave half"]), min_size=1, max_size=14)
