@@ -1,5 +1,6 @@
 """Events as links of a chain: any event comes back as it was, and no personal value stands in its body."""
 
+import hmac
 import os
 import time
 from datetime import UTC, datetime, timedelta, timezone
@@ -19,6 +20,7 @@ from gateway.audit.chain import (
     place,
     stamp,
     stamp_of,
+    subject,
     values_of,
     without,
 )
@@ -273,3 +275,8 @@ def test_times_are_told_in_one_form_of_one_length(moment) -> None:
 
     assert stamp(moment) == expected
     assert len(expected) == len("2026-11-22T00:00:00.000000Z")
+
+
+@given(st.binary(max_size=100), NAMES)
+def test_who_an_event_is_about_is_an_hmac_of_their_name(key, name):
+    assert subject(key, name) == hmac.digest(key, name.encode(), "sha256").hex()[:32]
