@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from gateway.admin.alerts import Alarms, Messenger
@@ -201,20 +202,43 @@ def watch_of(services: Services, alarms: Alarms, journal: SqliteJournal, metrics
 log = get_logger()
 
 
+class Chance:
+    """Random bytes of the system, fetched many at a time.
+
+    To fetch some lets go of the interpreter's lock, for which the event loop then waits beside the journal's
+    thread: once for a hundred events, and not for each.
+    """
+
+    def __init__(self, source: Callable[[int], bytes] = os.urandom) -> None:
+        self._source = source
+        self._fetched = BytesIO()
+
+    def __call__(self, size: int) -> bytes:
+        """Return so many bytes that nobody else gets, on any thread."""
+        made = self._fetched.read(size)
+        if len(made) < size:  # what is left is given up
+            fetched = BytesIO(self._source(FETCHED + size))
+            made = fetched.read(size)
+            self._fetched = fetched
+        return made
+
+
+FETCHED: Final = 32 * 1024  # bytes
+
+
 @asynccontextmanager
 async def open_journal(settings: Settings) -> AsyncIterator[SqliteJournal]:
     """Have the journal open; raises `JournalLocked` where another process has it, `JournalUnavailable`."""
     path, durability, database = settings.journal.path, settings.journal.durability, settings.journal.database
-    maskings = maskings_of(settings, lambda: load_key(settings.journal.key_file))
+    maskings, owner = maskings_of(settings, lambda: load_key(settings.journal.key_file)), new_id()
     opened = SqliteJournal.open
     if database is not None:
         from gateway.journal.postgresql.journal import PostgresJournal
 
         await asyncio.to_thread(look_over, settings.journal)
         opened = partial(PostgresJournal.reach, database.reveal())
-    journal = await opened(
-        path, durability, utc, end_process, new_id(), maskings=maskings, followers=settings.followers
-    )
+    own = (path, durability, utc, end_process, owner)
+    journal = await opened(*own, random=Chance(), maskings=maskings, followers=settings.followers)
     try:
         yield journal
     finally:
