@@ -1,13 +1,16 @@
 """The playground: rules that are tried on a person and on many, by those who may, and nothing comes of it."""
 
 import asyncio
+import json
 import re
 from html import unescape
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from gateway.console import trial
+from tests.console.test_pages import HOSTILE
 from tests.support.served import ANN, CANARY, OTHER, PHONEBOOK, USERS, Serve, Served
 from tests.support.visitor import CONSOLE, Page, Visitor, visitor
 
@@ -201,3 +204,23 @@ async def test_nothing_is_sent_written_or_kept(served: Served, visit, tmp_path: 
     assert (tmp_path / "config.toml").read_bytes() == config
     assert (await served.ask("GET", USERS)).body == before
     assert [event["event"] for event in await served.events()].count("user.create") == 1
+
+
+async def test_whatever_is_tried_or_asked_is_shown_as_text(visit) -> None:
+    browser = await visit("olga")
+
+    for row in HOSTILE:
+        text = str(row.values[0])
+        person = json.dumps({"userName": text, "name": {"familyName": text}, text: text})
+        rule = f"{RULE}default = {json.dumps(text)}\n"
+        pages = [
+            await attempt(browser, pasted=person, toml=rule),
+            await attempt(browser, person=text[:300], toml=text),
+            await attempt(browser, pasted=text, toml=f"{rule}colour = {json.dumps(text)}"),
+            await browser.get(f"/console/people?q={quote(text)}"),
+            await browser.get(f"/console/groups?q={quote(text)}"),
+        ]
+        for page in pages:
+            assert page.status in (200, 400)
+            for raw in ("<script>alert", "<img", "<h1>gone", "onfocus='alert", "\u202e", "\x1b", "\x00"):
+                assert raw not in page.text
