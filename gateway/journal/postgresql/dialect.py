@@ -12,8 +12,11 @@ DIFFERENCES: Final = tuple(  # a pattern -> what stands there instead, in this o
         (r"^SELECT value (FROM meta WHERE name = 'salt')", r"SELECT decode(value, 'hex') \1"),
         (r"^SELECT page_count .*", "SELECT pg_database_size(current_database())"),
         (r"^PRAGMA integrity_check.*", "SELECT 'ok'"),  # the server sees to its indexes itself
-        (r"SELECT value FROM json_each\(([^\s)]+)\)", r"SELECT json_array_elements_text(\1::json)"),
-        (r"(seq IN \(SELECT json_array_elements_text\([^\s)]+::json\))", r"\1::bigint"),
+        (
+            r"(seq IN \(SELECT) value FROM json_each\((\?|:\w+)\)",
+            r"\1 json_array_elements_text(\2::json)::bigint",
+        ),
+        (r"SELECT value FROM json_each\((\?|:\w+)\)", r"SELECT json_array_elements_text(\1::json)"),
         (r"(?<![:\w]):([a-z_]+)", r"%(\1)s"),
         (r"\?", "%s"),
         (r"\bIS NOT (%|\()", r"IS DISTINCT FROM \1"),
