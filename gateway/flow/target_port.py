@@ -77,10 +77,11 @@ class Update:
 
 @frozen
 class EntitlementSource:
-    """Where the values of a type of entitlement are read, again and again: groups, or an endpoint."""
+    """Where the values of a type of entitlement are read, again and again: groups, or what else is said."""
 
     groups: Filter | None = None  # which of the target's groups; None: all of them
     endpoint: str | None = None  # of the target's own, without its slash, instead of groups
+    query: str | None = None  # SQL that gives an id, a name and maybe a description, instead of them
     refresh: float = 300.0  # seconds that what was read counts
 
 

@@ -21,8 +21,9 @@ REFRESH: Final = 300.0  # seconds
 TAKEN: Final = frozenset(
     {"users", "groups", "serviceproviderconfig", "resourcetypes", "schemas", "me", "bulk"}
 )
-SOURCES: Final = ("groups", "endpoint")
+SOURCES: Final = ("groups", "endpoint", "query")
 
+_SELECT: Final = re.compile(r"\s*(select|with)\b", re.IGNORECASE)
 _ENDPOINT: Final = re.compile(r"/([A-Za-z][A-Za-z0-9_-]*)")
 
 
@@ -74,6 +75,11 @@ class EntitlementSourceTable(Table):
     endpoint: str | None = Field(
         default=None,
         description="For `scim`: an endpoint of the target's own, such as `/Licenses`, that lists them.",
+    )
+    query: str | None = Field(
+        default=None,
+        description="For `sql`: a SELECT in the target's own database, of an id, a name and maybe a "
+        "description.",
     )
 
 
@@ -127,11 +133,13 @@ class Entitlements:
             return (), None
         said = [name for name in SOURCES if getattr(table, name) is not None]
         if len(said) != 1:
-            self._faults.add(path, "must be a list, or a table with one of file, groups and endpoint")
+            self._faults.add(path, "must be a list, or a table with one of file, groups, endpoint and query")
             return (), None
         return (), self._source(table, path)
 
     def _source(self, table: EntitlementSourceTable, path: str) -> EntitlementSource:
+        if table.query is not None:
+            return EntitlementSource(query=self._query(table.query, at(path, "query")))
         if table.endpoint is None:
             asked, where = table.groups, at(path, "groups")
             meant = None if asked is True else self._faults.attempt(parse_text_filter, asked, where)
@@ -141,6 +149,13 @@ class Entitlements:
         elif not _ENDPOINT.fullmatch(table.endpoint):
             self._faults.add(at(path, "endpoint"), 'must be a path of one part, such as "/Licenses"')
         return EntitlementSource(endpoint=table.endpoint.removeprefix("/"))
+
+    def _query(self, query: str, path: str) -> str:
+        if self._connector != "sql":
+            self._faults.add(path, "is for the connector sql only")
+        elif _SELECT.match(query) is None:
+            self._faults.add(path, "must be a SELECT of an id, a name and maybe a description")
+        return query
 
     def _listed(self, written: Sequence[Any], path: str) -> Iterator[Entitlement]:
         seen: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The values of entitlements that are read where they are kept: groups, or an endpoint of the target's."""
+"""The values of entitlements that are read where they are kept: groups, an endpoint, or tables."""
 
 import asyncio
 import time
@@ -69,16 +69,28 @@ class EntitlementReader:
             log.warning("entitlements.unread", target=self._target, type=name, error=reason)
 
     async def _read(self, source: EntitlementSource) -> AsyncIterator[Entitlement]:
+        count, found = 0, self._rows(source.query) if source.query is not None else self._entries(source)
+        async for value in found:
+            count += 1
+            if count > MOST:
+                raise Nonsense(f"there are more than {MOST} entitlements of one type")
+            yield value
+
+    async def _rows(self, query: str) -> AsyncIterator[Entitlement]:
+        from gateway.targets.sql.connector import SqlConnector  # with SQLAlchemy, which not everybody has
+
+        assert isinstance(self._gate.target, SqlConnector)
+        for row in await self._gate.ask(self._gate.target.rows, query, MOST + 1):
+            id, display, description = [*("" if cell is None else str(cell) for cell in row), "", ""][:3]
+            if id:
+                yield Entitlement(id, display or id, description[:LONGEST])
+
+    async def _entries(self, source: EntitlementSource) -> AsyncIterator[Entitlement]:
         is_meant = predicate(source.groups, ResourceType.GROUP) if source.groups is not None else None
-        count = 0
         async for entries in walk(self._ask(source), self._page_size):
             for entry in entries:
-                if is_meant is not None and not is_meant(entry):
-                    continue
-                count += 1
-                if count > MOST:
-                    raise Nonsense(f"there are more than {MOST} entitlements of one type")
-                yield _entitlement(entry)
+                if is_meant is None or is_meant(entry):
+                    yield _entitlement(entry)
 
     def _ask(self, source: EntitlementSource) -> Callable[[Query], Awaitable[Page]]:
         if source.endpoint is None:

@@ -95,8 +95,8 @@ class Gate(Admission):
         self.create: Callable[..., Answer[Attributes | None]] = partial(self._call, True, target.create)
         self.change: Callable[..., Answer[Attributes | None]] = partial(self._call, True, target.change)
 
-    def ask(self, call: Callable[..., Awaitable[Page]], *args: Any) -> Answer[Page]:
-        """Have the connector asked for a page in a way of its own."""
+    def ask(self, call: Callable[..., Awaitable[T]], *args: Any) -> Answer[T]:
+        """Have the connector asked in a way of its own."""
         return self._call(False, call, *args)
 
     async def delete(self, kind: ResourceType, id: str) -> None:

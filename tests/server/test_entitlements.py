@@ -6,7 +6,8 @@ import pytest
 from aiohttp import web
 
 from gateway.scim.names import CORE_USER, PATCH_OP
-from tests.support.served import CANARY
+from tests.support.served import CANARY, CONFIG
+from tests.support.sql_tables import sqlite_tables
 
 BASE = "/scim/phonebook/v2"
 OKTA = "urn:okta:scim:schemas:core:1.0"
@@ -271,3 +272,29 @@ async def test_an_endpoint_of_the_target_has_the_values(serve, scripted, refused
     ]
     refused(bad, 400, '"7": no License has this value')
     assert '"type":"License","error":"broken","event":"entitlements.unread"' in log.getvalue()
+
+
+QUERY = """
+[[targets.directory.entitlements]]
+type = "Desk"
+values = { query = "SELECT code, 'Desk ' || code, NULL FROM desk ORDER BY code" }
+"""
+
+
+async def test_rows_of_a_database_are_values(serve, tmp_path, refused) -> None:
+    tables = sqlite_tables(tmp_path)
+    for code in ("B2", "A1"):
+        tables.run(f"INSERT INTO desk VALUES ('{code}')")
+    config = CONFIG.replace('targets = ["phonebook"]', 'targets = ["directory"]')
+    served = await serve(tables.table(tmp_path) + QUERY, OTHER, config=config)
+    listed = await served.ask("GET", "/scim/directory/v2/Desks")
+    carried = somebody(entitlements=[{"value": "A1"}])
+    made = await served.ask("POST", "/scim/directory/v2/Users", carried)
+    bad = await served.ask("POST", "/scim/directory/v2/Users", somebody(entitlements=[{"value": "C3"}]))
+
+    assert [(one["id"], one["displayName"]) for one in listed.body["Resources"]] == [
+        ("A1", "Desk A1"),
+        ("B2", "Desk B2"),
+    ]
+    assert made.body["entitlements"] == [{"value": "A1", "display": "Desk A1", "type": "Desk"}]
+    refused(bad, 400, '"C3": no Desk has this value')

@@ -94,6 +94,11 @@ def test_a_table_comes_to_a_type_and_its_values(tmp_path: Path, monkeypatch: pyt
             entitlement(values="{ groups = 'x y' }"), ["[0].values.groups (line 8): "], id="no filter"
         ),
         pytest.param(
+            entitlement(values='{ query = "SELECT 1" }'),
+            ["[0].values.query (line 8): is for the connector sql only"],
+            id="a query of no database",
+        ),
+        pytest.param(
             entitlement(values="{}"), ["[0].values (line 8): must be a list, or a table"], id="nothing"
         ),
         pytest.param(

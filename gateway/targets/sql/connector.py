@@ -91,6 +91,14 @@ class SqlConnector:
         assert self._tables is not None
         return tuple(findings(self._config, self._tables, self._database.dialect.name))
 
+    async def rows(self, query: str, most: int) -> Sequence[Sequence[Any]]:
+        """Return what a query of the configuration's own finds, so many rows at most."""
+
+        async def found(connection: AsyncConnection) -> Sequence[Sequence[Any]]:
+            return (await connection.exec_driver_sql(query)).fetchmany(most)
+
+        return await self._database.read(found, lambda *_: "")
+
     async def close(self) -> None:
         await self._database.close()
 
