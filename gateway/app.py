@@ -25,6 +25,7 @@ from gateway.build import (
     now,
     open_journal,
     phone_books_of,
+    planned_target,
     providers_of,
     replica_of,
     services_on,
@@ -340,6 +341,7 @@ def _administration(
         settings=lambda: reloading.settings,
         config=reloading.state,
         reload=reloading.reload,
+        plan=planned_target,
         wake=wakeup.wake,
         is_stopping=lambda: health.draining,
     )

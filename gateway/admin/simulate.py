@@ -1,6 +1,8 @@
 """What the rules as they are would change of what was sent, decided as a push decides it. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -175,6 +177,42 @@ def is_left_out_of(target: Target, resource: Resource) -> bool:
     """Say whether a target is not to have somebody active."""
     is_active = resource.state is State.ACTIVE
     return is_active and target.mapping_for(resource.type).leaves_out(resource.original)
+
+
+Known = Iterable[tuple[Resource, str | None]]  # each with how an operation on it stands that is not settled
+
+
+@frozen
+class Simulation:
+    """A walk over all that the journal knows of a target; it counts as it goes."""
+
+    target: Target
+    has_groups: bool
+    cover: Cover
+    counts: Counter[str] = field(default_factory=Counter)  # of people, by what would become of them
+    others: Counter[str] = field(default_factory=Counter)  # people, groups, and who would leave
+
+    def rows(self, people: Known, groups: Known) -> Iterator[dict[str, Any]]:
+        """Yield a row for each attribute of everybody who would change or be refused."""
+        for foreseen in self._all(people, groups):
+            yield from rows_of(self.target, foreseen, self.cover)
+
+    def held(self) -> tuple[int, int] | None:
+        """Return how many would leave, and how many `max_removals` lets go; None where it lets all."""
+        limit, leaving = self.target.policy.max_removals, self.others["leaving"]
+        return None if limit is None or leaving <= limit[0] else (leaving, limit[0])
+
+    def _all(self, people: Known, groups: Known) -> Iterator[Foreseen]:
+        for resource, standing in people:
+            foreseen = foresee(self.target, resource, standing)
+            self.others["people"] += 1
+            self.others["leaving"] += foreseen.removes
+            self.counts[foreseen.effect.value] += 1
+            yield foreseen
+        for resource, standing in groups if self.has_groups else ():
+            if is_misplaced(self.target, resource):
+                self.others["groups"] += 1
+                yield foresee(self.target, resource, standing)
 
 
 class Uncalled:

@@ -3,7 +3,6 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from gateway.flow.journal_port import Resource
     from gateway.flow.target_port import Attributes
     from gateway.journal.reader import Reader
-    from gateway.settings import Settings, TargetSettings
+    from gateway.settings import Settings
 
 NOT_KNOWN: Final = 'neither the journal nor the trail knows "{}" there'
 COLUMNS: Final = columns("what", "state", "userName", "externalId", "path", "rule", "reason")
@@ -77,13 +76,10 @@ def problems(
 
 def _check_known(reader: "Reader", settings: "Settings", names: tuple[str, ...], person: str) -> None:
     """Raise Stop where nobody of that name is known at a target, or at the one that it follows."""
-    if all(reader.find_person(_lead(settings, name) or name, person) is None for name in names):
+    from gateway.settings.compiled import lead_of
+
+    if all(reader.find_person(lead_of(settings, name) or name, person) is None for name in names):
         raise Stop(NOT_KNOWN.format(person), ExitStatus.REFUSED)
-
-
-def _lead(settings: "Settings", name: str) -> str | None:
-    """Return the target that one follows."""
-    return next((first for first, behind in settings.followers.items() if name in behind), None)
 
 
 def _troubles(
@@ -94,32 +90,16 @@ def _troubles(
     person: str | None,
     looked_at: ProgressLine,
 ) -> Iterator["Trouble"]:
-    """Yield the problems of the people in the journal, and of those whose newest change was refused.
+    """Return the problems of the people in the journal, and of those whose newest change was refused."""
+    from gateway.admin.refusals import Judge, troubles_at
+    from gateway.settings.compiled import lead_of, mapping_of, strict_mapping_of
 
-    Who is out of scope has none, and is counted by target. Who comes to a target that follows another is
-    known there, and may never have come here.
-    """
-    from gateway.admin.person import refused_at
-    from gateway.admin.problems import troubles_in, troubles_of
-    from gateway.settings.compiled import mapping_of
-
-    target = settings.targets[name]
-    lead = _lead(settings, name)
-    mapping, strict = mapping_of(target), mapping_of(_strict(target))
-    told = set[tuple[str, str | None]]()
+    target, lead = settings.targets[name], lead_of(settings, name)
+    judge = Judge(name, mapping_of(target), strict_mapping_of(target), lead)
     known = None if person is None else reader.find_person(lead or name, person)
     whose = known.original.get("userName") if known else person
-    for original, active in _people(reader, lead or name, known, person, looked_at):
-        if mapping.leaves_out(original):
-            left_out[name] += 1
-            continue
-        for trouble in troubles_of(original, mapping, strict, active=active):
-            told.add((trouble.user_name, trouble.path))
-            yield trouble
-    for one in refused_at(reader, name, whose, follows=lead is not None):
-        for trouble in troubles_in(one.user_name, one.reason, one.external_id, one.state):
-            if lead is None or (trouble.user_name, trouble.path) not in told:
-                yield trouble
+    people = _people(reader, lead or name, known, person, looked_at)
+    return troubles_at(judge, reader, people, left_out, whose)
 
 
 def _people(
@@ -143,12 +123,12 @@ def read_person(
     from gateway.admin.person import PARTS, covered_person, person_of
     from gateway.journal.reader import reading
     from gateway.journal.store import load_key
-    from gateway.settings.compiled import cover_of, mapping_of
+    from gateway.settings.compiled import cover_of, lead_of, mapping_of
 
     settings, told = read_settings(config), []
     with reading(settings.journal) as reader:
         asked = (
-            person_of(reader, name, mapping_of(settings.targets[name]), person, _lead(settings, name))
+            person_of(reader, name, mapping_of(settings.targets[name]), person, lead_of(settings, name))
             for name in names
         )
         found = [one for one in asked if one is not None]
@@ -202,17 +182,6 @@ async def _read(settings: "Settings", name: str, target_id: str) -> "Attributes 
 
     async with connected(settings, settings.targets[name]) as connector:
         return await connector.get(ResourceType.USER, target_id)
-
-
-def _strict(target: "TargetSettings") -> "TargetSettings":
-    """Return the target with every rule that drops a value rejecting it, which says why."""
-    from gateway.mapping.rules import OnInvalid
-
-    rules = (
-        replace(rule, on_invalid=OnInvalid.REJECT) if rule.on_invalid is OnInvalid.DROP else rule
-        for rule in target.rules
-    )
-    return replace(target, rules=tuple(rules))
 
 
 def _row(trouble: "Trouble") -> Row:

@@ -3,7 +3,6 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Final
 
 import orjson
@@ -27,9 +26,7 @@ from gateway.cli.terminal import ProgressLine
 from gateway.values import frozen
 
 if TYPE_CHECKING:
-    from gateway.admin.simulate import Foreseen
-    from gateway.audit.masking import Cover
-    from gateway.flow.model import Target
+    from gateway.admin.simulate import Simulation
     from gateway.journal.reader import Reader
     from gateway.settings import Settings
 
@@ -72,7 +69,7 @@ def simulate(
     settings = read_settings(config)
     names = tuple(settings.targets) if target is None else targets_of(settings, target)
     with reading(settings.journal) as reader:
-        runs = [_simulation(settings, reader, name, progress) for name in names]
+        runs = [_walk(settings, reader, name, progress) for name in names]
         if summary:
             _write_summaries(runs, format)
         else:
@@ -84,29 +81,37 @@ def simulate(
 
 
 @frozen
-class Simulation:
-    """A walk over all that the journal knows of a target, a page in memory at a time."""
+class Walk:
+    """A simulation of a target, and who tells how far it is."""
 
-    target: "Target"
+    simulation: "Simulation"
     reader: "Reader"
-    has_groups: bool
-    cover: "Cover"
     is_shown: bool | None  # how far it is; None: on a terminal
-    counts: Counter[str] = field(default_factory=Counter)  # of people, by what would become of them
-    others: Counter[str] = field(default_factory=Counter)  # people, groups, and who would leave
+
+    @property
+    def name(self) -> str:
+        """Of the target."""
+        return self.simulation.target.name
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Of people, by what would become of them."""
+        return self.simulation.counts
 
     def rows(self) -> Iterator[Row]:
         """Yield a row for each attribute of everybody who would change or be refused."""
-        from gateway.admin.simulate import rows_of
+        from gateway.flow.target_port import ResourceType
 
-        for foreseen in self._all():
-            yield from rows_of(self.target, foreseen, self.cover)
+        people = self.reader.resources(self.name, ResourceType.USER)
+        groups = self.reader.resources(self.name, ResourceType.GROUP)
+        return self.simulation.rows(ProgressLine("{} people", self.is_shown).over(people), groups)
 
     def sentence(self) -> str:
         """Say what it came to."""
-        people = f"simulate {self.target.name}: {self.others['people']} people"
+        others = self.simulation.others
+        people = f"simulate {self.name}: {others['people']} people"
         counts = "".join(f", {self.counts[what]} {what.replace('_', ' ')}" for what in self._told())
-        groups = (self.others["groups"] and f", groups that come or go: {self.others['groups']}") or ""
+        groups = (others["groups"] and f", groups that come or go: {others['groups']}") or ""
         return f"{people}{counts}{groups}; nothing was sent{self._braked()}"
 
     def _told(self) -> list[str]:
@@ -115,41 +120,24 @@ class Simulation:
         return [effect.value for effect in Effect if self.counts[effect.value]]
 
     def _braked(self) -> str:
-        limit, leaving = self.target.policy.max_removals, self.others["leaving"]
-        if limit is None or leaving <= limit[0]:
+        if (held := self.simulation.held()) is None:
             return ""
-        return f"; {leaving} would leave, and max_removals lets {limit[0]} go: the others would be held"
-
-    def _all(self) -> Iterator["Foreseen"]:
-        from gateway.admin.simulate import foresee, is_misplaced
-        from gateway.flow.target_port import ResourceType
-
-        people = self.reader.resources(self.target.name, ResourceType.USER)
-        for resource, standing in ProgressLine("{} people", self.is_shown).over(people):
-            foreseen = foresee(self.target, resource, standing)
-            self.others["people"] += 1
-            self.others["leaving"] += foreseen.removes
-            self.counts[foreseen.effect.value] += 1
-            yield foreseen
-        if not self.has_groups:
-            return
-        for resource, standing in self.reader.resources(self.target.name, ResourceType.GROUP):
-            if is_misplaced(self.target, resource):
-                self.others["groups"] += 1
-                yield foresee(self.target, resource, standing)
+        leaving, limit = held
+        return f"; {leaving} would leave, and max_removals lets {limit} go: the others would be held"
 
 
-def _simulation(settings: "Settings", reader: "Reader", name: str, is_shown: bool | None) -> Simulation:
+def _walk(settings: "Settings", reader: "Reader", name: str, is_shown: bool | None) -> Walk:
+    from gateway.admin.simulate import Simulation
     from gateway.build import planned_target
     from gateway.journal.store import load_key
     from gateway.settings.compiled import cover_of
 
     has_groups = settings.targets[name].groups is not False
     cover = cover_of(settings, name, load_key)
-    return Simulation(planned_target(settings, name), reader, has_groups, cover, is_shown)
+    return Walk(Simulation(planned_target(settings, name), has_groups, cover), reader, is_shown)
 
 
-def _write_summaries(runs: list[Simulation], format: Format) -> None:
+def _write_summaries(runs: list[Walk], format: Format) -> None:
     """Write what each run counts: one table of all, or for a program a line each."""
     counted = [(run, _counted(run)) for run in runs]
     if format in (Format.TABLE, Format.CSV):
@@ -157,13 +145,13 @@ def _write_summaries(runs: list[Simulation], format: Format) -> None:
         write((row for _, rows in counted for row in rows), format, table, columns("target") + SUMMARY)
         return
     for run, rows in counted:
-        people = {"target": run.target.name, "people": run.others["people"], "counts": dict(run.counts)}
+        people = {"target": run.name, "people": run.simulation.others["people"], "counts": dict(run.counts)}
         print(orjson.dumps({**people, "changes": rows}).decode())
 
 
-def _counted(run: Simulation) -> list[Row]:
+def _counted(run: Walk) -> list[Row]:
     tally = Tally("what", "path", "rule", "reason")
     for row in run.rows():
         who = {name: row[name] for name in ("userName", "externalId")}
         tally.add((row["what"], row["path"], row["rule"], row["reason"]), who)
-    return [{"target": run.target.name, **row} for row in tally.rows()]
+    return [{"target": run.name, **row} for row in tally.rows()]

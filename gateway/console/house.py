@@ -20,6 +20,9 @@ from gateway.console.people import PLACES, Dossiers
 from gateway.console.playground import Playground
 from gateway.console.rendering import PREFIX, Pages, asset
 from gateway.console.session import Sessions
+from gateway.console.targets.guides import Guides
+from gateway.console.targets.problems import Problems
+from gateway.console.targets.simulation import Simulations
 from gateway.console.verify import Verification
 from gateway.flow.target_port import ResourceType
 from gateway.journal.journal import SqliteJournal
@@ -132,7 +135,7 @@ def _console(
     application = web.Application(middlewares=[access.bounded, access.signed_in])
     pages.set_up(application)
     overview, events, verification, live = Overview(desk), Events(desk), Verification(desk), Live(desk)
-    acts, operations = Acts(desk, overview.glances.forget), OperationList(desk)
+    acts = Acts(desk, overview.glances.forget)
     application.add_routes(
         [
             web.get("/static/{name}", asset),
@@ -145,13 +148,13 @@ def _console(
             web.get("/events", events.list),
             web.get(f"/events/export/{{form:{'|'.join(FORMS)}}}", events.export),
             web.get("/events/{id}", events.show),
-            web.get("/operations", operations.show),
             web.get("/verify", verification.show),
             web.post("/verify", verification.start),
             web.get(f"/acts/{{act:{'|'.join(ACTS)}}}/{{name}}", acts.ask),
             web.post(f"/acts/{{act:{'|'.join(ACTS)}}}/{{name}}", acts.act),
         ]
     )
+    _add_targets(application, desk)
     for kind in (ResourceType.USER, ResourceType.GROUP):
         _add_people(application, Dossiers(desk, kind), PLACES[kind])
     _add_playground(application, Playground(desk))
@@ -166,6 +169,22 @@ def _add_playground(application: web.Application, playground: Playground) -> Non
         [web.get("/playground", playground.show), web.post("/playground", playground.attempt)]
     )
     application.on_cleanup.append(playground.close)
+
+
+def _add_targets(application: web.Application, desk: Desk) -> None:
+    problems, guides, simulations = Problems(desk), Guides(desk), Simulations(desk)
+    application.add_routes(
+        [
+            web.get("/operations", OperationList(desk).show),
+            web.get("/problems", problems.show),
+            web.get("/problems/export", problems.export),
+            web.get("/guide", guides.show),
+            web.get("/simulate", simulations.show),
+            web.post("/simulate", simulations.start),
+            web.post("/simulate/end", simulations.end),
+        ]
+    )
+    application.on_cleanup.extend((problems.close, simulations.close))
 
 
 def _add_people(application: web.Application, people: Dossiers, place: str) -> None:

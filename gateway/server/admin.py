@@ -135,6 +135,7 @@ class Administration:
     settings: Callable[[], Settings]  # in force
     config: Callable[[], ConfigState]
     reload: Callable[[], Awaitable[Reloaded]]  # takes the file as it is now; raises ConfigError
+    plan: Callable[[Settings, str], Target]  # a target as plans are made for it, which nobody can call
     wake: Callable[[], None]  # has what is due looked at now
     is_stopping: Callable[[], bool]
 

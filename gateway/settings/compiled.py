@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from gateway.address import TargetAddress
 from gateway.audit.masking import MASK, Cover, Mask, Masking, covering, hashing, masked, nothing_covered
 from gateway.guide.data import Guide, Subject
-from gateway.mapping.rules import Rule, Unlisted
+from gateway.mapping.rules import OnInvalid, Rule, Unlisted
 from gateway.mapping.scope import Scope
 from gateway.mapping.target import TargetMapping
 from gateway.scim.dialects import DIALECTS, Dialect
@@ -39,6 +39,20 @@ def mapping_of(target: TargetSettings, others: Sequence[TargetSettings] = ()) ->
         keeps=tuple(rule for other in others for rule in other.rules) if others else None,
         entitlements=_catalogue(target),
     )
+
+
+def strict_mapping_of(target: TargetSettings) -> TargetMapping:
+    """Return the mapping with every rule that drops a value rejecting it, which says why."""
+    rules = (
+        replace(rule, on_invalid=OnInvalid.REJECT) if rule.on_invalid is OnInvalid.DROP else rule
+        for rule in target.rules
+    )
+    return mapping_of(replace(target, rules=tuple(rules)))
+
+
+def lead_of(settings: Settings, name: str) -> str | None:
+    """Return the target that one follows."""
+    return next((first for first, behind in settings.followers.items() if name in behind), None)
 
 
 def groups_mapping_of(target: TargetSettings) -> TargetMapping:

@@ -22,6 +22,7 @@ PICTURES = os.environ.get("CONSOLE_PICTURES")  # a folder, where pictures of the
 PAGES = (
     *("", "/events", "/events/1", "/events/{id}", "/operations", "/verify", "/acts/pause/phonebook", "/none"),
     *(f"/people?q={CANARY}", "/people/{person}", "/groups/{group}"),
+    *("/problems", "/guide", "/simulate"),
     "/groups/{group}/belongings/phonebook",
     "/playground",
 )
@@ -202,6 +203,42 @@ async def test_everything_is_done_by_keyboard(filled: Served) -> None:
         await page.keyboard.press("Enter")
         await page.get_by_text("The target is paused").wait_for()
         assert filled.gateway.oversight.pauses.since("phonebook") is not None
+
+
+async def test_what_was_given_up_is_tried_again_by_a_click_or_two(
+    dead: Served, mended: asyncio.Event
+) -> None:
+    async with opened(dead) as browser:
+        page = browser.page
+        await browser.sign_in("olga")
+        await page.locator("#needing").get_by_role("link", name="Try again").click()
+        mended.set()
+        await page.get_by_role("button", name="Try again").dblclick()
+        await page.get_by_text("It is tried again now.").wait_for()
+    assert [e["event"] for e in await dead.events()].count("operation.retried") == 1
+
+
+async def test_one_removal_is_let_go_and_the_target_paused_for_a_while(held: Served) -> None:
+    async with opened(held) as browser:
+        page = browser.page
+        await browser.sign_in("olga")
+        await page.locator("#needing").get_by_role("link", name="Whose").click()
+        row = page.get_by_role("row").filter(has_text=f"{CANARY}2@example.com")
+        await row.get_by_role("link", name="Let the removals go").click()
+        assert await page.get_by_label("Only").input_value() == f"{CANARY}2@example.com"
+        await page.get_by_role("button", name="Let the removals go").click()
+        await page.get_by_text("The removals are let go.").wait_for()
+        await browser.go("/acts/pause/phonebook")
+        await page.get_by_label("For how long").fill("2 moons")
+        await page.get_by_role("button", name="Pause").click()
+        await page.get_by_role("alert").wait_for()
+        assert await browser.judged() == []
+        await page.get_by_label("For how long").fill("2h")
+        await page.get_by_label("Why").fill("their release")
+        await page.get_by_role("button", name="Pause").click()
+        await page.get_by_text("Paused until").first.wait_for()
+        await browser.go("/operations")
+        assert await browser.judged() == []
 
 
 async def test_news_appear_by_themselves(filled: Served) -> None:

@@ -2,22 +2,19 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from html import unescape
 from urllib.parse import quote
 
 import pytest
-from aiohttp import web
 
 from gateway.console.acts import ACTS
 from gateway.console.operations import STANDINGS
-from gateway.flow.journal_port import Operation, Transition
-from tests.support.served import ANN, CANARY, OTHER, PHONEBOOK, USERS, Serve, Served, scripted_target
-from tests.support.visitor import CONSOLE, Page, Visitor, visitor
+from tests.console.conftest import LEAVERS as NAMES
+from tests.console.conftest import opened
+from tests.support.served import ANN, CANARY, USERS, Served
+from tests.support.visitor import Page, Visitor, visitor
 
-BRAKED = PHONEBOOK.replace('region = "GB"', 'region = "GB"\nmax_removals = { count = 1, per = "1h" }')
-NAMES = [f"{CANARY}{n}@example.com" for n in range(4)]
 PATH = "/console/operations"
 
 
@@ -33,10 +30,6 @@ async def standings(served: Served) -> list[str]:
     return [one.standing.value for one in await opened(served)]
 
 
-async def opened(served: Served) -> list[Operation]:
-    return list(await served.gateway.services.operations.open("phonebook", ()))
-
-
 async def sweep(served: Served) -> None:
     """Try what is due now."""
     await served.gateway.recovery.sweep(served.gateway.targets["phonebook"])
@@ -47,52 +40,6 @@ async def settled(served: Served, left: int = 0) -> None:
     async with asyncio.timeout(10):
         while len(await opened(served)) > left:
             await sweep(served)
-
-
-@pytest.fixture
-async def held(serve: Serve) -> Served:
-    """A gateway whose brake holds all removals but the first."""
-    served = await serve(BRAKED, OTHER, config=CONSOLE)
-    for name in NAMES:
-        body = ANN | {"userName": name, "externalId": name}
-        made = await served.ask("POST", USERS, body)
-        await served.ask("PUT", f"{USERS}/{made.body['id']}", body | {"active": False})
-    return served
-
-
-@pytest.fixture
-def mended() -> asyncio.Event:
-    """Set when the target that refuses is well."""
-    return asyncio.Event()
-
-
-@pytest.fixture
-async def dead(serve: Serve, mended: asyncio.Event) -> AsyncIterator[Served]:
-    """A gateway that has given a change up: its target did not answer, and then would not show the person."""
-    entry = {key: value for key, value in ANN.items() if key != "password"} | {"id": "t-1"}
-    async with scripted_target() as target:
-
-        async def reply(request: web.Request) -> web.StreamResponse:
-            if request.method == "PUT":
-                await target.held.wait()  # nobody knows whether it has happened
-            if target.held.is_set() and not mended.is_set():
-                return web.json_response({"detail": "<b>no such plan</b>"}, status=400)
-            if request.path.endswith("/Users") and request.method == "GET":
-                return web.json_response({"totalResults": 0, "Resources": []})
-            return web.json_response(entry, status=201 if request.method == "POST" else 200)
-
-        target.reply = reply
-        toml = target.toml(give_up='"1ms"', settle='"1ms"')
-        served = await serve(toml, OTHER, config=CONSOLE)
-        made = await served.ask("POST", USERS, ANN)
-        await served.ask("PUT", f"{USERS}/{made.body['id']}", ANN | {"title": "Lead"})
-        target.held.set()
-        for _ in range(2):  # refused, and, when its time has come, refused for long enough
-            (one,) = await opened(served)
-            due = Transition(one.standing, one.reason, refused=one.refused)
-            await served.gateway.services.operations.mark(one, due)
-            await sweep(served)
-        yield served
 
 
 async def test_what_was_given_up_is_listed_with_what_an_act_would_do_and_tried_again(

@@ -45,7 +45,7 @@ def test_another_language_says_everything_with_the_same_places(language: str) ->
 def test_what_pages_say_is_in_the_catalogue() -> None:
     code = "".join(
         file.read_text("utf-8")
-        for folder in (HERE, HERE / "templates")
+        for folder in (HERE, HERE / "templates", HERE / "targets")
         for file in folder.iterdir()
         if file.name.endswith((".py", ".html"))
     )

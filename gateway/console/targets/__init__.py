@@ -1,0 +1,1 @@
+"""Pages about one target: whose data it refuses, how its provider is set up, what new rules would change."""
