@@ -8,9 +8,9 @@ WORKDIR /source
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev libldap2-dev libsasl2-dev
 RUN python -m venv --without-pip /app/venv
 COPY requirements/run.txt requirements/console.txt requirements/ldap.txt requirements/smtp.txt \
-    requirements/sql.txt requirements/
+    requirements/sql.txt requirements/postgres.txt requirements/
 RUN pip --python /app/venv/bin/python install --no-cache-dir --no-deps --require-hashes -r requirements/run.txt \
-    -r requirements/console.txt -r requirements/smtp.txt -r requirements/sql.txt \
+    -r requirements/console.txt -r requirements/smtp.txt -r requirements/sql.txt -r requirements/postgres.txt \
     && pip --python /app/venv/bin/python install --no-cache-dir --no-deps --require-hashes --no-build-isolation \
     -r requirements/ldap.txt
 COPY pyproject.toml README.md ./

@@ -10,9 +10,11 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-versio
 LDAP ?=
 SMTP ?=
 SQL ?=
+POSTGRES ?=
 BENCH ?=
 RANDOM_TESTS ?=
-EXTRAS := $(if $(LDAP),$(VENV)/.ldap) $(if $(SMTP),$(VENV)/.smtp) $(if $(SQL),$(VENV)/.sql)
+EXTRAS := $(if $(LDAP),$(VENV)/.ldap) $(if $(SMTP),$(VENV)/.smtp) $(if $(SQL),$(VENV)/.sql) \
+	$(if $(POSTGRES),$(VENV)/.postgres)
 
 .DELETE_ON_ERROR:
 .PHONY: help setup dev run demo test test-short test-random faults bench bench-quick lint lock docs clean
@@ -20,7 +22,7 @@ EXTRAS := $(if $(LDAP),$(VENV)/.ldap) $(if $(SMTP),$(VENV)/.smtp) $(if $(SQL),$(
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 18
 
-setup: $(VENV)/.run $(EXTRAS) ## make .venv with what the gateway runs on (LDAP=1: LDAP directories, too; SMTP=1: e-mail; SQL=1: databases)
+setup: $(VENV)/.run $(EXTRAS) ## make .venv with what the gateway runs on (LDAP=1: LDAP directories, too; SMTP=1: e-mail; SQL=1: databases; POSTGRES=1: its journal)
 
 demo: setup ## play an Okta day: what came in, what the target got, what the trail says
 	@$(BIN)/python gateway.py demo
@@ -109,6 +111,9 @@ $(VENV)/.smtp: requirements/smtp.txt $(VENV)/.locked
 
 $(VENV)/.sql: requirements/sql.txt $(VENV)/.locked
 	$(INSTALL) --require-hashes --requirement requirements/sql.txt
+
+$(VENV)/.postgres: requirements/postgres.txt $(VENV)/.locked
+	$(INSTALL) --require-hashes --requirement requirements/postgres.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
