@@ -22,7 +22,7 @@ EXTRAS := $(if $(LDAP),$(VENV)/.ldap) $(if $(SMTP),$(VENV)/.smtp) $(if $(SQL),$(
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 18
 
-setup: $(VENV)/.run $(EXTRAS) ## make .venv with what the gateway runs on (LDAP=1: LDAP directories, too; SMTP=1: e-mail; SQL=1: databases; POSTGRES=1: its journal)
+setup: $(VENV)/.run $(EXTRAS) ## make .venv with what the gateway runs on (LDAP=1: LDAP directories, too; SMTP=1: e-mail; SQL=1: databases; POSTGRES=1: a journal there)
 
 demo: setup ## play an Okta day: what came in, what the target got, what the trail says
 	@$(BIN)/python gateway.py demo
@@ -111,6 +111,7 @@ $(VENV)/.smtp: requirements/smtp.txt $(VENV)/.locked
 
 $(VENV)/.sql: requirements/sql.txt $(VENV)/.locked
 	$(INSTALL) --require-hashes --requirement requirements/sql.txt
+	@touch $@
 
 $(VENV)/.postgres: requirements/postgres.txt $(VENV)/.locked
 	$(INSTALL) --require-hashes --requirement requirements/postgres.txt

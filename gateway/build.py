@@ -236,6 +236,7 @@ async def open_journal(settings: Settings) -> AsyncIterator[SqliteJournal]:
         from gateway.journal.postgresql.journal import PostgresJournal
 
         await asyncio.to_thread(look_over, settings.journal)
+        path.parent.mkdir(parents=True, exist_ok=True)  # for what stands beside this gateway
         opened = partial(PostgresJournal.reach, database.reveal())
     own = (path, durability, utc, end_process, owner)
     journal = await opened(*own, random=Chance(), maskings=maskings, followers=settings.followers)

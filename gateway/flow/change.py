@@ -21,6 +21,7 @@ from gateway.flow.journal_port import (
     Outcome,
     Resource,
     Settlement,
+    StaleFence,
     State,
     Transition,
 )
@@ -107,7 +108,7 @@ class Changes:
                     return await self._decided(change, hold, record, is_gone)
                 except MoreKeys as more:
                     keys = keys | more.keys
-                except (Gone, KeysTaken) as error:
+                except (Gone, KeysTaken, StaleFence) as error:
                     is_gone = is_gone or isinstance(error, Gone)
                     entry = record.plan.target_id if record.plan else None
                     self._services.entry_cache.forget(change.target.name, change.type, entry or "")
@@ -220,8 +221,9 @@ class Changes:
             delivered = await delivery.deliver()
             if plan.members is not NOBODYS:
                 delivered = await delivery.with_members(delivered)
-        except Gone:
-            await self._close(delivery, record, Outcome.PENDING, 404, "the entry is gone; decided anew")
+        except (Gone, StaleFence) as error:  # of what another gateway has taken over, it says what became
+            if isinstance(error, Gone):
+                await self._close(delivery, record, Outcome.PENDING, 404, "the entry is gone; decided anew")
             raise
         except (TargetError, GatewayError) as error:
             if (alone := _without_refused(change, situation, plan, error)) is not None:
@@ -250,8 +252,7 @@ class Changes:
         services, target, before = self._services, change.target.name, situation.resource
         present = situation.present if plan.target_id is not None else None  # what is not ours is not linked
         entry = delivered.entry if plan.send is not Send.NOTHING else present
-        if entry is not None:
-            entry = without_password(entry)
+        entry = entry and without_password(entry)
         comes = bool(plan.members.delta) and change.caller.kind == "provider"  # not: is told once more
         moves = comes or plan.state is State.DELETED
         state = SettledState(target, change.type, plan.original, plan.state, plan.mapped.form, entry, moves)

@@ -190,7 +190,8 @@ class Connections:
 
     def admit(self, connection: _Connection, transport: asyncio.Transport) -> None:
         """Count a new connection; where it is one too many, one is cut, maybe itself."""
-        client = self._client(transport.get_extra_info("peername")[0])
+        peer = transport.get_extra_info("peername")  # None: it hung up before it was taken
+        client = self._client(peer[0]) if peer else None
         connection.client = client
         self._open[connection] = transport
         self._clients[client] += 1

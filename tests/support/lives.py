@@ -177,12 +177,9 @@ class House:
             life.close()
 
     async def _born(self, name: str, *arguments: object) -> "Line":
-        reader, writer = await asyncio.open_unix_connection(self.nursery)
         disk = self.disk.paths if name == "gateway" else None
-        log = str(self.folder / ("log" if name == "gateway" else f"{name}.log"))
-        wanted = {"name": name, "arguments": [str(a) for a in arguments], "log": log, "disk": disk}
-        writer.write(json.dumps(wanted).encode() + b"\n")
-        return Line(reader, writer)
+        log = self.folder / ("log" if name == "gateway" else f"{name}.log")
+        return await born(self.nursery, log, name, *arguments, disk=disk)
 
     @asynccontextmanager
     async def living(self) -> AsyncIterator["asyncio.Task[int]"]:
@@ -215,6 +212,14 @@ class House:
         await asyncio.sleep(end.age)
         self._aged = True
         self.signal(signal.SIGKILL)
+
+
+async def born(nursery: Path, log: Path, name: str, *arguments: object, **more: Any) -> Line:
+    """Have the nursery start a program; `more` is for a gateway: its disk, its lease."""
+    reader, writer = await asyncio.open_unix_connection(nursery)
+    wanted = {"name": name, "arguments": [str(a) for a in arguments], "log": str(log), **more}
+    writer.write(json.dumps(wanted).encode() + b"\n")
+    return Line(reader, writer)
 
 
 DISK_MOMENTS: Final = {"write": (Call.WRITE, -1), "sync": (Call.SYNC, -1), "synced": (Call.SYNC, -2)}

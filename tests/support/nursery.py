@@ -1,9 +1,9 @@
 """Starts gateways and ledgers from a process that has loaded all they need: each is up in no time.
 
 Usage: nursery.py SOCKET; prints `ready`. Each connection is one life: a line of JSON {"name", "arguments",
-"log", "disk"} starts a process of its own, whose standard output is the connection. It begins with `pid N`
-and ends with `ended STATUS` (negative: by a signal). Until the connection is closed the id is not given to
-another process: who kills by it kills this one or nobody. What still lives then is killed.
+"log", "disk", "lease"} starts a process of its own, whose standard output is the connection. It begins with
+`pid N` and ends with `ended STATUS` (negative: by a signal). Until the connection is closed the id is not
+given to another process: who kills by it kills this one or nobody. What still lives then is killed.
 """
 
 import ctypes
@@ -22,6 +22,7 @@ import uvloop
 
 from gateway import app, cli, log, settings
 from gateway.cli import commands
+from gateway.journal.postgresql.journal import PostgresJournal
 from tests.support import ledger
 
 PR_SET_PDEATHSIG: Final = 1
@@ -38,7 +39,9 @@ def end_with_parent() -> None:
 def live(connection: socket.socket, wanted: Mapping[str, Any]) -> int:
     """Be the program that is wanted; return its exit status."""
     end_with_parent()
-    if wanted["disk"]:
+    if wanted.get("lease"):
+        PostgresJournal.reach.__func__.__kwdefaults__["lease"] = wanted["lease"]  # type: ignore[attr-defined]
+    if wanted.get("disk"):
         THIS.powercut_use(*(path.encode() if path else None for path in wanted["disk"]))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(connection.fileno(), 1)

@@ -20,13 +20,14 @@ UNKNOWN = ("Traceback", "request.crashed", "never retrieved")
 def verdict(house: House, provider: Provider) -> list[str]:
     """Return what is wrong once nothing is on its way any more and the gateway has ended; [] is well."""
     ledger, acks = house.ledger(), provider.acks
-    return [
-        *provider.problems,
-        *wrong_states(ledger, acks),
-        *applied_twice(ledger),
-        *overwritten(ledger, acks),
-        *unaccounted(ledger, acks, house.journal),
-    ]
+    return [*provider.problems, *misdone(ledger, acks), *unaccounted(ledger, acks, house.journal)]
+
+
+def misdone(ledger: list[Line], acks: list[Ack]) -> Iterator[str]:
+    """Nothing is lost, nothing is twice, and nothing older comes after something newer."""
+    yield from wrong_states(ledger, acks)
+    yield from applied_twice(ledger)
+    yield from overwritten(ledger, acks)
 
 
 def wrong_states(ledger: list[Line], acks: list[Ack]) -> Iterator[str]:
@@ -90,6 +91,15 @@ def unaccounted(ledger: list[Line], acks: list[Ack], journal: Path) -> Iterator[
         }
         if (whole := connection.execute("PRAGMA integrity_check").fetchall()) != [("ok",)]:
             yield f"integrity: {whole}"
+    yield from unexplained(ledger, acks, operations, events)
+    with reading(journal) as reader:
+        found = reader.verify()
+        if found.state is not TrailState.WHOLE:
+            yield f"trail: {found}"
+
+
+def unexplained(ledger: list[Line], acks: list[Ack], operations: set[str], events: set[str]) -> Iterator[str]:
+    """Every write has its operation, every acknowledged change its event."""
     for line in ledger:
         if line["cid"] not in operations:
             yield f"{line['entry']['externalId']}: {line['method']} {line['cid']} without an operation"
@@ -99,10 +109,6 @@ def unaccounted(ledger: list[Line], acks: list[Ack], journal: Path) -> Iterator[
         was_there = ack.cid not in written and (ack.external, ack.version) in there
         if ack.cid not in events and not was_there:
             yield f"{ack.external}: {ack.version} by {ack.cid} without an event"
-    with reading(journal) as reader:
-        found = reader.verify()
-        if found.state is not TrailState.WHOLE:
-            yield f"trail: {found}"
 
 
 def crashes(log: str) -> list[str]:
