@@ -8,7 +8,7 @@ import pytest
 from gateway.errors import ConfigError
 from gateway.settings import Settings, load_settings
 
-CONNECTORS = ("embedded", "scim", "ldap", "rest", "dialpad")
+CONNECTORS = ("embedded", "scim", "ldap", "rest", "dialpad", "sql")
 
 Load = Callable[..., Settings]
 FaultsOf = Callable[..., Mapping[str, str]]

@@ -335,7 +335,7 @@ def test_addresses_lose_their_slash_and_files_are_beside_the_configuration(load,
     ("text", "path", "words"),
     [
         pytest.param('connector = "sciim"', "connector", 'did you mean "scim"?', id="unknown"),
-        pytest.param('url = "x"', "connector", "known: dialpad, embedded, ldap, rest, scim", id="none"),
+        pytest.param('url = "x"', "connector", "known: dialpad, embedded, ldap, rest, scim, sql", id="none"),
         pytest.param('connector = "scim"', "url", "is required", id="no url"),
         pytest.param('preset = "cx"', "url", "is required", id="preset without url"),
         pytest.param('preset = "c_x"', "preset", 'did you mean "cx"?', id="unknown preset alone"),

@@ -148,11 +148,14 @@ def target_error(error: exc.SQLAlchemyError, attribute_of: AttributeOf, *, in_do
 
 
 def _code(original: Any) -> Any:
+    first = original.args[0] if getattr(original, "args", None) else None
+    number = getattr(first, "code", first)
+    if isinstance(number, int):  # MySQL's says more than the SQLSTATE beside it
+        return number
     for name in ("sqlstate", "sqlite_errorname"):
         if isinstance(found := getattr(original, name, None), str):
             return found
-    first = original.args[0] if getattr(original, "args", None) else None
-    return getattr(first, "code", first)
+    return number
 
 
 def _message(original: Any) -> str:

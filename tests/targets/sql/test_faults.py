@@ -44,7 +44,7 @@ class Severing:
     def serve(self, outside: socket.socket) -> None:
         """Carry one connection, and end it where the answer is lost."""
         severed = threading.Event()
-        with outside, socket.create_connection(("127.0.0.1", self._port)) as inside:
+        with outside, suppress(OSError), socket.create_connection(("127.0.0.1", self._port)) as inside:
             answers = threading.Thread(target=self._answers, args=(inside, outside, severed))
             answers.start()
             with suppress(OSError):

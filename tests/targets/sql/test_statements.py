@@ -171,3 +171,53 @@ async def test_check_tells_of_tables_their_columns_and_what_is_missing(tmp_path,
         "person has no title",
         "okta_id (externalId) has no index",
     ]
+
+
+PROCEDURES_OF = {  # dialect -> what makes a person, and what refuses to let one go
+    "postgresql": [
+        """CREATE OR REPLACE FUNCTION join_up(text, text) RETURNS integer LANGUAGE sql AS $$
+        INSERT INTO person (login, okta_id, source, enabled) VALUES ($1, $2, 'fn', true) RETURNING id $$""",
+        """CREATE OR REPLACE PROCEDURE leave_us(integer) LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'ask the works council'; END $$""",
+    ],
+    "mysql": [
+        """CREATE OR REPLACE PROCEDURE join_up(IN a text, IN b text) MODIFIES SQL DATA
+        INSERT INTO person (login, okta_id, source, enabled) VALUES (a, b, 'fn', 1)""",
+        """CREATE OR REPLACE PROCEDURE leave_us(IN a integer)
+        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'ask the works council'""",
+    ],
+}
+
+
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+async def test_procedures_are_called_and_told_of_in_their_own_words(request, around, server):
+    tables = request.getfixturevalue(f"{server}_tables")
+    for statement in PROCEDURES_OF[tables.dialect]:
+        tables.run(statement)
+    makes = "SELECT join_up" if tables.dialect == "postgresql" else "CALL join_up"
+    said = {"create": f"{makes}(:login, :okta_id)", "delete": "CALL leave_us(:id)"}
+    config = CONFIG.replace("[groups]", f"[users.statements]\n{_toml(said)}\n[groups]")
+    target = await open_connector("sql", tables.address(config), around)
+
+    made = await target.create(USER, {"userName": "ann", "externalId": "1", "active": True})
+    with pytest.raises(Refused, match="ask the works council"):
+        await target.delete(USER, made["id"])
+    await target.close()
+
+    assert [(row["id"], row["login"]) for row in tables.people()] == [(int(made["id"]), "ann")]
+
+
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+async def test_a_foreign_key_of_a_real_database_is_told_with_its_attribute(request, around, server):
+    tables = request.getfixturevalue(f"{server}_tables")
+    target = await open_connector("sql", tables.address(), around)
+
+    with pytest.raises(Refused, match="desk names what is not there"):
+        await target.create(USER, {"userName": "ann", "desk": "nowhere", "active": True})
+    await target.close()
+
+    assert tables.people() == []
+
+
+def _toml(texts: dict[str, str]) -> str:
+    return "\n".join(f'{name} = "{text}"' for name, text in texts.items())
