@@ -188,6 +188,35 @@ async def test_somebody_is_found_pushed_again_and_the_way_back_is_the_one_come(f
         assert await page.get_by_label("Name, id").input_value() == CANARY
 
 
+async def test_rules_are_tried_while_they_are_typed_and_taken_away(filled: Served) -> None:
+    async with opened(filled, permissions=["clipboard-read", "clipboard-write"]) as browser:
+        page, faults = browser.page, browser.page.locator("#faults li", has=browser.page.locator(".alert"))
+        await browser.sign_in("alice")
+        await page.get_by_role("navigation").get_by_role("link", name="Playground").click()
+        await page.get_by_label("Person", exact=True).fill(f"{CANARY}1@example.com")
+        await page.get_by_text("Nothing: this person becomes the same.").wait_for()
+        rules = page.get_by_label("Rules of phonebook")
+        await rules.press("Control+End")
+        await page.keyboard.type('\n[[targets.phonebook.rules]]\nto = "name.familyName"\nvia = ["uper"]')
+        await faults.get_by_text("uper").first.wait_for()
+        line = (await rules.input_value()).split("\n")[int(await faults.get_attribute("value")) - 1]
+        assert line == 'via = ["uper"]'
+        assert await rules.get_attribute("aria-invalid") == "true"
+        for key in (*["ArrowLeft"] * 4, "p"):
+            await page.keyboard.press(key)
+        await page.get_by_role("row", name="name.familyName Lee LEE", exact=True).first.wait_for()
+        assert await faults.count() == 0
+        assert await rules.get_attribute("aria-invalid") == "false"
+        assert await page.evaluate("document.activeElement.id") == "toml"
+        await page.get_by_role("button", name="Copy the rules").click()
+        await page.get_by_role("status").get_by_text("Copied.").wait_for()
+        copied = await page.evaluate("navigator.clipboard.readText()")
+        assert copied == await rules.input_value()
+        assert 'via = ["upper"]' in copied
+        await page.get_by_role("button", name="Count the last").click()
+        await page.get_by_role("row", name="change 0 3", exact=True).wait_for()
+
+
 async def test_everything_is_done_by_keyboard(filled: Served) -> None:
     async with opened(filled) as browser:
         page = browser.page

@@ -417,9 +417,9 @@ async def test_files_of_its_own_are_kept_by_browsers(visit, name: str) -> None:
 
 async def test_the_first_load_is_small(filled: Served, visit) -> None:
     browser = await visit("olga")
-    page = await browser.get("/console/events")
-    sizes = [len(page.text.encode())]
-    for name in ("console.css", "console.js", "icon.svg"):
+    pages = [await browser.get(f"/console/{name}") for name in ("events", "playground")]
+    sizes = [max(len(page.text.encode()) for page in pages)]
+    for name in ("console.css", "console.js", "playground.js", "icon.svg"):
         sizes.append(len((await browser.get(f"/console/static/{name}")).text.encode()))
 
     assert sum(sizes) < 100_000
