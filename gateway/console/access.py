@@ -2,7 +2,8 @@
 
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -113,6 +114,24 @@ class Access:
             response.headers.setdefault(name, value)
         if self.is_secure:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    async def hand_out(
+        self, request: web.Request, name: str, media: str, parts: AsyncGenerator[bytes, None]
+    ) -> web.StreamResponse:
+        """Send a file in parts, as they are made; for who goes away in the middle none further is made."""
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": f"{media}; charset=utf-8",
+                "Content-Disposition": f'attachment; filename="{name}"',
+            }
+        )
+        self.harden(response)
+        async with aclosing(parts):
+            with suppress(ConnectionError):
+                await response.prepare(request)
+                async for part in parts:
+                    await response.write(part)
+        return response
 
     def refusal(self, request: web.Request, error: GatewayError, status: int | None = None) -> web.Response:
         """Return the page of an error."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -220,21 +220,12 @@ class Events:
             text = " and ".join(filter(None, (text, _is("target.user_name", person))))
         taken = Export(form, question.since, question.until, text, question.q, last)
         await note_export(desk.journal.trail, taken, desk.admin.services.new_id())
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": f"{FORMS[form]}; charset=utf-8",
-                "Content-Disposition": f'attachment; filename="events.{form}"',
-            }
-        )
-        desk.access.harden(response)
-        await response.prepare(request)
-        async for part in self._parts(request, question, form, last):
-            await response.write(part)
-        return response
+        parts = self._parts(request, question, form, last)
+        return await desk.access.hand_out(request, f"events.{form}", FORMS[form], parts)
 
     async def _parts(
         self, request: web.Request, question: AuditQuery, form: str, last: int
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         is_first, is_over = True, False
         while not is_over and not self._desk.admin.is_stopping():
             part = await self._desk.journal.trail.find(question)

@@ -1,10 +1,12 @@
 """What the pages show, to whom, and what they hand out."""
 
+import asyncio
 import csv
 import io
 import json
 import re
 import sqlite3
+from collections.abc import AsyncGenerator
 from contextlib import closing
 from html import unescape
 from urllib.parse import quote
@@ -12,8 +14,9 @@ from urllib.parse import quote
 import pytest
 
 from gateway.audit.event import Event, Personal, Remark
-from gateway.console.events import FIELDS, PAGE
+from gateway.console.events import FIELDS, PAGE, Events
 from gateway.console.rendering import visible
+from gateway.console.targets.problems import Problems
 from tests.support.served import ANN, CANARY, USERS, Served
 from tests.support.visitor import Visitor
 
@@ -213,6 +216,38 @@ async def test_exactly_what_is_asked_is_handed_out_and_the_trail_says_so(filled,
     taken = (await filled.events())[-1]
     assert (taken["event"], taken["actor"]["type"], taken["actor"]["name"]) == ("export", "operator", "olga")
     assert taken["export"]["filter"] == f'outcome.result eq "rejected" and target.user_name eq "{CANARY}-4"'
+
+
+@pytest.mark.parametrize(
+    ("whose", "path"),
+    [(Events, "events/export/ndjson"), (Events, "events/export/csv"), (Problems, "problems/export")],
+)
+async def test_whoever_goes_away_in_the_middle_of_a_file_leaves_no_crash_behind(
+    served: Served, visit, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, whose: type, path: str
+) -> None:
+    gone, ended = asyncio.Event(), asyncio.Event()
+
+    async def parts(*_: object) -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"x"
+            await gone.wait()
+            for _ in range(10_000):  # until the server knows that nobody listens any more
+                yield b"x"
+                await asyncio.sleep(0)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(whose, "_parts", parts)
+    browser = await visit("olga")
+    async with browser.session.get(f"{browser.base}/console/{path}") as answer:
+        assert await answer.content.readany() == b"x"
+        answer.close()
+    gone.set()
+    async with asyncio.timeout(10):
+        await ended.wait()
+
+    assert (await browser.get("/console/verify")).status == 200
+    assert "crashed" not in log.getvalue()
 
 
 async def test_an_event_shows_what_came_of_it_rule_by_rule(served: Served, visit) -> None:

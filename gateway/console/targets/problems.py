@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import islice
@@ -127,19 +127,10 @@ class Problems:
         last, _ = await desk.journal.trail.head()
         taken = Export("csv", None, None, f"problems {target}", None, last)
         await note_export(desk.journal.trail, taken, desk.admin.services.new_id())
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/csv; charset=utf-8",
-                "Content-Disposition": 'attachment; filename="problems.csv"',
-            }
-        )
-        desk.access.harden(response)
-        await response.prepare(request)
-        async for part in self._parts(target, is_masked):
-            await response.write(part)
-        return response
+        parts = self._parts(target, is_masked)
+        return await desk.access.hand_out(request, "problems.csv", "text/csv", parts)
 
-    async def _parts(self, target: str, is_masked: bool) -> AsyncIterator[bytes]:
+    async def _parts(self, target: str, is_masked: bool) -> AsyncGenerator[bytes, None]:
         """Yield the file in parts, all made in one thread, which has the journal open."""
         loop, parts = asyncio.get_running_loop(), self._lines(target, is_masked)
         with ThreadPoolExecutor(1) as thread:
