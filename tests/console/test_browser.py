@@ -24,7 +24,7 @@ PAGES = (
     *(f"/people?q={CANARY}", "/people/{person}", "/groups/{group}"),
     *("/problems", "/guide", "/simulate"),
     "/groups/{group}/belongings/phonebook",
-    "/playground",
+    f"/playground?person={CANARY}1@example.com",
 )
 
 if CHROMIUM is None and "CI" not in os.environ:
@@ -121,7 +121,7 @@ async def test_no_page_shuts_anybody_out(filled: Served, theme: str) -> None:
         await browser.go()
         assert await browser.judged() == []
         await browser.sign_in("olga")
-        for path in (*PAGES, "/events?filter=nonsense", f"/playground?person={CANARY}1@example.com"):
+        for path in (*PAGES, "/events?filter=nonsense", "/playground"):
             await browser.go(path.format(**known))
             await browser.page.evaluate(
                 "document.querySelectorAll('details').forEach(d => { d.open = true })"
@@ -141,8 +141,10 @@ async def test_every_page_fits_its_window(filled: Served) -> None:
                 assert wide <= width, (path, wide)
                 if PICTURES is not None:
                     name = path.partition("?")[0].replace("{", "").replace("}", "").replace("/", "-")
-                    place = Path(PICTURES) / f"console{name}-{width}.png"
-                    await browser.page.screenshot(path=place, full_page=True)
+                    for theme, end in (("dark", "-dark"), ("light", "")):
+                        await browser.page.emulate_media(color_scheme=theme)
+                        place = Path(PICTURES) / f"console{name}-{width}{end}.png"
+                        await browser.page.screenshot(path=place, full_page=True)
 
 
 async def test_the_way_from_the_sign_in_to_one_event_and_back(filled: Served) -> None:
@@ -205,6 +207,8 @@ async def test_rules_are_tried_while_they_are_typed_and_taken_away(filled: Serve
         for key in (*["ArrowLeft"] * 4, "p"):
             await page.keyboard.press(key)
         await page.get_by_role("row", name="name.familyName Lee LEE", exact=True).first.wait_for()
+        if PICTURES is not None:
+            await page.screenshot(path=Path(PICTURES) / "console-playground.png", full_page=True)
         assert await faults.count() == 0
         assert await rules.get_attribute("aria-invalid") == "false"
         assert await page.evaluate("document.activeElement.id") == "toml"
