@@ -3,12 +3,15 @@
 import csv
 import io
 import re
+from collections import Counter
 from html import unescape
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from gateway.console.targets.guides import rendered
+from gateway.console.targets.problems import MOST, TroubleQuestion, counted
 from gateway.guide.data import ProviderKind
 from gateway.guide.page import guide
 from gateway.settings.compiled import subject_of
@@ -63,6 +66,44 @@ async def test_problems_are_counted_by_rule_and_reason_and_say_whose_they_are(tr
     assert "Nobody's data is refused" in unescape(other.text)
     assert none.status == 404
     assert "<b>no number" not in page.text
+
+
+async def test_problems_of_a_kind_are_found_behind_all_that_a_page_shows(
+    troubled: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.console.targets.problems.MOST", 1)
+    async with visitor(troubled.port) as alice:
+        await alice.sign_in("alice")
+        page = await shown(alice, "/console/problems?target=phonebook")
+        (link,) = re.findall(r'href="([^"]*)#people"', page.text)
+        chosen = await shown(alice, unescape(link))
+        refused = await shown(alice, "/console/problems?target=phonebook&what=refused")
+        dropped = await shown(alice, "/console/problems?target=phonebook&what=dropped")
+        none = await shown(alice, "/console/problems?target=phonebook&rule=none")
+
+    assert "The first 1 of 2; the file has all of them." in page.text
+    assert "Problems of further kinds: 1; the file has all of them." in page.text
+    assert rows(chosen) == rows(page)
+    for found, whom in ((dropped, ANN["userName"]), (refused, f"{CANARY}3@example.com")):
+        assert [row[0] for row in rows(found)] == [whom]
+        assert "1 of 2 problems." in found.text
+    assert "No problem is what you ask for." in none.text
+
+
+def test_problems_of_a_kind_are_counted_however_many_others_come_before_them() -> None:
+    def problem(n: int, path: str, reason: str) -> dict[str, str]:
+        return {"what": "refused", "userName": f"{n}", "path": path, "rule": "", "reason": reason}
+
+    others = (problem(n, "userName", f"no {n}") for n in range(MOST))
+    wanted = (problem(n, "title", "too long") for n in range(MOST + 1))
+    elsewhere = (problem(n, "nickName", "too long") for n in range(2))
+    question = TroubleQuestion("phonebook", path="title", reason="too long")
+
+    found = counted(chain(others, wanted, elsewhere), Counter(), question)
+
+    assert [row["userName"] for row in found.rows] == [str(n) for n in range(MOST)]
+    assert (found.asked, found.total) == (MOST + 1, 2 * MOST + 3)
+    assert (len(found.kinds), found.unlisted) == (MOST, MOST + 3)
 
 
 @pytest.mark.parametrize("name", ["olga", "henry"])

@@ -27,11 +27,12 @@ from gateway.values import frozen
 if TYPE_CHECKING:
     from gateway.console.house import Desk
 
-MOST: Final = 500  # people that a page shows, and reasons that are told apart
+MOST: Final = 500  # problems that a page shows, and kinds that are told apart
+MOST_KEPT: Final = 20  # questions whose answer is remembered
 PATIENCE: Final = 0.5  # seconds that a page waits for what is counted
 GLANCE: Final = 60.0  # seconds for which what was counted will do
 PART: Final = 500  # rows of a file that are made at once
-ASKED: Final = ("what", "rule", "reason")
+ASKED: Final = ("what", "path", "rule", "reason")
 COLUMNS: Final = ("target", "what", "state", "userName", "externalId", "path", "rule", "reason")
 
 
@@ -44,27 +45,50 @@ class TroubleKind(NamedTuple):
     reason: str
 
 
+class TroubleQuestion(NamedTuple):
+    """Which problems are asked for; "": whatever it is."""
+
+    target: str
+    what: str = ""
+    path: str = ""
+    rule: str = ""
+    reason: str = ""
+
+    def means(self, row: Mapping[str, Any]) -> bool:
+        """Say whether a problem is one of these."""
+        wanted = zip(ASKED, self[1:], strict=True)
+        return all(not value or str(row[name] or "") == value for name, value in wanted)
+
+
 @frozen
 class Counted:
-    """All problems of a target: how many of each kind, and the first people."""
+    """All problems of a target: how many of each kind, and the first of those that are asked for."""
 
     kinds: Mapping[TroubleKind, int]  # the commonest first
     rows: tuple[Mapping[str, Any], ...]
+    asked: int  # problems that are asked for
     total: int
     left_out: int  # people who are out of scope
 
+    @property
+    def unlisted(self) -> int:
+        """How many problems are of further kinds."""
+        return self.total - sum(self.kinds.values())
 
-def counted(rows: Iterable[Mapping[str, Any]], left_out: Counter[str]) -> Counted:
-    """Count problems by kind; memory is bounded, however many there are."""
-    kinds, first, total = Counter[TroubleKind](), list[Mapping[str, Any]](), 0
+
+def counted(rows: Iterable[Mapping[str, Any]], left_out: Counter[str], question: TroubleQuestion) -> Counted:
+    """Look through all problems of a target; memory is bounded, however many there are."""
+    kinds, first, asked, total = Counter[TroubleKind](), list[Mapping[str, Any]](), 0, 0
     for row in rows:
         total += 1
         kind = TroubleKind(row["what"], row["path"], row["rule"], row["reason"])
         if kind in kinds or len(kinds) < MOST:
             kinds[kind] += 1
-        if len(first) < MOST:
-            first.append(row)
-    return Counted(dict(kinds.most_common()), tuple(first), total, sum(left_out.values()))
+        if question.means(row):
+            asked += 1
+            if len(first) < MOST:
+                first.append(row)
+    return Counted(dict(kinds.most_common()), tuple(first), asked, total, sum(left_out.values()))
 
 
 def masked_trouble(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,26 +101,26 @@ def masked_trouble(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Problems:
-    """Counts them aside, one target at a time, and shows them."""
+    """Looks for them aside, for one question at a time, and shows them."""
 
     def __init__(self, desk: "Desk") -> None:
         self._desk = desk
-        self._aside = Aside[tuple[str, float, Counted]](desk.admin.services.now)
-        self._known: dict[str, tuple[float, Counted]] = {}
+        self._aside = Aside[tuple[TroubleQuestion, float, Counted]](desk.admin.services.now)
+        self._known: dict[TroubleQuestion, tuple[float, Counted]] = {}
 
     async def close(self, _: web.Application) -> None:
         """End what is under way."""
         await self._aside.close()
 
     async def show(self, request: web.Request) -> web.Response:
-        """Answer with what was counted of a target, or how far that is."""
+        """Answer with what was found of what is asked, or how far that is."""
         desk, session = self._desk, request[SESSION]
-        target = self._target(request)
-        found = await self._look(target)
-        await desk.readings.note(desk.access.caller(request, session), AuditQuery())
         may_ask = ("what",) if session.is_masked else ASKED  # else a value could be found out by asking
-        asked = {name: request.query.get(name, "") if name in may_ask else "" for name in ASKED}
-        rows = [] if found is None else [row for row in found.rows if _is_asked(row, asked)]
+        asked = {name: request.query.get(name, "") for name in may_ask}
+        question = TroubleQuestion(self._target(request), **asked)
+        found = await self._look(question)
+        await desk.readings.note(desk.access.caller(request, session), AuditQuery())
+        rows = [] if found is None else list(found.rows)
         kinds = [] if found is None else [(kind, number) for kind, number in found.kinds.items()]
         if session.is_masked:
             rows = [masked_trouble(row) for row in rows]
@@ -109,16 +133,16 @@ class Problems:
         return desk.pages.answer(
             request,
             "problems",
-            target=target,
+            target=question.target,
             targets=tuple(desk.settings().targets),
             found=found,
             failure=self._aside.failure,
             seen=self._aside.seen,
             kinds=kinds,
             rows=rows,
-            asked=asked,
+            asked=question,
             most=MOST,
-            export=path_of("problems", "export", target=target),
+            export=path_of("problems", "export", target=question.target),
         )
 
     async def export(self, request: web.Request) -> web.StreamResponse:
@@ -148,25 +172,30 @@ class Problems:
             while (part := list(islice(shown, PART))) and not self._desk.admin.is_stopping():
                 yield render_csv(part, COLUMNS).partition("\r\n")[2].encode()
 
-    async def _look(self, target: str) -> Counted | None:
-        if (known := self._newest(target)) is None:
-            self._aside.begin(lambda see: self._counted(target, see))
+    async def _look(self, question: TroubleQuestion) -> Counted | None:
+        if (known := self._newest(question)) is None:
+            self._aside.begin(lambda see: self._counted(question, see))
             await self._aside.wait(PATIENCE)
-            known = self._newest(target)
+            known = self._newest(question)
         return known
 
-    def _newest(self, target: str) -> Counted | None:
+    def _newest(self, question: TroubleQuestion) -> Counted | None:
         if not self._aside.is_running and self._aside.result is not None:
-            name, ended, found = self._aside.result
-            self._known[name] = ended, found
-        ended, known = self._known.get(target, (0.0, None))
+            latest, ended, found = self._aside.result
+            self._known[latest] = ended, found
+            if len(self._known) > MOST_KEPT:
+                del self._known[next(iter(self._known))]
+        ended, known = self._known.get(question, (0.0, None))
         return known if time.monotonic() - ended < GLANCE else None
 
-    def _counted(self, target: str, see: Callable[[], None]) -> tuple[str, float, Counted]:
+    def _counted(
+        self, question: TroubleQuestion, see: Callable[[], None]
+    ) -> tuple[TroubleQuestion, float, Counted]:
         left_out = Counter[str]()
         with reading(self._desk.settings().journal) as reader:
-            found = counted(self._rows(reader, target, left_out, see), left_out)
-        return target, time.monotonic(), found
+            rows = self._rows(reader, question.target, left_out, see)
+            found = counted(rows, left_out, question)
+        return question, time.monotonic(), found
 
     def _rows(
         self, reader: Any, target: str, left_out: Counter[str], see: Callable[[], None]
@@ -196,7 +225,3 @@ def row_of(target: str, trouble: Trouble) -> dict[str, Any]:
     said = asdict(trouble)
     names = {"userName": said.pop("user_name"), "externalId": said.pop("external_id")}
     return {"target": target, "what": said.pop("fate").value, **names, **said}
-
-
-def _is_asked(row: Mapping[str, Any], asked: Mapping[str, str]) -> bool:
-    return all(not value or str(row[name] or "") == value for name, value in asked.items())
