@@ -134,7 +134,7 @@ def test_a_public_class_name_is_defined_once_in_the_package():
 
 
 MODULES = sorted(GATEWAY.rglob("*.py"))
-MOST_LINES, MOST_MODULES, MOST_IN_A_FOLDER, MOST_LEVELS = 400, 290, 20, 16
+MOST_LINES, MOST_MODULES, MOST_IN_A_FOLDER, MOST_LEVELS = 400, 280, 20, 16
 MOST_LINES_OF_A_FUNCTION = 40
 
 
