@@ -19,7 +19,7 @@ from gateway.flow.journal_port import Outcome, Resource, StaleFence
 from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target
 from gateway.flow.target_port import Attributes, Crowded, Denied, ResourceType, Sick, TargetError, Throttled
 from gateway.scim.members import Edit
-from gateway.users import acting
+from gateway.users import acting, acting_as
 from gateway.values import frozen
 
 T = TypeVar("T")
@@ -190,7 +190,7 @@ async def push(
     The run notes what became of it. A target that asks to slow down is waited for.
     Raises JournalUnavailable.
     """
-    caller = Caller(acting.get(), kind="administrator")
+    caller = Caller(acting.get(), kind=acting_as.get())
     change = push_of(target, resource, caller, run.correlation_id, event, members)
     for _ in range(PATIENCE):
         pushed = await _pushed(changes, change)

@@ -179,6 +179,11 @@ class Access:
         is_granted = session.role == highest([self._roles.get(grant, "") for grant in session.grants])
         return session if is_granted else None
 
+    def refuse_readers(self, request: web.Request) -> None:
+        """Raise Forbidden for who may only read."""
+        if not request[SESSION].may_act:
+            raise Forbidden(self.pages.say(request)("error.only_operators"))
+
     async def form(self, request: web.Request) -> Mapping[str, str]:
         """Return the fields of a form of ours; raises Forbidden for one that another page has sent."""
         known: Mapping[str, str] | None = request.get(FIELDS)

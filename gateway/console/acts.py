@@ -11,7 +11,7 @@ from yarl import URL
 from gateway.admin import operations
 from gateway.console.access import local
 from gateway.console.rendering import SESSION
-from gateway.errors import Forbidden, InvalidValue, NotFound
+from gateway.errors import InvalidValue, NotFound
 from gateway.journal.reader import reading
 from gateway.journal.waiting import Waiting
 from gateway.log import get_logger
@@ -110,12 +110,12 @@ class Acts:
 
     async def ask(self, request: web.Request) -> web.Response:
         """Answer with what an act means, and the button for it."""
-        self._refuse_readers(request)
+        self._desk.access.refuse_readers(request)
         return await self._form(request, dict(request.query))
 
     async def act(self, request: web.Request) -> web.Response:
         """Do it, once for each form, and lead back to where it was asked."""
-        self._refuse_readers(request)
+        self._desk.access.refuse_readers(request)
         act, name = _named(request)
         fields = await self._desk.access.form(request)
         once = request[SESSION].id, act, name, fields.get("once") or secrets.token_hex(8)
@@ -160,10 +160,6 @@ class Acts:
     def _waiting(self, id: str) -> Waiting | None:
         with reading(self._desk.settings().journal) as reader:
             return reader.one_waiting(id)
-
-    def _refuse_readers(self, request: web.Request) -> None:
-        if not request[SESSION].may_act:
-            raise Forbidden(self._desk.pages.say(request)("error.only_operators"))
 
 
 def _named(request: web.Request) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from gateway.console.people import PLACES, Dossiers
 from gateway.console.playground import Playground
 from gateway.console.rendering import PREFIX, Pages, asset
 from gateway.console.session import Sessions
+from gateway.console.targets.comparison import Comparisons
 from gateway.console.targets.guides import Guides
 from gateway.console.targets.problems import Problems
 from gateway.console.targets.simulation import Simulations
@@ -172,7 +173,8 @@ def _add_playground(application: web.Application, playground: Playground) -> Non
 
 
 def _add_targets(application: web.Application, desk: Desk) -> None:
-    problems, guides, simulations = Problems(desk), Guides(desk), Simulations(desk)
+    problems, guides = Problems(desk), Guides(desk)
+    simulations, comparisons = Simulations(desk), Comparisons(desk)
     application.add_routes(
         [
             web.get("/operations", OperationList(desk).show),
@@ -182,9 +184,12 @@ def _add_targets(application: web.Application, desk: Desk) -> None:
             web.get("/simulate", simulations.show),
             web.post("/simulate", simulations.start),
             web.post("/simulate/end", simulations.end),
+            web.get("/compare", comparisons.show),
+            web.post("/compare", comparisons.start),
+            web.post("/compare/end", comparisons.end),
         ]
     )
-    application.on_cleanup.extend((problems.close, simulations.close))
+    application.on_cleanup.extend((problems.close, simulations.close, comparisons.close))
 
 
 def _add_people(application: web.Application, people: Dossiers, place: str) -> None:

@@ -23,7 +23,7 @@ from gateway.console.dossier import (
 from gateway.console.matching import Match, match_of
 from gateway.console.one_run import OneRun, OneRuns
 from gateway.console.rendering import SESSION, path_of
-from gateway.errors import Forbidden, InvalidValue, NotFound
+from gateway.errors import InvalidValue, NotFound
 from gateway.flow.journal_port import Key, Resource
 from gateway.flow.target_port import ResourceType
 from gateway.journal.lookup import FoundResources, looking
@@ -156,8 +156,7 @@ class Dossiers:
 
     async def act(self, request: web.Request) -> web.Response:
         """Compare, push again or repair one, and lead back to the page."""
-        if not request[SESSION].may_act:
-            raise Forbidden(self._desk.pages.say(request)("error.only_operators"))
+        self._desk.access.refuse_readers(request)
         act, id, admin = request.match_info["act"], storable(request.match_info["id"]), self._desk.admin
         target = admin.runs.targets.get((await self._desk.access.form(request)).get("target", ""))
         base = "" if target is None else target.name

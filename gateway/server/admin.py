@@ -4,7 +4,7 @@ Its file mode (0600) is the sign-in.
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import asdict
 from functools import partial
@@ -72,8 +72,10 @@ class Runs:
             raise NotFound(f"nobody whom the journal knows at {name} has this userName or id")
         return self._one_or_all(name, runs)
 
-    async def told(self, run: str, target: Target, whom: Resource, *, option: bool) -> AsyncIterator[Told]:
-        """Yield the lines of a run of a person or group alone, as they go over the socket."""
+    async def told(
+        self, run: str, target: Target, whom: Resource | None = None, *, option: bool
+    ) -> AsyncGenerator[Told, None]:
+        """Yield the lines of a run, or of one of a person or group alone, as they go over the socket."""
         from gateway.admin.runs import render_line
 
         async with aclosing(_using(target, self._lines(run, target, option, whom))) as lines:

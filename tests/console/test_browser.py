@@ -22,7 +22,7 @@ PICTURES = os.environ.get("CONSOLE_PICTURES")  # a folder, where pictures of the
 PAGES = (
     *("", "/events", "/events/1", "/events/{id}", "/operations", "/verify", "/acts/pause/phonebook", "/none"),
     *(f"/people?q={CANARY}", "/people/{person}", "/groups/{group}"),
-    *("/problems", "/guide", "/simulate"),
+    *("/problems", "/guide", "/simulate", "/compare"),
     "/groups/{group}/belongings/phonebook",
     f"/playground?person={CANARY}1@example.com",
 )

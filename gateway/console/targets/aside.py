@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
 from gateway.errors import GatewayError
@@ -20,7 +20,7 @@ class Ended(GatewayError):
 
 
 class Aside(Generic[T]):
-    """One piece of work in a thread of its own, which says `see` for each step."""
+    """One piece of work, which says how far it has come."""
 
     def __init__(self, now: Callable[[], str]) -> None:
         """`now`: RFC 3339, UTC."""
@@ -39,12 +39,22 @@ class Aside(Generic[T]):
         return self._running is not None
 
     def begin(self, work: Callable[[Callable[[], None]], T]) -> bool:
+        """Have the work done in a thread of its own, where it says `see` for each step; as `begin_here`."""
+        return self.begin_here(lambda: asyncio.to_thread(work, self._see))
+
+    def begin_here(self, work: Callable[[], Awaitable[T]]) -> bool:
         """Have the work done, which may raise a GatewayError; False where other work is under way."""
         if self._running is not None:
             return False
         self.begun, self.seen, self._is_ending, self.failure = self._now(), 0, False, None
         self._running = asyncio.create_task(self._run(work))
         return True
+
+    def tell(self, seen: int) -> None:
+        """Note how far the work has come; raises Ended where it is to end."""
+        if self._is_ending:
+            raise Ended("it was ended before it was through")
+        self.seen = seen
 
     async def wait(self, seconds: float) -> None:
         """Wait for its end, for so long at most."""
@@ -61,9 +71,9 @@ class Aside(Generic[T]):
         """End what is under way, with its next step."""
         self._is_ending = True
 
-    async def _run(self, work: Callable[[Callable[[], None]], T]) -> None:
+    async def _run(self, work: Callable[[], Awaitable[T]]) -> None:
         try:
-            self.result, self.failure = await asyncio.to_thread(work, self._see), None
+            self.result, self.failure = await work(), None
         except GatewayError as error:
             self.result, self.failure = None, error.detail
         finally:
@@ -71,8 +81,6 @@ class Aside(Generic[T]):
             self._running = None
 
     def _see(self) -> None:
-        if self._is_ending:
-            raise Ended("it was ended before it was through")
-        self.seen += 1
+        self.tell(self.seen + 1)
         if self.seen % STEP == 0:
             time.sleep(REST)
