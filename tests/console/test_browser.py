@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.flow.target_port import ResourceType
 from tests.support.openid import CLIENT, SECRET, openid_provider
 from tests.support.served import ANN, CANARY, TOKENS, USERS, Serve, Served
 from tests.support.visitor import CONSOLE
@@ -272,6 +273,23 @@ async def test_one_removal_is_let_go_and_the_target_paused_for_a_while(held: Ser
         await page.get_by_text("Paused until").first.wait_for()
         await browser.go("/operations")
         assert await browser.judged() == []
+
+
+async def test_a_target_is_compared_and_repaired_and_what_became_of_it_appears(filled: Served) -> None:
+    connector = filled.gateway.targets["phonebook"].connector
+    (entry, *_) = await filled.entries()
+    await connector.delete(ResourceType.USER, entry["id"])
+    async with opened(filled) as browser:
+        page = browser.page
+        await browser.sign_in("olga")
+        await page.get_by_role("navigation").get_by_role("link", name="Compare").click()
+        await page.get_by_role("button", name="Begin").click()
+        await page.get_by_role("heading", name="Compared at phonebook").wait_for()
+        await page.get_by_label("What to do").select_option("Compare and repair")
+        await page.get_by_role("button", name="Begin").click()
+        await page.get_by_role("heading", name="Repaired at phonebook").wait_for()
+        assert await browser.judged() == []
+    assert len(await filled.entries()) == 3
 
 
 async def test_news_appear_by_themselves(filled: Served) -> None:

@@ -65,7 +65,7 @@ class Comparisons:
             "compare",
             targets=tuple(desk.admin.runs.targets),
             aside=self._aside,
-            target=target or request.query.get("target"),
+            target=target,
             is_repair=is_repair,
             latest=self._aside.result,
             most=MOST,
