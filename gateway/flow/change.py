@@ -64,7 +64,6 @@ class MoreKeys(Exception):
     """What a change comes to has keys that were not held when it was decided: decide again under these."""
 
     def __init__(self, keys: frozenset[Key]) -> None:
-        super().__init__()
         self.keys = keys
 
 
@@ -109,9 +108,10 @@ class Changes:
                 except MoreKeys as more:
                     keys = keys | more.keys
                 except (Gone, KeysTaken, StaleFence) as error:
+                    if isinstance(error, StaleFence) and change.caller.is_administrator:
+                        raise  # whoever pushes it again hears that another of them gave it up
                     is_gone = is_gone or isinstance(error, Gone)
-                    entry = record.plan.target_id if record.plan else None
-                    self._services.entry_cache.forget(change.target.name, change.type, entry or "")
+                    self._services.entry_cache.forget(change.target.name, change.type, record.entry)
         raise Busy("the resource keeps changing under this request")
 
     async def _decided(self, change: Change, hold: Hold, record: ChangeEvent, is_gone: bool) -> Reply:

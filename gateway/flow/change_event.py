@@ -56,6 +56,11 @@ class ChangeEvent:
     attempts: list[dict[str, Any]] = field(default_factory=list)
     is_written: bool = False
 
+    @property
+    def entry(self) -> str:
+        """The target's id of what was planned for; empty where there is none yet."""
+        return (self.plan.target_id if self.plan else None) or ""
+
     def attempt(self) -> "Attempt":
         """Return what times one call to the target and notes what it said."""
         return Attempt(self)

@@ -132,6 +132,11 @@ class Caller:
     busy_status: int = 503
     kind: str = "provider"  # that of a Credential, or administrator | unknown
 
+    @property
+    def is_administrator(self) -> bool:
+        """Whether it is somebody who works at the gateway: at its machine, or its console."""
+        return self.kind in ("administrator", "operator")
+
 
 @frozen
 class Change:
