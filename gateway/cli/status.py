@@ -30,6 +30,7 @@ from gateway.cli.output import (
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
+    from gateway.admin.replicas import Replica
     from gateway.settings import Settings
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -127,7 +128,6 @@ def _asked(settings: "Settings") -> Document | None:
 def _read(settings: "Settings") -> Document:
     """Return what the journal says by itself."""
     from gateway.admin import status
-    from gateway.build import present_on
     from gateway.journal.reader import reading
     from gateway.version import VERSION
 
@@ -135,9 +135,17 @@ def _read(settings: "Settings") -> Document:
         counts = reader.counts()
     states = status.target_states(settings.targets, counts, lambda target: status.Seen(), {})
     journal = status.JournalState(None, None, counts.bytes, counts.seq)
-    present = present_on(settings.journal)
+    present = _present(settings)
     since = min((one.since for one in present), default=None)
     return asdict(status.Status(bool(present), VERSION, since, journal, states, replicas=present))
+
+
+def _present(settings: "Settings") -> tuple["Replica", ...]:
+    if settings.journal.database is None:  # nobody shares a file
+        return ()
+    from gateway.build import present_on
+
+    return present_on(settings.journal)
 
 
 def _show(found: Document, settings: "Settings", in_file: str | None) -> None:

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import count, pairwise
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,7 @@ async def test_every_operation_that_is_not_settled_is_as_it_was_and_holds_its_ke
         | {
             "members": None,
             "refused": "",
+            "until": inf,
             "standing": {"dead": "doubt"}.get(one["standing"], one["standing"]),  # is tried again
             "intent": one["intent"] | {"keys": [list(key.values()) for key in one["intent"]["keys"]]},
         }

@@ -21,7 +21,7 @@ from yarl import URL
 from gateway.errors import Busy
 from gateway.flow.target_port import Page, Query, ResourceType, Unreachable
 from gateway.phonebook.formats import FORMATS
-from gateway.server import editions, phonebook
+from gateway.server import editions
 from gateway.server.editions import Edition, Shelf
 from tests.support.served import CANARY, OTHER, PHONEBOOK, TOKENS, Served, check_refused
 from tests.support.waiting import until
@@ -395,7 +395,7 @@ async def shelf(serve, monkeypatch) -> AsyncIterator[tuple[Shelf, Served, list[f
     served = await serve(*TARGETS, BOOK)
     await fill(served)
     targets, services = served.gateway.targets, replace(served.gateway.services, monotonic=lambda: clock[0])
-    book = phonebook.Book(
+    book = editions.Book(
         "desk", targets["phonebook"], FORMATS["yealink"], "Desk", lambda text: text, "name", trust=10.0
     )
     shelf = Shelf(book, services, served.gateway.settings.journal.path.parent)
