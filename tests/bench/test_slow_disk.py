@@ -18,7 +18,9 @@ with open(sys.argv[1], "w") as file:
 """
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None and "CI" not in os.environ, reason="install gcc")
+@pytest.mark.skipif(
+    shutil.which("gcc") is None and "CI" not in os.environ, reason="no gcc: apt-get install gcc"
+)
 @pytest.mark.parametrize("call", ["fsync", "fdatasync"])
 def test_a_flush_takes_as_long_as_it_is_told(tmp_path, call):
     env = {**os.environ, "LD_PRELOAD": str(slow_disk(tmp_path)), "FLUSH_MS": "40"}

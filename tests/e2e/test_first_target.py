@@ -37,7 +37,9 @@ def pattern(shown: str) -> re.Pattern[str]:
     return re.compile("".join(lines))
 
 
-@pytest.mark.skipif(shutil.which("curl") is None and "CI" not in os.environ, reason="curl is not installed")
+@pytest.mark.skipif(
+    shutil.which("curl") is None and "CI" not in os.environ, reason="no curl: apt-get install curl"
+)
 def test_the_first_target_is_fed_in_ten_minutes_as_the_page_says(tmp_path):
     program = tmp_path / "bin" / "scim-gateway"
     program.parent.mkdir()

@@ -24,7 +24,7 @@ token = { file = "var/desk.token" }
 USERS = "/scim/phonebook/v2/Users"
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("curl") is None and "CI" not in os.environ, reason="install curl"
+    shutil.which("curl") is None and "CI" not in os.environ, reason="no curl: apt-get install curl"
 )
 
 

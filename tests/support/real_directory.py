@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -25,7 +26,7 @@ PAUSE = 0.02  # seconds between looks whether it has
 
 
 @dataclass
-class RealDirectory:
+class RealDirectory(ABC):
     """A server in a folder, on an address or a port of its own; `room` makes an empty place in it."""
 
     preset: ClassVar[str]
@@ -39,9 +40,9 @@ class RealDirectory:
     numbers = count()
     _root: Any = None
 
+    @abstractmethod
     def command(self) -> list[str]:
         """Return what starts the server in the foreground."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
@@ -112,9 +113,9 @@ class RealDirectory:
         found = self.root().search_s(base, 2, filter, ["*", *more])
         return {dn.removesuffix(f",{base}"): entry for dn, entry in found if dn}
 
+    @abstractmethod
     def empty(self) -> None:
         """Remove all rooms: names are unique in the whole of a directory."""
-        raise NotImplementedError
 
     def room(self, **habits: Any) -> Directory:
         """Return an empty place for people, inactive people and groups, with the habits of the preset."""
