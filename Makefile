@@ -17,12 +17,12 @@ EXTRAS := $(if $(LDAP),$(VENV)/.ldap) $(if $(SMTP),$(VENV)/.smtp) $(if $(SQL),$(
 	$(if $(POSTGRES),$(VENV)/.postgres)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup dev run demo test test-short test-random faults bench bench-quick lint lock docs clean
+.PHONY: help compiled setup dev run demo test test-short test-random faults bench bench-quick lint lock docs clean
 
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 18
 
-setup: $(VENV)/.run $(EXTRAS) ## make .venv with what the gateway runs on (LDAP=1: LDAP directories, too; SMTP=1: e-mail; SQL=1: databases; POSTGRES=1: a journal there)
+setup: $(VENV)/.run $(EXTRAS) compiled ## make .venv with what the gateway runs on (LDAP=1: LDAP directories, too; SMTP=1: e-mail; SQL=1: databases; POSTGRES=1: a journal there)
 
 demo: setup ## play an Okta day: what came in, what the target got, what the trail says
 	@$(BIN)/python gateway.py demo
@@ -30,7 +30,7 @@ demo: setup ## play an Okta day: what came in, what the target got, what the tra
 run: setup ## start the gateway with config.toml
 	@exec $(BIN)/python gateway.py serve
 
-dev: $(VENV)/.dev $(EXTRAS) ## make .venv with what development needs, too
+dev: $(VENV)/.dev $(EXTRAS) compiled ## make .venv with what development needs, too
 
 lint: dev ## check format, style, import contracts and types
 	$(BIN)/ruff format --check .
@@ -79,6 +79,10 @@ clean: ## remove .venv, those of other Pythons and all that the tools leave; nev
 	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
 	find bench gateway tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A start compiles what is not compiled, and each does where the environment or the folder keeps it from writing that.
+compiled: $(VENV)/.run
+	@$(BIN)/python -m compileall -qq gateway gateway.py || true
 
 # Each stamp is made last, so that what was interrupted is done again and what is done is not.
 $(VENV)/.made:

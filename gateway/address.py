@@ -3,9 +3,11 @@
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias
+
+from gateway.values import sealed
 
 
 class Secret:
@@ -29,7 +31,7 @@ class Secret:
         return "Secret(hidden)"
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class MailServer:
     """Who takes e-mail, and from whom to whom it goes."""
 
@@ -52,7 +54,7 @@ class Auth(Protocol):
         """Return every text that must never be seen elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class Bearer:
     """A token after a word; some targets want the word in lower case."""
 
@@ -66,7 +68,7 @@ class Bearer:
         return (self.token.reveal(),)
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class Basic:
     """A user and a password (RFC 7617, in UTF-8)."""
 
@@ -83,7 +85,7 @@ class Basic:
         return b64encode(f"{self.user}:{self.password.reveal()}".encode()).decode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class Header:
     """A header of the target's own."""
 
@@ -103,7 +105,7 @@ class Header:
         return tuple(filter(None, (self.value.reveal(), rest.strip(), *inner)))
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class OAuth2:
     """A client that fetches its tokens itself (RFC 6749 section 4.4)."""
 
@@ -115,7 +117,7 @@ class OAuth2:
     account_id: str = ""  # whose tokens are asked for, by Zoom's grant for accounts
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class External:
     """Whoever the connection itself says: a client's certificate, or a process on this machine (RFC 4422)."""
 
@@ -126,7 +128,7 @@ class External:
 Pointer: TypeAlias = str | tuple[str, ...]  # a path of the mapping language, or keys one inside the other
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class SessionLogin:
     """A call of the target's own that gives a token."""
 
@@ -143,7 +145,7 @@ Signing: TypeAlias = Auth | OAuth2 | External | SessionLogin  # every way to sig
 PERSON: Final = ("top", "person", "organizationalPerson", "inetOrgPerson")
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class Directory:
     """One LDAP directory as the configuration says it; DN templates hold `{attribute}` and `{base}`."""
 
@@ -170,7 +172,7 @@ class Directory:
     attributes: tuple[str, ...] = ()  # those that are looked at; (): all of them
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class RestCall:
     """One request to a JSON service, with `{path}` for values, and where in its answer things are."""
 
@@ -190,7 +192,7 @@ class RestCall:
     id: Pointer | None = None  # of members: whose id stands there
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class RestCollection:
     """People, or groups, of a JSON service."""
 
@@ -203,7 +205,7 @@ class RestCollection:
     search: Mapping[str, str] = field(default_factory=dict)  # by that, parameters of `list`
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class RestErrors:
     """What a JSON service's statuses mean, and the codes in its answers."""
 
@@ -214,7 +216,7 @@ class RestErrors:
     meanings: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class RestService:
     """A JSON service as the configuration says it."""
 
@@ -224,7 +226,7 @@ class RestService:
     page_size: int = 100
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class SqlList:
     """The elements of a multi-valued attribute, each a row of a table of their own."""
 
@@ -236,7 +238,7 @@ class SqlList:
     primary: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class SqlMembers:
     """Who is in which group: a row for each."""
 
@@ -245,7 +247,7 @@ class SqlMembers:
     member: str  # the column with the key of the person
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class SqlActive:
     """The column that says who is active."""
 
@@ -254,7 +256,7 @@ class SqlActive:
     no: Any
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class SqlCollection:
     """People, or groups, of a database."""
 
@@ -270,7 +272,7 @@ class SqlCollection:
     statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by operation
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class SqlDatabase:
     """A database as the configuration says it."""
 
@@ -280,7 +282,7 @@ class SqlDatabase:
     ca: Path | None = None  # None: what the system trusts
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class TargetAddress:
     """All that a connector needs to know of its target."""
 

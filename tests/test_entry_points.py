@@ -1,6 +1,7 @@
 """The three doors (checkout, module, console script) lead to one `main`."""
 
 import ast
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -121,23 +122,47 @@ def test_a_part_of_the_gateway_that_is_missing_is_not_taken_for_a_library(monkey
         main(["check"])
 
 
-PYTHON = """#!/bin/sh
+PYTHON = f"""#!/bin/sh
 case "$1 $2" in
+"-m compileall") exec "{sys.executable}" "$@" ;;
 "-m venv") mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
 esac
 """
 
 
-def test_a_setup_with_ldap_says_nothing_of_errors_where_all_is_well(tmp_path):
+@pytest.fixture
+def checkout(tmp_path):
+    """Return what runs make in a checkout whose Python installs nothing."""
     shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     python = tmp_path / "python"
     python.write_text(PYTHON)
     python.chmod(0o755)
+    return lambda *what: enter("make", *what, f"PYTHON={python}", cwd=tmp_path)
 
-    entered = enter("make", "setup", "LDAP=1", f"PYTHON={python}", cwd=tmp_path)
+
+def test_a_setup_with_ldap_says_nothing_of_errors_where_all_is_well(checkout):
+    entered = checkout("setup", "LDAP=1")
 
     assert (entered.returncode, entered.stderr) == (0, "")
     assert "requirements/ldap.txt" in entered.stdout
     assert "install a C compiler" not in entered.stdout
+
+
+def test_a_setup_compiles_the_gateway_so_that_no_start_has_to(checkout, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (tmp_path / "gateway").mkdir()
+    for name in ("gateway.py", "gateway/part.py"):
+        (tmp_path / name).write_text("FINE = True\n")
+
+    assert [checkout("setup").returncode, checkout("setup").stdout] == [0, ""]
+
+    for name in ("gateway.py", "gateway/part.py"):
+        assert Path(importlib.util.cache_from_source(str(tmp_path / name))).exists(), name
+
+
+def test_a_setup_where_nothing_can_be_compiled_is_well_all_the_same(checkout, tmp_path):
+    (tmp_path / "gateway").write_text("no folder")
+
+    assert checkout("setup").returncode == 0

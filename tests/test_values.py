@@ -1,10 +1,12 @@
 """Values are equal by what they hold, and the type checker knows that they are frozen."""
 
-from dataclasses import field, replace
+import copy
+import pickle
+from dataclasses import FrozenInstanceError, field, replace
 
 import pytest
 
-from gateway.values import frozen
+from gateway.values import frozen, sealed
 
 
 @frozen
@@ -70,3 +72,55 @@ def test_a_value_that_holds_itself_can_be_shown():
     point.names.append(point)
 
     assert repr(point) == "Point(x=1, y=0, names=[...])"
+
+
+@sealed
+class Place:
+    """What nobody changes, with a field that is made of the others."""
+
+    host: str
+    port: int = 80
+    names: list[str] = field(default_factory=list, hash=False)
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@frozen
+class Square:
+    """A value that makes a field of another."""
+
+    side: int
+    area: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.area = self.side**2
+
+
+def test_a_sealed_value_is_made_and_compared_as_others_and_refuses_every_change():
+    place = Place("here", names=["a"])
+
+    assert place == Place("here", 80, ["a"]) != Place("there", names=["a"])
+    assert replace(place, port=1).address == "here:1"
+    with pytest.raises(FrozenInstanceError):
+        place.port = 1
+    with pytest.raises(FrozenInstanceError):
+        del place.port
+    assert place == Place("here", names=["a"])
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
+@pytest.mark.parametrize("value", [Place("here", names=["a"]), Point(1, names=["a"]), Square(2)], ids=repr)
+def test_a_copy_of_a_value_is_equal_to_it(value, copied):
+    assert copied(value) == value
+
+
+def test_the_first_value_of_a_class_is_made_like_all_others():
+    first, second = Square(2), Square(side=2)
+
+    assert (first, first.area) == (second, 4)
+    with pytest.raises(TypeError):
+        Square()
+    with pytest.raises(TypeError):
+        Square(2, area=4)

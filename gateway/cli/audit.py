@@ -19,7 +19,6 @@ from gateway.cli.export import erase, export
 from gateway.cli.output import (
     CONFIG,
     VIEW,
-    Config,
     ExitStatus,
     Format,
     Stop,
@@ -29,6 +28,7 @@ from gateway.cli.output import (
     write,
 )
 from gateway.cli.terminal import ProgressLine, width_of
+from gateway.cli.terminal.usage import Config
 from gateway.cli.trail import (
     CSV_COLUMNS,
     HISTORY,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import orjson
 import typer
 
-from gateway.cli.output import CONFIG, Config, ExitStatus, read_settings, targets_of, text
+from gateway.cli.output import CONFIG, ExitStatus, read_settings, targets_of, text
+from gateway.cli.terminal.usage import Config
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:

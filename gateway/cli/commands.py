@@ -1,20 +1,20 @@
 """The commands by name, and what becomes of their errors."""
 
 import inspect
-import io
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from typer.main import get_command
 
-from gateway.cli.output import CONFIG, VIEW, Config, ExitStatus, Stop, View, stop_of
-from gateway.cli.terminal.usage import epilog, summary
+from gateway.cli.output import CONFIG, VIEW, ExitStatus, View, finished
+from gateway.cli.terminal.usage import Config, epilog, summary
 from gateway.version import VERSION
 
 NAME: Final = "scim-gateway"
@@ -58,7 +58,7 @@ def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
             about = str(found.info.help).rstrip(".")
             app.add_typer(_group(found, name), name=name, callback=_anywhere, short_help=about)
         else:
-            app.command(name, epilog=epilog(name), short_help=summary(found))(with_view(found))
+            app.command(name, epilog=epilog(name), short_help=summary(found))(with_view(with_config(found)))
     return app
 
 
@@ -93,6 +93,20 @@ def _anywhere(config: Config = CONFIG) -> None:
 
 
 Command = Callable[..., Any]
+
+
+def with_config(command: Command) -> Command:
+    """Return a command with the option for its file, where its module does without typer."""
+    if command.__annotations__.get("config") is not Path:
+        return command
+
+    def configured(config: Config = CONFIG) -> Any:
+        return command(config)
+
+    configured.__doc__ = command.__doc__
+    return configured
+
+
 Chosen = Annotated[
     str | None,
     typer.Option("--columns", metavar="A,B", help="The columns of the table or of CSV, and their order."),
@@ -134,35 +148,20 @@ def _choices(annotation: Any) -> Sequence[str]:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command; what it cannot do is a sentence on standard error and an exit status."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, no name ends a command
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for them in all packages
+    return finished(partial(_called, argv), argv)
+
+
+def _called(argv: Sequence[str]) -> int | None:
     try:
-        status = get_command(application(named(argv))).main(
+        status: int | None = get_command(application(named(argv))).main(
             args=list(argv), prog_name=NAME, standalone_mode=False
         )
     except typer.TyperException as error:
         print(_worded(error.format_message()), file=sys.stderr)
         return error.exit_code
-    except Exception as error:
-        stop = stop_of(error) or _no_text(error, argv)
-        if stop is None:
-            raise
-        print(stop, file=sys.stderr)
-        status = stop.status
-    return _flushed(int(status or ExitStatus.DONE))
+    return status
 
 
-def _no_text(error: Exception, argv: Sequence[str]) -> Stop | None:
-    """Return how a command ends that was given bytes where it needs a text, as by a terminal of Latin-1."""
-    if not isinstance(error, UnicodeEncodeError) or not any(map(SURROGATE.search, argv)):
-        return None
-    return Stop(
-        "what was typed has bytes that are no text in UTF-8: is the terminal set to it?", ExitStatus.WRONG
-    )
-
-
-SURROGATE: Final = re.compile("[\ud800-\udfff]")  # Python's stand-in for a byte that it could not read
 WORDS: Final = (  # what libraries say -> what people read
     (re.compile(r"^Invalid value for '([^']+)'(?: \([^)]*\))?: "), r"\1: "),
     (re.compile(r"Value error, "), ""),
@@ -189,13 +188,3 @@ def named(argv: Sequence[str]) -> Iterable[str]:
     elif rest and rest[0].startswith("--config="):
         del rest[:1]
     return rest[:1] if rest and rest[0] in COMMANDS and COMPLETE not in os.environ else COMMANDS
-
-
-def _flushed(status: int) -> int:
-    """Write out what is left; where the reader has gone, as `head` does, 1 as typer and rich have it."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitStatus.REFUSED
-    return status

@@ -15,7 +15,6 @@ from gateway.cli.explained import explainer
 from gateway.cli.output import (
     CONFIG,
     Column,
-    Config,
     ExitStatus,
     Format,
     Stop,
@@ -25,6 +24,7 @@ from gateway.cli.output import (
     text,
     write,
 )
+from gateway.cli.terminal.usage import Config
 
 if TYPE_CHECKING:
     from gateway.admin.explained import Explanation

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TextIO, cast
 import typer
 
 from gateway.cli.client import GatewayRequest, via_gateway_or_locally
-from gateway.cli.output import CONFIG, Config, ExitStatus, Format, Stop, read_settings, write
+from gateway.cli.output import CONFIG, ExitStatus, Format, Stop, read_settings, write
+from gateway.cli.terminal.usage import Config
 from gateway.cli.trail import CSV_COLUMNS, TABLE, Event, Filter, Since, Text, Until, parse_asked, period
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gateway.cli.output import CONFIG, Config, ExitStatus, Stop, check_name, read_settings, targets_of
+from gateway.cli.output import CONFIG, ExitStatus, Stop, check_name, read_settings, targets_of
+from gateway.cli.terminal.usage import Config
 from gateway.errors import ConfigError
 from gateway.guide.data import ProviderKind
 from gateway.users import why

@@ -14,7 +14,6 @@ from gateway.cli.client import LONG_PATIENCE, Answer, GatewayRequest, via_gatewa
 from gateway.cli.output import (
     CONFIG,
     Column,
-    Config,
     ExitStatus,
     Format,
     Stop,
@@ -24,6 +23,7 @@ from gateway.cli.output import (
     second,
     write,
 )
+from gateway.cli.terminal.usage import Config
 from gateway.values import frozen
 
 if TYPE_CHECKING:

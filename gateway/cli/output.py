@@ -1,15 +1,17 @@
 """What commands share: rows as table, JSON, NDJSON or CSV, how a command fails, the configuration."""
 
 import csv
+import io
+import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import orjson
-import typer
 
 from gateway.audit.fields import at, cell
 from gateway.cli.terminal import painter_of, width_of
@@ -211,6 +213,44 @@ def stop_of(error: Exception) -> Stop | None:
     return None if status is None else Stop(str(error), status)
 
 
+def finished(command: Callable[[], int | None], argv: Sequence[str]) -> int:
+    """Do what a command line says; what cannot be done is a sentence on standard error and an exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, no name ends a command
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for them in all packages
+    try:
+        status = command()
+    except Exception as error:
+        stop = stop_of(error) or _no_text(error, argv)
+        if stop is None:
+            raise
+        print(stop, file=sys.stderr)
+        status = stop.status
+    return _flushed(int(status or ExitStatus.DONE))
+
+
+def _no_text(error: Exception, argv: Sequence[str]) -> Stop | None:
+    """Return how a command ends that was given bytes where it needs a text, as by a terminal of Latin-1."""
+    if not isinstance(error, UnicodeEncodeError) or not any(map(SURROGATE.search, argv)):
+        return None
+    return Stop(
+        "what was typed has bytes that are no text in UTF-8: is the terminal set to it?", ExitStatus.WRONG
+    )
+
+
+SURROGATE: Final = re.compile("[\ud800-\udfff]")  # Python's stand-in for a byte that it could not read
+
+
+def _flushed(status: int) -> int:
+    """Write out what is left; where the reader has gone, as `head` does, 1 as typer and rich have it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitStatus.REFUSED
+    return status
+
+
 def _statuses() -> dict[type[Exception], ExitStatus]:
     """Return what each kind of error means here, the special before the general."""
     from gateway.flow.target_port import TargetError
@@ -225,26 +265,6 @@ def _statuses() -> dict[type[Exception], ExitStatus]:
     }
 
 
-def _nearest(context: typer.Context, config: Path) -> Path:
-    """Return the file that is named after the command, or else what is known before it."""
-    source = context.get_parameter_source("config")
-    is_said_here = source is not None and source.name == "COMMANDLINE"
-    if is_said_here or context.parent is None:
-        return config
-    return Path(context.parent.params.get("config", config))
-
-
-Config = Annotated[
-    Path,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="The configuration.",
-        envvar="SCIM_GATEWAY_CONFIG",
-        callback=_nearest,
-        readable=False,  # who reads it says better why it cannot be
-    ),
-]
 CONFIG: Final = Path("config.toml")
 
 

@@ -11,7 +11,6 @@ import typer
 
 from gateway.cli.output import (
     CONFIG,
-    Config,
     ExitStatus,
     Format,
     Row,
@@ -23,6 +22,7 @@ from gateway.cli.output import (
     write,
 )
 from gateway.cli.terminal import ProgressLine, is_apart
+from gateway.cli.terminal.usage import Config
 
 if TYPE_CHECKING:
     from gateway.admin.problems import Trouble

@@ -13,7 +13,6 @@ from gateway.cli.client import NoGateway, alone, follow
 from gateway.cli.output import (
     CONFIG,
     Column,
-    Config,
     ExitStatus,
     Format,
     Stop,
@@ -23,6 +22,7 @@ from gateway.cli.output import (
     write,
 )
 from gateway.cli.terminal import ProgressLine
+from gateway.cli.terminal.usage import Config
 from gateway.values import frozen
 
 if TYPE_CHECKING:

@@ -6,12 +6,14 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.cli.output import CONFIG, Config, ExitStatus, Stop, read_settings
+from gateway.cli.output import CONFIG, ExitStatus, Stop, finished, read_settings
+from gateway.cli.terminal import VARIABLE
 from gateway.users import why
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 
-def serve(config: Config = CONFIG) -> None:
+def serve(config: Path = CONFIG) -> None:
     """Run the gateway; print each target with its base URL, and make missing inbound token files."""
     from gateway.log import set_up_logging
 
@@ -33,6 +35,12 @@ def serve(config: Config = CONFIG) -> None:
     finally:
         gc.enable()
         hangups.ignore()
+
+
+def run(argv: Sequence[str]) -> int:
+    """Do `serve` or `serve --config FILE`; return the exit status."""
+    said = argv[2] if len(argv) > 1 else os.environ.get(VARIABLE)
+    return finished(partial(serve, Path(said) if said else CONFIG), argv)
 
 
 def announce(settings: "Settings", port: int) -> None:
@@ -77,8 +85,7 @@ ROUNDS: Final = (20_000, 20, 20)
 
 
 def _spare_the_collector() -> None:
-    """Let the collector look no more at what is there, and begin its rounds with what comes."""
-    gc.collect()
+    """Let the collector never look at what is there, and begin its rounds with what comes."""
     gc.freeze()
     gc.set_threshold(*ROUNDS)
     gc.enable()
@@ -169,7 +176,7 @@ def _warn(settings: "Settings") -> None:
         get_logger().warning("config.doubted", reason=warning)
 
 
-def reload(config: Config = CONFIG) -> int:
+def reload(config: Path = CONFIG) -> int:
     """Have the running gateway take the configuration as it is now; with a fault it stays as it was."""
     from gateway.cli.client import LONG_PATIENCE, NoGateway, ask
 

@@ -12,7 +12,6 @@ from gateway.admin.explained import Tally
 from gateway.cli.output import (
     CONFIG,
     Column,
-    Config,
     ExitStatus,
     Format,
     Row,
@@ -23,6 +22,7 @@ from gateway.cli.output import (
     write,
 )
 from gateway.cli.terminal import ProgressLine
+from gateway.cli.terminal.usage import Config
 from gateway.values import frozen
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from gateway.cli.client import NoGateway, ask
 from gateway.cli.output import (
     CONFIG,
     Column,
-    Config,
     ExitStatus,
     Format,
     Stop,
@@ -27,6 +26,7 @@ from gateway.cli.output import (
     text,
     write,
 )
+from gateway.cli.terminal.usage import Config
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:

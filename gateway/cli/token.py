@@ -14,7 +14,6 @@ from gateway.cli.client import GatewayRequest, via_gateway_or_locally
 from gateway.cli.output import (
     CONFIG,
     Column,
-    Config,
     ExitStatus,
     Format,
     Stop,
@@ -24,6 +23,7 @@ from gateway.cli.output import (
     second,
     write,
 )
+from gateway.cli.terminal.usage import Config
 
 if TYPE_CHECKING:
     from gateway.admin.acts import Token

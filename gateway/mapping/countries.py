@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from gateway.mapping.specs import Offices, Options, Transform, Unusable, each_text
+from gateway.mapping.specs import REGIONS, Offices, Options, Transform, Unusable, each_text
 from gateway.mapping.tables import find_office, fold_width
 from gateway.mapping.text import trim
 from gateway.scim.names import get, is_urn
@@ -28,11 +28,9 @@ def region_of(original: Mapping[str, Any], offices: Offices, default: str | None
 
 def alpha2_of(text: str) -> str | None:
     """Return the alpha-2 code of a country given by code or exact name, never by guess; else None."""
-    from phonenumbers import SUPPORTED_REGIONS
-
     code = text.strip().upper()
     code = _ALIASES.get(code, code)
-    return code if code in SUPPORTED_REGIONS else _named(fold_width(text))
+    return code if code in REGIONS else _named(fold_width(text))
 
 
 def alpha3_of(alpha2: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import PlainValidator
 
 from gateway.errors import InvalidFilter, InvalidPath
-from gateway.mapping.specs import nearest
+from gateway.mapping.specs import REGIONS, nearest
 from gateway.scim.grammar import Filter, parse_filter, rfc_notation
 from gateway.scim.names import ENTERPRISE_USER, READ_ONLY, Attribute, is_urn, resource
 from gateway.scim.paths import Place, place
@@ -156,9 +156,7 @@ def parse_network(text: str) -> Network:
 
 def parse_region(value: Any) -> str:
     """Return the two letters of a country whose phone numbers are known."""
-    from phonenumbers import SUPPORTED_REGIONS
-
-    if not isinstance(value, str) or value.upper() not in SUPPORTED_REGIONS:
+    if not isinstance(value, str) or value.upper() not in REGIONS:
         raise ValueError('must be the two letters of a country (ISO 3166), such as "GB" or "JP"')
     return value.upper()
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from gateway.settings.faults import Faults, at, read
 from gateway.settings.fields import GroupClass, Inactive, MadeAttribute, is_loopback
 from gateway.settings.secrets import Secrets
 from gateway.settings.tables import ExternalTable, Positive, SomeText, Table
+from gateway.values import sealed
 
 CATALOGUE: Final = (3268, 3269)  # ports of Active Directory
 SCHEMES: Final = ("ldap", "ldaps", "ldapi")
@@ -106,7 +106,7 @@ class LdapTable(Table):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class Way:
     """What else of a target decides whether its [ldap] is right."""
 

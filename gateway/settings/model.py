@@ -1,7 +1,7 @@
 """What a configuration says, as frozen values with every default. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeVar
@@ -35,6 +35,7 @@ from gateway.settings.fields import (
     ReaderRole,
     ReuseName,
 )
+from gateway.values import sealed
 
 V = TypeVar("V")
 
@@ -44,7 +45,7 @@ def frozen(table: Mapping[str, V]) -> Mapping[str, V]:
     return MappingProxyType(dict(table))
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class Tls:
     """PEM files of the server's certificate and key."""
 
@@ -52,7 +53,7 @@ class Tls:
     key: Path
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class ServerSettings:
     """Where the gateway listens, and how it is called from outside."""
 
@@ -65,7 +66,7 @@ class ServerSettings:
     max_connections_per_client: int = 250
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class JournalSettings:
     """Where the journal is, and what a write must survive."""
 
@@ -94,7 +95,7 @@ class JournalSettings:
         return self.path.with_name(f"{self.path.name}.sock")
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class ProviderSettings:
     """An identity provider: SHA-256 digests of its tokens, and the targets and routes it may write."""
 
@@ -104,7 +105,7 @@ class ProviderSettings:
     targets: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class AuditorSettings:
     """Somebody who may read the audit trail: SHA-256 digests of their tokens."""
 
@@ -113,7 +114,7 @@ class AuditorSettings:
     role: ReaderRole = "auditor"  # helpdesk: in the console alone, with values masked
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class OperatorSettings:
     """Somebody who may read the audit trail and act in the console: SHA-256 digests of their tokens."""
 
@@ -121,7 +122,7 @@ class OperatorSettings:
     digests: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class OidcSettings:
     """How people sign in to the console by OpenID Connect, and what they may then."""
 
@@ -134,7 +135,7 @@ class OidcSettings:
     scope: str = "openid profile email"
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class ConsoleSettings:
     """Where the console is served, and how long a sign-in lasts. Times are seconds."""
 
@@ -146,7 +147,7 @@ class ConsoleSettings:
     oidc: OidcSettings | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class PhonebookSettings:
     """A phone book: whose people it has, for which phones, and SHA-256 digests of its tokens."""
 
@@ -160,7 +161,7 @@ class PhonebookSettings:
     trust: float = 300.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class PresetPin:
     """A preset and the revision of its rules."""
 
@@ -171,7 +172,7 @@ class PresetPin:
         return f"{self.name}@{self.revision}"
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class ScopeSettings:
     """Which originals a target is to have; None: all of them."""
 
@@ -179,7 +180,7 @@ class ScopeSettings:
     groups: Filter | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class EntitlementSettings:
     """One type, and its values or where they are read."""
 
@@ -188,7 +189,7 @@ class EntitlementSettings:
     source: EntitlementSource | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class TargetSettings:
     """A target with all that its preset and the file say about it. Times are seconds."""
 
@@ -235,7 +236,7 @@ class TargetSettings:
     sql: SqlDatabase | None = None  # of the connector `sql`
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class RouteSettings:
     """Targets behind one address, the one that answers first."""
 
@@ -246,7 +247,7 @@ class RouteSettings:
 Stamp = tuple[int, int, int]  # of a file: when it was written (ns), its size, and its number on the disk
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class Source:
     """What a configuration was read from: its file, and the files of secrets, tables and certificates."""
 
@@ -255,7 +256,7 @@ class Source:
     files: Mapping[Path, Stamp]  # as they were when they were read
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class AlertSettings:
     """Where alerts go besides the log, and when some are raised."""
 
@@ -269,7 +270,7 @@ class AlertSettings:
 People = tuple[Mapping[str, OperatorSettings], ConsoleSettings | None]
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class Settings:
     """A whole configuration without a fault."""
 

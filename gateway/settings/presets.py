@@ -3,7 +3,6 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,11 +14,12 @@ from gateway.settings.fields import read_path
 from gateway.settings.model import PresetPin, frozen
 from gateway.settings.tables import SomeText, Table
 from gateway.settings.target_tables import PresetRuleTable, PresetTable
+from gateway.values import sealed
 
 _PIN: Final = re.compile(r"(?P<name>[a-z0-9_-]+)(?:@(?P<revision>\d{1,9}))?")
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class Preset:
     """A preset as its file has it."""
 

@@ -1,18 +1,12 @@
 """The tables below [targets.NAME.rest], and what they come to. Pure."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from gateway.address import (
-    Pointer,
-    RestCall,
-    RestCollection,
-    RestErrors,
-    RestService,
-)
+from gateway.address import Pointer, RestCall, RestCollection, RestErrors, RestService
 from gateway.mapping.rules import Rule
 from gateway.mapping.specs import nearest
 from gateway.mapping.templates import (
@@ -28,6 +22,7 @@ from gateway.settings.faults import Faults, at, hint, read
 from gateway.settings.fields import attributes_of, parse_request, parse_word
 from gateway.settings.tables import SomeText, Table
 from gateway.settings.target_tables import RestActiveTable, RestErrorsTable, RestTable
+from gateway.values import sealed
 
 Sends = Literal["changes", "merged", "whole"]
 
@@ -151,7 +146,7 @@ OWN_HEADERS: Final = frozenset({"authorization", "connection", "content-length",
 _POINTER: Final = 'must be a path in quotes, or keys one inside the other: ["_links", "next", "href"]'
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class RestWay:
     """What else of a target decides whether its [rest] is right."""
 

@@ -1,7 +1,7 @@
 """What is doubtful about rules that have no fault: names, and rules that never count. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations, islice, product
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from gateway.scim.paths import ANYWHERE, Place, compiled, put, select
 from gateway.scim.predicate import attributes_named, predicate
 from gateway.settings.faults import Faults, at
 from gateway.settings.fields import attributes_of, wrong_sub
+from gateway.values import sealed
 
 OWN: Final = {  # the key that names an attribute which is like none that is known -> what to do about it
     "to": "; is it one of the target's own?",
@@ -40,7 +41,7 @@ SAMPLES: Final = {  # what a made-up person has there, so that most transforms c
 SAMPLE: Final = "Sample person 1"
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class WrittenRule:
     """A rule of one's own, and its TOML path."""
 

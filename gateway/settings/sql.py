@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from gateway.scim.paths import Place
 from gateway.settings.faults import Faults, at, hint, read
 from gateway.settings.fields import attributes_of, is_loopback, parse_sqlite_url
 from gateway.settings.tables import SomeText, Table
+from gateway.values import sealed
 
 
 class SqlTable(Table):
@@ -130,7 +130,7 @@ _NAME: Final = re.compile(r"[^\x00-\x1f.]+(\.[^\x00-\x1f.]+)?")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class SqlWay:
     """What else of a target decides whether its [sql] is right."""
 

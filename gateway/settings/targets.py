@@ -1,7 +1,7 @@
 """One [targets.NAME] table and its preset to settings."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from gateway.settings.rules import Rules, TableFiles, warn_of_likes
 from gateway.settings.secrets import Secrets, load_session
 from gateway.settings.tables import AuthTable, BasicTable, HeaderTable, OAuth2Table, is_in_file
 from gateway.settings.target_tables import OfficeTable, RuleTestTable, ScopeTable, TargetTable
+from gateway.values import sealed
 
 
 def _ldap_url(url: str, _: Path) -> str:
@@ -76,7 +77,7 @@ MAX_REMOVALS: Final = (50, 3600.0)  # people, seconds
 PLAIN: Final = frozenset(field.name for field in fields(TargetSettings)) - {"name", *SPELLED_OUT}
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class World:
     """What every target is read with."""
 

@@ -105,9 +105,13 @@ token = { file = "okta.token" }
 connector = "scim"
 url = "http://127.0.0.1:9/scim"
 auth = { bearer = { file = "cx.token" } }
+region = "GB"
 [[targets.cx.rules]]
 to = "title"
 via = ["trim"]
+[[targets.cx.rules]]
+to = "phoneNumbers.value"
+via = ["phone"]
 """
 
 
@@ -121,5 +125,5 @@ def test_a_gateway_that_listens_has_imported_only_what_it_needs(folder):
 
     assert "gateway.app" in modules
     others = [f"gateway.cli.{name}" for name in ("audit", "check", "demo", "explain", "reconcile", "status")]
-    unwanted = [*JUDGES, *SELDOM, *UNASKED, *others, "phonenumbers", "rich"]
+    unwanted = [*JUDGES, *SELDOM, *UNASKED, *others, "phonenumbers", "rich", "typer"]
     assert superfluous(modules, unwanted) == []

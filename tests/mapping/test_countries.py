@@ -5,9 +5,10 @@ import copy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from phonenumbers import SUPPORTED_REGIONS
 
 from gateway.mapping.countries import region_of
-from gateway.mapping.specs import Office
+from gateway.mapping.specs import REGIONS, Office
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 OFFICES = {"LDN": Office("London", "GB"), "TYO": Office("Tokyo", "JPN"), "HQ": Office("Head office")}
@@ -86,3 +87,7 @@ def test_any_person_has_a_region_or_none_and_is_left_as_they_are(original):
 
     assert region is None or len(region) == 2
     assert original == before
+
+
+def test_the_countries_are_those_whose_phone_numbers_can_be_read():
+    assert REGIONS == SUPPORTED_REGIONS

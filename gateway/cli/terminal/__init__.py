@@ -9,6 +9,8 @@ from typing import Final, Protocol, TextIO, TypeVar
 
 T = TypeVar("T")
 
+VARIABLE: Final = "SCIM_GATEWAY_CONFIG"  # of the environment: another configuration
+
 EVERY: Final = 1.0  # seconds between two looks at how far it is
 ERASED: Final = "\r\x1b[K"  # the line, and back to its beginning
 

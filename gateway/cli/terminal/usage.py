@@ -1,9 +1,13 @@
-"""What `--help` says beside the options of a command: examples, and what its exit status means."""
+"""What `--help` says of a command: the option of all, examples, and what its exit status means."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from pathlib import Path
+from typing import Annotated, Any, Final
 
+import typer
+
+from gateway.cli.terminal import VARIABLE
 from gateway.values import frozen
 
 NAME: Final = "scim-gateway"
@@ -132,3 +136,25 @@ def _paragraphs(usage: Usage) -> Iterator[str]:
 def summary(command: Callable[..., Any]) -> str:
     """Return what a list of commands says of one: the beginning of its sentence."""
     return (inspect.getdoc(command) or "").partition("\n")[0].partition(";")[0].partition(":")[0].rstrip(".")
+
+
+def _nearest(context: typer.Context, config: Path) -> Path:
+    """Return the file that is named after the command, or else what is known before it."""
+    source = context.get_parameter_source("config")
+    is_said_here = source is not None and source.name == "COMMANDLINE"
+    if is_said_here or context.parent is None:
+        return config
+    return Path(context.parent.params.get("config", config))
+
+
+Config = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The configuration.",
+        envvar=VARIABLE,
+        callback=_nearest,
+        readable=False,  # who reads it says better why it cannot be
+    ),
+]
