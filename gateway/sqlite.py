@@ -1,4 +1,4 @@
-"""One SQLite file: a thread that writes with group commit, one that reads, and one for what takes long.
+"""One SQLite file: a thread that writes with group commit, one that reads, one for what takes long.
 
 Only one connection writes and checkpoints: SQLite before 3.51.3 can damage a WAL file that two of them reset.
 """
@@ -6,20 +6,21 @@ Only one connection writes and checkpoints: SQLite before 3.51.3 can damage a WA
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import aiosqlite
 
 from gateway.sqlite_file import (
-    BUSY_MS,
     OPTIONS,
     READER,
     Bracket,
     Durability,
+    Lane,
     Migration,
     Opened,
+    QueueFull,
     StoreUnavailable,
     Work,
     check_in_place,
@@ -27,7 +28,9 @@ from gateway.sqlite_file import (
     judged,
     make_file,
     opened_files,
+    read_only,
     reading_uri,
+    rewritten,
     roll_back,
     run_pragmas,
     set_up,
@@ -37,28 +40,9 @@ from gateway.sqlite_file import (
 T = TypeVar("T")
 
 BATCH: Final = 256  # functions in one transaction
-
 QUEUE: Final = 4096  # functions waiting for one
-
 READS: Final = 64  # functions on one snapshot
-
 SOON: Final = 0.25  # seconds until what nobody waits for is written for itself
-
-REWRITING: Final = (
-    "PRAGMA busy_timeout = 500",  # writes wait while a reader keeps the log from being emptied
-    "PRAGMA temp_store = FILE",  # the copy may be larger than memory
-    "VACUUM",
-)
-
-REWRITTEN: Final = ("PRAGMA temp_store = MEMORY", f"PRAGMA busy_timeout = {BUSY_MS}")
-
-
-class QueueFull(StoreUnavailable):
-    """More is waiting to be written than the disk can take."""
-
-    def __init__(self) -> None:
-        super().__init__("too many writes are waiting")
-
 
 After = Callable[[Any], None]  # is told what a function returned, or the exception that it raised
 
@@ -71,26 +55,20 @@ class _Job(NamedTuple):
     after: After | None
 
 
-class Lane(Protocol):
-    """A thread with a connection of its own."""
-
-    async def close(self) -> None:
-        """End both."""
-
-
 class Database:
     """An open file. `write` is durable when it returns; `read` sees all that was written before it."""
 
     def __init__(
         self,
         path: Path,
-        writer: "Lane",
-        reader: "Lane",
+        writer: Lane,
+        reader: Lane,
         on_fatal: Callable[[str], None],
         told: Callable[["StoreUnavailable"], Exception],
     ) -> None:
         self._writer = writer
         self._reader = reader
+        self._own: sqlite3.Connection | None = None  # a file's third reader, on the loop's thread
         self._aside: Lane | None = None  # a second reader, from its first question on
         self._one_aside = asyncio.Lock()
         self._path = path
@@ -132,11 +110,15 @@ class Database:
                 await hop(writer, set_up, durability, migrations)
                 reader = await opened.enter_async_context(_reader(path))
                 await hop(reader, run_pragmas, READER)
+                own = opened.enter_context(closing(read_only(path)))
+                own.execute("PRAGMA busy_timeout = 0")  # the loop waits for nobody
                 opened.pop_all()
         except (sqlite3.Error, StoreUnavailable) as error:
             cause = judged(error)
             raise told(cause) if isinstance(cause, StoreUnavailable) else cause from error
-        return cls(path, writer, reader, on_fatal, told)
+        database = cls(path, writer, reader, on_fatal, told)
+        database._own = own
+        return database
 
     @property
     def failure(self) -> str | None:
@@ -187,6 +169,21 @@ class Database:
             self._answering = self._loop.create_task(self._answer())
         return future
 
+    async def look_up(self, work: Work[T]) -> T:
+        """Read a few rows by an index, as `read` does, on the loop's thread: a hand-over costs more.
+
+        Where that fails, it is read in turn, and patiently.
+        """
+        if self._own is not None and self._over is None:
+            try:
+                self._own.execute("BEGIN")
+                return work(self._own)
+            except sqlite3.Error:
+                pass
+            finally:
+                roll_back(self._own)
+        return await self.read(work)
+
     async def read_aside(self, work: Work[T]) -> T:
         """Read on a thread and a snapshot of its own, for what takes long; raises `StoreUnavailable`.
 
@@ -230,13 +227,15 @@ class Database:
             if self._answering is not None:
                 await self._answering
             await self._reader.close()
+            if self._own is not None:
+                self._own.close()
             if self._aside is not None:
                 await self._aside.close()
         finally:
             await self._put_away()
             await self._writer.close()
 
-    async def _another_reader(self) -> "Lane":
+    async def _another_reader(self) -> Lane:
         try:
             reader = await _reader(self._path)
             await hop(reader, run_pragmas, READER)
@@ -268,17 +267,17 @@ class Database:
     async def _drain(self) -> None:
         """Write batch after batch: while one is being committed, the next fills itself."""
         try:
-            while self._is_due():
+            while (n := len(self._waiting)) and (self._due > self.writes or n >= BATCH or self._closing):
+                if n < BATCH:  # two turns of the loop, for what is about to be written, too
+                    turned = asyncio.Event()
+                    self._loop.call_soon(turned.set)
+                    await turned.wait()
                 batch = self._waiting[:BATCH]
                 del self._waiting[:BATCH]
                 self.batches, self.writes = self.batches + 1, self.writes + len(batch)
                 await self._served(self._writer, self._commit, batch)
         finally:
             self._draining = None
-
-    def _is_due(self) -> bool:
-        waiting = len(self._waiting)
-        return self._due > self.writes or waiting >= BATCH or (self._closing and waiting > 0)
 
     async def _answer(self) -> None:
         """Read for all who wait, on one snapshot, and then for those who have come meanwhile."""
@@ -292,7 +291,7 @@ class Database:
 
     async def _served(
         self,
-        connection: "Lane",
+        connection: Lane,
         serve: Callable[[sqlite3.Connection, Sequence[Work[Any]]], list[Any]],
         batch: Sequence[_Job],
     ) -> None:
@@ -371,16 +370,12 @@ class Database:
 
     def _rewritten(self, connection: sqlite3.Connection) -> bool:
         try:
-            run_pragmas(connection, REWRITING)
-            is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return rewritten(connection)
         except sqlite3.Error as error:
             cause = judged(error)
             if isinstance(cause, StoreUnavailable):
                 self._note(cause)
             raise cause from error
-        finally:
-            run_pragmas(connection, REWRITTEN)
-        return not is_busy
 
     def _note(self, cause: StoreUnavailable) -> None:
         self._failure = cause.reason

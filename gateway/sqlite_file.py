@@ -70,6 +70,13 @@ class StoreUnavailable(Exception):
         self.fatal = fatal
 
 
+class QueueFull(StoreUnavailable):
+    """More is waiting to be written than the disk can take."""
+
+    def __init__(self) -> None:
+        super().__init__("too many writes are waiting")
+
+
 def load_migrations(folder: Path) -> tuple[Migration, ...]:
     """Return the scripts NNN.sql of a folder as migrations, in order."""
     scripts = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
@@ -195,6 +202,13 @@ class Alike(Generic[T]):
         return self.run(connection, [self.row])[0]
 
 
+class Lane(Protocol):
+    """A thread with a connection of its own."""
+
+    async def close(self) -> None:
+        """End both."""
+
+
 class Bracket(Protocol):
     """What is done around the functions of each transaction; where it fails, the transaction does."""
 
@@ -245,3 +259,22 @@ def run_all(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[
 def checkpoint(connection: sqlite3.Connection) -> None:
     """Bring what is in the log beside it into the file, as far as nobody reads it."""
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+REWRITING: Final = (
+    "PRAGMA busy_timeout = 500",  # writes wait while a reader keeps the log from being emptied
+    "PRAGMA temp_store = FILE",  # the copy may be larger than memory
+    "VACUUM",
+)
+
+REWRITTEN: Final = ("PRAGMA temp_store = MEMORY", f"PRAGMA busy_timeout = {BUSY_MS}")
+
+
+def rewritten(connection: sqlite3.Connection) -> bool:
+    """Write the file anew; False where somebody reads, so that the log beside it could not be emptied."""
+    try:
+        run_pragmas(connection, REWRITING)
+        is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        run_pragmas(connection, REWRITTEN)
+    return not is_busy

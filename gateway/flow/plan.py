@@ -158,7 +158,7 @@ def _delete(change: Change, situation: Situation) -> Plan:
 
 def _update(change: Change, situation: Situation, wanted: Wanted) -> Plan:
     """Bring a resource to the wanted state."""
-    policy, present = change.target.policy, situation.present
+    policy, present, mapping = change.target.policy, situation.present, change.mapping
     if present is None:
         return _without_entry(change, situation, wanted)
     before = _form_on_target(change, situation, present)
@@ -169,16 +169,16 @@ def _update(change: Change, situation: Situation, wanted: Wanted) -> Plan:
     if wanted.mapped.kept:
         wanted = replace(wanted, mapped=with_kept(before, wanted.mapped))
     form, gone = wanted.mapped.form, tuple[Difference, ...]()
-    if change.mapping.singles:
+    if mapping.singles:
         documents = (_said(change, situation), wanted.document)
-        before, gone = beside_rules(change.mapping, present, documents, (before, form))
+        before, gone = beside_rules(mapping, present, documents, (before, form))
     differences = (*compare(before, form), *gone)
     if not differences and not wanted.secret:
         if not situation.is_unseen:
             return _plan(change, Send.NOTHING, wanted, present["id"])
         name = NAMES[change.type]  # said again, so that the target answers whether there is such an entry
         differences = (Difference((name,), before.get(name), form.get(name)),)
-    update = update_of(change.mapping, present, differences, form, wanted.secret)
+    update = update_of(mapping, present, differences, form, wanted.secret)
     return _plan(change, Send.CHANGE, wanted, present["id"], differences, update)
 
 

@@ -207,7 +207,7 @@ class SqliteOperations:
             rows = _named(connection, held) if held else ()
             return load(connection, base, kind, keys), tuple(map(operation_of, rows))
 
-        known, unsettled = await self._database.read(work)
+        known, unsettled = await self._resources.ask(kind, keys, work)
         return Begun(None, self._resources.noted(known), unsettled)
 
     async def settle(self, operation: Operation | None, settlement: Settlement) -> None:

@@ -1,13 +1,13 @@
 """Originals and links in SQLite."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain, repeat
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
@@ -17,6 +17,9 @@ from gateway.flow.target_port import Attributes, ResourceType
 from gateway.scim.documents import fold
 from gateway.scim.names import NAMES
 from gateway.sqlite import Database
+from gateway.sqlite_file import Work
+
+T = TypeVar("T")
 
 # Kind of key -> the resources it finds. Each names all of an index, or hides base and type from SQLite by a
 # plus, and has parameters of its own: where SQLite sees that all have one base, it may read all of that.
@@ -101,7 +104,12 @@ class SqliteResources:
 
     async def find(self, base: str, type: ResourceType, keys: Sequence[Key]) -> tuple[Resource, ...]:
         """Return the resources known by any of the keys, tombstones by id only."""
-        return self.noted(await self._database.read(lambda connection: load(connection, base, type, keys)))
+        return self.noted(await self.ask(type, keys, lambda file: load(file, base, type, keys)))
+
+    def ask(self, type: ResourceType, keys: Sequence[Key], work: Work[T]) -> Awaitable[T]:
+        """Return what a function finds of who is known by the keys: at once where that is short."""
+        is_short = type is ResourceType.USER and len(keys) <= FEW
+        return (self._database.look_up if is_short else self._database.read)(work)
 
     async def page(
         self, base: str, type: ResourceType, after: str, count: int, *, removed: bool = False

@@ -68,7 +68,7 @@ class InlineDatabase:
     async def read(self, work: Work) -> Any:
         return work(self._connection)
 
-    read_aside = read
+    read_aside = look_up = read
 
     def later(self, work: Work, after: After | None = None) -> None:
         self._waiting.append((work, after))

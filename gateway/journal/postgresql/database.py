@@ -18,8 +18,8 @@ from psycopg import DatabaseError
 from gateway.flow.services import Wakeup
 from gateway.journal.postgresql.migrate import migrate
 from gateway.journal.postgresql.session import BLOCKED, Again, Lost, ServerSession
-from gateway.sqlite import Database, Lane, hop
-from gateway.sqlite_file import Alike, Durability, Migration, StoreUnavailable, Work, run_all
+from gateway.sqlite import Database, hop
+from gateway.sqlite_file import Alike, Durability, Lane, Migration, StoreUnavailable, Work, run_all
 
 T = TypeVar("T")
 
