@@ -139,7 +139,7 @@ def checkout(tmp_path):
     python = tmp_path / "python"
     python.write_text(PYTHON)
     python.chmod(0o755)
-    return lambda *what: enter("make", *what, f"PYTHON={python}", cwd=tmp_path)
+    return lambda *what: enter("make", "--no-print-directory", *what, f"PYTHON={python}", cwd=tmp_path)
 
 
 def test_a_setup_with_ldap_says_nothing_of_errors_where_all_is_well(checkout):
