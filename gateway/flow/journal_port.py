@@ -141,7 +141,8 @@ class Operation:
     due: str = ""  # not to be tried again on our own before; RFC 3339, UTC
     reason: str | None = None  # why it is not settled, for people
     refused: str = ""  # since when the target refuses it in itself; RFC 3339, UTC
-    until: float = inf  # monotonic seconds: sent after it only where it is still ours, as `renew` says
+    # monotonic seconds: sent after it only where it is still ours, as `renew` says; who asks has their own
+    until: float = field(default=inf, compare=False)
 
 
 @frozen

@@ -110,7 +110,7 @@ async def postgresql(path: Path, clock: Clock, database_url: str) -> AsyncIterat
 
 @pytest.fixture(params=["inline", "sqlite", "postgresql"])
 def journal(request: pytest.FixtureRequest, clock: Clock) -> Any:
-    return InlineJournal(clock) if request.param == "inline" else request.getfixturevalue("sqlite")
+    return InlineJournal(clock) if request.param == "inline" else request.getfixturevalue(request.param)
 
 
 @pytest.fixture

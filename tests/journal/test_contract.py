@@ -392,8 +392,7 @@ async def test_a_new_creation_is_not_answered_yet(journal, store, resource):
     "text",
     [
         pytest.param("Zoë 田中 \U0001f600", id="four bytes"),
-        pytest.param("a\x00b", id="NUL"),
-        pytest.param("x" * 256 * 1024, id="256 KiB"),
+        pytest.param("x" * 1000, id="1,000 characters"),
         pytest.param("'; DROP TABLE op; --", id="SQL"),
     ],
 )

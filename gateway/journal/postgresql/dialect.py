@@ -23,6 +23,7 @@ DIFFERENCES: Final = tuple(  # a pattern -> what stands there instead, in this o
         (r"\bIS (%|\()", r"IS NOT DISTINCT FROM \1"),
         (r"\browid\b", "n"),
         (r" INDEXED BY \w+", ""),
+        (r"\+r\.", "r."),
         (r"CAST\((\w+) AS BLOB\)", r"\1"),
     )
 )

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import pq
 from psycopg.types.numeric import IntDumper
 
+from gateway.errors import InvalidValue
 from gateway.journal.postgresql.dialect import translated
 from gateway.sqlite_file import StoreUnavailable
 
@@ -27,6 +28,10 @@ AGAIN: Final = frozenset(  # rolled back, or refused, and nothing is wrong with 
 )
 ENDED: Final = frozenset({"25006", "25P03", "57P01", "57P02", "57P03"})  # another connection is needed
 BLOCKED: Final = "55P03"
+REFUSED: Final = {  # what a value is that only another value helps against
+    "54000": "a name or an externalId is longer than the journal's database can look up",
+    "22021": "a value contains a NUL character, which the journal's database cannot keep",
+}
 REASONS: Final = {  # class of sqlstate -> what an administrator reads
     "53": "the database has no room, memory or connections left",
     "58": "the database cannot read or write its disk",
@@ -186,14 +191,17 @@ class ServerSession:
 
     def _judged(self, error: psycopg.Error) -> Exception:
         """Return what an error means for who asked."""
-        state = error.sqlstate or ""
-        if state == "23505":
+        # a NUL the driver sees itself
+        state = error.sqlstate or ("22021" if isinstance(error, psycopg.DataError) else "")
+        if state in {"23505", "GW001"}:  # the second is raised by the schema
             return sqlite3.IntegrityError(error.diag.constraint_name or "")
         if state in ENDED or self._connection is None or self._connection.closed:
             self.close()
             return Again(_said(error)) if state == "25006" else Lost(_said(error))
         if state in AGAIN:
             return Again(state)
+        if state in REFUSED:
+            return InvalidValue(REFUSED[state])
         if state[:2] in REASONS or isinstance(error, psycopg.OperationalError):
             return StoreUnavailable(_said(error))
         return error

@@ -315,7 +315,7 @@ def fill(shape: Shape, document: Attributes) -> Any:
 
 def as_id(value: Any) -> str | None:
     """Return an id, which may be a whole number, as text."""
-    is_one = isinstance(value, str | int) and not isinstance(value, bool)
+    is_one = isinstance(value, str | int) and not isinstance(value, bool) and "\0" not in str(value)
     return str(value) or None if is_one else None
 
 

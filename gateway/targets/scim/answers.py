@@ -202,7 +202,7 @@ def _listing(document: Attributes, status: int) -> ListAnswer:
 
 def _is_entry(entry: Any) -> bool:
     id = entry.get("id") if isinstance(entry, dict) else None
-    return isinstance(id, str) and id != ""
+    return isinstance(id, str) and id != "" and "\0" not in id
 
 
 def parse_answer(body: bytes) -> Any:

@@ -27,7 +27,7 @@ from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
 from gateway.targets.rest.answers import Answers
 from gateway.targets.rest.connector import RestConnector
-from gateway.targets.rest.requests import Request, with_parameters
+from gateway.targets.rest.requests import Request, as_id, with_parameters
 from gateway.targets.transport import Call, HttpReply
 from tests.support.rest_service import RestLesser, address_of
 
@@ -205,6 +205,13 @@ async def asked_everything(connector: RestConnector) -> None:
                 continue
             entries = answered.entries if isinstance(answered, Page) else [answered] if answered else []
             assert all(isinstance(entry["id"], str) and entry["id"] for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("value", "id"), [("a", "a"), (7, "7"), (True, None), ("", None), (None, None), ("a\x00b", None)]
+)
+def test_an_id_is_a_text_or_a_whole_number(value, id):
+    assert as_id(value) == id
 
 
 WAYS = [("page", False), ("cursor", True), ("link", False)]

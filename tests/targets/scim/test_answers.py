@@ -113,6 +113,7 @@ def test_an_entry_is_read_as_deep_as_it_may_be(beside: bytes):
         pytest.param(ANN | wide(MAX_NAMES), id="too many attributes"),
         pytest.param(ANN | {"urn:x": wide(MAX_NAMES + 1)}, id="too many attributes in an extension"),
         pytest.param({"userName": "ann"}, id="no id"),
+        pytest.param({"id": "a\x00b"}, id="a NUL in the id"),
         pytest.param({"id": ""}, id="an empty id"),
         pytest.param({"id": 1}, id="a number as id"),
         pytest.param({**ERROR, "id": "1"}, id="an error that calls itself success"),
