@@ -112,7 +112,7 @@ test: Final = run_tests  # as the command is called
 
 def _tested(settings: "Settings", target: str | None, file: Path | None) -> Iterator[Tested]:
     """Yield each test with what is not as it expects."""
-    from gateway.cli.explained import explainer
+    from gateway.cli.resources import explainer
     from gateway.mapping.rule_test import mismatches
     from gateway.settings.compiled import mapping_of
     from gateway.settings.load import load_tests_of

@@ -38,6 +38,7 @@ COMMANDS: Final[Mapping[str, str]] = {  # in the order of --help -> the module t
     "audit": "audit",
     "operations": "operations",
     "token": "token",
+    "journal": "journal",
     "alerts": "status",
 }
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from gateway.cli.explained import explainer
 from gateway.cli.output import (
     CONFIG,
     Column,
@@ -82,7 +81,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     --person: what somebody of the journal is, who is known there, and what the target shows of them now.
     """
-    from gateway.cli.resources import read_resources, sheet_of
+    from gateway.cli.resources import explainer, read_resources, sheet_of
     from gateway.mapping.rule_test import as_test as rule_test
     from gateway.settings.compiled import mapping_of
 

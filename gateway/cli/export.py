@@ -191,7 +191,7 @@ def _report(erased: "Erased") -> int:
 def _erased(settings: "Settings", name: str) -> "Erased":
     """Have the running gateway do it, or do it here where none runs."""
     path = settings.journal.path
-    if not path.exists():
+    if settings.journal.database is None and not path.exists():
         raise Stop(f"there is no journal {path} yet: `serve` makes it", ExitStatus.UNREACHABLE)
     request = GatewayRequest("POST", "/erasures", {"name": name}, timeout=LONG_PATIENCE)
     return via_gateway_or_locally(settings, request, _read, lambda: _locally(settings, name))

@@ -1,20 +1,25 @@
-"""Resources from a file or standard input, one at a time: JSON of any shape, or a sheet."""
+"""Resources from a file or standard input, one at a time, JSON or a sheet, and what explains them."""
 
 import codecs
 import io
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
 
 from gateway.cli.output import ExitStatus, Stop
 from gateway.cli.sheets import NO_SHEET, FoundResource, Knows, Sheet, read_headings, read_sheet
 from gateway.errors import GatewayError
 from gateway.scim.jsontext import parse_json
 from gateway.users import why
+
+if TYPE_CHECKING:
+    from gateway.admin.explained import Explanation
+    from gateway.mapping.target import TargetMapping
+    from gateway.settings import Settings
 
 STDIN: Final = "-"
 CHUNK: Final = 64 * 1024  # characters, or bytes, that are read at once
@@ -255,3 +260,25 @@ class Scanner:
 
     def _line_of(self, at: int) -> int:
         return self._line + self._buffer.count("\n", 0, at)
+
+
+def explainer(
+    settings: "Settings", name: str, mapping: "TargetMapping", show_values: bool = False
+) -> Callable[[Mapping[str, Any]], "Explanation"]:
+    """Return what explains to a target a resource as its provider sends it."""
+    from gateway.admin.explained import explained
+    from gateway.settings.compiled import dialect_of
+    from gateway.targets.rest.explanation import with_request
+
+    target, dialect = settings.targets[name], dialect_of(settings, name)
+    if (database := target.sql) is not None:
+        from gateway.targets.sql.statements import with_statements  # SQLAlchemy, which not everybody has
+
+        return lambda resource: with_statements(
+            explained(name, mapping, dialect.document(resource), show_values=show_values),
+            database,
+            target.url,
+        )
+    return lambda resource: with_request(
+        explained(name, mapping, dialect.document(resource), show_values=show_values), target.rest, target.url
+    )

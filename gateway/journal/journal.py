@@ -23,7 +23,7 @@ from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.resources import SqliteResources
 from gateway.journal.search import count_outcomes, find
 from gateway.journal.state import SqliteAlerts, SqlitePauses, SqliteRemovals, SqliteTokens, counts
-from gateway.journal.store import Clock, JournalLock, Random, answered, unavailable
+from gateway.journal.store import Clock, JournalLock, Random, answered, refuse_part, unavailable
 from gateway.sqlite import Database
 from gateway.sqlite_file import Durability, load_migrations
 from gateway.values import frozen
@@ -163,6 +163,7 @@ class SqliteJournal:
             database = await Database.open(path, durability, on_fatal, load_migrations(SCHEMA), unavailable)
             opened.push_async_callback(database.close)
             own = Owner(owner, timedelta(seconds=lease))
+            await database.read(refuse_part)
             salt = await database.read(read_salt)
             database.bracket = appender = Appender(salt, clock, random, maskings)
             retention = Retention(path, salt, database, appender, clock)

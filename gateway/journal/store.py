@@ -40,6 +40,16 @@ def unavailable(error: StoreUnavailable) -> JournalUnavailable:
     return JournalUnavailable(f"the journal cannot be used now: {error.reason}")
 
 
+COPYING: Final = "copying"  # in `meta`, as long as a copy into the journal is not complete
+IS_PART: Final = "SELECT 1 FROM meta WHERE name = 'copying'"
+
+
+def refuse_part(connection: sqlite3.Connection) -> None:
+    """Raise `StoreUnavailable` where a journal is a copy that was not brought to its end."""
+    if connection.execute(IS_PART).fetchone() is not None:
+        raise StoreUnavailable("it is a part of another: bring `journal copy` to its end")
+
+
 @contextmanager
 def answered() -> Iterator[None]:
     """Turn an unusable file into what its caller is told."""

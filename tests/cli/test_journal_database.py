@@ -149,3 +149,13 @@ def test_commands_that_read_show_the_password_too(run, write: Write, postgres_ur
 
     assert run("pause", "phonebook").status == 0
     assert "phonebook" in run("status").out
+
+
+def test_whoever_is_erased_is_looked_for_in_the_database(run, write: Write, postgres_url: str) -> None:
+    write(postgres_url)
+    assert run("pause", "phonebook").status == 0
+
+    ended = run("audit", "erase", "ann@example.com", "--yes")
+
+    assert ended.status == 1
+    assert "nobody of this name" in ended.err

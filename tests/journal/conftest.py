@@ -79,6 +79,8 @@ EMPTIED = """
             AND relkind = 'r' AND relname NOT IN ('meta', 'schema_version', 'trail_head', 'trail_base')
         LOOP EXECUTE 'DELETE FROM ' || one; END LOOP;
     END $$;
+    SELECT setval(oid::regclass, 1, false) FROM pg_class
+    WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace;
     UPDATE trail_head SET seq = 0, hash = '', published = ''; UPDATE trail_base SET seq = 0, hash = '';
     DELETE FROM meta WHERE name <> 'salt'"""
 

@@ -105,6 +105,16 @@ USAGES: Final[Mapping[str, Usage]] = {
         ("audit verify", "audit verify --expect 17:2c26b4…"),
         {10: "a gap", 11: "changed", 12: "truncated"} | JOURNAL,
     ),
+    "journal copy": Usage(
+        (
+            "journal copy sqlite:var/gateway.db postgresql://gateway@db.example.com/gateway",
+            "journal copy postgresql://gateway@db.example.com/gateway sqlite:var/gateway.db",
+        ),
+        {
+            1: "refused: something is there already, works on it, or is not whole",
+            3: "a journal is in use, or could not be reached",
+        },
+    ),
     "operations list": Usage(("operations list", "operations list --target phonebook --wide"), JOURNAL),
     "operations retry": Usage(("operations retry ID",), {1: "there is no such operation"} | ACT),
     "operations drop": Usage(

@@ -23,7 +23,7 @@ from gateway.journal.postgresql.operations import PostgresAppender, PostgresOper
 from gateway.journal.postgresql.replicas import PostgresReplicas
 from gateway.journal.resources import SqliteResources
 from gateway.journal.state import SharedAlerts, SqlitePauses, SqliteRemovals, SqliteTokens
-from gateway.journal.store import Clock, Random, unavailable
+from gateway.journal.store import Clock, Random, refuse_part, unavailable
 from gateway.scim.documents import fold
 from gateway.sqlite_file import Durability, load_migrations
 from gateway.values import frozen
@@ -78,6 +78,7 @@ class PostgresJournal(SqliteJournal):
                 url, durability, on_fatal, load_migrations(SCHEMA), unavailable
             )
             opened.push_async_callback(database.close)
+            await database.read(refuse_part)
             salt = await database.read(read_salt)
             database.bracket = appender = PostgresAppender(salt, clock, random, maskings)
             await database.write(lambda connection: join(connection, followers))

@@ -137,6 +137,12 @@ class ServerSession:
         if made := [cursor.mogrify(text, row) for row in rows]:
             self._run(";".join(made), None)
 
+    def fill(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Send rows to a COPY of PostgreSQL's."""
+        with self._judging(), self.connection.cursor() as cursor, cursor.copy(sql.encode()) as stream:
+            for row in rows:
+                stream.write_row(row)
+
     def call(self, function: str, arguments: Sequence[tuple[str, Any]]) -> Any:
         """Call a function of the schema by types and values, lists as binary; return its result."""
         places = ", ".join(f"%b::{type}" for type, _ in arguments)
