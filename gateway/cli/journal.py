@@ -1,4 +1,4 @@
-"""`journal`: the journal as a whole, while no gateway works on it."""
+"""`journal`: the journal as a whole: brought to another place, and its old months to files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +11,7 @@ from gateway.cli.terminal import ProgressLine
 from gateway.cli.terminal.usage import Config
 
 if TYPE_CHECKING:
+    from gateway.settings import Settings
     from gateway.settings.model import JournalSettings
 
 journal = typer.Typer(help="The journal as a whole.", no_args_is_help=True)
@@ -47,6 +48,33 @@ def copy(source: Source, destination: Destination, config: Config = CONFIG) -> N
         brought.clear()
         verified.clear()
     print(f"copied: {newest} events, each in its place; set journal.url, and start the gateway on it")
+
+
+@journal.command()
+def archive(config: Config = CONFIG) -> None:
+    """Move months that ended longer ago than `journal.retention` to files beside this gateway.
+
+    From a file they leave by themselves. From a database they leave for the machine that runs this, which is
+    to be always the same: there `audit verify` finds the whole trail, and people are erased.
+    """
+    import asyncio
+
+    moved = asyncio.run(_archived(read_settings(config)))
+    for month in moved:
+        print(f"moved: {month}")
+    if not moved:
+        print("no month is old enough")
+
+
+async def _archived(settings: "Settings") -> tuple[str, ...]:
+    from gateway.build import open_journal
+    from gateway.journal.archive import ArchiveFlawed
+
+    async with open_journal(settings) as opened:
+        try:
+            return await opened.retention.by_hand().retire(settings.journal.retention)
+        except ArchiveFlawed as error:
+            raise Stop(f"nothing left the journal: {error}", ExitStatus.REFUSED) from error
 
 
 def _place(url: str, what: str, base: Path, own: "JournalSettings") -> "JournalSettings":

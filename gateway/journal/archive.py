@@ -4,9 +4,10 @@ import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import partial
 from glob import escape
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,7 @@ READ_ONLY: Final = 0o400
 
 ATTACH: Final = "ATTACH ? AS journal"
 TABLES: Final = """
-    SELECT sql FROM journal.sqlite_schema WHERE tbl_name IN ('event', 'event_value') AND sql IS NOT NULL
+    SELECT sql FROM {}.sqlite_schema WHERE tbl_name IN ('event', 'event_value') AND sql IS NOT NULL
     ORDER BY type DESC"""  # tables before their indexes
 ADD_PERSONAL: Final = "ALTER TABLE main.event ADD COLUMN personal TEXT"  # to a file of an older release
 IS_MADE: Final = "SELECT 1 FROM main.sqlite_schema LIMIT 1"
@@ -58,11 +59,14 @@ def archive_of(journal: Path, month: str) -> Path:
     return journal.with_name(f"{journal.name}.{month}.archive")
 
 
-def archive_month(journal: Path, month: Month, salt: bytes) -> None:
+Fill = Callable[[sqlite3.Connection, int, int], None]  # adds events from one seq to another
+
+
+def archive_month(journal: Path, month: Month, salt: bytes, fill: Fill | None = None) -> None:
     """Write the file of a month that has ended, durably, and see that it holds what the journal does.
 
-    Where the file is there already, as after a crash, what it lacks is added. Raises `ArchiveFlawed`,
-    `JournalUnavailable`.
+    Where the file is there already, as after a crash, what it lacks is added: by `fill`, or out of the
+    journal's file. Raises `ArchiveFlawed`, `JournalUnavailable`.
     """
     file = archive_of(journal, month.name)
     if span_of(file)[1] >= month.last.seq:
@@ -70,7 +74,8 @@ def archive_month(journal: Path, month: Month, salt: bytes) -> None:
             _check(archive, month, salt)
         return
     with rewriting(file) as archive:
-        _fill(archive, journal, month)
+        first = max(month.before.seq, _newest(archive)) + 1
+        (fill or partial(_copied, journal))(archive, first, month.last.seq)
         _check(archive, month, salt)
 
 
@@ -125,18 +130,27 @@ def clear_drafts(journal: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _fill(archive: sqlite3.Connection, journal: Path, month: Month) -> None:
-    """Copy events page by page: no read lasts, so the journal's log can be emptied between them."""
-    archive.execute(ATTACH, (f"{journal.absolute().as_uri()}?mode=ro",))
+def _newest(archive: sqlite3.Connection) -> int:
+    is_made = archive.execute(IS_MADE).fetchone() is not None
+    return int(archive.execute(SPAN).fetchone()[1]) if is_made else 0
+
+
+def make_tables(archive: sqlite3.Connection, journal: sqlite3.Connection, name: str) -> None:
+    """Give an archive its tables, if it has none yet, as a journal has them that a connection calls so."""
     if archive.execute(IS_MADE).fetchone() is None:
-        for (sql,) in archive.execute(TABLES).fetchall():
+        for (sql,) in journal.execute(TABLES.format(name)).fetchall():
             archive.execute(sql)
     elif is_old_file(archive):
         archive.execute(ADD_PERSONAL)
-    first = max(month.before.seq, archive.execute(SPAN).fetchone()[1]) + 1
-    for start in range(first, month.last.seq + 1, PAGE):
+
+
+def _copied(journal: Path, archive: sqlite3.Connection, first: int, last: int) -> None:
+    """Copy events page by page: no read lasts, so the journal's log can be emptied between them."""
+    archive.execute(ATTACH, (f"{journal.absolute().as_uri()}?mode=ro",))
+    make_tables(archive, archive, "journal")
+    for start in range(first, last + 1, PAGE):
         for sql in COPY:
-            archive.execute(sql, (start, min(start + PAGE - 1, month.last.seq)))
+            archive.execute(sql, (start, min(start + PAGE - 1, last)))
     archive.execute("DETACH journal")
 
 
@@ -166,7 +180,10 @@ BATCH: Final = 250  # events removed in one transaction: nobody waits long for i
 PUBLISHED: Final = "SELECT published FROM event WHERE seq = ?"
 LAST_BEFORE: Final = "SELECT seq, hash, published FROM event WHERE seq < ? ORDER BY seq DESC LIMIT 1"
 HASH: Final = "SELECT hash FROM event WHERE seq = ?"
-REMOVE: Final = ("DELETE FROM event_value WHERE seq <= ?", "DELETE FROM event WHERE seq <= ?")
+REMOVE: Final = (  # from where the journal begins: what a database has deleted it would go through again
+    "DELETE FROM event_value WHERE seq > ? AND seq <= ?",
+    "DELETE FROM event WHERE seq > ? AND seq <= ?",
+)
 MOVE_BASE: Final = "UPDATE trail_base SET seq = ?, hash = ?"
 
 
@@ -184,9 +201,9 @@ def oldest_month(connection: sqlite3.Connection, before: datetime) -> Month | No
 
 def remove_until(connection: sqlite3.Connection, seq: int) -> None:
     """Let the journal begin after this event, which an archive has."""
-    (hash,) = connection.execute(HASH, (seq,)).fetchone()
+    (hash,), (base, _) = connection.execute(HASH, (seq,)).fetchone(), connection.execute(READ_BASE).fetchone()
     for sql in REMOVE:
-        connection.execute(sql, (seq,))
+        connection.execute(sql, (base, seq))
     connection.execute(MOVE_BASE, (seq, hash))
 
 

@@ -21,9 +21,8 @@ from gateway.journal.copied import (
     refuse_version,
 )
 from gateway.journal.events import read_head, read_salt
-from gateway.journal.journal import SCHEMA
 from gateway.journal.reader import reading
-from gateway.journal.store import COPYING, JournalLock, JournalPlace, answered, archives_of
+from gateway.journal.store import COPYING, SCHEMA, JournalLock, JournalPlace, answered, archives_of
 from gateway.journal.verify import TrailState
 from gateway.sqlite_file import OPTIONS, judged, load_migrations, read_only, set_up
 

@@ -34,7 +34,7 @@ from gateway.journal.store import Clock, answered, archives_of, open_archive
 from gateway.log import get_logger
 from gateway.scim.documents import fold
 from gateway.sqlite import Database
-from gateway.sqlite_file import read_only
+from gateway.sqlite_file import Work, read_only
 from gateway.values import frozen
 
 ABOUT: Final = """
@@ -256,13 +256,15 @@ class Retention:
         """Remove a person's values everywhere, and record the event; raises `JournalUnavailable`."""
         async with self._alone:
             traces = await self._traces(name)
-            erased = await self.database.write(
-                partial(erase, traces=traces, appender=self.appender, tell=tell)
-            )
+            erased = await self.database.write(self._erasing(traces, tell))
             try:
                 return replace(erased, is_done=await self._finish())
             except JournalUnavailable:  # as on a full disk: the rest is done at the next try
                 return replace(erased, is_done=False)
+
+    def by_hand(self) -> "Retention":
+        """Return what moves months because somebody says so."""
+        return self
 
     async def retire(self, retention: float) -> tuple[str, ...]:
         """Move every month that ended so many seconds ago to its archive, and return them.
@@ -279,7 +281,7 @@ class Retention:
             while month := await self._oldest(before):
                 await self._move(month)
                 moved.append(month.name)
-            return tuple(moved)
+            return tuple(dict.fromkeys(moved))
 
     async def run(self, retention: Callable[[], float]) -> None:
         """Retire what is old enough now and every day, until cancelled."""
@@ -291,6 +293,9 @@ class Retention:
                 log.warning("trail.not_archived", reason=str(error))
             await asyncio.sleep(DAY)
 
+    def _erasing(self, traces: Traces, tell: Callable[[Erased], Event]) -> Work[Erased]:
+        return partial(erase, traces=traces, appender=self.appender, tell=tell)
+
     async def _traces(self, name: str) -> Traces:
         return await asyncio.to_thread(find, self.path, name, self.salt)
 
@@ -299,9 +304,17 @@ class Retention:
 
     async def _move(self, month: Month) -> None:
         await asyncio.to_thread(archive_month, self.path, month, self.salt)
+        for end in self._steps(month):
+            await self.database.write(partial(remove_until, seq=end))
+
+    def _steps(self, month: Month) -> list[int]:
+        """Return the events up to which a month leaves, one transaction after the other."""
         last = month.last.seq
-        for end in range(month.before.seq + BATCH, last + BATCH, BATCH):
-            await self.database.write(partial(remove_until, seq=min(end, last)))
+        return [min(end, last) for end in range(month.before.seq + BATCH, last + BATCH, BATCH)]
+
+    def _are_here(self, newest: int) -> bool:
+        """Say whether the archives here hold an event that has left the journal, and all before it."""
+        return True
 
     async def _finish(self) -> bool:
         """Take what was erased out of the archives, and out of what the journal's file has freed.
@@ -309,8 +322,8 @@ class Retention:
         False where somebody reads, so that its log cannot be emptied yet.
         """
         parts: list[Part] = [{"seq": seq, "n": n} for seq, n in await self.database.read(_pending)]
-        if not parts:
-            return True
+        if not parts or not self._are_here(max(part["seq"] or 0 for part in parts)):
+            return not parts
         await asyncio.to_thread(erase_archived, self.path, [part for part in parts if part["seq"]])
         await self.database.write(lambda connection: connection.execute(ARCHIVES_DONE).rowcount)
         if not await self.database.rewrite():

@@ -23,7 +23,7 @@ from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.resources import SqliteResources
 from gateway.journal.search import count_outcomes, find
 from gateway.journal.state import SqliteAlerts, SqlitePauses, SqliteRemovals, SqliteTokens, counts
-from gateway.journal.store import Clock, JournalLock, Random, answered, refuse_part, unavailable
+from gateway.journal.store import SCHEMA, Clock, JournalLock, Random, answered, refuse_part, unavailable
 from gateway.sqlite import Database
 from gateway.sqlite_file import Durability, load_migrations
 from gateway.values import frozen
@@ -106,7 +106,6 @@ class SqliteTrail:
 
 NOBODY_FOLLOWS: Final[Mapping[str, Sequence[str]]] = {}
 LEASE: Final = 90.0  # seconds
-SCHEMA: Final = Path(__file__).parent / "schema" / "sqlite"
 PROBES: Final = (  # as much as a full batch needs: a full disk may have room for a page
     "INSERT OR REPLACE INTO meta VALUES ('probe', randomblob(1048576))",
     "INSERT OR REPLACE INTO meta VALUES ('probe', randomblob(16))",

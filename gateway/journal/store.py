@@ -19,6 +19,8 @@ from gateway.log import get_logger
 from gateway.sqlite_file import StoreUnavailable, read_only
 from gateway.users import why
 
+SCHEMA: Final = Path(__file__).parent / "schema" / "sqlite"  # of a file
+
 Clock = Callable[[], datetime]  # aware, UTC
 Random = Callable[[int], bytes]  # so many bytes
 
@@ -76,9 +78,10 @@ class JournalLock:
         `makes`: a journal that is not there is made, so that it is locked from the beginning.
         """
         with ExitStack() as held:
-            held.enter_context(_locked(journal.with_name(f"{journal.name}.lock"), "its lock", journal))
+            taken = f"another gateway has the journal {journal}"
+            held.enter_context(locked(journal.with_name(f"{journal.name}.lock"), "its lock", taken))
             if makes or journal.exists():
-                held.enter_context(_locked(journal, "the file", journal))
+                held.enter_context(locked(journal, "the file", taken))
             self._held = held.pop_all()
 
     def release(self) -> None:
@@ -86,7 +89,8 @@ class JournalLock:
         self._held.close()
 
 
-def _locked(path: Path, what: str, journal: Path) -> BinaryIO:
+def locked(path: Path, what: str, taken: str) -> BinaryIO:
+    """Lock a file until it is closed, made where it is not there; raises `JournalLocked` with `taken`."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = open(path, "ab", opener=_open_private)  # noqa: SIM115 - held until released
@@ -96,7 +100,7 @@ def _locked(path: Path, what: str, journal: Path) -> BinaryIO:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise JournalLocked(f"another gateway has the journal {journal}") from error
+        raise JournalLocked(taken) from error
     return file
 
 

@@ -1,10 +1,16 @@
 """`journal copy`: from a file to a database and back, and what it refuses."""
 
+import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from gateway.audit.event import Event
+from gateway.ids import new_id
+from gateway.journal.postgresql.journal import PostgresJournal
 from gateway.journal.store import JournalLock
 from tests.support.real_postgres import PASSWORD, RealPostgres, without_password
 
@@ -103,3 +109,40 @@ def test_a_journal_in_use_and_a_place_that_is_taken_are_refused(run, write: Writ
     assert (in_use.status, copied.status, again.status) == (3, 0, 1)
     assert "another gateway has the journal" in in_use.err
     assert again.err == "the destination has a journal already: empty it, or take another\n"
+
+
+async def happened(url: str, path: Path, *moments: datetime) -> None:
+    for moment in moments:
+        journal = await PostgresJournal.reach(url, path, "full", lambda now=moment: now, print, "me")
+        await journal.trail.append([Event(new_id(), {"event": "gateway.started"})])
+        await journal.close()
+
+
+def test_months_leave_a_database_for_files_here(run, write: Write, tmp_path: Path, postgres_url: str) -> None:
+    write(postgres_url)
+    moments = [datetime(2024, month, 5, tzinfo=UTC) for month in (1, 2, 3)]
+    asyncio.run(happened(postgres_url, tmp_path / "beside.db", *moments))
+
+    moved, again = run("journal", "archive"), run("journal", "archive")
+
+    assert (moved.out, again.out) == ("moved: 2024-01\nmoved: 2024-02\n", "no month is old enough\n")
+    assert {file.name for file in (tmp_path / "var").glob("*.archive")} == {
+        "gateway.db.2024-01.archive", "gateway.db.2024-02.archive",
+    }  # fmt: skip
+    assert run("audit", "verify").out == "whole: 3 events, each in its place\n"
+    assert len(run("audit", "query", "--format", "ndjson").out.splitlines()) == 3
+
+
+def test_an_archive_that_the_database_does_not_hold_so_is_refused(
+    run, write: Write, tmp_path: Path, postgres_url: str
+) -> None:
+    write(postgres_url)
+    moments = [datetime(2024, month, 5, tzinfo=UTC) for month in (1, 2)]
+    asyncio.run(happened(postgres_url, tmp_path / "beside.db", *moments))
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("UPDATE event SET target = 'other' WHERE seq = 1")
+
+    ended = run("journal", "archive")
+
+    assert (ended.status, ended.out) == (1, "")
+    assert "nothing left the journal: event 1" in ended.err

@@ -11,7 +11,7 @@ import pytest
 from gateway.audit.event import Event
 from gateway.flow.journal_port import Key, MemberRow, MemberRows, Outcome, Resource, Settlement, State
 from gateway.flow.target_port import ResourceType
-from gateway.journal.journal import SCHEMA
+from gateway.journal.store import SCHEMA
 from gateway.scim.members import Delta
 
 GROUP = ResourceType.GROUP

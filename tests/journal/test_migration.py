@@ -347,7 +347,7 @@ async def test_a_long_journal_is_taken_up_in_seconds_and_nothing_of_it_is_lost(p
 
 BOUNDED = """
 import sqlite3, sys
-from gateway.journal.journal import SCHEMA
+from gateway.journal.store import SCHEMA
 from gateway.sqlite_file import load_migrations, set_up
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("PRAGMA hard_heap_limit = 33554432").fetchall()  # of the process, and never raised again

@@ -13,13 +13,13 @@ from typing import Any
 from gateway.flow.journal_port import Resource
 from gateway.journal.batches import write_all
 from gateway.journal.events import Appender, read_salt
-from gateway.journal.journal import SCHEMA, SqliteTrail
+from gateway.journal.journal import SqliteTrail
 from gateway.journal.members import SqliteMemberships
 from gateway.journal.mirrors import SqliteMirrors
 from gateway.journal.operations import Owner, SqliteOperations
 from gateway.journal.resources import ResourceRow, SqliteResources
 from gateway.journal.state import SqliteAlerts, SqlitePauses, SqliteRemovals, SqliteTokens
-from gateway.journal.store import Clock
+from gateway.journal.store import SCHEMA, Clock
 from gateway.sqlite import After
 from gateway.sqlite_file import load_migrations
 

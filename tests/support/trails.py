@@ -12,8 +12,8 @@ from gateway.audit.chain import subject
 from gateway.audit.event import Event
 from gateway.audit.query import AuditQuery
 from gateway.journal.events import Appender, read_salt
-from gateway.journal.journal import SCHEMA
 from gateway.journal.search import find
+from gateway.journal.store import SCHEMA
 from gateway.sqlite_file import load_migrations
 
 STARTED = datetime(2026, 3, 1, tzinfo=UTC)

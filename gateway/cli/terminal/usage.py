@@ -105,6 +105,10 @@ USAGES: Final[Mapping[str, Usage]] = {
         ("audit verify", "audit verify --expect 17:2c26b4…"),
         {10: "a gap", 11: "changed", 12: "truncated"} | JOURNAL,
     ),
+    "journal archive": Usage(
+        ("journal archive",),
+        {1: "a file is not what the journal holds", 3: "the journal is in use, or could not be reached"},
+    ),
     "journal copy": Usage(
         (
             "journal copy sqlite:var/gateway.db postgresql://gateway@db.example.com/gateway",

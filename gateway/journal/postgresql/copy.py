@@ -15,10 +15,6 @@ from gateway.journal.postgresql.session import ServerSession
 from gateway.journal.store import JournalPlace, answered
 from gateway.sqlite_file import StoreUnavailable, load_migrations
 
-PATIENT: Final = (  # a page may take longer than a change may
-    "SET LOCAL statement_timeout = 0",
-    "SET LOCAL idle_in_transaction_session_timeout = 0",
-)
 NEWEST_MARK: Final = """
     SELECT coalesce(max(last_value), 0) FROM pg_sequences
     WHERE schemaname = current_schema() AND sequencename = 'mirror_n_seq'"""
@@ -45,7 +41,7 @@ class DatabaseSide(FileSide):
         """Have all that is read be of one moment."""
         self.connection.execute("BEGIN")
         try:
-            self._wait()
+            self.connection.take_time()
             yield
         finally:
             self.connection.roll_back()
@@ -55,15 +51,11 @@ class DatabaseSide(FileSide):
         """Have all that is written be there at once, or not at all."""
         self.connection.run("BEGIN")
         try:
-            self._wait()
+            self.connection.take_time()
             yield
             self.connection.run("COMMIT")
         finally:
             self.connection.roll_back()
-
-    def _wait(self) -> None:
-        for sql in PATIENT:
-            self.connection.run(sql)
 
     def add(self, table: CopiedTable, rows: Sequence[tuple[Any, ...]]) -> None:
         """Add rows to a table, in a transaction."""

@@ -1,18 +1,15 @@
 """The journal over a PostgreSQL database, opened."""
 
 import os
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from gateway.audit.masking import NO_MASKING, Masking
 from gateway.errors import JournalUnavailable
-from gateway.journal.archive import Month
-from gateway.journal.erase import HELD, Retention, Traces, found_in
 from gateway.journal.events import read_salt
 from gateway.journal.journal import LEASE, NOBODY_FOLLOWS, SqliteJournal, SqliteTrail
 from gateway.journal.members import SqliteMemberships
@@ -21,30 +18,15 @@ from gateway.journal.operations import Owner
 from gateway.journal.postgresql.database import Ear, PostgresDatabase
 from gateway.journal.postgresql.operations import PostgresAppender, PostgresOperations
 from gateway.journal.postgresql.replicas import PostgresReplicas
+from gateway.journal.postgresql.retention import PostgresRetention
 from gateway.journal.resources import SqliteResources
 from gateway.journal.state import SharedAlerts, SqlitePauses, SqliteRemovals, SqliteTokens
 from gateway.journal.store import Clock, Random, refuse_part, unavailable
-from gateway.scim.documents import fold
 from gateway.sqlite_file import Durability, load_migrations
 from gateway.values import frozen
 
 SCHEMA: Final = Path(__file__).parents[1] / "schema" / "postgresql"
 PROBE: Final = "INSERT INTO meta VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-
-
-@frozen
-class PostgresRetention(Retention):
-    """Erases people; months stay in the database, which has room for them and its own ways to divide it."""
-
-    async def _traces(self, name: str) -> Traces:
-        def work(connection: sqlite3.Connection) -> Traces:
-            held = frozenset(connection.execute(HELD, (fold(name),)))
-            return found_in([connection], name, self.salt, held)
-
-        return await self.database.read_aside(work)
-
-    async def _oldest(self, before: datetime) -> Month | None:
-        return None
 
 
 @frozen

@@ -51,6 +51,10 @@ STOPPED: Final = """
     WHERE a.datname = current_database() AND a.usename = current_user AND a.pid <> pg_backend_pid()
       AND a.wait_event = 'ClientRead' AND a.state_change < now() - interval '4 seconds'
       AND EXISTS (SELECT 1 FROM pg_locks AS l WHERE l.pid = a.pid AND l.mode = 'RowExclusiveLock')"""
+PATIENT: Final = (
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+)
 names = count()
 
 
@@ -154,6 +158,11 @@ class ServerSession:
     def run(self, sql: str) -> Any:
         """Run a statement of PostgreSQL's."""
         return self._run(sql, None)
+
+    def take_time(self) -> None:
+        """Let the transaction take as long as it takes."""
+        for sql in PATIENT:
+            self.run(sql)
 
     @property
     def connection(self) -> "psycopg.Connection[Any]":
