@@ -1,5 +1,6 @@
 """A gateway whose journal is a PostgreSQL database, and the commands that read it."""
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from tests.support.served import CONFIG, gateways
 PATH = "/scim/phonebook/v2"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
+LONG = random.Random(1).randbytes(5000).hex()  # nothing alike in it that could make it short
 GATEWAY = Path(__file__).parents[2] / "gateway.py"
 
 
@@ -34,12 +36,17 @@ async def test_people_come_change_and_leave_and_commands_tell_it_from_the_databa
     ann = {"schemas": [USER], "userName": "ann@example.com", "externalId": "1", "active": True}
     async with gateways(tmp_path) as serve:
         served = await serve(config=config)
+        odd = [ann | {"userName": name, "externalId": "2"} for name in (LONG, "a\x00b")]
+        refused = [await served.ask("POST", f"{PATH}/Users", person) for person in odd]
         made = await served.ask("POST", f"{PATH}/Users", ann)
         again = await served.ask("POST", f"{PATH}/Users", ann)
         group = {"schemas": [GROUP], "displayName": "all", "members": [{"value": made.body["id"]}]}
         grouped = await served.ask("POST", f"{PATH}/Groups", group)
         left = await served.ask("PUT", f"{PATH}/Users/{made.body['id']}", ann | {"active": False})
         gone = await served.ask("DELETE", f"{PATH}/Users/{made.body['id']}")
+    assert [answer.status for answer in refused] == [400, 400]
+    assert "longer than the journal's database can look up" in refused[0].body["detail"]
+    assert "NUL" in refused[1].body["detail"]
     answers = [answer.status for answer in (made, again, grouped, left, gone)]
     told = command(tmp_path, "audit", "history", "ann@example.com")
 
