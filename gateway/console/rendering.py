@@ -110,6 +110,7 @@ class Texts:
         return self._texts[language].get(f"{group}.{name}", "" if name is None else str(name))
 
 
+@cache
 def _catalogue(language: str) -> Mapping[str, Any]:
     return tomllib.loads((HERE / "texts" / f"{language}.toml").read_text("utf-8"))
 
@@ -168,6 +169,25 @@ async def asset(request: web.Request) -> web.Response:
     return web.Response(body=body, content_type=found.media, charset="utf-8", headers=headers)
 
 
+@cache
+def _templates() -> jinja2.Environment:
+    """Return them, each compiled when it is first asked for, and not again after a reload."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gateway.console"),
+        autoescape=True,
+        finalize=visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"shown": shown, "shortened": shortened, "second": second}
+    environment.globals |= {
+        "path": path_of,
+        "asset": lambda name: f"{PREFIX}/static/{name}?v={assets()[name].digest}",
+        "version": VERSION,
+    }
+    return environment
+
+
 class Pages:
     """Renders templates."""
 
@@ -178,21 +198,7 @@ class Pages:
 
     def set_up(self, application: web.Application) -> None:
         """Have an application render them."""
-        environment = aiohttp_jinja2.setup(
-            application,
-            loader=jinja2.PackageLoader("gateway.console"),
-            autoescape=True,
-            finalize=visible,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters |= {"shown": shown, "shortened": shortened, "second": second}
-        environment.globals |= {
-            "path": path_of,
-            "asset": lambda name: f"{PREFIX}/static/{name}?v={assets()[name].digest}",
-            "version": VERSION,
-            "has_oidc": self._has_oidc,
-        }
+        application[aiohttp_jinja2.APP_KEY] = _templates()
 
     def language(self, request: web.Request) -> str:
         """Return the language in which somebody is answered."""
@@ -213,6 +219,7 @@ class Pages:
             "known": partial(self.texts.known, language),
             "session": request.get(SESSION),
             "correlation_id": correlation_id.get(),
+            "has_oidc": self._has_oidc,
             "here": request.rel_url.raw_path_qs,
             "done": done
             if (done := request.query.get("done")) in self.texts.group(language, "done")
