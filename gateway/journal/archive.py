@@ -115,9 +115,9 @@ def rewriting(file: Path) -> Iterator[sqlite3.Connection]:
                 connection.execute(pragma).fetchall()
             yield connection
         draft.chmod(READ_ONLY)
-        _sync(draft)
+        sync(draft)
         draft.replace(file)
-        _sync(file.parent)
+        sync(file.parent)
     except (OSError, sqlite3.Error) as error:
         raise JournalUnavailable(f"{file.name} cannot be written: {error}") from error
     finally:
@@ -167,7 +167,8 @@ def _check(archive: sqlite3.Connection, month: Month, salt: bytes) -> None:
         raise ArchiveFlawed(f"event {month.last.seq} is not the journal's")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have what was written of a file, or in a folder, be there whatever happens."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gateway.audit.chain import Head
 from gateway.errors import InvalidValue, JournalUnavailable
-from gateway.journal.archive import READ_ONLY
+from gateway.journal.archive import sync
 from gateway.journal.copied import (
     ALWAYS_FILLED,
     COUNTED,
@@ -95,7 +95,7 @@ def copy(
                 see(brought)
         _finish(source, destination)
         _compare(source, destination)
-    _bring_archives(source.place.path, destination.place.path)
+    _bring_files(source.place.path, destination.place.path)
     with source.snapshot():
         if read_head(source.connection) != head:
             raise CopyRefused(
@@ -186,14 +186,17 @@ def _compare(source: FileSide, destination: FileSide) -> None:
             raise CopyRefused(f"of {here} rows of {name} {there} are there: empty it, and copy again")
 
 
-def _bring_archives(source: Path, destination: Path) -> None:
-    """Bring the files of months that have left the journal, those that are not there yet."""
+def _bring_files(source: Path, destination: Path) -> None:
+    """Bring what stands beside a journal and is not there yet: months that left it, and its audit key."""
     if source == destination:
         return
-    for file in archives_of(source):
-        copied = destination.with_name(f"{destination.name}{file.name.removeprefix(source.name)}")
-        if not copied.exists():
-            draft = copied.with_name(f"{copied.name}.copied.draft")
-            shutil.copyfile(file, draft)
-            draft.chmod(READ_ONLY)
-            draft.replace(copied)
+    key = source.with_name(f"{source.name}.key")
+    for file in (*archives_of(source), *([key] if key.exists() else [])):
+        brought = destination.with_name(f"{destination.name}{file.name.removeprefix(source.name)}")
+        if not brought.exists():
+            draft = brought.with_name(f"{brought.name}.draft")
+            draft.unlink(missing_ok=True)
+            shutil.copy(file, draft)  # with its mode
+            sync(draft)
+            draft.replace(brought)
+            sync(brought.parent)

@@ -1,5 +1,6 @@
 """A journal that was brought to another place is the same there, whatever happened on the way."""
 
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from gateway.journal.copy import copy, destination_of, source_of
 from gateway.journal.journal import SqliteJournal
 from gateway.journal.postgresql.journal import PostgresJournal
 from gateway.journal.reader import reading
-from gateway.journal.store import JournalLocked, archives_of
+from gateway.journal.store import JournalLocked, archives_of, load_key
 from gateway.settings.model import JournalSettings, Secret
 from gateway.sqlite_file import read_only
 from tests.support.journal_day import FOLLOWERS, filled
@@ -60,6 +61,10 @@ def rows_of(place):
         }
         meta = side.connection.execute("SELECT name, value FROM meta WHERE name NOT IN ('salt', 'probe')")
         return found | {"meta": sorted(meta.fetchall()), "mark": side.newest_mark()}
+
+
+def beside(place, what):
+    return place.path.with_name(f"{place.path.name}.{what}")
 
 
 def keys_of(url):
@@ -109,6 +114,7 @@ def elsewhere(path) -> JournalSettings:
 
 def test_what_went_to_a_database_and_back_is_what_it_was(form, file, database, elsewhere):
     before = rows_of(file)
+    load_key(beside(file, "key"))
 
     there, back = bring(file, database), bring(database, elsewhere)
 
@@ -118,6 +124,8 @@ def test_what_went_to_a_database_and_back_is_what_it_was(form, file, database, e
     assert empty == ({"event_value"} if form == "new" else set())
     archives = archives_of(elsewhere.path)
     assert [file.read_bytes() for file in archives] == [kept.read_bytes() for kept in archives_of(file.path)]
+    assert beside(elsewhere, "key").read_bytes() == beside(file, "key").read_bytes()
+    assert stat.S_IMODE(beside(elsewhere, "key").stat().st_mode) == 0o600
     assert archives == (archive_of(elsewhere.path, "2026-11"),)
 
 

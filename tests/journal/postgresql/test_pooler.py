@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from gateway.flow.journal_port import Key, KeysTaken, Outcome, Settlement
 from gateway.flow.target_port import ResourceType
+from gateway.journal.copy import copy, destination_of, source_of
 from gateway.journal.postgresql import operations
 from gateway.journal.postgresql.journal import PostgresJournal
 from gateway.journal.reader import reading
@@ -125,3 +127,20 @@ async def test_what_the_durability_asks_for_one_transaction_stays_in_it(
 
     seen = [await journal.database.read(setting), await journal.database.read_aside(setting)]
     assert seen == ["on", "on"]
+
+
+async def test_a_journal_is_brought_there_and_back(
+    pooler, postgres_url, path, sqlite, event, resource, intent
+) -> None:
+    claimed = await sqlite.operations.claim(intent())
+    await sqlite.operations.settle(claimed, Settlement(Outcome.APPLIED, event(), resource(), is_new=True))
+    await sqlite.operations.claim(intent("op-2", "bob"))
+    await sqlite.close()
+    shared = JournalSettings(path, database=Secret(pooler.through(postgres_url)))
+    places = [JournalSettings(path), shared, JournalSettings(path.with_name("back.db"))]
+
+    for source, destination in pairwise(places):
+        with source_of(source) as one, destination_of(destination) as other:
+            assert copy(one, other, lambda rows: None, lambda seq: None) == 1
+    with reading(places[-1]) as reader:
+        assert (reader.verify().state, reader.find_person("cx", "ann").id) == (TrailState.WHOLE, "id-1")
