@@ -157,7 +157,7 @@ class JournalTable(Table):
     retention: Seconds = Field(
         default=RETENTION,
         description="How long the journal itself keeps the audit trail: a month that ended longer ago leaves "
-        "for a read-only file beside it, which `audit` still reads.",
+        "for a read-only file beside it, which `audit` still reads; a database by `journal archive` alone.",
     )
     audit_key: SomeText | None = Field(
         default=None,

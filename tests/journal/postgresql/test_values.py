@@ -1,5 +1,6 @@
 """What a database cannot keep or find is refused with what is wrong, and nothing is left of it."""
 
+import asyncio
 import random
 
 import pytest
@@ -24,6 +25,17 @@ async def test_a_key_that_cannot_be_kept_is_refused_alone(postgresql, intent, va
     with pytest.raises(InvalidValue, match=said):
         await postgresql.operations.claim(intent("op-2", keys=(Key("external", value),)))
     assert await postgresql.operations.open("cx", []) == (begun,)
+
+
+async def test_who_comes_in_the_same_batch_is_recorded(postgresql, intent):
+    intents = [
+        intent(f"op-{n}", keys=(Key("name", name),)) for n, name in enumerate(("a", LONG, "b\x00", "c"))
+    ]
+
+    claims = await asyncio.gather(*map(postgresql.operations.claim, intents), return_exceptions=True)
+
+    assert [isinstance(claim, InvalidValue) for claim in claims] == [False, True, True, False]
+    assert await postgresql.operations.open("cx", []) == (claims[0], claims[3])
 
 
 async def test_who_is_looked_for_by_a_key_with_a_nul_is_told_of_it(postgresql):
