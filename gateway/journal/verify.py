@@ -72,7 +72,7 @@ def verify(
         file = journal or Path(connection.execute(FILE).fetchone()[0])
         noted = read_note(note_beside(file))  # before the snapshot, which has come at least as far
         pairs = ((noted, "the note beside the journal"), (expected, "what was expected"))
-        connection.execute("BEGIN")
+        connection.execute("BEGIN /* long */")
         return _verdict(connection, file, [Known(*seen, whence) for seen, whence in pairs if seen], see)
     except sqlite3.OperationalError:  # such as a table that an older release did not have
         raise

@@ -4,10 +4,14 @@ import re
 from functools import lru_cache
 from typing import Final
 
+SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# of the transaction: it may take as long as it takes, as where files are read meanwhile
+PATIENT: Final = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
 DIFFERENCES: Final = tuple(  # a pattern -> what stands there instead, in this order
     (re.compile(pattern), new)
     for pattern, new in (
-        (r"^BEGIN$", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        (r"^BEGIN$", SNAPSHOT),
+        (r"^BEGIN /\* long \*/$", f"{SNAPSHOT}; {PATIENT}"),
         (r"^SELECT 1 WHERE 'personal' NOT IN .*", "SELECT 1 WHERE false"),  # no database is so old
         (r"^SELECT value (FROM meta WHERE name = 'salt')", r"SELECT decode(value, 'hex') \1"),
         (r"^SELECT page_count .*", "SELECT pg_database_size(current_database())"),

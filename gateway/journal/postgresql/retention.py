@@ -65,6 +65,8 @@ class PostgresRetention(Retention):
 
     async def _traces(self, name: str) -> Traces:
         def work(connection: sqlite3.Connection) -> Traces:
+            line: Any = connection
+            line.take_time()  # while files are looked through
             held = frozenset(connection.execute(HELD, (fold(name),)))
             with ExitStack() as stack:
                 archives = [

@@ -12,7 +12,7 @@ from psycopg import pq
 from psycopg.types.numeric import IntDumper
 
 from gateway.errors import InvalidValue
-from gateway.journal.postgresql.dialect import translated
+from gateway.journal.postgresql.dialect import PATIENT, translated
 from gateway.sqlite_file import StoreUnavailable
 
 OPTIONS: Final[dict[str, Any]] = {  # well below the lease of an operation; both ways, as neither sees all
@@ -51,10 +51,6 @@ STOPPED: Final = """
     WHERE a.datname = current_database() AND a.usename = current_user AND a.pid <> pg_backend_pid()
       AND a.wait_event = 'ClientRead' AND a.state_change < now() - interval '4 seconds'
       AND EXISTS (SELECT 1 FROM pg_locks AS l WHERE l.pid = a.pid AND l.mode = 'RowExclusiveLock')"""
-PATIENT: Final = (
-    "SET LOCAL statement_timeout = 0",
-    "SET LOCAL idle_in_transaction_session_timeout = 0",
-)
 names = count()
 
 
@@ -161,8 +157,7 @@ class ServerSession:
 
     def take_time(self) -> None:
         """Let the transaction take as long as it takes."""
-        for sql in PATIENT:
-            self.run(sql)
+        self.run(PATIENT)
 
     @property
     def connection(self) -> "psycopg.Connection[Any]":

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -79,6 +80,36 @@ async def test_months_leave_by_hand_alone_and_the_trail_is_whole_over_both(
     with reading(JournalSettings(path, database=Secret(database_url))) as reader:
         told = list(reader.answers(AuditQuery(newest_first=False)))
     assert [one["seq"] for one in told] == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+async def test_no_transaction_is_ended_while_files_are_read(
+    filled, path, database_url, postgres, monkeypatch
+):
+    await filled.retention.by_hand().retire(KEPT)
+    patience = set()
+
+    def see(connection):
+        for what in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            patience.add((what, *connection.execute(f"SHOW {what}").fetchone()))
+
+    def looked_through(files, *told):
+        see(files[-1])
+        return found_in(files, *told)
+
+    found_in = module.found_in
+    monkeypatch.setattr(module, "found_in", looked_through)
+    room = urlsplit(database_url).path.strip("/")
+    postgres.execute(f"ALTER DATABASE {room} SET idle_in_transaction_session_timeout = '5s'")
+    try:
+        with reading(JournalSettings(path, database=Secret(database_url))) as reader:
+            assert str(reader.verify(see=lambda seq: see(reader.connection)).state) == "whole"
+        verified, patience = patience, set()
+        await erase_person(filled.retention, "person2", "erasure")
+    finally:
+        postgres.execute(f"ALTER DATABASE {room} RESET idle_in_transaction_session_timeout")
+
+    unbounded = {("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")}
+    assert verified == patience == unbounded
 
 
 async def test_where_the_files_are_not_the_rest_is_read_and_the_gap_is_told(filled, other, path, verdict):
