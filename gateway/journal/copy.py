@@ -154,6 +154,8 @@ def _add(destination: FileSide, table: CopiedTable, page: Sequence[tuple[Any, ..
     try:
         with destination.transaction():
             destination.add(table, page)
+    except sqlite3.IntegrityError as error:
+        raise CopyRefused("somebody else writes to the destination: copy again when that is over") from error
     except InvalidValue as error:
         if len(page) > 1:  # those before it are no matter, and the message is to name it
             for row in page:

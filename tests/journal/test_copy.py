@@ -317,6 +317,21 @@ async def test_a_journal_that_changes_meanwhile_is_not_taken_for_copied(
         await SqliteJournal.open(elsewhere.path, "full", clock, print, "me")
 
 
+def test_a_place_that_somebody_else_fills_meanwhile_is_refused(file, database, monkeypatch):
+    monkeypatch.setattr(copied, "MOST_ROWS", 1)
+    monkeypatch.setattr(copied, "AT_ONCE", 1)
+    with psycopg.connect(database.database.reveal(), autocommit=True) as connection:
+
+        def fill(rows: int) -> None:
+            connection.execute(
+                "INSERT INTO event (seq, id, published, body, hash)"
+                " SELECT 14, 'x', '', '{}', '' FROM event WHERE seq = 12 ON CONFLICT DO NOTHING"
+            )
+
+        with pytest.raises(CopyRefused, match="somebody else writes"):
+            bring(file, database, fill)
+
+
 def test_a_trail_that_is_not_whole_is_said_and_not_taken(file, database, elsewhere):
     bring(file, database)
     with psycopg.connect(database.database.reveal(), autocommit=True) as connection:

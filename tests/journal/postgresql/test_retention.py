@@ -85,7 +85,6 @@ async def test_months_leave_by_hand_alone_and_the_trail_is_whole_over_both(
 async def test_no_transaction_is_ended_while_files_are_read(
     filled, path, database_url, postgres, monkeypatch
 ):
-    await filled.retention.by_hand().retire(KEPT)
     patience = set()
 
     def see(connection):
@@ -101,6 +100,7 @@ async def test_no_transaction_is_ended_while_files_are_read(
     room = urlsplit(database_url).path.strip("/")
     postgres.execute(f"ALTER DATABASE {room} SET idle_in_transaction_session_timeout = '5s'")
     try:
+        await filled.retention.by_hand().retire(KEPT)
         with reading(JournalSettings(path, database=Secret(database_url))) as reader:
             assert str(reader.verify(see=lambda seq: see(reader.connection)).state) == "whole"
         verified, patience = patience, set()
