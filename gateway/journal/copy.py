@@ -22,7 +22,15 @@ from gateway.journal.copied import (
 )
 from gateway.journal.events import read_head, read_salt
 from gateway.journal.reader import reading
-from gateway.journal.store import COPYING, SCHEMA, JournalLock, JournalPlace, answered, archives_of
+from gateway.journal.store import (
+    COPYING,
+    SCHEMA,
+    JournalLock,
+    JournalLocked,
+    JournalPlace,
+    answered,
+    archives_of,
+)
 from gateway.journal.verify import TrailState
 from gateway.sqlite_file import OPTIONS, judged, load_migrations, read_only, set_up
 
@@ -81,7 +89,7 @@ def copy(
     """Bring all of a journal to a place that is empty, or has an earlier part of it; return its last event.
 
     `see` is told how many rows were brought, `verified` each event that was verified. Raises `CopyRefused`,
-    `JournalUnavailable`.
+    `JournalLocked`, `JournalUnavailable`.
     """
     _refuse_workers(source, destination)
     with source.snapshot():
@@ -112,11 +120,11 @@ def copy(
 
 
 def _refuse_workers(*sides: FileSide) -> None:
-    for side in sides:
-        if workers := side.workers():
-            raise CopyRefused(
-                f"{len(workers)} gateways work on one of the journals: stop them, and copy again"
-            )
+    """Raise `JournalLocked` where gateways work on one of them."""
+    if count := sum(len(side.workers()) for side in sides):
+        raise JournalLocked(
+            f"gateways work on one of the journals, {count} of them: stop them, and copy again"
+        )
 
 
 def _begin(source: FileSide, destination: FileSide, head: Head) -> None:

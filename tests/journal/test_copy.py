@@ -296,7 +296,7 @@ async def test_a_database_that_a_gateway_works_on_is_refused(file, database, els
     journal = await PostgresJournal.reach(url, database.path, "full", clock, print, "me")
     await journal.replicas.meet(Replica("me", "2026", "1", "c", {}, ""))
 
-    with pytest.raises(CopyRefused, match="work on one of the journals"):
+    with pytest.raises(JournalLocked, match="work on one of the journals"):
         bring(*((file, database) if at else (database, elsewhere)))
     await journal.replicas.leave("me")
     await journal.close()

@@ -115,7 +115,7 @@ USAGES: Final[Mapping[str, Usage]] = {
             "journal copy postgresql://gateway@db.example.com/gateway sqlite:var/gateway.db",
         ),
         {
-            1: "refused: something is there already, works on it, or is not whole",
+            1: "a journal is there already, or the trail is not whole",
             3: "a journal is in use, or could not be reached",
         },
     ),
