@@ -17,6 +17,8 @@ from packaging.utils import canonicalize_name
 
 import gateway
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements"
 GATEWAY = ROOT / "gateway"

@@ -15,6 +15,8 @@ from bench.fill import Filling, fill_directory, fill_journal
 from bench.people import user_name
 from bench.processes import HOME
 
+pytestmark = pytest.mark.long
+
 CONFIG = """
 [journal]
 url = "sqlite:gateway.db"

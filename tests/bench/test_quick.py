@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from bench.processes import HOME
+
+pytestmark = pytest.mark.long
 
 LITTLE = ["--rounds", "1", "--seconds", "0.01", "--connections", "2"]
 

@@ -112,6 +112,7 @@ def test_a_person_and_a_group_go_in_and_out_of_scope(start, connector, way: str)
     assert results == ["out_of_scope", "applied", "out_of_scope", "applied", "out_of_scope", left]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["send", "delete"])
 def test_a_changed_scope_moves_people_with_resync(start, connector, way: str) -> None:
     table, entries = connector

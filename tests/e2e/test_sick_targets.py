@@ -16,6 +16,8 @@ import pytest
 
 from tests.support.sick import Ward, ward
 
+pytestmark = pytest.mark.long
+
 ILL: Final = ("hangs", "refuses", "trickles", "cuts")
 TARGETS: Final = (*ILL, *(f"well-{n}" for n in range(1, 7)))
 SETTLE: Final = 2.0  # seconds

@@ -13,7 +13,7 @@ from gateway.scim.grammar import parse_filter
 from tests.support.group_world import GroupClient, GroupProcess, GroupWorld
 from tests.support.world import FAULTS
 
-pytestmark = pytest.mark.no_cover  # counting lines takes as long as running them
+pytestmark = [pytest.mark.long, pytest.mark.no_cover]  # counting lines takes as long as running them
 
 ANN, BOB, EVE = (
     {"userName": f"{name}@x", "externalId": name, "active": True} for name in ("ann", "bob", "eve")

@@ -13,7 +13,7 @@ from gateway.mapping.target import TargetMapping
 from gateway.scim.grammar import parse_filter
 from tests.support.world import FAULTS, Client, Process, World
 
-pytestmark = pytest.mark.no_cover  # counting lines takes as long as running them
+pytestmark = [pytest.mark.long, pytest.mark.no_cover]  # counting lines takes as long as running them
 
 ANN: dict[str, Any] = {
     "userName": "ann@x",

@@ -14,7 +14,7 @@ from gateway.mapping.target import TargetMapping
 from gateway.targets.gate import Gate
 from tests.support.world import SETTLE, Process, World, WorldTarget
 
-pytestmark = pytest.mark.no_cover  # counting lines takes as long as running them
+pytestmark = [pytest.mark.long, pytest.mark.no_cover]  # counting lines takes as long as running them
 
 ANN: Final[dict[str, Any]] = {"userName": "ann@x", "externalId": "1", "active": True, "title": "A"}
 BOB: Final = ANN | {"userName": "bob@x", "externalId": "2"}

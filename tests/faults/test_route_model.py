@@ -12,7 +12,7 @@ from tests.faults.test_model import ANN, BOB
 from tests.support.group_world import GroupClient, GroupWorld
 from tests.support.route_world import RouteProcess, faults_at
 
-pytestmark = pytest.mark.no_cover  # counting lines takes as long as running them
+pytestmark = [pytest.mark.long, pytest.mark.no_cover]  # counting lines takes as long as running them
 
 Script = Callable[[GroupClient, GroupWorld], Awaitable[dict[str, Any]]]
 

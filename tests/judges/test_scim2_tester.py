@@ -13,6 +13,8 @@ from scim2_tester import CheckResult, Status, check_server
 
 from tests.support.served import PHONEBOOK, TOKENS, Served, gateways
 
+pytestmark = pytest.mark.long
+
 EMBEDDED = """
 [targets.other]
 shared = true

@@ -28,7 +28,7 @@ from gateway.targets.scim.answers import MAX_ANSWER_VALUES, MAX_PERSON_VALUES
 from tests.support.served import OTHER, TOKENS, Serve, Served
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.no_cover  # counting lines takes as long as running them
+pytestmark = [pytest.mark.long, pytest.mark.no_cover]  # counting lines takes as long as running them
 # seconds; beside other tests on the same cores a step takes up to three times as long
 HOLD = 0.15 if os.environ.get("FAULTS") else 0.45
 ASKS = 0.02  # seconds between two questions of the other client: without a pause it would take the processor

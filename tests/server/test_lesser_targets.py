@@ -333,6 +333,7 @@ async def test_eight_who_join_a_group_at_once_are_all_in_it_on(quirky) -> None:
     assert told(service, group) == people
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("quirky", [*QUIRKS, *REST], indirect=True)
 async def test_a_large_group_of_people_nobody_has_seen_is_whole_on(quirky) -> None:
     served, service = quirky

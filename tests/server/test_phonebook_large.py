@@ -22,7 +22,7 @@ from gateway.server import editions, phonebook
 from gateway.server.editions import Book, Shelf
 from gateway.server.phonebook import Question
 
-pytestmark = pytest.mark.no_cover  # counting lines takes as long as running them
+pytestmark = [pytest.mark.long, pytest.mark.no_cover]  # counting lines takes as long as running them
 
 
 class Crowd:
@@ -122,7 +122,6 @@ async def test_nobody_else_waits_while_a_phone_book_is_made_and_read(tmp_path, s
     assert crowd.largest == 100
 
 
-@pytest.mark.long
 async def test_a_hundred_thousand_people_are_read_and_a_caller_is_found_among_them(tmp_path, steps) -> None:
     shelf = shelf_of(Crowd(100_000), tmp_path)
 

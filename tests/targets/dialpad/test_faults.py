@@ -11,7 +11,7 @@ from tests.support.dialpad import Dialpad, needs_openapi
 from tests.support.presets import mapping_for
 from tests.support.world import FAULTS, Client, Process, World, _error
 
-pytestmark = needs_openapi()
+pytestmark = [pytest.mark.long, needs_openapi()]
 
 ANN: dict[str, Any] = {
     "userName": "ann@example.com",
