@@ -55,7 +55,7 @@ faults: dev ## kill the gateway 220 times, pull its plug 56 times, fail its disk
 		tests/targets/ldap/test_real_faults.py \
 		tests/targets/sql/test_faults.py tests/targets/sql/test_first_import.py
 
-bench: dev ## measure everything beside a bare pass-through: about 25 minutes, to bench/results.md
+bench: dev ## measure everything beside a bare pass-through: about 35 minutes, to bench/results.md
 	$(BIN)/python -m bench $(BENCH)
 
 bench-quick: dev ## measure the most frequent requests and the start in less than a minute

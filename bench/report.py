@@ -94,6 +94,29 @@ SECTIONS: Final[Mapping[str, Section]] = {
             "memory_mib": "MiB",
         },
     ),
+    "database": Section(
+        "A journal in PostgreSQL",
+        "A gateway whose journal is a file and one whose journal is in PostgreSQL on the same machine, in"
+        " turn, onto `scim`. The ratio is the gateway's CPU with the file divided by that with the database;"
+        " the server's own comes on top, and may be another machine's.",
+        {"case": "request", "connections": "connections", "journal": "journal"},
+        {"ratio": "ratio", **COST, "server_us": "server: CPU µs"},
+    ),
+    "replicas": Section(
+        "Two gateways over one database",
+        "One and two in turn, 32 connections in all. The ratio is that of the requests a second. Senders,"
+        " service, database and gateways share the machine's cores, so the CPU says more: what two gateways"
+        " take for one request beside what one takes.",
+        {"case": "request", "replicas": "gateways"},
+        {"ratio": "ratio", **COST, "server_us": "server: CPU µs"},
+    ),
+    "database-growth": Section(
+        "Growth in PostgreSQL",
+        "Creates at 16 connections onto `scim`, on a database with so much in it already. The ratio is the"
+        " CPU of gateway and server together beside that of the first line.",
+        {"events": "events", "people": "people"},
+        {"ratio": "ratio", **COST, "server_us": "server: CPU µs"},
+    ),
     "trail": Section(
         "Questions to the trail",
         "Up to 100 events; over HTTP from a gateway that idles, and `audit query` from start to end.",

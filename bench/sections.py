@@ -9,6 +9,7 @@ from typing import Any, Final
 from bench.beside import Pace, beside
 from bench.cases import CASES, PEOPLE
 from bench.console import shown
+from bench.database import database, database_growth, replicas
 from bench.fill import Filling, fill_directory
 from bench.growth import growth, imported, put_journal
 from bench.illness import illness
@@ -77,6 +78,9 @@ SECTIONS: Final[Mapping[str, Callable[[Plan], Iterator[Row]]]] = {
     "growth": lambda plan: growth(plan.build, plan.events, plan.people, plan.pace, plan.kept),
     "import": lambda plan: imported(plan.build, plan.imports),
     "illness": lambda plan: illness(plan.build, plan.pace),
+    "database": lambda plan: database(plan.build, plan.connections, plan.pace),
+    "replicas": lambda plan: replicas(plan.build, plan.pace),
+    "database-growth": lambda plan: database_growth(plan.build, plan.events, plan.people, plan.pace),
     "trail": lambda plan: asked(plan.build, plan.events, plan.kept, plan.pace.rounds),
     "console": lambda plan: shown(plan.build, plan.events, plan.kept, plan.pace.rounds),
 }

@@ -20,7 +20,7 @@ import pytest
 
 from gateway.journal.journal import SqliteJournal
 from tests.support.powercut import Call, Disk, make_disk, make_library
-from tests.support.workers import Entrance
+from tests.support.workers import IMPATIENT, Entrance
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 TOKEN: Final = "a-token-for-tests-only"
@@ -66,6 +66,7 @@ class Kind:
     seed: str = "1"
     sick: float = 0.2  # of the requests to the target go wrong
     settle: str = "1s"
+    impatient: float = IMPATIENT  # of the requests are hung up on
 
 
 @dataclass(frozen=True)
@@ -238,10 +239,10 @@ async def house(folder: Path, nursery: Path, kind: Kind) -> AsyncIterator[House]
 
 
 @contextmanager
-def nursery(folder: Path) -> Iterator[Path]:
-    """Start a nursery; yield its socket."""
+def nursery(folder: Path, release: Path = CHECKOUT) -> Iterator[Path]:
+    """Start a nursery of the gateway in a folder; yield its socket."""
     around = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
-    around |= {"PYTHONPATH": str(CHECKOUT), "LD_PRELOAD": str(make_library(folder))}
+    around |= {"PYTHONPATH": f"{release}:{CHECKOUT}", "LD_PRELOAD": str(make_library(folder))}
     path = folder / "socket"
     command = [sys.executable, CHECKOUT / "tests" / "support" / "nursery.py", path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=around, cwd=CHECKOUT) as process:

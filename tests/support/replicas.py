@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -198,6 +198,17 @@ class Replicas:
             with suppress(ProcessLookupError):
                 os.kill(self.pids[n], number)
 
+    async def replace(self) -> None:
+        """Have one gateway after another end in order, and the next of the nursery take its place."""
+        for n in range(COUNT):
+            await _ready(self)
+            self.signal(signal.SIGTERM, n)
+            async with asyncio.timeout(QUIET):
+                while 0 not in self.statuses:
+                    await asyncio.sleep(0.05)
+            self.statuses.remove(0)
+        await _ready(self)
+
     async def tell(self, what: str) -> None:
         async with self.session.post(f"{self._target}/-/{what}", json={}) as answer:
             assert answer.status == 200
@@ -259,7 +270,9 @@ async def befall(place: Replicas, what: str, seconds: float) -> None:
         await asyncio.sleep(seconds)
         place.signal(signal.SIGCONT, 2)
     elif what == "roll":
-        await _roll(place)
+        with psycopg.connect(place.url, autocommit=True) as connection:
+            connection.execute(NEWER)
+        await place.replace()
     elif what == "cut":
         place.wire.cut()
         await asyncio.sleep(seconds)
@@ -269,36 +282,23 @@ async def befall(place: Replicas, what: str, seconds: float) -> None:
         await asyncio.to_thread(place.postgres.restart, how)
 
 
-async def _roll(place: Replicas) -> None:
-    """Replace one gateway after another, on a schema that is one step newer than theirs: there and back."""
-    with psycopg.connect(place.url, autocommit=True) as connection:
-        connection.execute(NEWER)
-    for n in range(COUNT):
-        await _ready(place)
-        place.signal(signal.SIGTERM, n)
-        async with asyncio.timeout(QUIET):
-            while 0 not in place.statuses:
-                await asyncio.sleep(0.05)
-        place.statuses.remove(0)
-
-
 async def siege(
     folder: Path,
     nursery: Path,
     kind: Kind,
     postgres: RealPostgres,
-    acts: Sequence[tuple[str, float]],
+    acts: Sequence[tuple[str, float] | Callable[[Replicas], Awaitable[None]]],
     workers: int,
 ) -> tuple[list[str], int]:
     """Return what is wrong after all this befell while workers pushed, and how much was acknowledged."""
     async with replicas(folder, nursery, kind, postgres) as place:
-        provider = ProxiedProvider(place.entrance, place.session, TOKEN, kind.seed)
+        provider = ProxiedProvider(place.entrance, place.session, TOKEN, kind.seed, kind.impatient)
         await _ready(place)
         place.entrance.up.set()
         tasks = [asyncio.create_task(Worker(provider, n).work()) for n in range(workers)]
-        for what, seconds in acts:
+        for act in acts:
             await asyncio.sleep(1.5)
-            await befall(place, what, seconds)
+            await (act(place) if callable(act) else befall(place, *act))
         await asyncio.sleep(1.5)
         provider.stopping = True
         await asyncio.wait_for(asyncio.gather(*tasks), QUIET)

@@ -45,6 +45,7 @@ class Provider:
     session: aiohttp.ClientSession
     token: str
     seed: str
+    impatient: float = IMPATIENT
     stopping: bool = False
     acks: list[Ack] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -106,7 +107,7 @@ class Worker:
         return self._complain(person, f"{wanted['title']}: gave up after {self._tries} tries")
 
     async def send(self, person: "Person", wanted: dict[str, Any]) -> Answer:
-        patience = self._chance.random() * 0.2 if self._chance.random() < IMPATIENT else None
+        patience = self._chance.random() * 0.2 if self._chance.random() < self._provider.impatient else None
         ask = self._provider.ask
         if not person.id:
             if self._looks or self._tries > 1:
