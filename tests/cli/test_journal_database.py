@@ -1,14 +1,17 @@
 """Commands on a journal in a database that will not do: each says why in one line, and ends with 3."""
 
+import asyncio
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from gateway import build
+from gateway.admin.acts import Export, note_export
 from gateway.journal.postgresql import fitness
+from gateway.journal.postgresql.journal import PostgresJournal
 from tests.support.real_postgres import OWNER, PASSWORD, RealPostgres, without_password
 
 CONFIG = """
@@ -91,6 +94,29 @@ def test_a_standby_is_said(run, write: Write, postgres: RealPostgres) -> None:
         standby.await_what_is_written(postgres)
 
         says_in_one_line(run, "is a standby", "target_session_attrs=read-write")
+
+
+def test_the_trail_is_read_and_verified_on_a_standby(run, write: Write, postgres: RealPostgres) -> None:
+    with postgres.standby() as standby, postgres.room() as url:
+        asyncio.run(kept(url))
+        standby.await_what_is_written(postgres)
+        write(standby.url(urlsplit(url).path.strip("/")))
+
+        verified, asked, exported = (run("audit", command) for command in ("verify", "query", "export"))
+
+    assert (verified.status, verified.out[:15]) == (0, "whole: 1 events"), verified
+    assert (asked.status, "export  applied" in asked.out) == (0, True), asked
+    assert (exported.status, "is a standby" in exported.err) == (3, True), (
+        exported
+    )  # it is noted in the trail
+
+
+async def kept(url: str) -> None:
+    """Make a journal with an event."""
+    own = (Path("maker"), "full", lambda: datetime.now(UTC), print, "maker")
+    journal = await PostgresJournal.reach(url, *own)
+    await note_export(journal.trail, Export("csv", None, None, None, None, 0), "an-export")
+    await journal.close()
 
 
 def test_an_old_server_is_said(run, write: Write, postgres_url: str, monkeypatch) -> None:
