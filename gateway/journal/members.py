@@ -56,7 +56,7 @@ DUE: Final = """
     SELECT r.id, m.member FROM member AS m JOIN resource AS r ON r.key = m."group"
     WHERE m.target = ? AND m.due = 1 AND r.base = ? AND NOT EXISTS (
         SELECT 1 FROM link AS l WHERE l.resource = r.key AND l.target = m.target AND l.target_id IS NULL)
-    ORDER BY m."group" LIMIT ?"""
+    ORDER BY m."group", m.seq LIMIT ?"""
 
 
 class SqliteMemberships:
