@@ -65,15 +65,22 @@ class Node:
 
     def kill(self, *, patroni: bool) -> None:
         """Kill the server, and Patroni with it or not."""
-        pid = int((self.server.data / "postmaster.pid").read_text().split()[0])
+        pid = self.pid()
         if patroni and self._patroni is not None:
             self._patroni.kill()
             self._patroni.wait()
-        os.kill(pid, signal.SIGKILL)
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+
+    def pid(self) -> int | None:
+        """Return the id of the server's process, or of the last one where it was killed."""
+        with suppress(FileNotFoundError, IndexError):  # about to be written
+            return int((self.server.data / "postmaster.pid").read_text().split()[0])
+        return None
 
     def end(self) -> None:
         """End both at once, if they run."""
-        with suppress(FileNotFoundError, ProcessLookupError):
+        with suppress(ProcessLookupError):
             self.kill(patroni=True)
 
     def is_(self, role: str) -> bool:
@@ -142,8 +149,9 @@ class Cluster:
             self._until(lambda: new.is_("primary"))
             old.start()
         else:
+            killed = old.pid()
             old.kill(patroni=False)
-            self._until(lambda: not old.is_("primary"))
+            self._until(lambda: new.is_("primary") or old.pid() not in (killed, None))
         self._until_whole()
 
     def make(self) -> None:
