@@ -57,8 +57,11 @@ class Samba(RealDirectory):
     def empty(self) -> None:
         from ldap.controls import RequestControl
 
-        root = self.root()
-        for dn, _ in root.search_s(f"OU=rooms,{SUFFIX}", 1, "(objectClass=*)", ["1.1"]):
+        root, rooms = self.root(), f"OU=rooms,{SUFFIX}"
+        # a tree goes in no order that can be told, and a group that is somebody's first cannot go before them
+        for dn, _ in root.search_s(rooms, 2, "(&(objectClass=user)(!(primaryGroupID=513)))", ["1.1"]):
+            root.delete_s(dn)
+        for dn, _ in root.search_s(rooms, 1, "(objectClass=*)", ["1.1"]):
             root.delete_ext_s(dn, [RequestControl(TREE_DELETE, True, None)])
 
 

@@ -475,6 +475,25 @@ async def test_somebody_whose_primary_group_is_one_of_ours_keeps_it_and_is_chang
     assert scene.members("Sales") == []  # as the domain shows them: who has it as the primary one is not told
 
 
+def test_a_domain_is_emptied_of_people_whose_primary_groups_would_go_before_them(domain) -> None:
+    domain.room()
+    rooms = f"OU=rooms,{domain.suffix}"
+    for number in range(6):  # a tree goes in an order that nobody can tell
+        place = f"OU=place{number},{rooms}"
+        for dn in (place, f"OU=people,{place}", f"OU=groups,{place}"):
+            domain.add(dn, ["organizationalUnit"])
+        ann, sales = f"CN=ann{number},OU=people,{place}", f"CN=sales{number},OU=groups,{place}"
+        domain.add(ann, ["user"], sAMAccountName=f"ann{number}", userAccountControl="514")
+        domain.add(sales, ["group"], sAMAccountName=f"sales{number}", member=ann)
+        rid = domain.there(sales)[sales]["objectSid"][0][-4:]
+        change = (2, "primaryGroupID", [str(int.from_bytes(rid, "little")).encode()])
+        domain.root().modify_s(ann, [change])
+
+    domain.empty()
+
+    assert list(domain.there(rooms)) == [rooms]
+
+
 @pytest.mark.parametrize("scene", [{"rules": RICH}], indirect=True)
 async def test_a_new_first_address_leaves_the_others_and_a_country_that_goes_takes_its_name_along(scene):
     emails = [{"type": "work", "value": "ann@example.com", "primary": True}]
