@@ -51,7 +51,7 @@ class SqlConnector:
         own = await self._known(kind)
         if own is None or (key := own.column(own.spec.id).sought(id)) is None:
             return None
-        found = await self._read(own, partial(entries, own, own.select(own.key == key), members=members))
+        found = await self._read(own, partial(entries, own, own.select(own.has_key(key)), members=members))
         return next((entry for entry in found if entry["id"] == id), None)
 
     async def query(self, kind: ResourceType, query: Query) -> Page:

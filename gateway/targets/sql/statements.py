@@ -19,6 +19,7 @@ from gateway.targets.sql.schema import ColumnSchema, TableSchema, parts_of
 MADE: Final = (sql.String, sql.Uuid)  # types of keys that are made here where the database makes none
 UUID_LENGTH: Final = 36
 AS_IT_IS: Final = sql.types.NullType()
+LONG: Final = sql.String(4000)  # as long a text as every database has
 
 
 class Statements:
@@ -98,13 +99,16 @@ class Statements:
 
     def locked(self, key: Any) -> sql.Select[Any]:
         """Return what reads a row and keeps others from changing it until the transaction ends."""
-        asked = self.select(self.key == key)
+        asked = self.select(self.has_key(key))
         return asked if self.table is None else asked.with_for_update()
+
+    def has_key(self, key: Any) -> Condition:
+        return sql.and_(self._compared(self.spec.id, key) == key)
 
     def find(self, path: str, value: Any) -> Condition | None:
         """Return who may have a value at a folded path; None where all may."""
         if path == "id":
-            return sql.and_(self.key == self.column(self.spec.id).sought(str(value)))
+            return self.has_key(self.column(self.spec.id).sought(str(value)))
         if path in ("members", "members.value"):
             return self._has_member(value)
         if path == "active":
@@ -122,11 +126,10 @@ class Statements:
         """Return what finds those who may have this name or externalId already."""
         found = []
         if name and self.name:
-            found.append(
-                same_text(self.dialect, self.source.c[self.name], name, folds=self.column(self.name).folds)
-            )
+            own = self._compared(self.name, name)
+            found.append(same_text(self.dialect, own, name, folds=self.column(self.name).folds))
         if external_id and self.external_id:
-            found.append(self.source.c[self.external_id] == external_id)
+            found.append(self._compared(self.external_id, external_id) == external_id)
         return self.select(sql.or_(*found)) if found else None
 
     def elements(self, name: str, keys: list[Any]) -> sql.Select[Any]:
@@ -242,8 +245,13 @@ class Statements:
         if not isinstance(column.type, sql.String | sql.types.NullType):
             return None
         if path == "externalid":
-            return self.source.c[own] == value
-        return same_text(self.dialect, self.source.c[own], value, folds=column.folds)
+            return sql.and_(self._compared(own, value) == value)
+        return same_text(self.dialect, self._compared(own, value), value, folds=column.folds)
+
+    def _compared(self, name: str, value: Any) -> sql.ColumnElement[Any]:
+        """Return a column as it is compared: as a text with one where nothing has told its type."""
+        column, is_untold = self.source.c[name], self.table is None and isinstance(value, str)
+        return sql.cast(column, LONG) if is_untold else column
 
     def _has_element(self, spec: SqlList, value: Any) -> Condition | None:
         column = self.column(spec.value, spec.table)

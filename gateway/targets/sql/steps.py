@@ -97,7 +97,7 @@ async def create(
         for name in own.spec.lists:
             for element in own.form.elements(name, wanted):
                 await connection.execute(own.add_element(name, own.element_row(name, key, element)))
-    found = await entries(own, own.select(own.key == key), connection)
+    found = await entries(own, own.select(own.has_key(key)), connection)
     return found[0] if found else None
 
 
@@ -124,6 +124,7 @@ async def alter(
     row = (await connection.execute(own.locked(key))).mappings().first()
     if row is None or str(row[own.spec.id]) != id:
         raise Missing("there is no such row", 404)
+    key = row[own.spec.id]  # of its own type, which a procedure is found by
     present, wanted = update.present, update.wanted
     if own.kind is USER and fold(str(get(wanted, "userName"))) != fold(str(get(present, "userName"))):
         await _refuse_taken(own, {"userName": get(wanted, "userName")}, frozenset({id}), connection)
@@ -145,7 +146,7 @@ async def alter(
         await _change_elements(own, name, key, (present, wanted), connection)
     if update.members:
         await _change_members(own, key, update.members, connection)
-    found = await entries(own, own.select(own.key == key), connection)
+    found = await entries(own, own.select(own.has_key(key)), connection)
     return found[0] if found else None
 
 
@@ -226,6 +227,7 @@ async def delete(
     row = (await connection.execute(own.locked(key))).mappings().first()
     if row is None or str(row[own.spec.id]) != id:
         raise Missing("there is no such row", 404)
+    key = row[own.spec.id]
     if groups is not None and (spec := groups.spec.members) is not None and "delete" not in own.written:
         table = groups.memberships()
         person = groups.column(spec.member, spec.table).sought(id)
