@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import count
+from math import inf
 from typing import Any
 
 from gateway.errors import Uniqueness
@@ -99,8 +100,8 @@ class Delivery:
     async def deliver(self) -> Delivered:
         """Send until it is done; raises the last TargetError, Uniqueness, or Gone."""
         for attempt in count(1):
-            if self._services.monotonic() > self.operation.until:
-                self.operation = await self._services.operations.renew(self.operation)
+            if self.operation.until != inf:
+                self.operation = await self._services.still_ours(self.operation)
             try:
                 with self._record.attempt():
                     entry = await self._send()

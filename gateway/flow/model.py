@@ -220,9 +220,14 @@ class Services:
     paused_since: Callable[[str], str | None] = lambda target: None  # of a target; RFC 3339, UTC
 
     async def still_ours(self, operation: Operation) -> Operation:
-        """Return an operation of which something is to be sent; raises `StaleFence` where it is another's."""
-        is_sure = self.monotonic() <= operation.until
-        return operation if is_sure else await self.operations.renew(operation)
+        """Return an operation of which something is to be sent; raises `StaleFence` where it is another's.
+
+        What waits for longer than that is known is not sent.
+        """
+        if self.monotonic() > operation.until:
+            operation = await self.operations.renew(operation)
+        errand.set(errand.get()._replace(owned=operation.until))
+        return operation
 
     def refuse_paused(self, target: str) -> None:
         """Raise `Paused` where an administrator has paused the target."""

@@ -129,6 +129,7 @@ class Errand(NamedTuple):
     latest: float = math.inf  # monotonic seconds: none begins later
     urgency: Callable[[], Urgency] = lambda: Urgency.RUN  # asked where a call has to wait
     ends: float = math.inf  # monotonic seconds: one that is under way then is given up
+    owned: float = math.inf  # monotonic seconds: later another gateway may be at it, and nothing is sent
 
 
 errand: ContextVar[Errand] = ContextVar("errand", default=Errand())  # noqa: B039 - nobody changes one
@@ -227,6 +228,12 @@ class Crowded(TargetError):
 
 class Late(TargetError):
     """No time was left for another call, so nothing was sent."""
+
+
+def refuse_disowned(now: float) -> None:
+    """Raise Late where another gateway may be at what is to be sent: it waited too long, or was stopped."""
+    if now > errand.get().owned:
+        raise Late("another gateway may be at it by now")
 
 
 class Unreachable(TargetError):

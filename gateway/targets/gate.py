@@ -29,6 +29,7 @@ from gateway.flow.target_port import (
     TargetError,
     Throttled,
     errand,
+    refuse_disowned,
 )
 from gateway.targets.breaker import LONGEST, Breaker, CallCount, RetryBudget
 from gateway.targets.lanes import Lanes
@@ -174,6 +175,9 @@ class Gate(Admission):
             begun = await self._turn(now)
         else:
             lanes.under_way += 1
+        if alters and begun > now.owned:
+            lanes.leave()
+            refuse_disowned(begun)
         try:
             if now.ends == math.inf:
                 answer = await call(*args, **named)

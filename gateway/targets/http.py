@@ -16,7 +16,7 @@ from yarl import URL
 
 from gateway.address import Auth
 from gateway.admin.alerts import Undelivered, text_of
-from gateway.flow.target_port import Crowded, Nonsense, Silent, Unreachable
+from gateway.flow.target_port import Crowded, Late, Nonsense, Silent, Unreachable, refuse_disowned
 from gateway.log import correlation_id
 from gateway.targets.transport import Call, HttpReply, Redaction, Transport, readable
 from gateway.version import VERSION
@@ -26,10 +26,29 @@ CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later tha
 KEEP_ALIVE: Final = 4.0  # seconds; many services close after 5, and a call into that gap is in doubt
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Gives nobody a connection to change anything by who may have been stopped while it was made."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as aiohttp calls it
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        if req.method != "GET":
+            try:
+                refuse_disowned(time.monotonic())
+            except Late:
+                connection.release()
+                raise
+        return connection
+
+
 def open_session() -> aiohttp.ClientSession:
     """Return the session all transports share: no cookies, no proxies from the environment."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
+        connector=_Connector(limit=0, keepalive_timeout=KEEP_ALIVE),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )

@@ -6,8 +6,20 @@ from typing import Any
 
 import pytest
 
-from gateway.flow.target_port import Page, Paused, Query, ResourceType, Silent, TargetError, Update
+from gateway.flow.target_port import (
+    Errand,
+    Late,
+    Page,
+    Paused,
+    Query,
+    ResourceType,
+    Silent,
+    TargetError,
+    Update,
+    errand,
+)
 from gateway.targets.gate import Gate
+from gateway.targets.lanes import Lanes
 
 USER = ResourceType.USER
 UPDATE = Update({}, {}, ())
@@ -93,6 +105,23 @@ async def test_in_a_pause_reads_go_out_and_changes_do_not(name: str) -> None:
 
     assert refused is (name in CHANGES)
     assert fake.asked == [] if refused else [name]
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_what_another_gateway_may_be_at_by_now_is_read_and_not_changed(name: str) -> None:
+    fake, heard, lanes = Fake(), Heard(), Lanes(1)
+    times = iter((1.0, 3.5))
+    errand.set(Errand(owned=0.9))
+
+    refused = False
+    try:
+        await CALLS[name](Gate(fake, "book", heard, lanes, clock=lambda: next(times)))
+    except Late:
+        refused = True
+
+    assert refused is (name in CHANGES)
+    assert fake.asked == [] if refused else [name]
+    assert lanes.under_way == 0
 
 
 @pytest.mark.parametrize("name", ["has_groups", "close"])

@@ -11,6 +11,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing
@@ -25,7 +26,7 @@ from aiohttp.test_utils import TestServer
 
 from gateway import __version__
 from gateway.address import Auth, Basic, Bearer, Header, Secret
-from gateway.flow.target_port import Nonsense, Silent, TargetError, Unreachable
+from gateway.flow.target_port import Errand, Late, Nonsense, Silent, TargetError, Unreachable, errand
 from gateway.log import correlation_id
 from gateway.targets.http import HttpTransport, certificates
 from gateway.targets.oauth import Client
@@ -495,6 +496,26 @@ async def test_a_connection_is_used_again(serve, session):
 
     first, second = service.asked
     assert first.transport is second.transport is not None
+
+
+@pytest.mark.parametrize("reused", [False, True], ids=["a new connection", "an old connection"])
+async def test_who_was_stopped_before_the_connection_was_there_changes_nothing_by_it(
+    serve, session, reused: bool
+):
+    service = await serve(answer())
+    transport = HttpTransport(session)
+    if reused:
+        await transport.send(service.call())
+    asked = len(service.asked)
+
+    errand.set(Errand(owned=time.monotonic() - 0.001))
+    with pytest.raises(Late):
+        await transport.send(service.call("PUT", body=b"{}"))
+    assert len(service.asked) == asked
+    errand.set(Errand(owned=time.monotonic() + 60.0))
+    await transport.send(service.call("PUT", body=b"{}"))
+
+    assert [request.method for request in service.asked[asked:]] == ["PUT"]
 
 
 async def test_errors_are_target_errors_with_their_cause(serve, session):
