@@ -159,6 +159,38 @@ async def test_whose_lease_is_over_writes_nothing_more(one, other, intent, event
     await other.operations.settle(taken, Settlement(Outcome.APPLIED, event(), resource(), is_new=True))
 
 
+@pytest.mark.parametrize("way", ["begin", "claim", "take over", "renew"])
+async def test_what_a_gateway_was_stopped_in_is_not_its_own_for_longer_than_its_lease_allows(
+    one, other, intent, monkeypatch, way
+):
+    now = 1000.0  # as the gateway's clock goes on while the gateway is stopped, or the database is away
+    held = await other.operations.claim(intent()) if way == "take over" else None
+    held = await one.operations.claim(intent()) if way == "renew" else held
+    if way == "take over":
+        await other.operations.mark(held, Transition(OperationState.DOUBT))
+    write = one.database.write
+
+    async def stopped(work, done=None):
+        nonlocal now
+        result = await write(work, done)
+        now += 60.0
+        return result
+
+    monkeypatch.setattr("gateway.journal.postgresql.operations.monotonic", lambda: now)
+    monkeypatch.setattr(type(one.database), "write", lambda _, work, done=None: stopped(work, done))
+    match way:
+        case "begin":
+            kept = (await one.operations.begin("cx", USER, ANN, intent())).operation
+        case "claim":
+            kept = await one.operations.claim(intent())
+        case "take over":
+            kept = await one.operations.take_over(held)
+        case _:
+            kept = await one.operations.renew(held)
+
+    assert kept.until == 1045.0
+
+
 async def test_who_asks_in_time_keeps_it(one, other, intent, clock):
     held = await one.operations.claim(intent())
     clock.turn(80)

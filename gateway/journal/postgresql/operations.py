@@ -145,9 +145,10 @@ class PostgresOperations(SqliteOperations):
         while True:
             rung = self._bell.next
             if intent is not None:
+                asked = monotonic()
                 row, opened = self._row(intent)
                 if await self._database.write(Alike(begin_all, KeyedIntent(row, intent.keys, keys))):
-                    return Begun(self._kept(Operation(intent, 1, OperationState.OPEN, 1, opened)))
+                    return Begun(self._kept(Operation(intent, 1, OperationState.OPEN, 1, opened), asked))
             known, unsettled, seen = await self._under(base, kind, keys, place)
             is_free = intent is not None and not known and not unsettled
             if not is_free and (monotonic() > until or not await self._is_busy(unsettled)):
@@ -167,12 +168,16 @@ class PostgresOperations(SqliteOperations):
         sql = WAIT.format(marks=", ".join("?" * len(ids)))
         return bool(await self._database.write(lambda connection: connection.execute(sql, asked).rowcount))
 
-    def _kept(self, operation: Operation) -> Operation:
-        """Return an operation that is this gateway's for half a lease from now on, without asking again."""
-        return replace(operation, until=monotonic() + self._owner.lease.total_seconds() / 2)
+    def _kept(self, operation: Operation, asked: float) -> Operation:
+        """Return an operation that is this gateway's for half a lease since it asked, without asking again.
+
+        Not since it was answered: the lease runs while the database is away and while the gateway is stopped.
+        """
+        return replace(operation, until=asked + self._owner.lease.total_seconds() / 2)
 
     async def claim(self, intent: Intent) -> Operation:
         """Record the intent durably under all its keys; raises `KeysTaken` while another holds one."""
+        asked = monotonic()
         if len(intent.members.add) > CROWD:
             row, opened = await off_loop(self._row, intent)
         else:
@@ -180,7 +185,7 @@ class PostgresOperations(SqliteOperations):
         seen, _ = _seen.get(), _seen.set(None)
         if not await self._database.write(Alike(begin_all, KeyedIntent(row, intent.keys, (), seen))):
             raise KeysTaken
-        return self._kept(Operation(intent, 1, OperationState.OPEN, 1, opened))
+        return self._kept(Operation(intent, 1, OperationState.OPEN, 1, opened), asked)
 
     async def _under(
         self, base: str, kind: ResourceType, keys: Sequence[Key], place: Sequence[str]
@@ -255,14 +260,16 @@ class PostgresOperations(SqliteOperations):
 
     async def take_over(self, operation: Operation) -> Operation:
         """Become the owner of another's unsettled operation; raises `KeysTaken` and `StaleFence`."""
-        return self._kept(await super().take_over(operation))
+        asked = monotonic()
+        return self._kept(await super().take_over(operation), asked)
 
     async def renew(self, operation: Operation) -> Operation:
         """Keep an operation as long again; raises `StaleFence` where it was taken over."""
+        asked = monotonic()
         row = (self._times()[1], operation.intent.op_id, operation.fence)
         if not await self._database.write(lambda connection: connection.execute(RENEW, row).rowcount):
             raise StaleFence
-        return self._kept(operation)
+        return self._kept(operation, asked)
 
     async def orphan(self) -> None:
         """Doubt what nobody is trusted to be at any more, as an earlier run left it."""
