@@ -265,7 +265,8 @@ class Recovery:
         verbatim = f"{type(error).__name__}: {said}" if said else type(error).__name__
         now, policy, intent = self._services.now(), target.policy, operation.intent
         reason = blotted(verbatim, quotes_of(intent))  # for every eye; the event has its level
-        due = plus(now, try_again_in(operation.attempts, error, policy.settle))
+        quiet = self._quiet(target, operation)  # others take what is due, and know nothing of what was sent
+        due = plus(now, max(quiet, try_again_in(operation.attempts, error, policy.settle)))
         if is_of_the_target(error):
             until = self._services.monotonic() + back_off(operation.attempts)
             self._resting.setdefault(target.name, {})[intent.op_id] = until
@@ -345,8 +346,7 @@ class Recovery:
             if entry is None:
                 return None, intent.removes
             missing = _missing(target, intent, known, entry)
-            mapping = target.mapping_for(intent.type)
-            update = update_of(mapping, entry, missing, intent.wanted, {})
+            update = update_of(target.mapping_for(intent.type), entry, missing, intent.wanted, {})
             update = replace(update, members=members.update)
             if intent.type is ResourceType.GROUP:
                 own = intent.resource_id or None

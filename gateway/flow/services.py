@@ -88,6 +88,8 @@ _LARGE_WORK: Final = ThreadPoolExecutor(1, "large-work")
 
 
 on_behalf: ContextVar[str] = ContextVar("on_behalf", default="")  # of which provider something is done
+# whether somebody still waits for the answer to what is done
+is_awaited: ContextVar[Callable[[], bool]] = ContextVar("is_awaited", default=lambda: True)
 # kept by those who wait for them
 _TURNS: Final[WeakValueDictionary[str, asyncio.Lock]] = WeakValueDictionary()
 

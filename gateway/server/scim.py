@@ -14,7 +14,7 @@ from gateway.errors import Busy, Forbidden, GatewayError, MethodNotAllowed, NotF
 from gateway.flow.change_event import Attempted
 from gateway.flow.model import Caller, Change, ChangeHandler, Services, Target, named_keys, reading
 from gateway.flow.read import Reads, query_all
-from gateway.flow.services import CROWD, MANY, is_large, off_loop, on_behalf
+from gateway.flow.services import CROWD, MANY, is_awaited, is_large, off_loop, on_behalf
 from gateway.flow.target_port import Attributes, Page, ResourceType, errand
 from gateway.log import correlation_id
 from gateway.scim.entitlements import EntitlementType
@@ -130,6 +130,7 @@ class ScimApi:
             credential = self._authentication.credential(http)
             summary.provider = credential.name
             on_behalf.set(credential.name)
+            is_awaited.set(partial(_is_awaited, http))
             endpoint = parse_endpoint(http.rel_url.raw_path)
             target = self._addresses.target(endpoint.target)
             request = self._admitted(http, summary, endpoint, target, credential)
@@ -387,3 +388,7 @@ def _operation(method: str, endpoint: Endpoint, target: Target) -> str:
     if method not in operations:
         raise MethodNotAllowed(f"{method} is not possible on {endpoint.route}", tuple(operations))
     return operations[method]
+
+
+def _is_awaited(http: web.Request) -> bool:
+    return http.transport is not None and not http.transport.is_closing()

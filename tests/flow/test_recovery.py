@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from gateway.errors import Busy, NotFound, Uniqueness
 from gateway.flow.journal_port import Intent, Key, OperationState, State, Transition
 from gateway.flow.recovery import Recovery
+from gateway.flow.services import plus
 from gateway.flow.target_port import (
     Attributes,
     Conflict,
@@ -244,6 +245,16 @@ async def test_a_target_that_is_down_is_asked_again_later(gateway) -> None:
 
     assert [(line["event"], line["reason"]) for line in lines] == [("operation.still_open", "Unreachable")]
     assert (await swept(gateway))["outcome"]["result"] == "applied"
+
+
+async def test_what_was_sent_again_unheard_is_due_for_others_once_it_can_no_longer_arrive(gateway) -> None:
+    await interrupted(gateway, "patch", PROMOTE, late=False)
+    gateway.fake.faults = [Silent("timed out")]
+
+    await swept(gateway)
+
+    (operation,) = await gateway.services.operations.open("phonebook", ())
+    assert operation.due == plus(gateway.services.now(), gateway.target.policy.settle)
 
 
 async def test_each_try_is_counted_and_waited_for_longer(gateway) -> None:

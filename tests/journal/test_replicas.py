@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import psycopg
 import pytest
 
-from gateway.errors import JournalUnavailable
+from gateway.errors import Busy, JournalUnavailable
 from gateway.flow.journal_port import (
     Key,
     KeysTaken,
@@ -17,6 +17,7 @@ from gateway.flow.journal_port import (
     StaleFence,
     Transition,
 )
+from gateway.flow.services import is_awaited
 from gateway.flow.target_port import ResourceType
 from gateway.journal.postgresql import database as under_test
 from gateway.journal.postgresql.journal import PostgresJournal
@@ -163,7 +164,7 @@ async def test_whose_lease_is_over_writes_nothing_more(one, other, intent, event
 async def test_what_a_gateway_was_stopped_in_is_not_its_own_for_longer_than_its_lease_allows(
     one, other, intent, monkeypatch, way
 ):
-    now = 1000.0  # as the gateway's clock goes on while the gateway is stopped, or the database is away
+    now = 1000.0  # goes on while the gateway is stopped, or the database away
     held = await other.operations.claim(intent()) if way == "take over" else None
     held = await one.operations.claim(intent()) if way == "renew" else held
     if way == "take over":
@@ -178,15 +179,12 @@ async def test_what_a_gateway_was_stopped_in_is_not_its_own_for_longer_than_its_
 
     monkeypatch.setattr("gateway.journal.postgresql.operations.monotonic", lambda: now)
     monkeypatch.setattr(type(one.database), "write", lambda _, work, done=None: stopped(work, done))
-    match way:
-        case "begin":
-            kept = (await one.operations.begin("cx", USER, ANN, intent())).operation
-        case "claim":
-            kept = await one.operations.claim(intent())
-        case "take over":
-            kept = await one.operations.take_over(held)
-        case _:
-            kept = await one.operations.renew(held)
+    if way == "begin":
+        kept = (await one.operations.begin("cx", USER, ANN, intent())).operation
+    elif way == "claim":
+        kept = await one.operations.claim(intent())
+    else:
+        kept = await (one.operations.take_over if way == "take over" else one.operations.renew)(held)
 
     assert kept.until == 1045.0
 
@@ -215,14 +213,61 @@ async def test_what_is_in_doubt_is_anybodys_once_it_is_due_and_sent_again_only_b
     assert (await other.operations.take_over(held)).fence == 2
 
 
-async def test_a_gateway_that_ends_leaves_its_changes_to_the_others_at_once(replica, other, intent):
+async def test_a_gateway_that_ends_leaves_its_changes_to_the_others_once_none_of_them_can_still_arrive(
+    replica, other, intent, clock
+):
     gone = await replica("gone")
     held = await gone.operations.claim(intent())
     await gone.close()
 
     (found,) = await other.operations.open("cx", ANN)
     assert found.standing is OperationState.DOUBT
+    clock.turn(44)
+    with pytest.raises(KeysTaken):
+        await other.operations.take_over(found)
+    clock.turn(2)
     assert (await other.operations.take_over(found)).fence == held.fence + 1
+
+
+async def test_what_waits_when_a_gateway_ends_is_for_the_others_when_it_is_due(replica, other, intent, clock):
+    gone = await replica("gone")
+    held = await gone.operations.claim(intent())
+    due = "2026-11-22T01:04:39.000000Z"
+    await gone.operations.mark(held, Transition(OperationState.DOUBT, "reset", due))
+    await gone.close()
+    (found,) = await other.operations.open("cx", ANN)
+    with pytest.raises(KeysTaken):
+        await other.operations.take_over(found)
+    clock.turn(31)
+
+    assert (await other.operations.take_over(found)).fence == 2
+
+
+@pytest.mark.parametrize("way", ["begin", "claim", "settle"])
+async def test_of_a_change_that_nobody_waits_for_any_more_nothing_is_recorded(
+    one, intent, event, resource, way
+):
+    with_awaited = is_awaited.set(lambda: False)
+    made = {
+        "begin": lambda: one.operations.begin("cx", USER, ANN, intent()),
+        "claim": lambda: one.operations.claim(intent()),
+        "settle": lambda: one.operations.settle(None, Settlement(Outcome.UNCHANGED, event(), resource())),
+    }
+    with pytest.raises(Busy, match="nobody waits"):
+        await made[way]()
+    is_awaited.reset(with_awaited)
+
+    assert await one.operations.open("cx", ()) == ()
+    assert await one.resources.find("cx", USER, ANN) == ()
+
+
+async def test_what_was_sent_is_settled_though_nobody_waits_for_it_any_more(one, intent, event, resource):
+    held = await one.operations.claim(intent())
+    with_awaited = is_awaited.set(lambda: False)
+    await one.operations.settle(held, Settlement(Outcome.APPLIED, event(), resource(), is_new=True))
+    is_awaited.reset(with_awaited)
+
+    assert [person.id for person in await one.resources.find("cx", USER, ANN)] == ["id-1"]
 
 
 async def test_events_of_all_gateways_are_one_chain(replica, event, path, database_url):

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from gateway.errors import Busy
+from gateway.flow.change import Changes
+from gateway.flow.services import is_awaited
 from gateway.server import request as requests
 from gateway.server.response import ResourceAnswer, send
 
@@ -224,6 +227,22 @@ async def hang_up(served: Any, is_there: Any) -> None:
     await until(is_there)
     writer.close()
     await writer.wait_closed()
+
+
+async def test_a_change_knows_whether_anybody_still_waits_for_it(serve, monkeypatch) -> None:
+    awaited: list[bool] = []
+
+    async def handle(*_: Any) -> Any:
+        awaited.append(is_awaited.get()())
+        await until(lambda: asyncio.sleep(0, not is_awaited.get()()))
+        awaited.append(False)
+        raise Busy("nobody waits")
+
+    monkeypatch.setattr(Changes, "handle", handle)
+    await hang_up(await serve(), lambda: asyncio.sleep(0, awaited))
+    await until(lambda: asyncio.sleep(0, len(awaited) == 2))
+
+    assert awaited == [True, False]
 
 
 @pytest.mark.parametrize("token", ["okta", None])

@@ -13,7 +13,7 @@ import orjson
 
 from gateway.audit.chain import stamp
 from gateway.audit.event import Event
-from gateway.errors import Uniqueness
+from gateway.errors import Busy, Uniqueness
 from gateway.flow.journal_port import (
     Begun,
     IdTaken,
@@ -28,7 +28,7 @@ from gateway.flow.journal_port import (
     State,
     Transition,
 )
-from gateway.flow.services import CROWD, off_loop
+from gateway.flow.services import CROWD, is_awaited, off_loop
 from gateway.flow.target_port import ResourceType
 from gateway.journal.batches import Ending
 from gateway.journal.events import Appender, Drafted
@@ -67,7 +67,8 @@ ORPHAN: Final = """
                                THEN 'doubt' ELSE state END,
                   lease_until = '', due = '', refused = '' WHERE lease_until <= ?"""
 LEAVE: Final = """
-    UPDATE op SET state = CASE state WHEN 'open' THEN 'doubt' ELSE state END, lease_until = ''
+    UPDATE op SET state = CASE state WHEN 'open' THEN 'doubt' ELSE state END,
+                  lease_until = least(lease_until, ?)
     WHERE owner = ?"""
 MARK: Final = """
     UPDATE op SET state = ?, reason = ?, due = ?, attempts = ?, refused = ?, lease_until = ?
@@ -145,6 +146,7 @@ class PostgresOperations(SqliteOperations):
         while True:
             rung = self._bell.next
             if intent is not None:
+                _refuse_abandoned()
                 asked = monotonic()
                 row, opened = self._row(intent)
                 if await self._database.write(Alike(begin_all, KeyedIntent(row, intent.keys, keys))):
@@ -183,6 +185,7 @@ class PostgresOperations(SqliteOperations):
         else:
             row, opened = self._row(intent)
         seen, _ = _seen.get(), _seen.set(None)
+        _refuse_abandoned()
         if not await self._database.write(Alike(begin_all, KeyedIntent(row, intent.keys, (), seen))):
             raise KeysTaken
         return self._kept(Operation(intent, 1, OperationState.OPEN, 1, opened), asked)
@@ -214,6 +217,8 @@ class PostgresOperations(SqliteOperations):
             ending = self._ending(operation, settlement)
         seen, _ = _seen.get(), _seen.set(None)
         version = _version(seen, settlement.resource) if operation is None else None
+        if operation is None:
+            _refuse_abandoned()
         made = EndingAt(
             ending, None if operation is None else operation.intent, self._appender.stamped(), version
         )
@@ -277,8 +282,9 @@ class PostgresOperations(SqliteOperations):
         await self._database.write(lambda connection: connection.execute(ORPHAN, (now,)).rowcount)
 
     async def leave(self) -> None:
-        """Let others have at once what this run leaves open."""
-        await self._database.write(lambda connection: connection.execute(LEAVE, (self._owner.name,)).rowcount)
+        """Let others have what this run leaves open, once nothing that it sent can take effect any more."""
+        row = (stamp(self._clock() + self._owner.lease / 2), self._owner.name)
+        await self._database.write(lambda connection: connection.execute(LEAVE, row).rowcount)
 
 
 class EndingAt(NamedTuple):
@@ -321,6 +327,15 @@ def _event_row(at: str, event: Drafted) -> tuple[Any, ...]:
 
 def _json(value: str | None) -> str:
     return orjson.dumps(value).decode()
+
+
+def _refuse_abandoned() -> None:
+    """Raise Busy for a change whose provider has hung up: it may have come again, and gone on, elsewhere.
+
+    One gateway makes changes in the order in which they came; here a later one may have overtaken this.
+    """
+    if not is_awaited.get()():
+        raise Busy("nobody waits for this change any more")
 
 
 def _version(seen: DecidedOn | None, resource: Resource | None) -> int | None:
