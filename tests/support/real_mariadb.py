@@ -49,6 +49,7 @@ class RealMariaDb:
     folder: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    settings: tuple[str, ...] = ()  # more of them, at the next start
     _own: Any = None
 
     @property
@@ -72,6 +73,7 @@ class RealMariaDb:
         assert server is not None
         command = [server, "--no-defaults", f"--datadir={self.folder / 'data'}", *as_user(), *SETTINGS]
         command += [f"--socket={self.folder / 'socket'}", f"--port={self.port}"]
+        command += self.settings
         with (self.folder / "out").open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -164,7 +164,11 @@ def _message(original: Any) -> str:
     if (primary := getattr(diagnosis, "message_primary", None)) is not None:
         return str(primary)
     args: tuple[Any, ...] = getattr(original, "args", ())
-    return str(args[1] if len(args) > 1 else original).partition("\n")[0]
+    said, cause = str(args[1] if len(args) > 1 else original).partition("\n")[0], original.__cause__
+    why = getattr(cause, "verify_message", None) or getattr(
+        cause, "strerror", None
+    )  # MySQL's driver hides it
+    return f"{said}: {why}" if why else said
 
 
 def _name(original: Any, message: str) -> str:
