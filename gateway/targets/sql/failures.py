@@ -40,6 +40,7 @@ FORBIDDEN: Final = Meaning(Denied, "its account may not do this: {message}")
 LOCKED: Final = Meaning(Unreachable, "somebody else holds the row: nothing was changed")
 DEADLOCK: Final = Meaning(Unreachable, "it ended a deadlock by taking this change back: nothing was changed")
 STRANGE: Final = Meaning(Unreachable, "the tables are not as the configuration says: {message}")
+ENDED: Final = Meaning(Unreachable, "a procedure may not end the transaction here: {message}")
 AWAY: Final = Meaning(Unreachable, "it cannot do this now, and nothing was changed: {message}")
 
 CODES: Final[Mapping[Any, Meaning]] = {
@@ -51,6 +52,7 @@ CODES: Final[Mapping[Any, Meaning]] = {
     "23514": CHECKED,
     "22": UNFIT,
     "P0": SAID,
+    "2D": ENDED,
     "28": FORBIDDEN,
     "3D": FORBIDDEN,
     "42501": FORBIDDEN,

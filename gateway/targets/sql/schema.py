@@ -201,33 +201,52 @@ def _table(connection: sql.Connection, inspector: sql.Inspector, name: str) -> T
         str(one["name"]): tuple(one["constrained_columns"])
         for one in inspector.get_foreign_keys(table, schema)
     }
-    folding = _folding(connection, schema, table)
-    columns = {one["name"]: _column(connection, one, unique, one["name"] in folding) for one in found}
+    folding, defaults = _also(connection, schema, table)
+    columns = {
+        one["name"]: _column(
+            connection, {"default": defaults.get(one["name"]), **_said(one)}, unique, folding
+        )
+        for one in found
+    }
     first = [one["column_names"][0] for one in indexes if one["column_names"]]
     indexed = {name for name in first if name} | {names[0] for names in unique.values() if names}
     return TableSchema(name, columns, unique, foreign, frozenset(indexed))
 
 
+def _said(found: ReflectedColumn) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _column(
-    connection: sql.Connection, found: ReflectedColumn, unique: Mapping[str, tuple[str, ...]], folds: bool
+    connection: sql.Connection,
+    found: Mapping[str, Any],
+    unique: Mapping[str, tuple[str, ...]],
+    folds: set[str],
 ) -> ColumnSchema:
     is_sqlite, name, kind = connection.dialect.name == "sqlite", found["name"], found["type"]
     is_rowid = is_sqlite and isinstance(kind, sql.Integer) and (name,) in unique.values()
     default = found.get("default")
     bits = 63 if is_sqlite else BITS.get(type(kind).__name__.upper(), 31)
     makes = is_rowid or bool(found.get("identity")) or found.get("autoincrement") is True
-    return ColumnSchema(name, kind, found["nullable"], default, makes or default is not None, bits, folds)
+    return ColumnSchema(
+        name, kind, found["nullable"], default, makes or default is not None, bits, name in folds
+    )
 
 
-_COLLATIONS: Final = sql.text(
-    "SELECT column_name AS name FROM information_schema.columns WHERE table_name = :name"
-    " AND table_schema = coalesce(:schema, database()) AND collation_name LIKE '%\\_ci'"
+_ALSO: Final = sql.text(
+    "SELECT column_name AS name, collation_name LIKE '%\\_ci' AS folds, column_default AS given"
+    " FROM information_schema.columns"
+    " WHERE table_name = :name AND table_schema = coalesce(:schema, database())"
 )
 
 
-def _folding(connection: sql.Connection, schema: str | None, table: str) -> set[str]:
-    """Return the columns of MySQL and MariaDB that compare without regard to case."""
+def _also(connection: sql.Connection, schema: str | None, table: str) -> tuple[set[str], dict[str, str]]:
+    """Return what else MySQL and MariaDB say: which columns compare without regard to case, and defaults.
+
+    SQLAlchemy reads no default of theirs that is an expression.
+    """
     if connection.dialect.name not in ("mysql", "mariadb"):
-        return set()
-    rows = connection.execute(_COLLATIONS, {"name": table, "schema": schema})
-    return {row[0] for row in rows}
+        return set(), {}
+    rows = connection.execute(_ALSO, {"name": table, "schema": schema}).all()
+    given = {row.name: row.given for row in rows if row.given not in (None, "NULL")}
+    return {row.name for row in rows if row.folds}, given

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.address import TargetAddress
+from gateway.cli import main
 from gateway.flow.target_port import Conflict, Query, Refused, ResourceType, Update
 from gateway.scim.difference import compare
 from gateway.scim.grammar import parse_filter
@@ -12,6 +13,12 @@ from gateway.targets.sql.statements import creation
 from tests.support.sql_tables import CONFIG, database_of, sqlite_tables
 
 USER = ResourceType.USER
+PROVIDER = """
+[providers.okta]
+dialect = "okta"
+token = { file = "okta.token" }
+targets = ["directory"]
+"""
 ANN = {
     "userName": "ann'; DROP TABLE person; --",
     "externalId": "1",
@@ -221,3 +228,19 @@ async def test_a_foreign_key_of_a_real_database_is_told_with_its_attribute(reque
 
 def _toml(texts: dict[str, str]) -> str:
     return "\n".join(f'{name} = "{text}"' for name, text in texts.items())
+
+
+def test_explain_shows_people_the_statements_with_their_values_apart(tmp_path, capsys):
+    (tmp_path / "person.json").write_text('{"userName": "ann\'; --", "active": true}')
+    config = '[users]\ntable = "person"\ncolumns = { login = "{userName}", enabled = "{active}" }\n'
+    (tmp_path / "config.toml").write_text(PROVIDER + sqlite_tables(tmp_path).table(tmp_path, config))
+
+    command = ["explain", "directory", "person.json", "--format", "text", "--config", "config.toml"]
+    status = main([str(tmp_path / one) if one.endswith((".json", ".toml")) else one for one in command])
+
+    assert status == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "statement: INSERT INTO person (login, enabled) VALUES (:login, :enabled) RETURNING id",
+        '  :login = "ann\'; --"',
+        "  :enabled = true",
+    ]
