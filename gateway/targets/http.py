@@ -26,29 +26,32 @@ CONNECT_SHARE: Final = 0.75  # of the time of an attempt; a connection later tha
 KEEP_ALIVE: Final = 4.0  # seconds; many services close after 5, and a call into that gap is in doubt
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Gives nobody a connection to change anything by who may have been stopped while it was made."""
+class _Request(aiohttp.ClientRequest):
+    """Changes nothing for a gateway that was stopped while it waited for the connection, or after that.
 
-    async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: list[Any],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as aiohttp calls it
-    ) -> aiohttp.connector.Connection:
-        connection = await super().connect(req, traces, timeout)
-        if req.method != "GET":
-            try:
-                refuse_disowned(time.monotonic())
-            except Late:
-                connection.release()
-                raise
-        return connection
+    A body, and what goes before it, is written in a turn of the loop of its own.
+    """
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        if self.method != "GET":
+            refuse_disowned(time.monotonic())
+        return await super().send(conn)
+
+    async def write_bytes(self, writer: Any, conn: aiohttp.connector.Connection, *how: Any) -> None:
+        try:
+            refuse_disowned(time.monotonic())
+        except Late as late:  # whoever waits for the answer gets it
+            assert conn.protocol is not None
+            conn.protocol.set_exception(late)
+        else:
+            await super().write_bytes(writer, conn, *how)
 
 
 def open_session() -> aiohttp.ClientSession:
     """Return the session all transports share: no cookies, no proxies from the environment."""
     return aiohttp.ClientSession(
-        connector=_Connector(limit=0, keepalive_timeout=KEEP_ALIVE),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
+        request_class=_Request,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )

@@ -16,6 +16,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import aiohttp
@@ -516,6 +517,28 @@ async def test_who_was_stopped_before_the_connection_was_there_changes_nothing_b
     await transport.send(service.call("PUT", body=b"{}"))
 
     assert [request.method for request in service.asked[asked:]] == ["PUT"]
+
+
+async def test_who_is_stopped_between_the_connection_and_the_body_sends_neither(serve, session, monkeypatch):
+    service, now = await serve(answer()), 1000.0
+    request_of = aiohttp.ClientRequest.send
+
+    async def send(
+        request: aiohttp.ClientRequest, connection: aiohttp.connector.Connection
+    ) -> aiohttp.ClientResponse:
+        nonlocal now
+        sent = asyncio.ensure_future(request_of(request, connection))
+        now = 2000.0
+        return await sent
+
+    monkeypatch.setattr(aiohttp.ClientRequest, "send", send)
+    monkeypatch.setattr("gateway.targets.http.time", SimpleNamespace(monotonic=lambda: now))
+    errand.set(Errand(owned=1500.0))
+
+    with pytest.raises(Late):
+        await HttpTransport(session).send(service.call("PUT", body=b"{}"))
+
+    assert service.asked == []
 
 
 async def test_errors_are_target_errors_with_their_cause(serve, session):
