@@ -61,6 +61,7 @@ class Subject:
     on_deactivate: str = "send"
     writers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # dialect -> who may write it
     guide: Guide = field(default_factory=Guide)
+    entitlements: tuple[str, ...] = ()  # the types of what people may be given
 
     @property
     def base_url(self) -> str:

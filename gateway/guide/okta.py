@@ -190,6 +190,17 @@ def push_groups(page: SetupPage) -> str:
     )
 
 
+def governance(page: SetupPage) -> str:
+    """Return how Okta Identity Governance learns of entitlements, nothing where there are none."""
+    if not (said := ", ".join(map(code, page.subject.entitlements))):
+        return ""
+    return (
+        f"The gateway offers Okta Identity Governance what people may be given: {said}. "
+        "The app needs entitlement management and user schema discovery, which Okta Support turns on. From "
+        "then on its profile is what the gateway says of people, and the Profile Editor adds nothing to it."
+    )
+
+
 SETTINGS: Final[tuple[Section, ...]] = (
     ("Tick what Okta may do", tick),
     ("Set up the attributes", profile),

@@ -5,7 +5,7 @@ from typing import Final
 
 from gateway.guide.data import ProviderKind, Subject
 from gateway.guide.entra import ENTRA
-from gateway.guide.okta import AGENT, OKTA
+from gateway.guide.okta import AGENT, OKTA, governance
 from gateway.guide.parts import AFTER, Section, SetupPage, before, code
 from gateway.guide.rows import rows_of
 
@@ -38,6 +38,7 @@ def _parts(page: SetupPage) -> Iterator[str]:
     yield f"## Before you begin\n\n{before(page)}"
     for number, (heading, content) in enumerate(STEPS[page.kind], 1):
         yield f"## {number}. {heading}\n\n{content(page)}"
-    for heading, content in AFTER:
+    further = () if page.kind is ProviderKind.ENTRA else (("Offer entitlements", governance),)
+    for heading, content in (*further, *AFTER):
         if text := content(page):
             yield f"## {heading}\n\n{text}"

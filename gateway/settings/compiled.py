@@ -150,6 +150,7 @@ def subject_of(settings: Settings, address: str) -> Subject:
         targets[0].on_deactivate,
         writers,
         targets[0].guide if len(targets) == 1 else _together(targets),
+        _each(tuple(one.type.name for one in target.entitlements) for target in targets),
     )
 
 

@@ -270,3 +270,19 @@ def test_a_path_that_somebody_wrote_breaks_no_table() -> None:
     assert [len(re.split(r"(?<!\\)\|", row)) for row in rows] == [6] * 3
     assert 'a\\|b`</td>"].value``' in rows[2]
     assert r"Ims a\|b\`\</td\>" in section(text, "Set up the attributes")
+
+
+@pytest.mark.parametrize(
+    ("kind", "types", "is_told"),
+    [
+        (OKTA, ("License", "Role"), True),
+        (AGENT, ("License", "Role"), True),
+        (OKTA, (), False),
+        (ENTRA, ("Role",), False),
+    ],
+)
+def test_entitlements_are_told_where_there_are_some_and_okta_asks_for_them(kind, types, is_told) -> None:
+    text = guide(subject("title", entitlements=types), kind)
+
+    assert ("given: `License`, `Role`. The app needs entitlement management" in text) == is_told
+    assert ("## Offer entitlements" in text) == is_told

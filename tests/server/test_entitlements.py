@@ -188,6 +188,40 @@ async def test_people_are_given_changed_and_shown_what_they_may_have(served, ref
     assert [one["entitlements"] for one in listed.body["Resources"]] == [[{**tin, "display": "tin"}]]
 
 
+async def test_oktas_suite_that_makes_and_changes_people_runs_in_its_order(served) -> None:
+    """What is offered is found as Okta finds it: types, schemas, endpoints; then one person's life."""
+    types = (await served.ask("GET", f"{BASE}/ResourceTypes")).body["Resources"]
+    known = {one["id"] for one in (await served.ask("GET", f"{BASE}/Schemas")).body["Resources"]}
+    offered = {kind["schema"].rpartition(":")[2].casefold(): kind for kind in types if OKTA in kind["schema"]}
+    first = {
+        name: (await served.ask("GET", f"{BASE}{kind['endpoint']}?startIndex=1&count=100")).body["Resources"][
+            0
+        ]
+        for name, kind in offered.items()
+    }
+    role, licence = first["role"], first["entitlement"]
+    nobody = await served.ask("GET", f'{BASE}/Users?filter=userName%20eq%20"{CANARY}@example.com"')
+    given = {
+        "roles": [{"value": role["id"], "display": role["displayName"]}],
+        "entitlements": [
+            {"value": licence["id"], "display": licence["displayName"], "type": licence["type"]}
+        ],
+    }
+    made = await served.ask("POST", f"{BASE}/Users", somebody(**given))
+    path = f"{BASE}/Users/{made.body['id']}"
+    imported = (await served.ask("GET", f"{BASE}/Users?startIndex=1&count=100")).body["Resources"]
+    taken = await served.ask("PUT", path, somebody(roles=[], entitlements=given["entitlements"]))
+    off = [{"op": "replace", "value": {"active": False}}]
+    left = await served.ask("PATCH", path, {"schemas": [PATCH_OP], "Operations": off})
+
+    assert {kind["schema"] for kind in types} <= known
+    assert (role["schemas"], licence["schemas"]) == ([f"{OKTA}:Role"], [f"{OKTA}:Entitlement"])
+    assert (nobody.body["totalResults"], made.status, taken.status, left.status) == (0, 201, 200, 200)
+    assert [{name: one[name] for name in given} for one in imported] == [given]
+    assert (taken.body.get("roles"), taken.body["entitlements"]) == (None, given["entitlements"])
+    assert left.body["active"] is False
+
+
 async def test_who_leaves_leaves_whatever_they_carry(serve, served, tmp_path) -> None:
     made = await served.ask("POST", f"{BASE}/Users", somebody(entitlements=[LICENCE]))
     config = tmp_path / "config.toml"

@@ -7,6 +7,7 @@ import pytest
 from gateway.errors import ConfigError
 from gateway.scim.entitlements import Entitlement
 from gateway.settings import load_settings
+from gateway.settings.compiled import subject_of
 from gateway.targets.registry import CONNECTORS
 
 BEFORE = """[providers.okta]
@@ -23,7 +24,10 @@ def read(folder: Path, table: str, monkeypatch: pytest.MonkeyPatch, **files: str
         (folder / f"{name}.csv").write_text(content)
     path = folder / "config.toml"
     path.write_text(BEFORE + table)
-    return load_settings(path, CONNECTORS).targets["book"].entitlements
+    settings = load_settings(path, CONNECTORS)
+    found = settings.targets["book"].entitlements
+    assert subject_of(settings, "book").entitlements == tuple(one.type.name for one in found)
+    return found
 
 
 def entitlement(**keys: str) -> str:
