@@ -120,6 +120,7 @@ SERVERS: Final = {  # scheme -> the package that its driver is in, and its modul
     "mssql": ("aioodbc", "aioodbc"),
     "oracle": ("oracledb", "oracledb"),
 }
+UNTOLD: Final = ("mssql", "oracle")  # whose drivers are not told of tls and ca
 OPERATIONS: Final = {  # kind -> what may have statements
     "User": ("list", "create", "change", "deactivate", "reactivate", "delete"),
     "Group": ("list", "create", "change", "delete", "add", "remove"),
@@ -185,6 +186,10 @@ def load_sql(raw: Mapping[str, Any], path: str, faults: Faults, way: SqlWay) -> 
     tls = not is_near if table.tls is None else table.tls
     if not tls and not is_near and way.auth is not None:
         faults.warn(at(path, "tls"), "passwords and people go over the network in the clear")
+    elif not is_near and way.url.partition(":")[0] in UNTOLD:
+        faults.warn(
+            at(path, "tls"), "does not reach the driver, which secures the connection or not by itself"
+        )
     ca = None if table.ca is None else way.base / table.ca
     if ca is not None and not ca.is_file():
         faults.add(at(path, "ca"), "there is no such file")

@@ -1,8 +1,12 @@
 """Databases: every key, and every fault."""
 
+from pathlib import Path
+
 import pytest
 
-from gateway.address import SqlActive, SqlList, SqlMembers
+from gateway.address import Basic, Secret, SqlActive, SqlList, SqlMembers
+from gateway.settings.faults import Faults
+from gateway.settings.sql import SqlWay, load_sql
 
 AUTH = 'auth = { basic = { user = "gateway", password = { env = "DIALPAD_TOKEN" } } }\n'
 HEAD = f'[targets.t]\nconnector = "sql"\nurl = "postgresql://db.example.com/x"\n{AUTH}'
@@ -39,6 +43,26 @@ create = ["SELECT 1", "SELECT 2"]
     assert found.users.statements == {"create": ("SELECT 1", "SELECT 2")}
     assert found.groups.members == SqlMembers("membership", "team", "person")
     assert (found.tls, found.ca) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "tls", "says"),
+    [
+        ("postgresql://db.example.com/x", None, None),
+        ("postgresql://db.example.com/x", False, "in the clear"),
+        ("postgresql://127.0.0.1/x", False, None),
+        ("mssql://db.example.com/x", None, "does not reach the driver"),
+        ("oracle://db.example.com/x", True, "does not reach the driver"),
+    ],
+)
+def test_a_connection_that_may_not_be_secured_is_a_warning(url, tls, says):
+    faults, auth = Faults(), Basic("gateway", Secret("word"))
+    users = {"table": "person", "columns": {"login": "{userName}", "on": "{active}"}}
+
+    load_sql({"users": users, "tls": tls}, "sql", faults, SqlWay(url, auth, (), True, Path()))
+
+    assert [path for path in faults.doubts if path == "sql.tls"] == ["sql.tls"] * (says is not None)
+    assert (says or "") in faults.doubts.get("sql.tls", "")
 
 
 @pytest.mark.parametrize(
