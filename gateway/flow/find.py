@@ -207,7 +207,8 @@ async def load_unknown_entry(
     """
     if "/" in target_id or not is_usable_id(target_id):
         return None  # nothing that a target could take for another path is asked of it
-    if await services.resources.read(target.name, kind, target.name, (target_id,)):
+    known = await services.resources.read(target.name, kind, target.name, (target_id,))
+    if any(resource.id != target_id for resource in known.values()):
         return None  # known under another id: this one never was the provider's
     entry = services.entry_cache.recall(target.name, kind, target_id, trust)
     asked = services.entry_cache.tick()
@@ -239,8 +240,7 @@ async def load_entry(
 
 async def read_entry(services: Services, target: Target, kind: ResourceType, id: str) -> Attributes | None:
     """Return what the target shows of an entry; where it has none, what it showed before is forgotten."""
-    entry = await target.connector.get(kind, id)
-    if entry is None:
+    if (entry := await target.connector.get(kind, id)) is None:
         services.entry_cache.forget(target.name, kind, id)
     return entry
 

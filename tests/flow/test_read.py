@@ -387,6 +387,21 @@ async def test_an_unknown_id_is_not_found(house, id: str) -> None:
         await gateway.get(id)
 
 
+async def test_who_becomes_known_by_another_gateway_while_looked_up_is_found(house, monkeypatch) -> None:
+    gateway = house()
+    id = await filled(gateway)
+    resources = gateway.services.resources
+    find = resources.find
+
+    async def before(*asked: Any) -> tuple[()]:
+        monkeypatch.setattr(resources, "find", find)
+        return ()
+
+    monkeypatch.setattr(resources, "find", before)
+
+    assert (await gateway.get(id))["userName"] == (await gateway.get(id))["userName"]
+
+
 async def test_somebody_whose_entry_vanished_is_not_found(house) -> None:
     gateway = house()
     id = await filled(gateway)
