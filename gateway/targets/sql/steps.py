@@ -124,7 +124,6 @@ async def alter(
     row = (await connection.execute(own.locked(key))).mappings().first()
     if row is None or str(row[own.spec.id]) != id:
         raise Missing("there is no such row", 404)
-    key = row[own.spec.id]  # of its own type, which a procedure is found by
     present, wanted = update.present, update.wanted
     if own.kind is USER and fold(str(get(wanted, "userName"))) != fold(str(get(present, "userName"))):
         await _refuse_taken(own, {"userName": get(wanted, "userName")}, frozenset({id}), connection)
@@ -227,7 +226,6 @@ async def delete(
     row = (await connection.execute(own.locked(key))).mappings().first()
     if row is None or str(row[own.spec.id]) != id:
         raise Missing("there is no such row", 404)
-    key = row[own.spec.id]
     if groups is not None and (spec := groups.spec.members) is not None and "delete" not in own.written:
         table = groups.memberships()
         person = groups.column(spec.member, spec.table).sought(id)
