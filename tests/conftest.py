@@ -3,7 +3,6 @@
 import os
 import sys
 import threading
-from collections import Counter
 from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 
@@ -36,25 +35,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("long")
 
 
-COUNTED = 4  # rows of a test whose lines are counted: a hundredth row takes its time, and finds no other line
-_rows = Counter[str]()
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Count no lines where a test says `no_cover` or tries many examples: counting takes as long as running.
 
-
-def _is_counted(item: pytest.Item) -> bool:
-    if any(item.get_closest_marker(marker) for marker in ("no_cover", "hypothesis")):
-        return False
-    test = item.nodeid.partition("[")[0]
-    _rows[test] += 1
-    return _rows[test] <= COUNTED
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Count lines in the first rows of a test that does not say `no_cover` nor tries many examples.
-
-    Counting takes as long as running. A worker has a counter beside the one that pytest-cov pauses.
+    A worker has a counter beside the one that pytest-cov pauses.
     """
-    if _is_counted(item):
+    if all(item.get_closest_marker(marker) is None for marker in ("no_cover", "hypothesis")):
         return (yield)
     here, in_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
