@@ -8,7 +8,7 @@ import pytest
 from tests.support.ldap_faults import FAULTS, STOP, faulty, ticking
 from tests.support.ldap_scene import GROUPS, USERS, person, scenes, work
 
-QUICK = 'timeout = "600ms"\nsettle = "20ms"\ndeadline = "5s"\nconcurrency = 2'
+QUICK = 'timeout = "1200ms"\nsettle = "20ms"\ndeadline = "5s"\nconcurrency = 2'
 LONGEST_GAP = 0.25  # seconds
 ANN, BOB = "uid=ann@example.com,ou=people", "uid=bob@example.com,ou=people"
 
