@@ -18,7 +18,7 @@ pytestmark = pytest.mark.long
 ACTS: Final = [("crash", 0.0), ("restart", 0.0), ("kill", 0.0)]
 COUNT: Final = 15 if LONG else 1
 WORKERS: Final = 64 if LONG else 16
-# nobody hangs up: what becomes of that with several gateways is not right yet (docs/scaling.md)
+# nobody hangs up: that is the siege's, in test_replicas
 KIND: Final = Kind(seed="failover", impatient=0.0)
 
 

@@ -15,7 +15,9 @@ from tests.support.storm import LONG
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.skipif(not LONG, reason="`make faults` runs it: not always right yet, see docs/scaling.md"),
+    pytest.mark.skipif(
+        not LONG, reason="`make faults` runs it: its faults are mended, but not for long, see docs/scaling.md"
+    ),
 ]
 
 PAST: Final = LEASE + 1.0  # seconds for which a stopped gateway is no longer trusted

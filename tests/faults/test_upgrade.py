@@ -21,7 +21,7 @@ pytestmark = pytest.mark.long
 NEXT: Final = "99.0.0"
 STEP: Final = 1 + max(int(script.stem) for script in SCHEMA.glob("[0-9]*.sql"))
 TABLES: Final = ("op", "op_key", "receipt", "resource", "link", "email", "event", "token", "replica", "alert")
-# nobody hangs up: what becomes of that with several gateways is not right yet (docs/scaling.md)
+# nobody hangs up: that is the siege's, in test_replicas
 KIND: Final = Kind(seed="upgrade", impatient=0.0)
 WORKERS: Final = 16
 
