@@ -23,7 +23,9 @@ SCRIPT_DOOR = [sys.executable, "gateway.py"]
 
 
 def enter(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
+    outer = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES"}  # of the make that runs the tests
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    environment |= {"COLUMNS": "200", "NO_COLOR": "1"}
     return subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
@@ -139,7 +141,7 @@ def checkout(tmp_path):
     python = tmp_path / "python"
     python.write_text(PYTHON)
     python.chmod(0o755)
-    return lambda *what: enter("make", "--no-print-directory", *what, f"PYTHON={python}", cwd=tmp_path)
+    return lambda *what: enter("make", *what, f"PYTHON={python}", cwd=tmp_path)
 
 
 def test_a_setup_with_ldap_says_nothing_of_errors_where_all_is_well(checkout):

@@ -13,18 +13,22 @@ import pytest
 from gateway.cli import main
 from tests.support.sql_tables import Tables
 
+pytestmark = pytest.mark.long
+
 PROVIDER = """
 [providers.okta]
 dialect = "okta"
 token = { file = "okta.token" }
 targets = ["directory"]
 """
-MADE = """
-openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=authority -keyout ca.key -out ca.pem
-openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=another -keyout another.key -out another.pem
-openssl req -newkey rsa:2048 -nodes -subj /CN=db -addext subjectAltName=IP:127.0.0.1 -keyout db.key -out csr
-openssl x509 -req -in csr -CA ca.pem -CAkey ca.key -days 1 -copy_extensions copy -out db.pem
+SIGNS = "-addext keyUsage=critical,keyCertSign,cRLSign"
+MADE = f"""
+openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=authority -keyout ca.key -out ca.pem {SIGNS}
+openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=other -keyout another.key -out another.pem {SIGNS}
+openssl req -newkey rsa:2048 -nodes -subj /CN=db -keyout db.key -out csr
+openssl x509 -req -in csr -CA ca.pem -CAkey ca.key -days 1 -extfile signed -out db.pem
 """
+SIGNED = "subjectAltName = IP:127.0.0.1\nsubjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +38,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
         missing = pytest.fail if os.environ.get("CI") else pytest.skip
         missing("openssl is not installed: apt-get install openssl")
     folder = tmp_path_factory.mktemp("authority")
+    (folder / "signed").write_text(SIGNED)
     for command in MADE.strip().splitlines():
         subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
     return folder
